@@ -1,0 +1,71 @@
+"""The Dataset contract between the engine and the metrics: dimensions, variables, units.
+
+A run is a DataTree: parameter values and ``failure`` (text, empty if all went well) over
+``candidate`` at the root; one child per protocol. A child has the dimensions ``candidate``,
+``trial`` and ``time`` (ms, fixed step) and, for protocols with presynaptic events, ``pulse``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# signal → (unit, long name, factor from NEURON's unit)
+SIGNALS: dict[str, tuple[str, str, float]] = {
+    "synaptic_current": ("pA", "synaptic current", 1e3),
+    "clamp_current": ("pA", "clamp current", 1e3),
+    "somatic_voltage": ("mV", "somatic voltage", 1.0),
+    "conductance": ("nS", "synaptic conductance", 1e3),
+    "somatic_voltage_1": ("mV", "somatic voltage of cell 1", 1.0),
+    "somatic_voltage_2": ("mV", "somatic voltage of cell 2", 1.0),
+    "junctional_current": ("pA", "junctional current into cell 1", 1e3),
+}
+
+
+def protocol_dataset(
+    time: np.ndarray,
+    signals: Mapping[str, np.ndarray],
+    units: Mapping[str, str],
+    stimulus: Mapping[str, Any],
+) -> Any:
+    """Build the Dataset of one protocol.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+        ms.
+    signals : mapping of str to ndarray, shape (candidate, trial, n)
+    units : mapping of str to str
+        Units of the signals that are not in :data:`SIGNALS`.
+    stimulus : mapping
+        ``kind``, ``onset`` (ms), ``delay`` (ms), ``spikes`` (ms, absolute), ``n_induction``,
+        ``default_signal`` and, for a current step, ``step`` (amplitude nA, start, stop, cell).
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    import xarray as xr
+
+    data = {}
+    for name, values in signals.items():
+        unit, long_name, _ = SIGNALS.get(name, (units.get(name, ""), name, 1.0))
+        attrs = {"units": unit, "long_name": long_name}
+        data[name] = (("candidate", "trial", "time"), values, attrs)
+    coords: dict[str, Any] = {"time": ("time", time, {"units": "ms", "long_name": "time"})}
+    spikes = np.asarray(stimulus["spikes"], float)
+    if spikes.size:
+        coords["pulse"] = ("pulse", np.arange(1, spikes.size + 1), {"long_name": "pulse"})
+        coords["spike_time"] = ("pulse", spikes, {"units": "ms", "long_name": "presynaptic spike"})
+        coords["arrival_time"] = (
+            "pulse", spikes + stimulus["delay"], {"units": "ms", "long_name": "event arrival"},
+        )  # fmt: skip
+    return xr.Dataset(data, coords, {"stimulus": json.dumps(dict(stimulus))})
+
+
+def stimulus_of(dataset: Any) -> dict[str, Any]:
+    """Return the description of the stimulus that a protocol's Dataset carries."""
+    return json.loads(dataset.attrs["stimulus"])

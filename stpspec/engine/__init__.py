@@ -1,0 +1,1 @@
+"""NEURON, and nobody else knows it."""

@@ -1,0 +1,198 @@
+"""Bind an experiment to its loaded mechanism: names, units, limits, sections, variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stpspec.engine import cells, mechanisms
+from stpspec.errors import MechanismError, Problem, SpecError, TemplateError, nearest
+from stpspec.spec.experiment import Experiment
+from stpspec.units import UnitError, convert
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An experiment whose quantities are numbers in the units of the loaded mechanism.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    mechanism : Mechanism
+    units : dict of str to str
+        Unit of everything that may be a free parameter.
+    sources : dict of str to Path
+        Mechanism name → .mod file.
+    templates : tuple of Path
+    """
+
+    experiment: Experiment
+    mechanism: mechanisms.Mechanism
+    units: dict[str, str]
+    sources: dict[str, Path]
+    templates: tuple[Path, ...]
+
+
+def bind(experiment: Experiment) -> Bound:
+    """Compile and load what an experiment needs, and bind it.
+
+    Raises
+    ------
+    SpecError
+        With every problem that only the loaded mechanism and the built cell can tell.
+    """
+    problems, bound = examine(
+        {name: getattr(experiment, name) for name in Experiment.model_fields}, experiment
+    )
+    if problems or bound is None:
+        raise SpecError(problems)
+    return bound
+
+
+def examine(
+    parts: Mapping[str, Any], experiment: Experiment | None = None
+) -> tuple[list[Problem], Bound | None]:
+    """Find the problems of the valid parts of an experiment with the mechanism and the cell.
+
+    Nothing is simulated.
+    """
+    model = parts.get("model")
+    if model is None:
+        return [], None
+    try:
+        paths = mechanisms.ensure_loaded(model.mod)
+    except MechanismError as error:
+        return [Problem("model.mod" if model.mod else "model.mechanism", str(error))], None
+    problems = _cell_problems(model, parts.get("recording"))
+    try:
+        info = mechanisms.describe(model.mechanism)
+    except MechanismError as error:
+        return [Problem("model.mechanism", str(error)), *problems], None
+    units = settable(model, info)
+    limits = mechanisms.limits_in(paths[model.mechanism]) if model.mechanism in paths else {}
+    problems += _variable_problems(model, info, parts.get("recording"))
+    fixed, found = _fixed(model, units, limits)
+    problems += found
+    parameters, found = _parameters(parts.get("parameters", {}), units, limits)
+    problems += found
+    if problems or experiment is None:
+        return problems, None
+    numbers = experiment.copy_with(
+        model={**model.model_dump(), "fixed": fixed},
+        parameters={name: p.model_dump() for name, p in parameters.items()},
+    )
+    cell_specs = [model.cell, getattr(model, "second_cell", model.cell)]
+    templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
+    return [], Bound(numbers, info, units, paths, templates)
+
+
+def settable(model: Any, info: mechanisms.Mechanism) -> dict[str, str]:
+    """Return name → unit of what a candidate may set: mechanism parameters and the weight."""
+    weight = {"weight": "1"} if model.stimulated_by == "event" else {}
+    return {**weight, **info.parameters}
+
+
+def _fixed(
+    model: Any, units: Mapping[str, str], limits: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, float], list[Problem]]:
+    values, problems = {}, []
+    for name, value in model.fixed.items():
+        path = f"model.fixed.{name}"
+        if name not in units:
+            problems.append(_no_parameter(path, name, model.mechanism, units))
+            continue
+        try:
+            values[name] = convert(value, units[name])
+        except UnitError as error:
+            problems.append(Problem(path, str(error), value))
+            continue
+        problems += _outside(path, values[name], value, limits.get(name), units[name])
+    return values, problems
+
+
+def _parameters(
+    parameters: Mapping[str, Any],
+    units: Mapping[str, str],
+    limits: Mapping[str, tuple[float, float]],
+) -> tuple[dict[str, Any], list[Problem]]:
+    numbers, problems = {}, []
+    for name, parameter in parameters.items():
+        path = f"parameters.{name}"
+        if name not in units:
+            problems.append(_no_parameter(path, name, "the mechanism", units))
+            continue
+        try:
+            numbers[name] = parameter.in_unit(units[name])
+        except UnitError as error:
+            problems.append(Problem(path, str(error), f"{parameter.min} … {parameter.max}"))
+            continue
+        except ValueError as error:  # bounds that are reversed once both are in one unit
+            problems.append(Problem(path, str(error).splitlines()[-1].strip()))
+            continue
+        for end in ("min", "max"):
+            value = getattr(numbers[name], end)
+            written = getattr(parameter, end)
+            problems += _outside(f"{path}.{end}", value, written, limits.get(name), units[name])
+    return numbers, problems
+
+
+def _outside(
+    path: str, value: float, written: Any, limit: tuple[float, float] | None, unit: str
+) -> list[Problem]:
+    if limit is None or limit[0] <= value <= limit[1]:
+        return []
+    rule = f"the mechanism allows {limit[0]:g} to {limit[1]:g} {unit}"
+    return [Problem(path, rule, written)]
+
+
+def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> Problem:
+    known = ", ".join(units)
+    return Problem(
+        path, f"{mechanism} has no parameter of this name; it has {known}", name, nearest(name, units)
+    )
+
+
+def _variable_problems(model: Any, info: mechanisms.Mechanism, recording: Any) -> list[Problem]:
+    problems = []
+
+    def need(path: str, name: str, known: Any, what: str) -> None:
+        if name not in known:
+            rule = f"{info.name} has no {what} of this name; it has {', '.join(sorted(known))}"
+            problems.append(Problem(path, rule, name, nearest(name, known)))
+
+    need("model.current", model.current, info.recordable, "variable")
+    if recording is None:
+        return problems
+    for index, name in enumerate(recording.variables):
+        need(f"recording.variables.{index}", name, info.recordable, "recordable variable")
+    if model.stimulated_by == "event" and "conductance" in recording.signals:
+        need("model.conductance", model.conductance, info.recordable, "variable")
+    return problems
+
+
+def _cell_problems(model: Any, recording: Any) -> list[Problem]:
+    problems: list[Problem] = []
+    built: Any = None
+
+    def attempt(path: str, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except TemplateError as error:
+            problems.append(Problem(path, str(error)))
+            return None
+
+    built = attempt("model.cell", lambda: cells.build(model.cell))
+    if built is not None:
+        attempt("model.section", lambda: cells.section(built, model.section))
+        if recording is not None:
+            name = recording.electrode_section
+            attempt("recording.electrode_section", lambda: cells.section(built, name))
+    second = getattr(model, "cell_2", None)
+    if second is not None:
+        other = attempt("model.cell_2", lambda: cells.build(second))
+        if other is not None:
+            name = model.section_2 or model.section
+            attempt("model.section_2", lambda: cells.section(other, name))
+    return problems

@@ -1,0 +1,148 @@
+"""Cells built from HOC templates and Python classes, and the sections in them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from stpspec.engine import nrn
+from stpspec.engine.keys import file_sha256
+from stpspec.errors import TemplateError, nearest
+from stpspec.resources import find
+from stpspec.spec.model import Cell
+
+_SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
+
+# HOC template name → sha256 of the file that defined it; (path, sha256) → Python module
+_hoc_templates: dict[str, str] = {}
+_modules: dict[tuple[Path, str], Any] = {}
+
+
+def template_path(cell: Cell) -> Path:
+    """Return the file of a template.
+
+    Raises
+    ------
+    TemplateError
+        If there is none of that name, or it is neither HOC nor Python.
+    """
+    try:
+        path = find(cell.file, "templates")
+    except FileNotFoundError as error:
+        raise TemplateError(f"template: {error}") from None
+    if path.suffix not in (".hoc", ".py"):
+        raise TemplateError(f"{path}: a template file ends in .hoc or .py")
+    return path
+
+
+def build(cell: Cell) -> Any:
+    """Build one cell.
+
+    Raises
+    ------
+    TemplateError
+        With NEURON's own words, if the file or the template in it fails.
+    """
+    path = template_path(cell)
+    factory = _hoc_template(cell, path) if path.suffix == ".hoc" else _python_class(cell, path)
+    arguments = cell.arguments
+    if path.suffix == ".hoc" and isinstance(arguments, dict):
+        if arguments:
+            raise TemplateError(f"{path}: a HOC template takes a list of arguments, not a mapping")
+        arguments = []
+    with nrn.border(TemplateError, f"building a cell from {cell.template!r} in {path}"):
+        if isinstance(arguments, dict):
+            return factory(**arguments)
+        return factory(*arguments)
+
+
+def _hoc_template(cell: Cell, path: Path) -> Any:
+    h = nrn.hoc()
+    sha = file_sha256(path)
+    known = _hoc_templates.get(cell.template)
+    if known is not None and known != sha:
+        raise TemplateError(
+            f"the HOC template {cell.template!r} of {path} is already defined in this process from "
+            f"another file; a HOC template cannot be redefined: start a new Python process"
+        )
+    if known is None:
+        with nrn.border(TemplateError, f"loading the template file {path}"):
+            if h.load_file(1, str(path)) != 1.0:
+                raise RuntimeError("HOC could not read it")
+        if not hasattr(h, cell.template):
+            names = re.findall(r"begintemplate\s+(\w+)", path.read_text(errors="replace"))
+            raise TemplateError(_absent(cell.template, path, "HOC template", names))
+        _hoc_templates[cell.template] = sha
+    return getattr(h, cell.template)
+
+
+def _python_class(cell: Cell, path: Path) -> Any:
+    key = (path, file_sha256(path))
+    if key not in _modules:
+        name = f"stpspec_template_{path.stem}_{key[1][:8]}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise TemplateError(f"{path} cannot be imported")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        with nrn.border(TemplateError, f"importing the template file {path}"):
+            spec.loader.exec_module(module)
+        _modules[key] = module
+    module = _modules[key]
+    if not callable(getattr(module, cell.template, None)):
+        names = [n for n, v in vars(module).items() if isinstance(v, type)]
+        raise TemplateError(_absent(cell.template, path, "class", names))
+    return getattr(module, cell.template)
+
+
+def _absent(name: str, path: Path, what: str, names: list[str]) -> str:
+    guess = nearest(name, names)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return f"{path} defines no {what} {name!r}.{hint} Defined: {', '.join(names) or 'none'}."
+
+
+def section(cell: Any, name: str) -> Any:
+    """Return the section of a cell called ``soma``, ``dend[0]`` …
+
+    Raises
+    ------
+    TemplateError
+        If the cell has no such section; the message names those it has.
+    """
+    match = _SECTION.match(name.strip())
+    found = None
+    if match:
+        try:
+            found = getattr(cell, match.group(1), None)
+        except Exception:  # HOC raises its own types for a name that is not public
+            found = None
+        if found is not None and not _is_section(found):
+            try:
+                found = found[int(match.group(2) or 0)]
+            except (IndexError, TypeError, KeyError, RuntimeError):
+                found = None
+        elif found is not None and int(match.group(2) or 0) != 0:
+            found = None
+    if found is None or not _is_section(found):
+        names = _section_names(cell)
+        guess = nearest(name, names)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        raise TemplateError(
+            f"the cell has no section {name!r}.{hint} It has: {', '.join(names) or 'none'}."
+        )
+    return found
+
+
+def _is_section(thing: Any) -> bool:
+    return type(thing).__name__ == "Section" and hasattr(thing, "nseg")
+
+
+def _section_names(cell: Any) -> list[str]:
+    h = nrn.hoc()
+    prefix = f"{cell}."
+    names = [s.name() for s in h.allsec()]
+    own = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
+    return own[:30]

@@ -1,0 +1,279 @@
+"""Mechanisms: found, compiled once per content, loaded once per process, and asked what they are."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stpspec.engine import nrn
+from stpspec.engine.keys import content_key, file_sha256
+from stpspec.errors import MechanismError, unknown_name
+from stpspec.resources import find, shipped
+
+_COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*", re.DOTALL)
+_NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
+_LIMITS = re.compile(r"^\s*(\w+)\s*=[^\n<]*<\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*>", re.MULTILINE)
+
+# mechanism name → sha256 of the source that this process has loaded
+_loaded: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What a loaded POINT_PROCESS says of itself.
+
+    Attributes
+    ----------
+    parameters : dict of str to str
+        Name → unit, RANGE and GLOBAL parameters alike.
+    global_parameters : frozenset of str
+        Those shared by every instance in the process.
+    states, assigned : frozenset of str
+        STATE and ASSIGNED variables that can be recorded.
+    defaults : dict of str to float
+    limits : dict of str to (float, float)
+        As declared in the source; NEURON does not enforce them.
+    """
+
+    name: str
+    parameters: dict[str, str]
+    global_parameters: frozenset[str]
+    states: frozenset[str]
+    assigned: frozenset[str]
+    defaults: dict[str, float]
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def recordable(self) -> list[str]:
+        """Names of the variables that can be recorded."""
+        return sorted(self.states | self.assigned)
+
+
+def sources(mod: Sequence[str]) -> dict[str, Path]:
+    """Return mechanism name → .mod file: the shipped ones, and before them those in ``mod``.
+
+    Raises
+    ------
+    MechanismError
+        If a file or folder does not exist, or a .mod file defines no mechanism.
+    """
+    found = {_name_in(path): path for path in sorted(shipped("mod").glob("*.mod"))}
+    for entry in mod:
+        try:
+            place = find(entry, "mod")
+        except FileNotFoundError as error:
+            raise MechanismError(f"mod: {error}") from None
+        paths = sorted(place.glob("*.mod")) if place.is_dir() else [place]
+        if not paths:
+            raise MechanismError(f"mod: the folder {place} holds no .mod file")
+        found |= {_name_in(path): path for path in paths}
+    return found
+
+
+def _name_in(path: Path) -> str:
+    match = _NAME.search(_COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace")))
+    if match is None:
+        raise MechanismError(f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file")
+    return match.group(1)
+
+
+def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
+    """Compile (unless cached) and load the shipped mechanisms and those in ``mod``.
+
+    Returns
+    -------
+    dict of str to Path
+        Mechanism name → source.
+
+    Raises
+    ------
+    MechanismError
+        If a source does not compile, or its name is loaded already from another source.
+    """
+    h = nrn.hoc()
+    wanted = sources(mod)
+    shas = {name: file_sha256(path) for name, path in wanted.items()}
+    present = set(_loaded_names())
+    for name, path in wanted.items():
+        if name in present and _loaded.get(name) != shas[name]:
+            raise MechanismError(
+                f"the mechanism {name!r} of {path} is already loaded in this process from another "
+                f"source; a mechanism cannot be unloaded: start a new Python process, or rename it"
+            )
+    missing = {name: path for name, path in wanted.items() if name not in present}
+    # The shipped ones are one library, so that its cached build serves every experiment.
+    own = {n: p for n, p in missing.items() if p.parent == shipped("mod").resolve() or
+           p.parent == shipped("mod")}  # fmt: skip
+    for group in (own, {n: p for n, p in missing.items() if n not in own}):
+        if not group:
+            continue
+        library = compile_library(list(group.values()))
+        with nrn.border(MechanismError, f"loading {library}"):
+            h.nrn_load_dll(str(library))
+        _loaded.update({name: shas[name] for name in group})
+        absent = set(group) - set(_loaded_names())
+        if absent:
+            raise MechanismError(f"{library} was loaded but lacks {', '.join(sorted(absent))}")
+    return wanted
+
+
+def _loaded_names() -> list[str]:
+    h = nrn.hoc()
+    names, text = [], h.ref("")
+    for sort in (0, 1):
+        types = h.MechanismType(sort)
+        for index in range(int(types.count())):
+            types.select(index)
+            types.selected(text)
+            names.append(text[0])
+    return names
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled mechanisms; ``STPSPEC_CACHE`` overrides the user's cache."""
+    import platformdirs
+
+    root = os.environ.get("STPSPEC_CACHE") or platformdirs.user_cache_dir("stpspec")
+    return Path(root).expanduser() / "mechanisms"
+
+
+def compile_library(paths: Sequence[Path]) -> Path:
+    """Compile .mod files into a shared library, or return the cached one of the same content.
+
+    Raises
+    ------
+    MechanismError
+        With the compiler's own message, file and line.
+    """
+    from filelock import FileLock
+
+    paths = sorted(paths, key=lambda p: p.name)
+    parts = [part for p in paths for part in (p.name, p.read_bytes())]
+    key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
+    root = cache_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    final = root / key
+    with FileLock(root / f"{key}.lock"):
+        if not final.exists():
+            with tempfile.TemporaryDirectory(dir=root, prefix="build-") as build:
+                _nrnivmodl(Path(build), paths)
+                (Path(build) / "complete").touch()
+                os.replace(shutil.move(build, f"{build}-done"), final)
+                Path(build).mkdir()  # for the context manager to remove
+    return _library_in(final)
+
+
+def _library_in(folder: Path) -> Path:
+    # NEURON 9 puts it into x86_64/, NEURON 8.2 into x86_64/.libs/; arm64 on other machines.
+    for pattern in ("*/libnrnmech.*", "*/.libs/libnrnmech.*"):
+        hits = [p for p in sorted(folder.glob(pattern)) if p.suffix in (".so", ".dylib")]
+        if hits:
+            return hits[0]
+    raise MechanismError(f"{folder} holds no compiled library; delete this folder and try again")
+
+
+def _nrnivmodl(build: Path, paths: Sequence[Path]) -> None:
+    for path in paths:
+        shutil.copy2(path, build / path.name)
+    tool = Path(sys.executable).with_name("nrnivmodl")
+    command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
+    if command is None:
+        raise MechanismError("nrnivmodl was not found; install NEURON again: pip install neuron")
+    for needed in ("g++", "make"):
+        if shutil.which(needed) is None:
+            raise MechanismError(
+                f"compiling mechanisms needs {needed}, which is not installed "
+                f"(Debian and Ubuntu: apt-get install g++ make)"
+            )
+    done = subprocess.run(
+        [command, "."], cwd=build, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+    )  # fmt: skip
+    if done.returncode != 0 or not any(build.glob("*/libnrnmech.*")) and not any(
+        build.glob("*/.libs/libnrnmech.*")
+    ):
+        raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, paths))
+
+
+def _compiler_message(output: str, paths: Sequence[Path]) -> str:
+    telling = [
+        line.strip()
+        for line in output.splitlines()
+        if re.search(r"error|at line|illegal|undefined|\.mod:", line, re.IGNORECASE)
+        and not re.match(r"\s*(make|g\+\+|\(cd)", line)
+    ]
+    # The copy that was compiled means nothing to the user: say which file of theirs it was.
+    text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
+    at = re.search(r"at line (\d+) in file (\S+\.mod)|(\w+)\.(?:mod|cpp|c):(\d+)", text)
+    where = ""
+    if at:
+        stem = Path(at.group(2) or at.group(3)).stem
+        number = at.group(1) or at.group(4)
+        full = next((p for p in paths if p.stem == stem), None)
+        where = f" {full}:{number}" if full else ""
+    return f"the mechanisms do not compile:{where}\n    {text}"
+
+
+@functools.cache
+def describe(name: str) -> Mechanism:
+    """Return what a loaded POINT_PROCESS says of itself.
+
+    Raises
+    ------
+    MechanismError
+        If no point process of this name is loaded.
+    """
+    h = nrn.hoc()
+    if name not in _point_processes():
+        own = [n for n in _point_processes() if n in _loaded] + ["ExpSyn", "Exp2Syn"]
+        raise MechanismError(str(unknown_name("mechanism (POINT_PROCESS)", name, own)))
+    values = {kind: _variables(name, kind) for kind in (1, 2, 3, -1)}
+    shared = {n.removesuffix(f"_{name}"): v for n, v in values[-1].items()}
+    units = {n: str(h.units(f"{name}.{n}")) for n in values[1]}
+    units |= {n: str(h.units(f"{n}_{name}")) for n in shared}
+    return Mechanism(
+        name,
+        units,
+        frozenset(shared),
+        frozenset(values[3]),
+        frozenset(values[2]),
+        values[1] | {n: float(getattr(h, f"{n}_{name}")) for n in shared},
+    )
+
+
+def limits_in(path: Path) -> dict[str, tuple[float, float]]:
+    """Return parameter → (low, high) as declared with ``<low, high>`` in a .mod file."""
+    text = _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
+    return {n: (float(low), float(high)) for n, low, high in _LIMITS.findall(text)}
+
+
+def _point_processes() -> list[str]:
+    h = nrn.hoc()
+    types, text, names = h.MechanismType(1), h.ref(""), []
+    for index in range(int(types.count())):
+        types.select(index)
+        types.selected(text)
+        if not types.is_artificial(index):
+            names.append(text[0])
+    return names
+
+
+def _variables(name: str, kind: int) -> dict[str, float]:
+    h: Any = nrn.hoc()
+    standard, text = h.MechanismStandard(name, kind), h.ref("")
+    found = {}
+    for index in range(int(standard.count())):
+        size = int(standard.name(text, index))
+        if size == 1:
+            found[text[0]] = float(standard.get(text[0])) if kind != -1 else 0.0
+    return found

@@ -1,0 +1,65 @@
+"""The one import of NEURON, and the border where its errors become ours."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stpspec.errors import StpspecError
+
+
+@functools.cache
+def hoc() -> Any:
+    """Return NEURON's ``h``, imported from a neutral folder.
+
+    NEURON loads any compiled mechanisms that it finds in the current folder when it is imported;
+    those could clash with the ones an experiment names.
+    """
+    os.environ.setdefault("NEURON_MODULE_OPTIONS", "-nogui")
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="stpspec-") as neutral:
+        os.chdir(neutral)
+        try:
+            from neuron import h
+        finally:
+            os.chdir(here)
+    h.load_file("stdrun.hoc")
+    return h
+
+
+def version() -> str:
+    """Return NEURON's version, such as ``"9.0.2"``."""
+    from importlib.metadata import version as distribution_version
+
+    return distribution_version("neuron")
+
+
+@contextlib.contextmanager
+def border(error: type[StpspecError], doing: str) -> Iterator[None]:
+    """Raise whatever fails inside as ``error``, with what NEURON wrote about it.
+
+    Parameters
+    ----------
+    error : type of StpspecError
+    doing : str
+        What was being done; begins the message.
+    """
+    written = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(written):
+            yield
+    except (KeyboardInterrupt, StpspecError):
+        raise
+    except Exception as cause:
+        lines = [line.strip() for line in written.getvalue().splitlines() if line.strip()]
+        said = "; ".join(line for line in lines if re.sub(r"[\^\s]", "", line))
+        # NEURON's Python exception often says only "hocobj_call error"; stderr has the reason.
+        text = f"{type(cause).__name__}: {cause}"
+        raise error(f"{doing}: {said + ' (' + text + ')' if said else text}") from cause

@@ -1,0 +1,232 @@
+"""A rig: n replicas of cell, synapse and electrode in one NEURON simulation, set and torn down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stpspec.dataset import SIGNALS
+from stpspec.engine import cells, nrn
+from stpspec.engine.bind import Bound
+from stpspec.spec.protocol import Stimulus
+
+_FOREVER = 1e9  # ms
+
+
+class Probe:
+    """One recorded variable of one replica."""
+
+    def __init__(self, reference: Any, lags: bool, factor: float):
+        self.vector = nrn.hoc().Vector().record(reference)
+        self.lags = lags
+        self.factor = factor
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return the samples ``start`` to ``stop`` of the time grid.
+
+        In a fixed step NEURON computes BREAKPOINT variables (i, g) at the beginning of the step
+        and records them at its end: sample k + 1 holds the value that belongs to time k·dt.
+        States and the voltage do not lag.
+        """
+        shift = 1 if self.lags else 0
+        return np.array(self.vector.as_numpy()[start + shift : stop + shift]) * self.factor
+
+
+class Rig:
+    """Replicas that are independent of each other.
+
+    Parameters
+    ----------
+    bound : Bound
+    n : int
+        Number of replicas.
+
+    Attributes
+    ----------
+    probes : list of dict of str to Probe
+        One dict a replica; the keys are names of signals and variables.
+    """
+
+    def __init__(self, bound: Bound, n: int):
+        self.bound = bound
+        self.model = bound.experiment.model
+        self.recording = bound.experiment.recording
+        self.n = n
+        self.owned: list[list[Any]] = []
+        self.points: list[list[Any]] = []
+        self.probes: list[dict[str, Probe]] = []
+        self.netcons: list[Any] = []
+        self.electrodes: list[list[Any]] = []
+        self._handler: Any = None
+        for _ in range(n):
+            self._add_replica()
+        self._set_globals_to_fixed()
+
+    # -- building ---------------------------------------------------------------------------
+
+    def _add_replica(self) -> None:
+        raise NotImplementedError
+
+    def _place(self, cell: Any, section: str, position: float) -> Any:
+        h = nrn.hoc()
+        point = getattr(h, self.model.mechanism)(cells.section(cell, section)(position))
+        for name, value in self.model.fixed.items():
+            if name in self.bound.mechanism.parameters and not self._is_global(name):
+                setattr(point, name, value)
+        return point
+
+    def _electrode_segment(self, cell: Any) -> Any:
+        section = cells.section(cell, self.recording.electrode_section)
+        return section(self.recording.electrode_position)
+
+    def _variable(self, point: Any, name: str, factor: float) -> Probe:
+        lags = name not in self.bound.mechanism.states
+        return Probe(getattr(point, f"_ref_{name}"), lags, factor)
+
+    def _is_global(self, name: str) -> bool:
+        return name in self.bound.mechanism.global_parameters
+
+    def _set_globals_to_fixed(self) -> None:
+        h = nrn.hoc()
+        for name, value in self.model.fixed.items():
+            if self._is_global(name):
+                setattr(h, f"{name}_{self.model.mechanism}", value)
+
+    # -- using ------------------------------------------------------------------------------
+
+    def set(self, replica: int, values: Mapping[str, float]) -> None:
+        """Set parameter values of one replica (a GLOBAL one is set for all of them)."""
+        h = nrn.hoc()
+        for name, value in values.items():
+            if name == "weight" and self.netcons:
+                self.netcons[replica].weight[0] = value
+            elif self._is_global(name):
+                setattr(h, f"{name}_{self.model.mechanism}", value)
+            else:
+                for point in self.points[replica]:
+                    setattr(point, name, value)
+
+    def stimulate(self, stimulus: Stimulus, onset: float) -> None:
+        """Arm the stimulus: it is delivered by every run until the next one is armed."""
+        raise NotImplementedError
+
+    def tear_down(self) -> None:
+        """Let go of everything that NEURON holds for this rig."""
+        self._handler = None
+        for replica in self.probes:
+            for probe in replica.values():
+                probe.vector.play_remove()
+        self.probes.clear()
+        self.netcons.clear()
+        self.electrodes.clear()
+        self.points.clear()
+        self.owned.clear()
+
+
+class SynapseRig(Rig):
+    """Replicas of one synapse on one clamped or free cell."""
+
+    def _add_replica(self) -> None:
+        h = nrn.hoc()
+        cell = cells.build(self.model.cell)
+        synapse = self._place(cell, self.model.section, self.model.position)
+        segment = self._electrode_segment(cell)
+        if self.recording.kind == "voltage_clamp":
+            electrode = h.SEClamp(segment)
+            electrode.rs = self.recording.series_resistance
+            electrode.dur1, electrode.amp1 = _FOREVER, self.recording.holding_potential
+        else:
+            electrode = h.IClamp(segment)
+            electrode.delay, electrode.dur = 0, _FOREVER
+            electrode.amp = self.recording.holding_current
+        netcon = h.NetCon(None, synapse)
+        netcon.weight[0] = self.model.fixed.get("weight", self.model.net_con.weight)
+        self.owned.append([cell])
+        self.points.append([synapse])
+        self.electrodes.append([electrode])
+        self.netcons.append(netcon)
+        self.probes.append(self._probes(synapse, electrode, segment))
+
+    def _probes(self, synapse: Any, electrode: Any, segment: Any) -> dict[str, Probe]:
+        make = {
+            "synaptic_current": lambda f: self._variable(synapse, self.model.current, f),
+            "conductance": lambda f: self._variable(synapse, self.model.conductance, f),
+            # The clamp answers the synaptic current of the same step, so it lags like it.
+            "clamp_current": lambda f: Probe(electrode._ref_i, True, f),
+            "somatic_voltage": lambda f: Probe(segment._ref_v, False, f),
+        }
+        probes = {name: make[name](SIGNALS[name][2]) for name in self.recording.signals}
+        for name in self.recording.variables:
+            probes[name] = self._variable(synapse, name, 1.0)
+        return probes
+
+    def stimulate(self, stimulus: Stimulus, onset: float) -> None:
+        h = nrn.hoc()
+        delay = self.model.net_con.delay
+        arrivals = [onset + spike + delay for spike in stimulus.spikes]
+        netcons = list(self.netcons)  # not self: a handler that refers to its rig keeps it alive
+
+        def queue() -> None:
+            for netcon in netcons:
+                for arrival in arrivals:
+                    netcon.event(arrival)
+
+        self._handler = h.FInitializeHandler(1, queue)
+
+
+class GapRig(Rig):
+    """Replicas of two cells joined by a gap junction, both recorded in current clamp."""
+
+    def _add_replica(self) -> None:
+        h = nrn.hoc()
+        model = self.model
+        pair = [cells.build(model.cell), cells.build(model.second_cell)]
+        places = [
+            (model.section, model.position),
+            (model.section_2 or model.section, _or(model.position_2, model.position)),
+        ]
+        gaps = [self._place(c, *place) for c, place in zip(pair, places, strict=True)]
+        for gap, other, (section, position) in zip(
+            gaps, reversed(pair), reversed(places), strict=True
+        ):
+            segment = cells.section(other, section)(position)
+            h.setpointer(segment._ref_v, model.partner_voltage, gap)
+        segments = [self._electrode_segment(c) for c in pair]
+        electrodes = []
+        for segment in segments:
+            constant, step = h.IClamp(segment), h.IClamp(segment)
+            constant.delay, constant.dur = 0, _FOREVER
+            constant.amp = self.recording.holding_current
+            step.dur = step.amp = 0
+            electrodes += [constant, step]
+        self.owned.append(pair)
+        self.points.append(gaps)
+        self.electrodes.append(electrodes)
+        probes = {
+            f"somatic_voltage_{k + 1}": Probe(s._ref_v, False, 1.0) for k, s in enumerate(segments)
+        }
+        factor = SIGNALS["junctional_current"][2]
+        probes["junctional_current"] = self._variable(gaps[0], model.current, factor)
+        for name in self.recording.variables:
+            probes[name] = self._variable(gaps[0], name, 1.0)
+        self.probes.append(probes)
+
+    def stimulate(self, stimulus: Stimulus, onset: float) -> None:
+        for electrodes in self.electrodes:
+            for cell in (1, 2):
+                clamp = electrodes[2 * cell - 1]
+                clamp.amp = 0
+                if stimulus.step is not None and stimulus.step.cell == cell:
+                    clamp.delay, clamp.dur = onset, stimulus.step.duration
+                    clamp.amp = stimulus.step.amplitude
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def make_rig(bound: Bound, n: int) -> Rig:
+    """Return a rig of n replicas of the experiment's model."""
+    return (GapRig if bound.experiment.model.stimulated_by == "step" else SynapseRig)(bound, n)

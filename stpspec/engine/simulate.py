@@ -1,0 +1,240 @@
+"""n candidates in, one DataTree out: batches of replicas, protocol by protocol."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stpspec.dataset import protocol_dataset
+from stpspec.engine import nrn
+from stpspec.engine.bind import Bound
+from stpspec.engine.rig import make_rig
+from stpspec.engine.run import advance, globals_restored, not_finite, read
+from stpspec.errors import Problem, SimulationError, SpecError, nearest
+from stpspec.spec.protocol import Stimulus, Timing
+
+log = logging.getLogger("stpspec.engine")
+
+Candidate = Mapping[str, float]
+
+
+def candidates_of(bound: Bound, values: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
+    """Return every parameter of interest as an array over the candidates.
+
+    Free parameters that are not given take their start (the middle of their bounds without one).
+
+    Parameters
+    ----------
+    bound : Bound
+    values : mapping of str to float or sequence of float
+        Scalars are repeated.
+
+    Raises
+    ------
+    SpecError
+        If a name is no parameter of the mechanism, lengths differ, or a value is not finite.
+    """
+    given = {name: np.atleast_1d(np.asarray(v, float)) for name, v in (values or {}).items()}
+    problems = []
+    for name, array in given.items():
+        if name not in bound.units:
+            rule = f"{bound.mechanism.name} has no parameter of this name"
+            problems.append(Problem(name, rule, name, nearest(name, bound.units)))
+        elif array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
+            problems.append(Problem(name, "a finite number or a list of them", values))
+    lengths = {a.size for a in given.values()}
+    n = max(lengths, default=1)
+    if lengths - {1, n}:
+        problems.append(Problem("values", f"as many values as the longest list ({n}), or one"))
+    if problems:
+        raise SpecError(problems, "the candidates are not valid")
+    for name, parameter in bound.experiment.parameters.items():
+        if name not in given:
+            start = parameter.from_unit(0.5) if parameter.start is None else parameter.start
+            given[name] = np.array([start])
+    return {name: np.broadcast_to(a, (n,)).copy() for name, a in given.items()}
+
+
+def timing(bound: Bound, columns: Mapping[str, np.ndarray]) -> Timing:
+    """Return the largest time constants that the experiment's bounds and candidates reach.
+
+    The bounds, not the candidate at hand, set the length of a run, so that a candidate gives the
+    same trace whatever it is simulated with.
+    """
+    model, parameters = bound.experiment.model, bound.experiment.parameters
+    if model.stimulated_by != "event":
+        return Timing()
+
+    def largest(names: Sequence[str]) -> float | None:
+        found = []
+        for name in names:
+            if name not in bound.mechanism.parameters:
+                continue
+            known = model.fixed.get(name, bound.mechanism.defaults[name])
+            if name in parameters:
+                known = parameters[name].max
+            found.append(max(float(known), float(columns.get(name, np.array([0.0])).max())))
+        return max(found, default=None)
+
+    roles = model.roles
+    return Timing(largest(roles.decay), largest(roles.depression), largest(roles.facilitation))
+
+
+def simulate(
+    bound: Bound,
+    values: Mapping[str, Any] | None = None,
+    protocols: Sequence[str] | None = None,
+) -> Any:
+    """Simulate candidates under protocols.
+
+    Parameters
+    ----------
+    bound : Bound
+    values : mapping of str to float or sequence of float, optional
+    protocols : sequence of str, optional
+        Names of protocols; all by default.
+
+    Returns
+    -------
+    xarray.DataTree
+        See :mod:`stpspec.dataset`. A candidate that fails has NaN traces and its reason in
+        ``failure``.
+    """
+    import xarray as xr
+
+    columns = candidates_of(bound, values)
+    n = next(iter(columns.values())).size if columns else 1
+    rows = [{name: float(a[i]) for name, a in columns.items()} for i in range(n)]
+    names = list(bound.experiment.protocols if protocols is None else protocols)
+    known = timing(bound, columns)
+    stimuli = {name: bound.experiment.protocols[name].stimulus(known) for name in names}
+    _warn(bound, stimuli)
+    traces: dict[str, list[dict[str, np.ndarray] | None]] = {p: [None] * n for p in names}
+    failures = [""] * n
+    times: dict[str, np.ndarray] = {}
+    with globals_restored(bound):
+        for batch in _batches(bound, rows):
+            for index, protocol, result in _run_batch(bound, batch, rows, stimuli):
+                if isinstance(result, str):
+                    failures[index] = failures[index] or f"{protocol}: {result}"
+                else:
+                    times[protocol], traces[protocol][index] = result
+    children = {
+        name: _dataset(bound, stimuli[name], times.get(name), traces[name]) for name in names
+    }
+    root = xr.Dataset(
+        {
+            **{
+                name: ("candidate", a, {"units": bound.units[name], "long_name": name})
+                for name, a in columns.items()
+            },
+            "failure": ("candidate", np.array(failures, dtype=object)),
+        },
+        {"candidate": np.arange(n)},
+    )
+    return xr.DataTree.from_dict({"/": root, **{f"/{k}": v for k, v in children.items()}})
+
+
+def _batches(bound: Bound, rows: Sequence[Candidate]) -> Iterator[list[int]]:
+    """Group candidates that may share a simulation: all those with the same GLOBAL values."""
+    shared = sorted(bound.mechanism.global_parameters)
+    groups: dict[tuple[float | None, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
+    size = bound.experiment.numerics.replicas
+    for members in groups.values():
+        for start in range(0, len(members), size):
+            yield members[start : start + size]
+
+
+def _run_batch(
+    bound: Bound,
+    batch: Sequence[int],
+    rows: Sequence[Candidate],
+    stimuli: Mapping[str, Stimulus],
+) -> Iterator[tuple[int, str, Any]]:
+    """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
+    numerics = bound.experiment.numerics
+    rig = make_rig(bound, len(batch))
+    try:
+        for replica, index in enumerate(batch):
+            rig.set(replica, rows[index])
+        for name, stimulus in stimuli.items():
+            rig.stimulate(stimulus, numerics.settle)
+            try:
+                advance(rig, numerics, stimulus.stop)
+            except SimulationError as error:
+                if len(batch) == 1:
+                    yield batch[0], name, str(error)
+                    continue
+                for index in batch:  # one candidate stops all: find which
+                    yield from _run_batch(bound, [index], rows, {name: stimulus})
+                continue
+            times, replicas = read(rig, numerics, stimulus.stop)
+            for index, signals in zip(batch, replicas, strict=True):
+                reason = not_finite(times, signals)
+                yield index, name, reason or (times, signals)
+    finally:
+        rig.tear_down()
+
+
+def _dataset(
+    bound: Bound,
+    stimulus: Stimulus,
+    times: np.ndarray | None,
+    traces: Sequence[dict[str, np.ndarray] | None],
+) -> Any:
+    experiment = bound.experiment
+    onset = experiment.numerics.settle
+    if times is None:
+        times = np.array([0.0])
+    names = next((list(t) for t in traces if t is not None), list(experiment.recording.signals))
+    missing = np.full(times.size, np.nan)
+    signals = {
+        name: np.stack([t[name] if t is not None else missing for t in traces])[:, None, :]
+        for name in names
+    }
+    units = {v: nrn.hoc().units(f"{bound.mechanism.name}.{v}") for v in experiment.recording.variables}
+    step = stimulus.step
+    description = {
+        "onset": onset,
+        "delay": experiment.model.net_con.delay if stimulus.spikes else 0.0,
+        "spikes": [onset + s for s in stimulus.spikes],
+        "n_induction": stimulus.n_induction,
+        "default_signal": experiment.recording.default_signal,
+        "step": step
+        and {
+            "amplitude": step.amplitude,
+            "start": onset,
+            "stop": onset + step.duration,
+            "cell": step.cell,
+        },
+    }
+    return protocol_dataset(times, signals, units, description)
+
+
+def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
+    experiment = bound.experiment
+    model, recording = experiment.model, experiment.recording
+    if model.stimulated_by != "event":
+        return
+    dt, delay = experiment.numerics.dt, model.net_con.delay
+    for name, stimulus in stimuli.items():
+        steps = (np.array(stimulus.spikes) + experiment.numerics.settle + delay) / dt
+        off = np.abs(steps - np.round(steps)).max(initial=0.0)
+        if off > 1e-6:
+            log.warning(
+                "%s: events do not fall on multiples of dt = %g ms; the response to each starts up "
+                "to %.2g ms off (its size is not affected)", name, dt, off * dt,
+            )  # fmt: skip
+    reversal = model.fixed.get(model.reversal, bound.mechanism.defaults.get(model.reversal))
+    if recording.kind == "voltage_clamp" and reversal is not None:
+        distance = abs(recording.holding_potential - reversal)
+        if distance < 5 and model.reversal not in experiment.parameters:
+            log.warning(
+                "the holding potential (%g mV) is within 5 mV of the reversal potential (%g mV): "
+                "currents are small or reversed", recording.holding_potential, reversal,
+            )  # fmt: skip

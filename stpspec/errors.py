@@ -1,0 +1,134 @@
+"""The exceptions of stpspec, and the one way in which a problem of a spec is described.
+
+::
+
+    StpspecError
+    ├── SpecError          the experiment is not valid (holds every Problem)
+    ├── UnknownNameError   a name that no registry, folder or mechanism knows
+    ├── PluginError        a plug-in module cannot be imported
+    ├── MechanismError     NMODL: missing, does not compile, clashes with a loaded one
+    ├── TemplateError      a cell template is missing or fails while it is built
+    ├── SimulationError    NEURON stopped, or gave something that is not a number
+    ├── MetricError        a trace does not give the metric that is asked of it
+    ├── FitError           a fitter cannot start or cannot go on
+    └── ResultError        a result cannot be written or read
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+class StpspecError(Exception):
+    """Base of every error that stpspec raises on purpose."""
+
+
+class UnknownNameError(StpspecError):
+    """A name is not known where it was used."""
+
+
+class PluginError(StpspecError):
+    """A plug-in named in ``plugins`` cannot be imported."""
+
+
+class MechanismError(StpspecError):
+    """A mechanism is missing, does not compile, or clashes with one already loaded."""
+
+
+class TemplateError(StpspecError):
+    """A cell template is missing or fails while a cell is built from it."""
+
+
+class SimulationError(StpspecError):
+    """NEURON stopped with an error, ran out of time, or produced NaN."""
+
+
+class MetricError(StpspecError):
+    """A trace does not give the metric that is asked of it."""
+
+
+class FitError(StpspecError):
+    """A fitter cannot start or cannot go on."""
+
+
+class ResultError(StpspecError):
+    """A result cannot be written or read."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a spec.
+
+    Attributes
+    ----------
+    path : str
+        Dotted path of the field, for example ``protocols.train.frequency``.
+    rule : str
+        What is required there.
+    received : object
+        What stood there instead.
+    nearest : str or None
+        The nearest valid choice, where there is one.
+    where : str or None
+        ``file:line`` or ``command line``.
+    """
+
+    path: str
+    rule: str
+    received: Any = None
+    nearest: str | None = None
+    where: str | None = None
+
+    def at(self, where: str | None) -> Problem:
+        """Return the same problem with the place where it was written."""
+        return replace(self, where=where)
+
+    def __str__(self) -> str:
+        text = f"{self.path or '(whole file)'}: {self.rule}"
+        if self.received is not None:
+            text += f"; received {_short(self.received)}"
+        if self.nearest:
+            text += f"; did you mean {self.nearest!r}?"
+        return f"{self.where} | {text}" if self.where else text
+
+
+class SpecError(StpspecError):
+    """A spec is not valid; ``problems`` holds everything that is wrong with it.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+    title : str
+        First line of the message.
+    """
+
+    def __init__(self, problems: Sequence[Problem], title: str = "the experiment is not valid"):
+        self.problems = tuple(problems)
+        self.title = title
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        super().__init__("\n  ".join([f"{title} ({count})", *map(str, self.problems)]))
+
+
+def nearest(name: Any, choices: Iterable[str]) -> str | None:
+    """Return the choice that looks most like ``name``, or None when none does."""
+    choices = list(choices)
+    folded = {c.lower().replace("-", "_"): c for c in choices}
+    hits = difflib.get_close_matches(str(name).lower().replace("-", "_"), folded, n=1, cutoff=0.5)
+    return folded[hits[0]] if hits else None
+
+
+def unknown_name(kind: str, name: Any, choices: Iterable[str]) -> UnknownNameError:
+    """Build the error for a name that is not among ``choices``."""
+    choices = sorted(choices)
+    guess = nearest(name, choices)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    listed = ", ".join(choices) if choices else "none"
+    return UnknownNameError(f"no {kind} is called {name!r}.{hint} Known: {listed}.")
+
+
+def _short(value: Any, limit: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,174 @@
+"""Local fitters from scipy: minimize, least squares, and a bounded search over one parameter."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from stpspec.fitters.base import Outcome, fitter, from_every_start
+from stpspec.fitters.problem import Evaluation, Problem
+from stpspec.metrics.judge import why_no_residuals
+from stpspec.spec.fitter import FitterSpec
+
+_WITH_GRADIENT = ("SLSQP", "L-BFGS-B", "TNC", "trust-constr")
+
+# How each method calls its tolerances.
+_TOLERANCES: dict[str, dict[str, float]] = {
+    "SLSQP": {"ftol": 1.0},
+    "L-BFGS-B": {"ftol": 1.0, "gtol": 1.0},
+    "TNC": {"ftol": 1.0, "gtol": 1.0, "xtol": 1.0},
+    "trust-constr": {"gtol": 1.0, "xtol": 1.0},
+    "Nelder-Mead": {"fatol": 1.0, "xatol": 100.0},
+    "Powell": {"ftol": 1.0, "xtol": 100.0},
+    "COBYLA": {"tol": 100.0},
+    "COBYQA": {"final_tr_radius": 100.0},
+}
+
+
+class _Differences:
+    """Losses, residuals and their derivatives; a point and its steps go out as one batch."""
+
+    def __init__(self, problem: Problem, step: float):
+        self.problem = problem
+        self.step = step
+        self._known: dict[bytes, Evaluation] = {}
+
+    def at(self, x: np.ndarray) -> Evaluation:
+        x = np.clip(x, 0.0, 1.0)
+        key = x.tobytes()
+        if key not in self._known:
+            self._known = {key: self.problem.evaluate(x[None])[0]}
+        return self._known[key]
+
+    def loss(self, x: np.ndarray) -> float:
+        return self.problem.seen(self.at(x))
+
+    def residuals(self, x: np.ndarray) -> np.ndarray:
+        return self.problem.residuals_of(self.at(x))
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Forward differences of the residuals, shape (residual, parameter); inward at a bound."""
+        x = np.clip(x, 0.0, 1.0)
+        steps = np.where(x + self.step <= 1.0, self.step, -self.step)
+        here = self.residuals(x)
+        there = self.problem.evaluate(x + np.diag(steps))
+        columns = [
+            np.zeros_like(here) if e.failed else (self.problem.residuals_of(e) - here) / h
+            for e, h in zip(there, steps, strict=True)
+        ]
+        return np.stack(columns, axis=1)
+
+    def gradient(self, x: np.ndarray) -> np.ndarray:
+        """Gradient of the loss: 2 JᵀR for sums of squares, central differences otherwise.
+
+        A forward difference on a squared loss shifts its minimum by half a step.
+        """
+        x = np.clip(x, 0.0, 1.0)
+        if self.problem.judge.has_residuals:
+            return 2 * self.jacobian(x).T @ self.residuals(x)
+        h = np.cbrt(self.step**2) if self.step < 1e-3 else self.step
+        up = np.minimum(x + h, 1.0)
+        down = np.maximum(x - h, 0.0)
+        n = self.problem.n
+        high = np.tile(x, (n, 1)) + np.diag(up - x)
+        low = np.tile(x, (n, 1)) + np.diag(down - x)
+        losses = self.problem.losses(np.concatenate([high, low]))
+        return (losses[:n] - losses[n:]) / (up - down)
+
+
+@fitter("minimize")
+class Minimize(FitterSpec):
+    """Any bounded method of ``scipy.optimize.minimize``; SLSQP by default."""
+
+    kind: Literal["minimize"] = "minimize"
+    method: Literal[
+        "SLSQP", "L-BFGS-B", "TNC", "trust-constr", "Nelder-Mead", "Powell", "COBYLA", "COBYQA"
+    ] = "SLSQP"
+    tolerance: float = Field(1e-10, gt=0, description="of the loss")
+    step: float = Field(1e-6, gt=0, lt=0.1, description="of differences, in the unit interval")
+    options: dict[str, Any] = Field(default_factory=dict, description="of the scipy method")
+
+    def minimize(self, problem: Problem) -> Outcome:
+        from scipy.optimize import Bounds, minimize
+
+        differences = _Differences(problem, self.step)
+        scales = _TOLERANCES[self.method]
+        options = {name: self.tolerance * s for name, s in scales.items()}
+        if self.method == "SLSQP":
+            options["maxiter"] = 1000
+
+        def local(x0: np.ndarray) -> Any:
+            gradient = {"jac": differences.gradient} if self.method in _WITH_GRADIENT else {}
+            return minimize(
+                differences.loss, x0, method=self.method, bounds=Bounds(0.0, 1.0),
+                options=options | self.options, **gradient,
+            )  # fmt: skip
+
+        return _outcome(from_every_start(problem, local))
+
+
+@fitter("least_squares")
+class LeastSquares(FitterSpec):
+    """``scipy.optimize.least_squares`` (trust region reflective) on the residuals of the terms."""
+
+    kind: Literal["least_squares"] = "least_squares"
+    tolerance: float = Field(1e-10, gt=1e-15, description="ftol, xtol and gtol")
+    step: float = Field(1e-6, gt=0, lt=0.1, description="of differences, in the unit interval")
+
+    def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
+        why = why_no_residuals(objective)
+        if not why:
+            return []
+        rule = f"least_squares needs residuals ({why}); use minimize or optuna"
+        return [("fitter.kind", rule, self.kind)]
+
+    def minimize(self, problem: Problem) -> Outcome:
+        from scipy.optimize import least_squares
+
+        differences = _Differences(problem, self.step)
+
+        def local(x0: np.ndarray) -> Any:
+            return least_squares(
+                differences.residuals, x0, differences.jacobian, bounds=(0.0, 1.0),
+                ftol=self.tolerance, xtol=self.tolerance, gtol=self.tolerance,
+            )  # fmt: skip
+
+        return _outcome(from_every_start(problem, local))
+
+
+@fitter("bounded")
+class Bounded(FitterSpec):
+    """Bounded search over one parameter (Brent's method, ``scipy.optimize.minimize_scalar``)."""
+
+    kind: Literal["bounded"] = "bounded"
+    tolerance: float = Field(1e-7, gt=0, description="of the parameter, in the unit interval")
+
+    def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
+        if len(parameters) == 1:
+            return []
+        rule = "bounded searches one parameter; use least_squares, minimize or optuna for more"
+        return [("fitter.kind", rule, f"{len(parameters)} parameters: {', '.join(parameters)}")]
+
+    def minimize(self, problem: Problem) -> Outcome:
+        from scipy.optimize import minimize_scalar
+
+        from stpspec.fitters.base import starts
+
+        problem.losses(starts(problem))  # so that the loss at the start is known
+        result = minimize_scalar(
+            lambda x: float(problem.losses(np.array([[x]]))[0]),
+            bounds=(0.0, 1.0), method="bounded", options={"xatol": self.tolerance},
+        )  # fmt: skip
+        return _outcome([result])
+
+
+def _outcome(results: list[Any]) -> Outcome:
+    best = min(results, key=lambda r: float(getattr(r, "cost", None) or r.fun)
+               if np.ndim(r.fun) == 0 else float(r.cost))  # fmt: skip
+    message = str(best.message).strip()
+    if len(results) > 1:
+        ended = sum(bool(r.success) for r in results)
+        message += f" (best of {len(results)} starts, {ended} of them converged)"
+    return Outcome("converged" if best.success else "stopped", message)

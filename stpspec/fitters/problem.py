@@ -1,0 +1,210 @@
+"""The problem a fitter sees: points of the unit cube in, losses or residuals out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stpspec.engine.bind import Bound
+from stpspec.engine.simulate import simulate
+from stpspec.errors import FitError, MetricError
+from stpspec.metrics.judge import Judge, why_no_residuals
+from stpspec.metrics.measure import Measurement, measure_candidates
+
+Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
+
+
+class BudgetSpent(Exception):  # noqa: N818 (a signal between problem and fitter, not an error)
+    """The budget of evaluations or seconds is spent."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One point that was evaluated.
+
+    Attributes
+    ----------
+    point : ndarray, shape (parameter,)
+        In the unit cube.
+    values : dict of str to float
+        Parameter values.
+    loss : float
+        NaN when the evaluation failed.
+    residuals : ndarray or None
+    metrics : dict of str to ndarray
+        0-D or 1-D, by term name; empty when the evaluation failed.
+    reason : str
+        Why it failed; empty if it did not.
+    seconds : float
+        Since the start of the fit.
+    start : int
+        Index of the start that the fitter was following.
+    """
+
+    point: np.ndarray
+    values: dict[str, float]
+    loss: float
+    residuals: np.ndarray | None
+    metrics: dict[str, np.ndarray]
+    reason: str
+    seconds: float
+    start: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether the evaluation gave no loss."""
+        return bool(self.reason)
+
+
+@dataclass
+class Problem:
+    """An experiment as a fitter sees it.
+
+    Parameters
+    ----------
+    bound : Bound
+    evaluator : callable, optional
+        Parameter arrays → measurements; simulates in NEURON by default.
+    observe : callable, optional
+        Called with the problem after each batch.
+    """
+
+    bound: Bound
+    evaluator: Evaluator | None = None
+    observe: Callable[[Problem], None] | None = None
+    history: list[Evaluation] = field(default_factory=list)
+    start_index: int = 0
+
+    def __post_init__(self) -> None:
+        experiment = self.bound.experiment
+        if experiment.objective is None:
+            raise FitError("there is nothing to fit: the experiment has no objective")
+        if not experiment.parameters:
+            raise FitError("there is nothing to fit: the experiment has no free parameters")
+        self.parameters = experiment.parameters
+        self.names = list(experiment.parameters)
+        self.seed = experiment.seed
+        self.fitter = experiment.fitter
+        self.judge = Judge(experiment.objective)
+        self.why_no_residuals = why_no_residuals(experiment.objective)
+        self.started = time.monotonic()
+        needed = {t.protocol for t in experiment.objective.terms.values()}
+        # Allen's N and the junctional conductance read other protocols too.
+        wide = any(
+            t.options.get("scope") == "all"
+            or t.options.get("preset") == "allen"
+            or t.metric == "junctional_conductance"
+            for t in experiment.objective.terms.values()
+        )
+        self._protocols = [p for p in experiment.protocols if wide or p in needed]
+
+    @property
+    def n(self) -> int:
+        """Number of free parameters."""
+        return len(self.names)
+
+    @property
+    def best(self) -> Evaluation:
+        """The evaluation with the smallest loss so far.
+
+        Raises
+        ------
+        FitError
+            If all failed.
+        """
+        good = [e for e in self.history if not e.failed]
+        if not good:
+            reasons = list(dict.fromkeys(e.reason for e in self.history))[:5]
+            raise FitError(
+                f"every one of {len(self.history)} evaluations failed: " + " | ".join(reasons)
+            )
+        return min(good, key=lambda e: e.loss)
+
+    def values_at(self, point: Sequence[float] | np.ndarray) -> dict[str, float]:
+        """Map a point of the unit cube to parameter values."""
+        return {
+            n: self.parameters[n].from_unit(float(x)) for n, x in zip(self.names, point, strict=True)
+        }
+
+    def point_at(self, values: Mapping[str, float]) -> np.ndarray:
+        """Map parameter values to a point of the unit cube."""
+        return np.array([self.parameters[n].to_unit(values[n]) for n in self.names])
+
+    # -- evaluating -------------------------------------------------------------------------
+
+    def evaluate(self, points: np.ndarray) -> list[Evaluation]:
+        """Evaluate a batch of points, shape (point, parameter); keep them in the history.
+
+        Raises
+        ------
+        BudgetSpent
+            Before anything is evaluated when the budget is spent; after as many as it allowed
+            when the batch is larger than what is left.
+        """
+        points = np.clip(np.atleast_2d(np.asarray(points, float)), 0.0, 1.0)
+        allowed = self._allowed()
+        rows = [self.values_at(p) for p in points[:allowed]]
+        done = [
+            Evaluation(p, v, loss, r, m, why, time.monotonic() - self.started, self.start_index)
+            for p, v, (loss, r, m, why) in zip(
+                points, rows, self._judge_all(rows) if rows else [], strict=False
+            )
+        ]
+        self.history += done
+        if self.observe is not None:
+            self.observe(self)
+        failed = next((e for e in done if e.failed), None)
+        if failed is not None and self.fitter.on_failure == "raise":
+            where = ", ".join(f"{n}={v:.6g}" for n, v in failed.values.items())
+            raise FitError(f"an evaluation failed at {where}: {failed.reason}")
+        if len(done) < len(points):
+            raise BudgetSpent
+        return done
+
+    def _allowed(self) -> int:
+        budget = self.fitter.budget
+        if budget.seconds is not None and time.monotonic() - self.started >= budget.seconds:
+            raise BudgetSpent
+        left = np.inf if budget.evaluations is None else budget.evaluations - len(self.history)
+        if left <= 0:
+            raise BudgetSpent
+        return int(min(left, 10**9))
+
+    def _judge_all(self, rows: Sequence[Mapping[str, float]]) -> list[tuple[Any, ...]]:
+        columns = {n: np.array([row[n] for row in rows]) for n in self.names}
+        judged = []
+        for measured in (self.evaluator or self._simulate)(columns):
+            try:
+                loss, residuals = self.judge(measured)
+                metrics = {n: m.value for n, m in measured.items()}
+                judged.append((loss, residuals, metrics, ""))
+            except MetricError as error:
+                judged.append((np.nan, None, {}, str(error)))
+        return judged
+
+    def _simulate(self, columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
+        tree = simulate(self.bound, columns, self._protocols)
+        return measure_candidates(tree, self.judge.requests)
+
+    # -- what a fitter sees -----------------------------------------------------------------
+
+    def losses(self, points: np.ndarray) -> np.ndarray:
+        """Return the losses of a batch, shape (point,); the spec's penalty where one failed."""
+        return np.array([self.seen(e) for e in self.evaluate(points)])
+
+    def seen(self, evaluation: Evaluation) -> float:
+        """Return the loss, or the penalty that stands for a failed evaluation."""
+        return float(self.fitter.penalty) if evaluation.failed else evaluation.loss
+
+    def residuals_of(self, evaluation: Evaluation) -> np.ndarray:
+        """Return the residuals; of a failed evaluation, ones whose squares give the penalty."""
+        if evaluation.residuals is not None:
+            return evaluation.residuals
+        m = self.bound.experiment.objective.n_targets if self.bound.experiment.objective else 1
+        sizes = [t.size for t in self.judge.objective.terms.values()]
+        m = sum(sizes)
+        return np.full(m, np.sqrt(self.fitter.penalty / m))

@@ -1,0 +1,1 @@
+"""What is measured: metrics of a response, and the losses that judge them."""

@@ -1,0 +1,190 @@
+"""The decorators that make a plain function a metric, a loss or a cost function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, create_model
+
+from stpspec.registry import COSTS, LOSSES, METRICS
+from stpspec.spec.base import Spec
+from stpspec.units import Millisecond
+
+
+class ResponseOptions(Spec):
+    """Options that every metric of a signal takes."""
+
+    signal: str | None = Field(None, description="by default the recording's own")
+    baseline: Literal["pre_train", "local", "extrapolated"] = "extrapolated"
+    decay: Millisecond | None = Field(
+        None, gt=0, description="time constant that continues the residue; fitted by default"
+    )
+    direction: Literal["auto", "positive", "negative"] = "auto"
+    trials: Literal["mean", "each"] = Field("mean", description="measure the mean trace, or each")
+
+
+class NoOptions(Spec):
+    """Base of options without any common field."""
+
+
+def _options_of(function: Callable[..., Any], base: type[Spec], skip: int) -> type[Spec]:
+    """Make a spec of a function's keyword-only parameters."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, p in list(inspect.signature(function).parameters.items())[skip:]:
+        if p.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
+        if p.kind is not inspect.Parameter.KEYWORD_ONLY:
+            raise TypeError(
+                f"{function.__qualname__}: options must be keyword-only, after a * (got {name!r})"
+            )
+        default = ... if p.default is inspect.Parameter.empty else p.default
+        fields[name] = (hints.get(name, Any), default)
+    name = getattr(function, "__name__", "options")
+    return create_model(f"{name}_options", __base__=base, **fields)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: a function of a :class:`~stpspec.metrics.response.Response`, with its unit.
+
+    Attributes
+    ----------
+    name : str
+    unit : str
+        ``"signal"`` stands for the unit of the signal, ``"signal ms"`` for that times ms.
+    needs : tuple of str
+        What the protocol must provide (see :data:`stpspec.spec.rules.NEEDS`).
+    vector : bool
+        Whether it returns several numbers.
+    reads_signal : bool
+        Whether it reads the one signal that its options name.
+    function : callable
+    """
+
+    name: str
+    unit: str
+    needs: tuple[str, ...]
+    vector: bool
+    reads_signal: bool
+    function: Callable[..., Any]
+    extra_options: type[Spec] | None = None
+
+    @functools.cached_property
+    def options(self) -> type[Spec]:
+        """Spec of the options."""
+        base = self.extra_options or (ResponseOptions if self.reads_signal else NoOptions)
+        return _options_of(self.function, base, skip=1)
+
+
+def metric(
+    name: str,
+    unit: str,
+    *,
+    needs: tuple[str, ...] = ("event",),
+    vector: bool = False,
+    reads_signal: bool = True,
+    options: type[Spec] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register ``function(response, *, option=default, …)`` as a metric (decorator).
+
+    Parameters
+    ----------
+    name : str
+        How specs call it.
+    unit : str
+        Unit of what it returns.
+    needs : tuple of str
+        What the protocol must provide: event, pair, induction, recovery, recovery_4, drive, step.
+    vector : bool
+        Whether it returns a 1-D array instead of one number.
+    reads_signal : bool
+        Whether it reads one signal (and takes the options of :class:`ResponseOptions`).
+    options : type of Spec, optional
+        Options shared by several metrics, a subclass of :class:`ResponseOptions` whose further
+        fields the function takes as ``**options``.
+
+    Returns
+    -------
+    decorator
+        It returns the function unchanged.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        METRICS.register(name)(
+            Metric(name, unit, tuple(needs), vector, reads_signal, function, options)
+        )
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss: penalties ≥ 0 of the misses of one term.
+
+    Attributes
+    ----------
+    function : callable
+        ``function(value, target, sd, *, options…) -> penalty``, arrays of one shape.
+    residuals : bool
+        Whether √penalty, with the sign of the miss, is smooth enough for least squares.
+    """
+
+    name: str
+    residuals: bool
+    function: Callable[..., Any]
+
+    @functools.cached_property
+    def options(self) -> type[Spec]:
+        """Spec of the options."""
+        return _options_of(self.function, NoOptions, skip=3)
+
+
+def loss(name: str, *, residuals: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Register ``function(value, target, sd, *, option=default, …)`` as a loss (decorator).
+
+    Parameters
+    ----------
+    name : str
+    residuals : bool
+        Whether the signed root of the penalty may be given to least squares.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        LOSSES.register(name)(Loss(name, residuals, function))
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A user's cost function of (metrics, targets)."""
+
+    name: str
+    function: Callable[..., float]
+
+    @functools.cached_property
+    def options(self) -> type[Spec]:
+        """Spec of the options."""
+        return _options_of(self.function, NoOptions, skip=2)
+
+
+def cost(name: str) -> Callable[[Callable[..., float]], Callable[..., float]]:
+    """Register ``function(metrics, targets, *, option=default, …) -> float`` (decorator).
+
+    ``metrics`` and ``targets`` are dicts from term name to float or 1-D array.
+    """
+
+    def decorate(function: Callable[..., float]) -> Callable[..., float]:
+        COSTS.register(name)(Cost(name, function))
+        return function
+
+    return decorate
+

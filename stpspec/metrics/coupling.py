@@ -1,0 +1,105 @@
+"""Electrical coupling between two cells, from a current step into one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from stpspec.errors import MetricError
+from stpspec.metrics.base import metric
+from stpspec.metrics.response import Response
+from stpspec.units import Megaohm, Millisecond
+
+Window = Annotated[Millisecond, Field(gt=0)]
+
+
+def _deflections(response: Response, window: float) -> tuple[float, float, float]:
+    """Return current (nA) and the deflections (mV) of the stepped and of the other cell."""
+    step = response.stimulus.get("step")
+    if step is None:
+        raise MetricError("this protocol has no current step")
+    t = response.time
+    length = min(window, step["stop"] - step["start"])
+    before = (t >= step["start"] - length - 1e-6) & (t <= step["start"] + 1e-6)
+    late = (t >= step["stop"] - length - 1e-6) & (t <= step["stop"] + 1e-6)
+    dv = []
+    for cell in (1, 2):
+        v = response.trace(f"somatic_voltage_{cell}")
+        if v[before | late].max() > 0:
+            raise MetricError(f"cell {cell} spiked during the step: coupling is a passive measure")
+        dv.append(float(v[late].mean() - v[before].mean()))
+        response.step(
+            f"ΔV{cell} = {v[late].mean():.6g} − {v[before].mean():.6g} = {dv[-1]:.6g} mV "
+            f"(means over the last {length:g} ms of the step and {length:g} ms before it)"
+        )
+    own = step["cell"] - 1
+    return step["amplitude"], dv[own], dv[1 - own]
+
+
+@metric("coupling_coefficient", "1", needs=("step",), reads_signal=False)
+def coupling_coefficient(response: Response, *, window: Window = 50.0) -> float:
+    """ΔV of the other cell over ΔV of the stepped cell, at steady state.
+
+    Raises
+    ------
+    MetricError
+        If it is negative: the mechanism has its sign inverted.
+    """
+    _, own, other = _deflections(response, window)
+    if own == 0:
+        raise MetricError("the current step does not move the stepped cell")
+    value = other / own
+    if value < -1e-9:
+        raise MetricError(
+            f"the coupling coefficient is negative ({value:.4g}): the sign of the gap mechanism's "
+            f"current is inverted"
+        )
+    response.step(f"coupling_coefficient = {other:.6g} / {own:.6g} = {value:.6g}")
+    return value
+
+
+@metric("input_resistance", "MOhm", needs=("step",), reads_signal=False)
+def input_resistance(response: Response, *, window: Window = 50.0) -> float:
+    """ΔV / I of the stepped cell, while it is coupled."""
+    current, own, _ = _deflections(response, window)
+    return own / current
+
+
+@metric("transfer_resistance", "MOhm", needs=("step",), reads_signal=False)
+def transfer_resistance(response: Response, *, window: Window = 50.0) -> float:
+    """ΔV of the other cell / I."""
+    current, _, other = _deflections(response, window)
+    return other / current
+
+
+@metric("junctional_conductance", "nS", needs=("step",), reads_signal=False)
+def junctional_conductance(
+    response: Response, *, window: Window = 50.0, isolated_resistance: Megaohm | None = None
+) -> float:
+    """Junctional conductance from input and transfer resistances.
+
+    Exact for isopotential cells: R12 / (Rin1·Rin2 − R12²) with the coupled input resistances,
+    for which the experiment also needs a ``gap_step`` into the other cell. With
+    ``isolated_resistance``, that of the other cell when it is uncoupled:
+    (1/R)·CC/(1 − CC).
+    """
+    current, own, other = _deflections(response, window)
+    if isolated_resistance is not None:
+        cc = other / own
+        return 1e3 / isolated_resistance * cc / (1 - cc)
+    r1, r12 = own / current, other / current
+    for sibling in response.siblings:
+        step = sibling.stimulus.get("step")
+        if step is not None and step["cell"] != response.stimulus["step"]["cell"]:
+            reverse, other_own, _ = _deflections(sibling, window)
+            r2 = other_own / reverse
+            determinant = r1 * r2 - r12**2
+            if not determinant > 0 or not np.isfinite(determinant):
+                raise MetricError("the resistances do not belong to two passive coupled cells")
+            return 1e3 * r12 / determinant
+    raise MetricError(
+        "junctional_conductance needs a gap_step into the other cell as a further protocol, "
+        "or the option isolated_resistance"
+    )

@@ -1,0 +1,108 @@
+"""Judge measured values against an objective: one loss, and residuals for least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import MetricError
+from stpspec.metrics.base import Loss
+from stpspec.metrics.measure import Measurement, Request
+from stpspec.registry import COSTS, LOSSES
+from stpspec.spec.objective import Objective, Term
+
+
+class Judge:
+    """An objective, ready to be applied.
+
+    Parameters
+    ----------
+    objective : Objective
+
+    Attributes
+    ----------
+    requests : list of Request
+        What has to be measured.
+    has_residuals : bool
+        Whether the loss is a sum of squares of :attr:`Verdict.residuals`.
+    """
+
+    def __init__(self, objective: Objective):
+        self.objective = objective
+        self.requests = [
+            Request(name, t.metric, t.protocol, t.options) for name, t in objective.terms.items()
+        ]
+        self.losses: dict[str, Loss] = {n: LOSSES.get(t.loss) for n, t in objective.terms.items()}
+        self.has_residuals = not why_no_residuals(objective)
+
+    def __call__(self, measured: Mapping[str, Measurement]) -> tuple[float, np.ndarray]:
+        """Return the loss and the residuals of one candidate.
+
+        Returns
+        -------
+        loss : float
+            Σ weight · mean penalty over the terms, or what the cost function returns.
+        residuals : ndarray, shape (target,)
+            Signed roots whose squares add up to the sum of the terms.
+
+        Raises
+        ------
+        MetricError
+            If any value is missing; names each with its reason.
+        """
+        reasons = [f"{n}: {m.reason}" for n, m in measured.items() if m.reason]
+        if reasons:
+            raise MetricError("; ".join(dict.fromkeys(reasons)))
+        parts = [self._term(n, t, measured[n].value) for n, t in self.objective.terms.items()]
+        residuals = np.concatenate(parts)
+        if self.objective.cost is None:
+            return float(residuals @ residuals), residuals
+        return self._cost(measured), residuals
+
+    def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
+        target = np.atleast_1d(np.asarray(term.target, float))
+        achieved = np.atleast_1d(value)
+        if achieved.ndim > 1:
+            achieved = achieved.mean(axis=0)  # `trials: each`: the mean over trials is fitted
+        elif not isinstance(term.target, list):
+            achieved = achieved.mean(keepdims=True)
+        if achieved.shape != target.shape:
+            raise MetricError(
+                f"{name}: the target has {target.size} values, the metric gives {achieved.size}"
+            )
+        loss = self.losses[name]
+        sd = np.broadcast_to(np.asarray(1.0 if term.sd is None else term.sd, float), target.shape)
+        options = loss.options.model_validate(term.loss_options).model_dump()
+        penalty = np.asarray(loss.function(achieved, target, sd, **options), float)
+        if penalty.shape != target.shape or not (penalty >= 0).all():
+            raise MetricError(f"{name}: the loss {term.loss!r} gave no penalty ≥ 0 for each value")
+        return np.sign(achieved - target) * np.sqrt(term.weight * penalty / target.size)
+
+    def _cost(self, measured: Mapping[str, Measurement]) -> float:
+        cost = COSTS.get(str(self.objective.cost))
+        options = cost.options.model_validate(self.objective.cost_options).model_dump()
+        plain = {n: _plain(m.value) for n, m in measured.items()}
+        targets = {n: _plain(np.asarray(t.target)) for n, t in self.objective.terms.items()}
+        try:
+            value = float(cost.function(plain, targets, **options))
+        except Exception as error:
+            raise MetricError(
+                f"the cost function {self.objective.cost!r} failed: {type(error).__name__}: {error}"
+            ) from error
+        if not np.isfinite(value):
+            raise MetricError(f"the cost function {self.objective.cost!r} gave {value}")
+        return value
+
+
+def why_no_residuals(objective: Objective) -> str:
+    """Return why an objective is no sum of smooth squares; empty if it is."""
+    if objective.cost is not None:
+        return f"the cost function {objective.cost!r} gives one number"
+    rough = [f"{n} ({t.loss})" for n, t in objective.terms.items() if not LOSSES.get(t.loss).residuals]
+    return f"no sum of smooth squares: {', '.join(rough)}" if rough else ""
+
+
+def _plain(value: np.ndarray) -> Any:
+    return float(value) if value.ndim == 0 else value

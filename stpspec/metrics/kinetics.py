@@ -1,0 +1,162 @@
+"""Kinetics of a single response: amplitude, latency, rise, decay, half width, charge, trace."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from stpspec.errors import MetricError
+from stpspec.metrics.base import metric
+from stpspec.metrics.interpolate import crossing
+from stpspec.metrics.response import Response
+from stpspec.units import Millisecond
+
+ONSET = 0.05  # fraction of the peak at which a response begins
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < pair[0] < pair[1] < 1:
+        raise ValueError(f"two fractions of the peak, 0 < first < second < 1 (got {pair})")
+    return pair
+
+
+def _falling(pair: tuple[float, float]) -> tuple[float, float]:
+    if not 1 >= pair[0] > pair[1] > 0:
+        raise ValueError(f"two fractions of the peak, 1 ≥ first > second > 0 (got {pair})")
+    return pair
+
+
+RisingInterval = Annotated[tuple[float, float], AfterValidator(_rising)]
+FallingInterval = Annotated[tuple[float, float], AfterValidator(_falling)]
+Windows = Annotated[list[tuple[Millisecond, Millisecond]], Field(min_length=1)]
+
+
+@metric("amplitude", "signal")
+def amplitude(response: Response) -> float:
+    """Peak of the first response; 0 when nothing was released."""
+    return float(response.amplitudes[0])
+
+
+@metric("max_amplitude", "signal")
+def max_amplitude(response: Response) -> float:
+    """Largest peak over all pulses."""
+    return float(response.amplitudes.max())
+
+
+def _rise_crossing(response: Response, fraction: float) -> float:
+    t, y, when, height = response.first_response()
+    return crossing(t[t <= when + 1e-9], y[t <= when + 1e-9], fraction * height, rising=True)
+
+
+def _onset(response: Response, method: str) -> float:
+    if method == "threshold":
+        return _rise_crossing(response, ONSET)
+    t20, t80 = _rise_crossing(response, 0.2), _rise_crossing(response, 0.8)
+    return t20 - 0.2 / 0.6 * (t80 - t20)
+
+
+@metric("latency", "ms")
+def latency(
+    response: Response, *, method: Literal["threshold", "extrapolated"] = "threshold"
+) -> float:
+    """Time from the presynaptic spike to the onset of the response, NetCon delay included.
+
+    ``threshold``: first crossing of 5 % of the peak. ``extrapolated``: where the line through
+    the 20 % and 80 % points meets the baseline.
+    """
+    spike = float(response.spikes[0]) if response.spikes.size else float("nan")
+    value = _onset(response, method) - spike
+    response.step(f"latency = onset − spike = {value:.4g} ms (includes the NetCon delay, "
+                  f"{response.stimulus['delay']:.4g} ms)")  # fmt: skip
+    return value
+
+
+@metric("rise_time", "ms")
+def rise_time(
+    response: Response, *, interval: RisingInterval | Literal["onset_to_peak"] = (0.2, 0.8)
+) -> float:
+    """Time between two fractions of the peak on the rising side, or from onset to peak."""
+    if interval == "onset_to_peak":
+        return response.first_response()[2] - _onset(response, "threshold")
+    return _rise_crossing(response, interval[1]) - _rise_crossing(response, interval[0])
+
+
+def _fall_crossing(response: Response, fraction: float) -> float:
+    t, y, when, height = response.first_response()
+    if fraction == 1:
+        return when
+    after = t >= when
+    if not after.any() or y[after].min() > fraction * height:
+        lowest = y[after].min() / height if after.any() else 1.0
+        raise MetricError(
+            f"the response falls only to {100 * lowest:.0f} % of its peak before its window ends; "
+            f"{100 * fraction:.0f} % is needed (a longer duration, or another interval, helps)"
+        )
+    # Start one sample early so that the bracket of the crossing is whole.
+    start = max(int(after.argmax()) - 1, 0)
+    return crossing(t[start:], np.where(t[start:] < when, height, y[start:]),
+                    fraction * height, rising=False)  # fmt: skip
+
+
+@metric("decay_time", "ms")
+def decay_time(response: Response, *, interval: FallingInterval = (0.8, 0.2)) -> float:
+    """Time constant of a·exp(−t/τ), fitted by least squares between two fractions of the peak."""
+    start, stop = (_fall_crossing(response, f) for f in interval)
+    t, y, _, height = response.first_response()
+    # Equally spaced points between the two crossings: no sample jumps in or out of the fit.
+    x = np.linspace(0.0, stop - start, 201)
+    values = np.interp(start + x, t, y) / height
+    a, rate = interval[0], np.log(interval[0] / interval[1]) / (stop - start)
+    for _ in range(50):
+        model = np.exp(-rate * x)
+        jacobian = np.stack([model, -a * x * model], axis=1)
+        delta = np.linalg.lstsq(jacobian, values - a * model, rcond=None)[0]
+        a, rate = a + delta[0], rate + delta[1]
+        if abs(delta[1]) <= 1e-12 * abs(rate):
+            break
+    if not rate > 0:
+        raise MetricError("the falling side of the response does not decay exponentially")
+    return float(1 / rate)
+
+
+@metric("half_width", "ms")
+def half_width(response: Response) -> float:
+    """Time from half of the peak on the rise to half of the peak on the decay."""
+    return _fall_crossing(response, 0.5) - _rise_crossing(response, 0.5)
+
+
+@metric("charge", "signal ms")
+def charge(response: Response) -> float:
+    """Integral of the first response above its baseline, to the end of its window."""
+    response.first_response()
+    t, y = response.window(0)
+    return float(np.trapezoid(y, t))
+
+
+@metric("trace", "signal", vector=True)
+def trace(
+    response: Response,
+    *,
+    windows: Windows,
+    interval: Millisecond = 0.1,
+    subtract_baseline: bool = True,
+) -> np.ndarray:
+    """The trace in windows (ms after the stimulus onset), sampled every ``interval`` ms.
+
+    With the sign of the recorded signal; the resting baseline is subtracted unless told not to.
+    """
+    if interval <= 0 or any(stop <= start for start, stop in windows):
+        raise MetricError("each window must end after its start, and the interval be above 0")
+    onset = response.stimulus["onset"]
+    times = np.concatenate(
+        [np.arange(a, b + 1e-9 * interval + 1e-9, interval) for a, b in windows]
+    ) + onset  # fmt: skip
+    if times.min() < response.time[0] - 1e-6 or times.max() > response.time[-1] + 1e-6:
+        raise MetricError(
+            f"the windows reach beyond the recording, {response.time[0] - onset:g} to "
+            f"{response.time[-1] - onset:g} ms after the stimulus onset"
+        )
+    values = np.interp(times, response.time, response.trace(response.signal_name))
+    return values - response.rest if subtract_baseline else values

@@ -1,0 +1,201 @@
+"""Measure a DataTree: metrics by name over candidates, with reasons, notes and arithmetic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stpspec.dataset import stimulus_of
+from stpspec.errors import MetricError
+from stpspec.metrics.base import Metric, ResponseOptions
+from stpspec.metrics.response import Response
+from stpspec.registry import METRICS
+
+_COMMON = tuple(name for name in ResponseOptions.model_fields if name != "trials")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One metric to be measured: its name in the output, protocol and options."""
+
+    name: str
+    metric: str
+    protocol: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Measurement:
+    """One metric of one candidate.
+
+    Attributes
+    ----------
+    value : ndarray
+        0-D, or 1-D for a vector metric; a leading trial axis with ``trials: each``.
+        NaN where there is a ``reason``.
+    reason : str
+        Why there is no value; empty if there is.
+    """
+
+    value: np.ndarray
+    unit: str
+    reason: str = ""
+    notes: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+
+
+class _Child:
+    """The arrays of one protocol, without xarray's cost per access."""
+
+    def __init__(self, dataset: Any):
+        self.time = dataset["time"].values
+        self.signals = {str(n): v.values for n, v in dataset.data_vars.items() if "time" in v.dims}
+        self.units = {n: str(dataset[n].attrs.get("units", "")) for n in self.signals}
+        self.stimulus = stimulus_of(dataset)
+        self.n_trials = dataset.sizes["trial"]
+
+
+class _Candidate:
+    """The responses of one candidate, built once for each set of common options."""
+
+    def __init__(self, children: Mapping[str, _Child], index: int):
+        self.children = children
+        self.index = index
+        self._responses: dict[tuple[Any, ...], Response] = {}
+
+    def response(self, protocol: str, common: Mapping[str, Any], trial: int | None) -> Response:
+        """Return the response to a protocol in one trial, or (None) the mean of all trials."""
+        key = (protocol, trial, *common.values())
+        if key not in self._responses:
+            child = self.children[protocol]
+            pick = slice(None) if trial is None else slice(trial, trial + 1)
+            # Ratios of a stochastic synapse come from the mean trace, not from the mean of ratios.
+            signals = {n: _mean(a[self.index, pick]) for n, a in child.signals.items()}
+            response = Response(child.time, signals, child.units, child.stimulus, **common)
+            response.find_siblings = lambda: self._siblings(protocol, common, trial)
+            self._responses[key] = response
+        return self._responses[key]
+
+    def _siblings(
+        self, protocol: str, common: Mapping[str, Any], trial: int | None
+    ) -> list[Response]:
+        mine = bool(self.children[protocol].stimulus["spikes"])
+        found = []
+        for name, child in self.children.items():
+            if bool(child.stimulus["spikes"]) != mine:
+                continue
+            trials = [None] if trial is None else range(child.n_trials)
+            found += [
+                self.response(name, common, k) for k in trials if (name, k) != (protocol, trial)
+            ]
+        return found
+
+
+def _mean(trials: np.ndarray) -> np.ndarray:
+    return trials[0] if trials.shape[0] == 1 else trials.mean(axis=0)
+
+
+def measure_candidates(tree: Any, requests: Sequence[Request]) -> list[dict[str, Measurement]]:
+    """Measure every candidate of a tree.
+
+    Returns
+    -------
+    list of dict of str to Measurement
+        One dict a candidate, keyed by the names of the requests.
+    """
+    children = {name: _Child(node.to_dataset()) for name, node in tree.children.items()}
+    failures = [str(f) for f in tree["failure"].values]
+    return [
+        {r.name: _measure(_Candidate(children, i), r, failure) for r in requests}
+        if failure
+        else _measure_all(_Candidate(children, i), requests)
+        for i, failure in enumerate(failures)
+    ]
+
+
+def _measure_all(candidate: _Candidate, requests: Sequence[Request]) -> dict[str, Measurement]:
+    return {r.name: _measure(candidate, r, "") for r in requests}
+
+
+def _measure(candidate: _Candidate, request: Request, failure: str) -> Measurement:
+    metric: Metric = METRICS.get(request.metric)
+    if failure or request.protocol not in candidate.children:
+        reason = failure or f"the protocol {request.protocol!r} was not run"
+        return Measurement(np.array(np.nan), metric.unit, reason)
+    options = metric.options.model_validate(dict(request.options)).model_dump(exclude_unset=True)
+    each = options.pop("trials", "mean") == "each"
+    common = {n: options.pop(n) for n in _COMMON if metric.reads_signal and n in options}
+    trials = range(candidate.children[request.protocol].n_trials) if each else [None]
+    result = Measurement(np.array(np.nan), metric.unit)
+    values = []
+    for trial in trials:
+        response = candidate.response(request.protocol, common, trial)
+        response.steps, response.notes, response.result_unit = [], list(response.notes), None
+        try:
+            value = np.asarray(metric.function(response, **options), float)
+        except MetricError as error:
+            return Measurement(np.array(np.nan), metric.unit, str(error))
+        except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
+            text = f"the metric {request.metric!r} failed: {type(error).__name__}: {error}"
+            return Measurement(np.array(np.nan), metric.unit, text)
+        if not np.isfinite(value).all():
+            return Measurement(np.array(np.nan), metric.unit, "the result is not finite")
+        values.append(value)
+        result.steps += response.steps
+        result.notes += [n for n in response.notes if n not in result.notes]
+        result.unit = response.result_unit or metric.unit.replace("signal", response.unit)
+    result.value = np.stack(values) if each else values[0]
+    return result
+
+
+def to_dataset(tree: Any, requests: Sequence[Request]) -> Any:
+    """Measure every candidate; return an xarray Dataset over ``candidate``.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable per request (NaN where there is no value), ``reason`` (text per candidate,
+        empty if every value is there) and the parameter values of the tree's root.
+        ``attrs["notes"]`` is JSON: request → notes of the first candidate that has any.
+    """
+    import xarray as xr
+
+    measured = measure_candidates(tree, requests)
+    data: dict[str, Any] = {}
+    for request in requests:
+        column = [m[request.name] for m in measured]
+        shape = next((m.value.shape for m in column if not m.reason), ())
+        values = np.stack([m.value if not m.reason else np.full(shape, np.nan) for m in column])
+        unit = next((m.unit for m in column if not m.reason), column[0].unit)
+        dims = ["candidate"]
+        if request.options.get("trials") == "each":
+            dims.append("trial")
+        if values.ndim > len(dims):
+            dims.append(f"{request.name}_element")
+        attrs = {"units": unit, "long_name": f"{request.metric} of {request.protocol}"}
+        data[request.name] = (dims, values, attrs)
+    reasons = [
+        "; ".join(dict.fromkeys(f"{n}: {m.reason}" for n, m in row.items() if m.reason))
+        for row in measured
+    ]
+    data["reason"] = ("candidate", np.array(reasons, dtype=object))
+    notes = {n: m.notes for row in measured for n, m in row.items() if m.notes}
+    coords = {str(n): v for n, v in tree.to_dataset().variables.items() if n != "failure"}
+    return xr.Dataset(data, coords, {"notes": json.dumps(notes)})
+
+
+def everything(protocols: Mapping[str, Any]) -> list[Request]:
+    """Return a request for every scalar metric that each protocol can give by default."""
+    found = []
+    for protocol, spec in protocols.items():
+        gives = spec.provides()
+        for name in METRICS.names():
+            metric: Metric = METRICS.get(name)
+            optional = all(not f.is_required() for f in metric.options.model_fields.values())
+            if set(metric.needs) <= gives and not metric.vector and optional:
+                found.append(Request(f"{protocol}.{name}", name, protocol))
+    return found

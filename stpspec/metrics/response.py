@@ -1,0 +1,233 @@
+"""One trace and its events: sign, baselines, peaks and crossings between the samples."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import MetricError
+from stpspec.metrics.interpolate import maximum
+
+_EPS = 1e-6  # ms; times are compared with this slack, far below any dt
+_RESIDUE = 1e-9  # of the largest response; what is left below this is no residue
+
+
+class Response:
+    """The response of one candidate (one trial, or the mean of its trials) to one protocol.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+        ms, rising.
+    signals : mapping of str to ndarray, shape (n,)
+    units : mapping of str to str
+    stimulus : mapping
+        As in :func:`stpspec.dataset.protocol_dataset`.
+    signal, baseline, decay, direction
+        See :class:`stpspec.metrics.base.ResponseOptions`.
+
+    Attributes
+    ----------
+    notes : list of str
+        What a reader of the values should know (truncated peaks, drift …).
+    steps : list of str
+        The arithmetic behind the last metric, in words and numbers.
+    result_unit : str or None
+        Set by a metric whose unit depends on its options.
+    """
+
+    def __init__(
+        self,
+        time: np.ndarray,
+        signals: Mapping[str, np.ndarray],
+        units: Mapping[str, str],
+        stimulus: Mapping[str, Any],
+        *,
+        signal: str | None = None,
+        baseline: str = "extrapolated",
+        decay: float | None = None,
+        direction: str = "auto",
+    ):
+        self.time = time
+        self.signals = signals
+        self.units = units
+        self.stimulus = stimulus
+        self.signal_name = signal or stimulus["default_signal"]
+        self.baseline = baseline
+        self.decay = decay
+        self.direction = direction
+        self.find_siblings: Callable[[], Sequence[Response]] = tuple
+        self.result_unit: str | None = None
+        self.notes: list[str] = []
+        self.steps: list[str] = []
+
+    @functools.cached_property
+    def siblings(self) -> Sequence[Response]:
+        """Responses of the same candidate to the other protocols (and in the other trials)."""
+        return self.find_siblings()
+
+    # -- what happened ----------------------------------------------------------------------
+
+    @property
+    def spikes(self) -> np.ndarray:
+        """Presynaptic spike times, ms."""
+        return np.asarray(self.stimulus["spikes"], float)
+
+    @property
+    def arrivals(self) -> np.ndarray:
+        """Arrival times of the events (spike + NetCon delay), ms."""
+        return self.spikes + self.stimulus["delay"]
+
+    @property
+    def n_induction(self) -> int | None:
+        """Number of induction pulses, where the protocol says."""
+        return self.stimulus.get("n_induction")
+
+    @property
+    def unit(self) -> str:
+        """Unit of the signal."""
+        return self.units.get(self.signal_name, "")
+
+    def trace(self, name: str) -> np.ndarray:
+        """Return a recorded signal, shape (n,).
+
+        Raises
+        ------
+        MetricError
+            If it was not recorded, or holds NaN.
+        """
+        if name not in self.signals:
+            raise MetricError(
+                f"the signal {name!r} was not recorded (recorded: {', '.join(self.signals)})"
+            )
+        values = self.signals[name]
+        if not np.isfinite(values).all():
+            raise MetricError(f"the signal {name!r} holds values that are not finite")
+        return values
+
+    # -- sign and resting baseline ----------------------------------------------------------
+
+    @functools.cached_property
+    def rest(self) -> float:
+        """Mean of the last millisecond before the first event, in the unit of the signal."""
+        first = self._first_arrival()
+        inside = (self.time >= first - 1 - _EPS) & (self.time <= first + _EPS)
+        if not inside.any():
+            raise MetricError("nothing was recorded before the first event")
+        return float(self.trace(self.signal_name)[inside].mean())
+
+    @functools.cached_property
+    def sign(self) -> int:
+        """+1 or −1: the direction of the response; 0 when there is no response at all."""
+        deviation = self.trace(self.signal_name)[self._index(self._first_arrival()) :] - self.rest
+        if deviation.size == 0:
+            raise MetricError("nothing was recorded after the first event")
+        extreme = deviation[np.abs(deviation).argmax()]
+        if abs(extreme) <= 1e-9 * abs(self.rest):
+            return 0
+        if self.direction != "auto":
+            return 1 if self.direction == "positive" else -1
+        return 1 if extreme > 0 else -1
+
+    @functools.cached_property
+    def corrected(self) -> np.ndarray:
+        """Signal above rest, positive in the direction of the response, shape (n,)."""
+        return (self.sign or 1) * (self.trace(self.signal_name) - self.rest)
+
+    def _first_arrival(self) -> float:
+        if not self.arrivals.size:
+            raise MetricError("this protocol has no presynaptic event")
+        return float(self.arrivals[0])
+
+    def _index(self, t: float) -> int:
+        return int(np.searchsorted(self.time, t - _EPS))
+
+    # -- pulses -----------------------------------------------------------------------------
+
+    def window(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return times and sign-corrected signal from arrival ``k`` (0-based) to the next one.
+
+        The baseline of that pulse is subtracted.
+        """
+        arrivals = self.arrivals
+        start = self._index(arrivals[k])
+        last = k + 1 == arrivals.size
+        stop = self.time.size if last else self._index(arrivals[k + 1] + 2 * _EPS)
+        if stop - start < 3:
+            raise MetricError(f"fewer than 3 samples between event {k + 1} and the next one")
+        t = self.time[start:stop]
+        return t, self.corrected[start:stop] - self._baseline(k, t)
+
+    def _baseline(self, k: int, t: np.ndarray) -> np.ndarray | float:
+        arrival = self.arrivals[k]
+        if self.baseline == "pre_train" or k == 0:
+            return 0.0
+        residue = float(np.interp(arrival, self.time, self.corrected))
+        if self.baseline == "local":
+            return residue
+        largest = float(np.abs(self.corrected).max())
+        if abs(residue) <= _RESIDUE * largest:
+            return residue
+        tau = self.decay or self._decay_before(k, residue)
+        return residue if tau is None else residue * np.exp(-(t - arrival) / tau)
+
+    def _decay_before(self, k: int, residue: float) -> float | None:
+        """Time constant of the last millisecond before event ``k``; None if it does not decay."""
+        arrival = float(self.arrivals[k])
+        begin = max(arrival - 1.0, float(self.arrivals[k - 1]))
+        i, j = self._index(begin), self._index(arrival)
+        y = self.corrected[i : j + 1] / residue
+        if y.size < 3 or (y <= 0).any():
+            self.note(f"the residue before pulse {k + 1} has no steady sign: taken as constant")
+            return None
+        slope = np.polyfit(self.time[i : j + 1] - arrival, np.log(y), 1)[0]
+        if slope >= 0:
+            self.note(f"the residue before pulse {k + 1} is not decaying: taken as constant")
+            return None
+        return -1.0 / slope
+
+    def peak(self, k: int) -> tuple[float, float]:
+        """Return time (ms) and height of the response to event ``k`` (0-based).
+
+        The height is 0 when nothing was released.
+        """
+        t, y = self.window(k)
+        if self.sign == 0:
+            return float(t[0]), 0.0
+        when, height, at_end = maximum(t, y)
+        if at_end:
+            self.note(f"a{k + 1} is truncated: its maximum is at the end of its window")
+        return when, max(height, 0.0)
+
+    @functools.cached_property
+    def amplitudes(self) -> np.ndarray:
+        """a1 … an, shape (pulse,), in the unit of the signal, positive along the response."""
+        self._first_arrival()
+        return np.array([self.peak(k)[1] for k in range(self.arrivals.size)])
+
+    def first_response(self) -> tuple[np.ndarray, np.ndarray, float, float]:
+        """Return times, signal, peak time and peak of the first response.
+
+        Raises
+        ------
+        MetricError
+            If there is no response.
+        """
+        self._first_arrival()
+        when, height = self.peak(0)
+        if height <= 0:
+            raise MetricError("there is no response to measure: nothing was released")
+        t, y = self.window(0)
+        return t, y, when, height
+
+    def note(self, text: str) -> None:
+        """Keep something that a reader of the values should know."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def step(self, text: str) -> None:
+        """Keep one line of the arithmetic, for those who ask how a value was calculated."""
+        self.steps.append(text)

@@ -1,0 +1,122 @@
+"""Names to things: metrics, losses, costs, protocols, fitters, models and recordings.
+
+Built-ins are found by importing the modules of one package (all of them light);
+third parties add theirs with the decorator or with an entry point.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+from stpspec.errors import PluginError, unknown_name
+
+
+class Registry:
+    """A table from names to objects of one sort.
+
+    Parameters
+    ----------
+    sort : str
+        What the names stand for, in the singular; used in messages.
+    package : str
+        Package or module whose import registers the built-ins.
+    group : str
+        Entry-point group through which other distributions add names.
+    """
+
+    def __init__(self, sort: str, package: str, group: str):
+        self.sort = sort
+        self._package = package
+        self._group = group
+        self._things: dict[str, Any] = {}
+        self._filled = False
+
+    def register(self, name: str) -> Callable[[Any], Any]:
+        """Return a decorator that stores what it decorates under ``name``.
+
+        Raises
+        ------
+        ValueError
+            If another object already has that name.
+        """
+
+        def store(thing: Any) -> Any:
+            old = self._things.get(name)
+            if old is not None and _identity(old) != _identity(thing):
+                raise ValueError(f"a {self.sort} called {name!r} is already registered ({old!r})")
+            self._things[name] = thing
+            return thing
+
+        return store
+
+    def get(self, name: str) -> Any:
+        """Return what is registered under ``name``.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing is; the message names the nearest name and all the others.
+        """
+        if name not in self._things:
+            self._fill()
+        if name not in self._things:
+            raise unknown_name(self.sort, name, self._things)
+        return self._things[name]
+
+    def names(self) -> list[str]:
+        """Return every registered name, sorted."""
+        self._fill()
+        return sorted(self._things)
+
+    def _fill(self) -> None:
+        if self._filled:
+            return
+        self._filled = True
+        module = importlib.import_module(self._package)
+        for info in pkgutil.iter_modules(getattr(module, "__path__", [])):
+            importlib.import_module(f"{self._package}.{info.name}")
+        for point in entry_points(group=self._group):
+            try:
+                thing = point.load()
+            except Exception as error:  # a broken third-party package must be named, not hidden
+                raise PluginError(
+                    f"the entry point {point.name!r} of group {self._group!r} ({point.value}) "
+                    f"cannot be loaded: {type(error).__name__}: {error}"
+                ) from error
+            self._things.setdefault(point.name, thing)
+
+
+def _identity(thing: Any) -> tuple[str | None, str | None]:
+    # Reloading a notebook cell or a module defines the same name again: that is not a clash.
+    thing = getattr(thing, "function", thing)
+    return getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+
+
+def import_plugins(modules: Sequence[str]) -> None:
+    """Import the modules that a spec names in ``plugins``.
+
+    Raises
+    ------
+    PluginError
+        If one of them cannot be imported.
+    """
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise PluginError(
+                f"the plug-in module {name!r} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+
+
+METRICS = Registry("metric", "stpspec.metrics", "stpspec.metrics")
+LOSSES = Registry("loss", "stpspec.metrics.losses", "stpspec.losses")
+COSTS = Registry("cost function", "stpspec.metrics.losses", "stpspec.costs")
+PROTOCOLS = Registry("protocol", "stpspec.spec.protocol", "stpspec.protocols")
+FITTERS = Registry("fitter", "stpspec.fitters", "stpspec.fitters")
+MODELS = Registry("model", "stpspec.spec.model", "stpspec.models")
+RECORDINGS = Registry("recording", "stpspec.spec.recording", "stpspec.recordings")

@@ -1,0 +1,74 @@
+"""Where the shipped files are (conf, mod, templates, experiments), and how a named file is found."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stpspec.errors import StpspecError, nearest
+
+_HERE = Path(__file__).resolve().parent
+_EXTRA: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("extra", default=())
+
+
+def shipped(folder: str) -> Path:
+    """Return the path of a shipped top-level folder, from a wheel, an editable install or a checkout.
+
+    Raises
+    ------
+    StpspecError
+        If the installation holds no such folder.
+    """
+    for parent in (_HERE / "_data", _HERE.parent):
+        if (parent / folder).is_dir():
+            return parent / folder
+    raise StpspecError(f"this installation of stpspec has no {folder!r} folder; install it again")
+
+
+@contextlib.contextmanager
+def search_in(folders: Sequence[Path | str]) -> Iterator[None]:
+    """Look for mod and template files in ``folders`` too, between the current and the shipped one."""
+    token = _EXTRA.set((*_EXTRA.get(), *(Path(f).resolve() for f in folders)))
+    try:
+        yield
+    finally:
+        _EXTRA.reset(token)
+
+
+def candidates(name: str, folder: str) -> list[Path]:
+    """Return the places where the file ``name`` of the kind ``folder`` is looked for, in order."""
+    path = Path(name).expanduser()
+    if path.is_absolute():
+        return [path]
+    places = []
+    for base in (Path.cwd(), *_EXTRA.get()):
+        places += [base / path, base / folder / path]
+    return [*places, shipped(folder) / path]
+
+
+def find(name: str, folder: str) -> Path:
+    """Return the first existing file or folder called ``name``.
+
+    Parameters
+    ----------
+    name : str
+        File name, relative or absolute path.
+    folder : str
+        Shipped folder that comes last in the search: ``"mod"`` or ``"templates"``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none; the message names the nearest shipped file and where it was looked for.
+    """
+    places = candidates(name, folder)
+    for place in places:
+        if place.exists():
+            return place.resolve()
+    known = [p.name for p in shipped(folder).iterdir() if not p.name.startswith(("_", "."))]
+    guess = nearest(name, known)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    looked = ", ".join(sorted({str(p.parent) for p in places}))
+    raise FileNotFoundError(f"no file {name!r} in {looked}.{hint}")

@@ -1,0 +1,1 @@
+"""What is asked, as data: frozen specs without I/O and without NEURON."""

@@ -1,0 +1,104 @@
+"""The frozen base of every spec, and the dispatch of ``kind`` to a registered class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, ValidationError
+from pydantic import model_validator as model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from stpspec.errors import Problem, UnknownNameError, nearest
+from stpspec.registry import Registry
+
+
+class Spec(BaseModel):
+    """Base of every spec: frozen, no unknown fields, finite numbers, canonical JSON."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_the_nearest_field(cls, data: Any, handler: Any) -> Any:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data(
+                error.title, [_reword(cls, e) for e in error.errors(include_url=False)]
+            ) from None
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON of this spec (str, 64 hexadecimal digits)."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def copy_with(self, **changes: Any) -> Self:
+        """Return a validated copy with some fields replaced.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If the changed spec breaks a rule.
+        """
+        return type(self).model_validate(self.model_dump() | changes)
+
+
+def canonical_json(data: Any) -> str:
+    """Return the one JSON text of ``data``: sorted keys, no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _reword(cls: type[BaseModel], error: Any) -> InitErrorDetails:
+    message = error["msg"]
+    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+        field = error["loc"][0]
+        guess = nearest(field, cls.model_fields)
+        message = f"no field of this name here; valid: {', '.join(cls.model_fields)}"
+        if guess:
+            message += f"; did you mean {guess!r}?"
+    message = message.removeprefix("Value error, ")
+    kind = error["type"] if error["type"] != "value_error" else "rule"
+    # PydanticCustomError fills {braces} from a context only; without one the text is literal.
+    return InitErrorDetails(
+        type=PydanticCustomError(kind, message), loc=error["loc"], input=error["input"]
+    )
+
+
+def kind_of(registry: Registry, default: str | None = None) -> Any:
+    """Return the annotation of a field whose class is chosen by ``kind`` from ``registry``."""
+
+    def dispatch(value: Any) -> Any:
+        if isinstance(value, Spec):
+            return value
+        if not isinstance(value, dict):
+            raise PydanticCustomError("kind", f"a mapping with a 'kind' ({', '.join(registry.names())})")
+        name = value.get("kind", default)
+        if name is None:
+            raise PydanticCustomError("kind", f"needs a 'kind': one of {', '.join(registry.names())}")
+        try:
+            cls = registry.get(str(name))
+        except UnknownNameError as error:
+            raise PydanticCustomError("kind", str(error)) from None
+        return cls.model_validate({**value, "kind": name})
+
+    return Annotated[SerializeAsAny[Spec], BeforeValidator(dispatch)]
+
+
+def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
+    """Translate pydantic's errors into problems, with ``prefix`` before each path."""
+    found = []
+    for e in error.errors(include_url=False, include_context=False):
+        path = ".".join(str(part) for part in e["loc"] if part != "function-wrap")
+        received = None if e["type"] == "missing" else e["input"]
+        if isinstance(received, dict | Spec):
+            received = None if e["type"] == "rule" else received
+        full = ".".join(p for p in (prefix, path) if p)
+        found.append(Problem(full, e["msg"], received))
+    return found

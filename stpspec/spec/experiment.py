@@ -1,0 +1,219 @@
+"""The experiment: ties model, recording, protocols, parameters, objective and fitter together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from stpspec.errors import PluginError, Problem, SpecError
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
+from stpspec.spec.base import Spec, kind_of, problems_of
+from stpspec.spec.numerics import Numerics
+from stpspec.spec.objective import Objective
+from stpspec.spec.parameters import Parameter
+from stpspec.spec.rules import cross_problems
+
+FORMAT = 1
+
+AnyModel = kind_of(MODELS, "synapse")
+AnyRecording = kind_of(RECORDINGS)
+AnyProtocol = kind_of(PROTOCOLS)
+AnyFitter = kind_of(FITTERS)
+
+
+class Experiment(Spec):
+    """One experiment on one synapse or gap junction, whole: what is done, asked and fitted."""
+
+    format: Literal[1] = FORMAT
+    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    description: str = ""
+    source: str = Field("", description="where the targets come from (DOI)")
+    model: AnyModel
+    recording: AnyRecording = Field({"kind": "voltage_clamp"})
+    protocols: dict[str, AnyProtocol] = Field(min_length=1)
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    objective: Objective | None = None
+    fitter: AnyFitter = Field({"kind": "least_squares"})
+    numerics: Numerics = Field(default_factory=Numerics)
+    seed: int = Field(0, ge=0, lt=2**32)
+    plugins: list[str] = Field(default_factory=list, description="modules that register plug-ins")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _import_plugins(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            plugins = data.get("plugins") or []
+            if isinstance(plugins, list):
+                import_plugins([p for p in plugins if isinstance(p, str)])
+        return data
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        found = cross_problems({name: getattr(self, name) for name in type(self).model_fields})
+        if found:
+            raise ValidationError.from_exception_data(
+                type(self).__name__,
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("rule", _literal(p)),
+                        loc=tuple(p.path.split(".")),
+                        input=p.received,
+                    )
+                    for p in found
+                ],
+            )
+        return self
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Experiment:
+        """Validate a mapping, as read from YAML or JSON.
+
+        Raises
+        ------
+        SpecError
+            With every problem of the data at once.
+        """
+        experiment, problems, _ = examine(data)
+        if experiment is None:
+            raise SpecError(problems)
+        return experiment
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the experiment as plain mappings, lists, strings and numbers."""
+        return self.model_dump(mode="json")
+
+
+def _literal(problem: Problem) -> str:
+    return problem.rule + (f"; did you mean {problem.nearest!r}?" if problem.nearest else "")
+
+
+def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the data of an older format up to date.
+
+    Raises
+    ------
+    SpecError
+        If the format is newer than this version of stpspec, or no format at all.
+    """
+    number = data.get("format", FORMAT)
+    if number != FORMAT:
+        rule = f"format must be {FORMAT}"
+        if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
+            rule += "; it was written by a newer stpspec: upgrade with pip install -U stpspec"
+        raise SpecError([Problem("format", rule, number)])
+    return {**data, "format": FORMAT}
+
+
+def examine(
+    data: Mapping[str, Any],
+) -> tuple[Experiment | None, list[Problem], dict[str, Any]]:
+    """Find all problems of the data, also those between parts that are valid by themselves.
+
+    Parameters
+    ----------
+    data : mapping
+        As read from YAML or JSON.
+
+    Returns
+    -------
+    experiment : Experiment or None
+        None when there is any problem.
+    problems : list of Problem
+    parts : dict
+        The fields (and entries of mappings) that are valid.
+    """
+    try:
+        data = migrate(data)
+        experiment = Experiment.model_validate(data)
+        parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
+        return experiment, [], parts
+    except SpecError as error:
+        return None, list(error.problems), {}
+    except PluginError as error:
+        return None, [Problem("plugins", str(error))], {}
+    except ValidationError as error:
+        parts = _valid_parts(data)
+        problems = problems_of(error)
+        seen = {p.path for p in problems}
+        problems += [p for p in cross_problems(parts) if p.path not in seen]
+        return None, problems, parts
+
+
+def _valid_parts(data: Mapping[str, Any]) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    for name, field in Experiment.model_fields.items():
+        annotation: Any = field.rebuild_annotation()
+        if name in data:
+            value = _lenient(annotation, data[name], name)
+        elif not field.is_required():
+            value = TypeAdapter(annotation).validate_python(field.get_default(call_default_factory=True))
+        else:
+            continue
+        if value is not None:
+            parts[name] = value
+    return parts
+
+
+def _lenient(annotation: Any, value: Any, name: str) -> Any:
+    """Validate a field; of a mapping, keep the entries that are valid."""
+    try:
+        return TypeAdapter(annotation).validate_python(value)
+    except ValidationError:
+        pass
+    inner = {"protocols": AnyProtocol, "parameters": Parameter}.get(name)
+    if inner is not None and isinstance(value, Mapping):
+        kept = {k: _lenient(inner, v, "") for k, v in value.items()}
+        return {k: v for k, v in kept.items() if v is not None} or None
+    return None
+
+
+def json_schema(part: str | None = None) -> dict[str, Any]:
+    """Return the JSON schema of a whole experiment, or of the files of one conf group.
+
+    Parameters
+    ----------
+    part : str or None
+        ``None`` for an experiment file (where groups may supply what is missing), or one of
+        ``model``, ``recording``, ``protocol``, ``objective``, ``fitter``, ``numerics``.
+    """
+    kinds = {"model": MODELS, "recording": RECORDINGS, "protocol": PROTOCOLS, "fitter": FITTERS}
+    if part in kinds:
+        return _union_schema(kinds[part])
+    if part is not None:
+        cls: type[BaseModel] = {"objective": Objective, "numerics": Numerics}[part]
+        return _open(cls.model_json_schema())
+    schema = Experiment.model_json_schema()
+    defs = schema.setdefault("$defs", {})
+    for group, field in (("model",) * 2, ("recording",) * 2, ("fitter",) * 2):
+        schema["properties"][field] = _merge(defs, _union_schema(kinds[group]))
+    schema["properties"]["protocols"]["additionalProperties"] = _merge(
+        defs, _union_schema(kinds["protocol"])
+    )
+    schema["properties"]["defaults"] = {"type": "array", "description": "Hydra's defaults list"}
+    schema["properties"]["hydra"] = {"type": "object"}
+    return _open(schema)
+
+
+def _union_schema(registry: Any) -> dict[str, Any]:
+    from pydantic.json_schema import models_json_schema
+
+    classes = [registry.get(name) for name in registry.names()]
+    refs, top = models_json_schema([(c, "validation") for c in classes])
+    union = [refs[(c, "validation")] for c in classes]
+    return _open({"$defs": top.get("$defs", {}), "anyOf": union})
+
+
+def _merge(defs: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    defs.update(schema.pop("$defs", {}))
+    return schema
+
+
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    # What a file leaves out, the groups it is composed with supply: nothing is required in a file.
+    schema.pop("required", None)
+    for definition in schema.get("$defs", {}).values():
+        definition.pop("required", None)
+    return schema

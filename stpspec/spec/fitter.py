@@ -1,0 +1,49 @@
+"""What all fitters share: start, budget, and what they see when an evaluation fails."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from stpspec.spec.base import Spec
+from stpspec.units import Second
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stpspec.spec.objective import Objective
+    from stpspec.spec.parameters import Parameter
+
+
+class Budget(Spec):
+    """Where a fit stops at the latest."""
+
+    evaluations: int | None = Field(1000, ge=1, description="simulated candidates")
+    seconds: Second | None = Field(None, gt=0, description="wall-clock seconds")
+
+
+class FitterSpec(Spec):
+    """Base of every fitter: a subclass adds its own settings and ``minimize(problem)``."""
+
+    kind: str
+    start: Literal["given", "middle", "random", "sobol"] = Field(
+        "given", description="given: each parameter's own start, the middle where it has none"
+    )
+    n_starts: int = Field(1, ge=1, le=1024, description="number of random or Sobol starts")
+    budget: Budget = Field(default_factory=Budget)
+    on_failure: Literal["penalty", "raise"] = Field(
+        "penalty", description="what the fitter sees of a failed evaluation; the history keeps it as failed"
+    )
+    penalty: float = Field(1e6, gt=0, description="loss shown to the fitter for a failed evaluation")
+
+    @abstractmethod
+    def minimize(self, problem: Any) -> Any:
+        """Minimize the loss of a problem and return an Outcome (see :mod:`stpspec.fitters`)."""
+
+    def objections(
+        self, parameters: Mapping[str, Parameter], objective: Objective
+    ) -> list[tuple[str, str, Any]]:
+        """Return (path, rule, received) for whatever keeps this fitter from this problem."""
+        return []

@@ -1,0 +1,31 @@
+"""How NEURON integrates: step, temperature, starting voltage, settling time."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from stpspec.spec.base import Spec
+from stpspec.units import Celsius, Millisecond, Millivolt, Second
+
+
+class Numerics(Spec):
+    """Reference numerics: fixed step, the same for every candidate."""
+
+    integrator: Literal["fixed"] = "fixed"
+    dt: Millisecond = Field(0.025, gt=0, le=1, description="ms")
+    temperature: Celsius = Field(20.0, ge=-20, le=60, description="degC")
+    v_init: Millivolt = Field(-70.0, description="voltage at t = 0, mV")
+    settle: Millisecond = Field(500.0, ge=0, description="time before the stimulus, ms")
+    replicas: int = Field(16, ge=1, le=1024, description="candidates in one NEURON simulation")
+    time_limit: Second = Field(600.0, gt=0, description="wall-clock limit of one simulation, s")
+
+    @model_validator(mode="after")
+    def _settle_holds_whole_steps(self) -> Self:
+        if self.settle < self.dt:
+            raise ValueError(
+                f"settle must be at least one dt, so that there is a baseline "
+                f"(got settle={self.settle:g} ms, dt={self.dt:g} ms)"
+            )
+        return self

@@ -1,0 +1,224 @@
+"""The protocols: each kind says when events or current steps come, and when the run stops."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stpspec.registry import PROTOCOLS
+from stpspec.spec.base import Spec
+from stpspec.units import Hertz, Millisecond, Nanoampere
+
+# The default grid of a frequency response, Hz.
+FREQUENCIES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 35, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time constants of the synapse as far as they are known, ms (the largest candidate's)."""
+
+    decay: float | None = None
+    depression: float | None = None
+    facilitation: float | None = None
+
+
+@dataclass(frozen=True)
+class CurrentStep:
+    """A current step into one of the two cells."""
+
+    amplitude: float
+    duration: float
+    cell: int = 1
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What a protocol does to the model. All times in ms after the onset of the stimulus.
+
+    Attributes
+    ----------
+    spikes : tuple of float
+        Presynaptic spike times; an event arrives one NetCon delay later.
+    stop : float
+        End of the run, counted from the last arrival's delay-free time.
+    step : CurrentStep or None
+    n_induction : int or None
+        How many of the pulses are induction pulses; the rest are recovery pulses.
+    """
+
+    spikes: tuple[float, ...] = ()
+    stop: float = 0.0
+    step: CurrentStep | None = None
+    n_induction: int | None = None
+
+
+class Protocol(Spec):
+    """Base of every protocol."""
+
+    kind: str
+
+    @abstractmethod
+    def stimulus(self, timing: Timing) -> Stimulus:
+        """Return spike times, current steps and the end of the run."""
+
+    @abstractmethod
+    def provides(self) -> frozenset[str]:
+        """Return what a metric can find in a run.
+
+        Some of ``event``, ``pair`` (two events), ``induction`` (six or more induction pulses),
+        ``recovery`` (a pulse after the delay), ``recovery_4`` (four), ``drive``, ``step``.
+        """
+
+
+def protocol(kind: str) -> Callable[[type[Protocol]], type[Protocol]]:
+    """Register a protocol class under ``kind`` (decorator)."""
+    return PROTOCOLS.register(kind)
+
+
+def tail(interval: float, timing: Timing) -> float:
+    """Time to run after the last arrival so that it is measured like the others, ms."""
+    return max(interval, 5 * (timing.decay or 0.0))
+
+
+def _features(n: int, n_induction: int | None, n_recovery: int) -> frozenset[str]:
+    found = {"event"} if n else set()
+    if n >= 2:
+        found.add("pair")
+    if n_induction is not None and n_induction >= 6:
+        found.add("induction")
+    if n_recovery >= 1:
+        found.add("recovery")
+    if n_recovery >= 4 and (n_induction or 0) >= 4:
+        found.add("recovery_4")
+    return frozenset(found)
+
+
+@protocol("single_event")
+class SingleEvent(Protocol):
+    """One presynaptic event on a resting synapse."""
+
+    kind: Literal["single_event"] = "single_event"
+    duration: Millisecond = Field(100.0, gt=0, description="time recorded after the event, ms")
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        return Stimulus((0.0,), self.duration)
+
+    def provides(self) -> frozenset[str]:
+        return _features(1, None, 0)
+
+
+@protocol("train")
+class Train(Protocol):
+    """Induction pulses, a recovery delay, recovery pulses.
+
+    The delay runs from the last induction pulse to the first recovery pulse
+    (Allen Synaptic Physiology, doi:10.1126/science.abj5861).
+    """
+
+    kind: Literal["train"] = "train"
+    frequency: Hertz = Field(50.0, gt=0, le=1000, description="Hz")
+    recovery_delay: Millisecond = Field(250.0, gt=0, description="ms, from pulse 8 to pulse 9")
+    n_induction: int = Field(8, ge=1, le=1000)
+    n_recovery: int = Field(4, ge=0, le=1000)
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        interval = 1000.0 / self.frequency
+        induction = [k * interval for k in range(self.n_induction)]
+        first = induction[-1] + self.recovery_delay
+        recovery = [first + k * interval for k in range(self.n_recovery)]
+        spikes = (*induction, *recovery)
+        return Stimulus(spikes, spikes[-1] + tail(interval, timing), None, self.n_induction)
+
+    def provides(self) -> frozenset[str]:
+        return _features(self.n_induction + self.n_recovery, self.n_induction, self.n_recovery)
+
+
+@protocol("continuous")
+class Continuous(Protocol):
+    """Regular drive for a duration: ceil(frequency × duration) + 1 pulses."""
+
+    kind: Literal["continuous"] = "continuous"
+    frequency: Hertz = Field(50.0, gt=0, le=1000, description="Hz")
+    duration: Millisecond | None = Field(
+        None, gt=0, description="ms; by default the larger of 300 and 5·(D + F)"
+    )
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        interval = 1000.0 / self.frequency
+        duration = self.duration
+        if duration is None:
+            known = (timing.depression or 0.0) + (timing.facilitation or 0.0)
+            duration = max(300.0, 5 * known)
+        # The tiny slack keeps 50 Hz × 300 ms at 15 intervals in spite of rounding.
+        n = math.ceil(duration / interval - 1e-9) + 1
+        spikes = tuple(k * interval for k in range(n))
+        return Stimulus(spikes, spikes[-1] + tail(interval, timing), None, n)
+
+    def provides(self) -> frozenset[str]:
+        if self.duration is None:
+            return frozenset({"event", "pair", "drive"})
+        n = math.ceil(self.duration * self.frequency / 1000.0 - 1e-9) + 1
+        return frozenset({"event", "pair"} | ({"drive"} if n >= 4 else set()))
+
+
+@protocol("gap_step")
+class GapStep(Protocol):
+    """A current step into one of two coupled cells; the run goes on 100 ms past the step."""
+
+    kind: Literal["gap_step"] = "gap_step"
+    amplitude: Nanoampere = Field(-0.01, description="nA")
+    duration: Millisecond = Field(500.0, gt=0, description="ms")
+    cell: Literal[1, 2] = Field(1, description="the cell that gets the current")
+
+    @model_validator(mode="after")
+    def _step_is_not_zero(self) -> Self:
+        if self.amplitude == 0:
+            raise ValueError("the amplitude of a current step must not be 0")
+        return self
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        step = CurrentStep(self.amplitude, self.duration, self.cell)
+        return Stimulus((), self.duration + 100.0, step)
+
+    def provides(self) -> frozenset[str]:
+        return frozenset({"step"})
+
+
+@protocol("spike_times")
+class SpikeTimes(Protocol):
+    """Any presynaptic times: irregular trains, recorded protocols, 10 pulses + 1."""
+
+    kind: Literal["spike_times"] = "spike_times"
+    times: list[Millisecond] = Field(min_length=1, description="ms after the stimulus onset")
+    n_induction: int | None = Field(
+        None, ge=1, description="pulses of the induction; the rest are recovery pulses"
+    )
+    tail: Millisecond = Field(100.0, gt=0, description="least time after the last event, ms")
+
+    @model_validator(mode="after")
+    def _times_rise(self) -> Self:
+        if self.times[0] < 0 or any(
+            b <= a for a, b in zip(self.times, self.times[1:], strict=False)
+        ):
+            raise ValueError("times must start at 0 or later and rise strictly")
+        if self.n_induction is not None and self.n_induction > len(self.times):
+            raise ValueError(
+                f"n_induction must be at most the number of times "
+                f"(got n_induction={self.n_induction}, {len(self.times)} times)"
+            )
+        return self
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        stop = self.times[-1] + tail(self.tail, timing)
+        return Stimulus(tuple(self.times), stop, None, self.n_induction)
+
+    def provides(self) -> frozenset[str]:
+        n = len(self.times)
+        return _features(n, self.n_induction, 0 if self.n_induction is None else n - self.n_induction)
+
+

@@ -1,0 +1,169 @@
+"""Field types that carry a unit: each takes a number in that unit, or a string such as "0.25 s".
+
+Units are NEURON's own: ms, mV, nA, µS, Hz, °C, MΩ. pint is imported only when a string arrives.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from stpspec.errors import StpspecError
+
+_QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+
+# How mechanisms and people write units that pint spells differently.
+_SPELLINGS = {
+    "°C": "degC", "degC": "degC", "celsius": "degC", "Ω": "ohm", "µ": "u", "μ": "u",
+    "mho": "siemens", "Ohm": "ohm",
+}  # fmt: skip
+
+
+class UnitError(StpspecError, ValueError):
+    """A quantity has no number, an unknown unit, or a unit of another dimension."""
+
+
+@functools.cache
+def _pint() -> Any:
+    import pint
+
+    return pint.UnitRegistry(cache_folder=None)
+
+
+def split(value: str) -> tuple[float, str]:
+    """Split ``"0.25 s"`` into 0.25 and ``"s"``; a bare number has the unit ``""``.
+
+    Raises
+    ------
+    UnitError
+        If it does not begin with a finite number.
+    """
+    match = _QUANTITY.match(value)
+    if match is None:
+        raise UnitError(f"not a number with a unit: {value!r}")
+    return float(match.group(1)), match.group(2)
+
+
+def convert(value: float | str, unit: str) -> float:
+    """Express a quantity as a plain number in ``unit``.
+
+    Parameters
+    ----------
+    value : float or str
+        A number, taken to be in ``unit`` already, or a string such as ``"0.25 s"``.
+    unit : str
+        Target unit as pint or NMODL writes it; ``"1"`` or ``""`` means dimensionless.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    UnitError
+        If the string is no quantity, or its unit has another dimension than ``unit``.
+    """
+    if isinstance(value, bool):
+        raise UnitError(f"expected a number in {unit or '1'}, not a truth value")
+    if isinstance(value, int | float):
+        number = float(value)
+    else:
+        number, written = split(value)
+        if written:
+            number = _convert_written(number, written, unit)
+    if not math.isfinite(number):
+        raise UnitError(f"expected a finite number in {unit or '1'}")
+    return number
+
+
+def _convert_written(number: float, written: str, unit: str) -> float:
+    import pint
+
+    registry = _pint()
+    target = _spell(unit) or "dimensionless"
+    try:
+        converted = registry.Quantity(number, _spell(written)).to(target).magnitude
+        return float(f"{converted:.15g}")  # "-10 pA" is -0.01 nA, not -0.009999999999999998
+    except pint.DimensionalityError as error:
+        raise UnitError(
+            f"expected a quantity in {unit or '1'}, and {written!r} has another dimension"
+        ) from error
+    except Exception as error:  # pint raises a dozen types on text it cannot read
+        raise UnitError(f"unknown unit {written!r} (expected {unit or '1'})") from error
+
+
+def _spell(unit: str) -> str:
+    text = unit.strip()
+    if text in ("", "1"):
+        return ""
+    for wrong, right in _SPELLINGS.items():
+        if right not in text or wrong in ("µ", "μ"):
+            text = text.replace(wrong, right)
+    if text.startswith("/"):
+        text = "1" + text
+    # NMODL writes powers without a caret: mA/cm2, um2.
+    return re.sub(r"(?<=[A-Za-z])(\d)", r"**\1", text).replace("-1", "**-1") if "**" not in text else text
+
+
+def _field(unit: str, example: str) -> Any:
+    def parse(value: Any) -> float:
+        if not isinstance(value, int | float | str) or isinstance(value, bool):
+            raise PydanticCustomError("quantity", f'a number in {unit} or a string such as "{example}"')
+        try:
+            return convert(value, unit)
+        except UnitError as error:
+            raise PydanticCustomError(
+                "quantity", f'{error}: a number in {unit} or a string such as "{example}"'
+            ) from error
+
+    schema = {
+        "anyOf": [{"type": "number"}, {"type": "string", "examples": [example]}],
+        "description": f"in {unit}, or a string with a unit",
+    }
+    return Annotated[float, BeforeValidator(parse), WithJsonSchema(schema)]
+
+
+Millisecond = _field("ms", "0.25 s")
+Millivolt = _field("mV", "-70 mV")
+Nanoampere = _field("nA", "-10 pA")
+Microsiemens = _field("uS", "0.5 nS")
+Hertz = _field("Hz", "0.05 kHz")
+Celsius = _field("degC", "34 degC")
+Megaohm = _field("Mohm", "1 kohm")
+Second = _field("s", "2 min")
+
+
+def _quantity(value: Any) -> float | str:
+    """Check the form of a quantity whose unit is known only once the mechanism is loaded."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise PydanticCustomError("quantity", 'a number or a string with a unit, such as "20 ms"')
+    try:
+        number, written = (float(value), "") if isinstance(value, int | float) else split(value)
+    except UnitError as error:
+        raise PydanticCustomError("quantity", str(error)) from error
+    if not math.isfinite(number):
+        raise PydanticCustomError("quantity", "a finite number")
+    if not written:
+        return number
+    try:
+        _convert_written(number, written, written)
+    except UnitError as error:
+        raise PydanticCustomError("quantity", str(error)) from error
+    return str(value).strip()
+
+
+Quantity = Annotated[
+    float | str,
+    BeforeValidator(_quantity),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number"}, {"type": "string"}],
+            "description": "in the unit of the mechanism, or a string with a unit",
+        }
+    ),
+]
