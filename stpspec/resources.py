@@ -37,6 +37,11 @@ def search_in(folders: Sequence[Path | str]) -> Iterator[None]:
         _EXTRA.reset(token)
 
 
+def extra_folders() -> tuple[Path, ...]:
+    """Return the folders that :func:`search_in` has added."""
+    return _EXTRA.get()
+
+
 def candidates(name: str, folder: str) -> list[Path]:
     """Return the places where the file ``name`` of the kind ``folder`` is looked for, in order."""
     path = Path(name).expanduser()

@@ -88,6 +88,28 @@ def examine(
     return [], Bound(numbers, info, units, paths, templates)
 
 
+def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
+    """Express parameter values, possibly strings with a unit, in the mechanism's units.
+
+    Raises
+    ------
+    SpecError
+        With every name and unit that is wrong.
+    """
+    converted, problems = {}, []
+    for name, value in values.items():
+        if name not in bound.units:
+            problems.append(_no_parameter(name, name, bound.mechanism.name, bound.units))
+            continue
+        try:
+            converted[name] = convert(value, bound.units[name])
+        except (UnitError, TypeError, AttributeError) as error:
+            problems.append(Problem(name, str(error), value))
+    if problems:
+        raise SpecError(problems, "the parameter values are not valid")
+    return converted
+
+
 def settable(model: Any, info: mechanisms.Mechanism) -> dict[str, str]:
     """Return name → unit of what a candidate may set: mechanism parameters and the weight."""
     weight = {"weight": "1"} if model.stimulated_by == "event" else {}

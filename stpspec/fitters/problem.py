@@ -204,7 +204,12 @@ class Problem:
         """Return the residuals; of a failed evaluation, ones whose squares give the penalty."""
         if evaluation.residuals is not None:
             return evaluation.residuals
-        m = self.bound.experiment.objective.n_targets if self.bound.experiment.objective else 1
-        sizes = [t.size for t in self.judge.objective.terms.values()]
-        m = sum(sizes)
+        m = sum(t.size for t in self.judge.objective.terms.values())
         return np.full(m, np.sqrt(self.fitter.penalty / m))
+
+    def residuals_at(self, points: np.ndarray) -> list[np.ndarray] | None:
+        """Return residuals beside the history and the budget; None if any point failed."""
+        judged = self._judge_all([self.values_at(p) for p in points])
+        if any(why for *_, why in judged):
+            return None
+        return [residuals for _, residuals, _, _ in judged]

@@ -25,7 +25,7 @@ class Request:
     name: str
     metric: str
     protocol: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from stpspec.errors import PluginError, Problem, SpecError
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
 from stpspec.spec.base import Spec, kind_of, problems_of
 from stpspec.spec.numerics import Numerics
-from stpspec.spec.objective import Objective
+from stpspec.spec.objective import Objective, Term
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.rules import cross_problems
 
@@ -154,6 +154,8 @@ def _valid_parts(data: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if value is not None:
             parts[name] = value
+    protocols = data.get("protocols")
+    parts["protocol_names"] = list(protocols) if isinstance(protocols, Mapping) else []
     return parts
 
 
@@ -163,10 +165,13 @@ def _lenient(annotation: Any, value: Any, name: str) -> Any:
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError:
         pass
-    inner = {"protocols": AnyProtocol, "parameters": Parameter}.get(name)
+    inner = {"protocols": AnyProtocol, "parameters": Parameter, "terms": Term}.get(name)
     if inner is not None and isinstance(value, Mapping):
         kept = {k: _lenient(inner, v, "") for k, v in value.items()}
         return {k: v for k, v in kept.items() if v is not None} or None
+    if name == "objective" and isinstance(value, Mapping):
+        terms = _lenient(dict[str, Term], value.get("terms"), "terms")
+        return Objective(terms=terms) if terms else None
     return None
 
 

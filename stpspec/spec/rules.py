@@ -82,17 +82,16 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
             wanted = "a list of numbers" if metric.vector else "a single number"
             yield Problem(f"{path}.target", f"{metric.name} takes {wanted} as target", term.target)
         yield from _signal_problems(path, term, metric, parts)
-    protocols = parts.get("protocols")
-    if protocols is None:
-        return
-    if term.protocol not in protocols:
+    protocols = parts.get("protocols", {})
+    names = parts.get("protocol_names", list(protocols))
+    if term.protocol not in names:
         yield Problem(
             f"{path}.protocol",
-            f"must name a protocol of this experiment ({', '.join(protocols)})",
+            f"must name a protocol of this experiment ({', '.join(names)})",
             term.protocol,
-            nearest(term.protocol, protocols),
+            nearest(term.protocol, names),
         )
-    elif metric is not None:
+    elif metric is not None and term.protocol in protocols:
         for need in metric.needs:
             if need not in protocols[term.protocol].provides():
                 yield Problem(

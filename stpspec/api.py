@@ -1,0 +1,283 @@
+"""The verbs: simulate, measure, fit, check."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import FitError, MetricError, Problem, StpspecError
+from stpspec.metrics.judge import Judge
+from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
+from stpspec.results import FitResult, texts
+from stpspec.spec.experiment import Experiment, examine
+
+log = logging.getLogger("stpspec")
+
+
+def simulate(
+    experiment: Experiment,
+    values: Mapping[str, Any] | None = None,
+    *,
+    protocols: Sequence[str] | None = None,
+) -> Any:
+    """Simulate candidates in NEURON.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    values : mapping of str to float or sequence of float, optional
+        Any parameters of the mechanism (or ``weight``), in its units; scalars are repeated.
+        Free parameters that are not given take their start, or the middle of their bounds.
+    protocols : sequence of str, optional
+        Names of the protocols to run; all by default.
+
+    Returns
+    -------
+    xarray.DataTree
+        Parameter values and ``failure`` over ``candidate`` at the root, one child a protocol
+        with signals of shape (candidate, trial, time).
+
+    Raises
+    ------
+    SpecError
+        If the experiment or the values are not valid.
+    """
+    from stpspec.engine.bind import bind
+    from stpspec.engine.simulate import simulate as run
+
+    return run(bind(experiment), values, protocols)
+
+
+def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Request]:
+    """Return what is measured: the terms of the objective, or everything without one."""
+    terms = Judge(experiment.objective).requests if experiment.objective else []
+    if terms and not all_metrics:
+        return terms
+    return [*terms, *everything(experiment.protocols)]
+
+
+def measure(experiment: Experiment, tree: Any, *, all_metrics: bool = False) -> Any:
+    """Measure what :func:`simulate` returned.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    tree : xarray.DataTree
+    all_metrics : bool
+        Beside the terms of the objective, every scalar metric the protocols can give, as
+        ``protocol.metric`` (without an objective these are measured anyway).
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``candidate``, one variable a metric, and ``reason``: why a candidate lacks a value.
+    """
+    wanted = requests_of(experiment, all_metrics=all_metrics)
+    run = set(tree.children)
+    return to_dataset(tree, [r for r in wanted if r.protocol in run])
+
+
+def run(
+    experiment: Experiment, values: Mapping[str, Any] | None = None
+) -> tuple[Any, dict[Request, Measurement]]:
+    """Simulate one candidate and measure everything, with the arithmetic of each metric.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    values : mapping of str to float or str, optional
+        Parameter values, as numbers or strings with a unit.
+
+    Returns
+    -------
+    tree : xarray.DataTree
+    measured : dict of Request to Measurement
+    """
+    from stpspec.engine.bind import bind, numbers
+    from stpspec.engine.simulate import simulate as run_in_neuron
+
+    bound = bind(experiment)
+    tree = run_in_neuron(bound, numbers(bound, values or {}))
+    requests = requests_of(experiment, all_metrics=True)
+    measured = measure_candidates(tree, requests)[0]
+    return tree, {r: measured[r.name] for r in requests}
+
+
+def fit(
+    experiment: Experiment, *, progress: Callable[[int, int | None, float], None] | None = None
+) -> FitResult:
+    """Fit the free parameters to the objective.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    progress : callable, optional
+        Called with the evaluations so far, the budget of evaluations and the best loss so far.
+
+    Returns
+    -------
+    FitResult
+        At the best point seen, simulated once more with all protocols.
+
+    Raises
+    ------
+    SpecError
+        If the experiment is not valid.
+    FitError
+        If there is nothing to fit, or every evaluation fails.
+    """
+    from stpspec.engine.bind import bind
+    from stpspec.fitters.base import run
+    from stpspec.fitters.problem import Problem as FitProblem
+    from stpspec.fitters.uncertainty import estimate
+
+    started = time.monotonic()
+    bound = bind(experiment)
+
+    def observe(problem: FitProblem) -> None:
+        if progress is not None:
+            losses = [e.loss for e in problem.history if not e.failed]
+            budget = problem.fitter.budget.evaluations
+            progress(len(problem.history), budget, min(losses, default=float("nan")))
+
+    problem = FitProblem(bound, observe=observe)
+    outcome = run(problem)
+    best = problem.best
+    uncertainty = estimate(problem, best)
+    tree, metrics, units, notes, loss = _confirm(bound, problem, best)
+    paths = {f"mod/{p.name}": p for p in bound.sources.values()}
+    paths |= {f"templates/{p.name}": p for p in bound.templates}
+    first = problem.history[0]
+    return FitResult(
+        experiment=bound.experiment,
+        parameters=best.values,
+        units={n: bound.units[n] for n in problem.names},
+        errors=uncertainty.errors,
+        undetermined=uncertainty.undetermined,
+        at_bound=uncertainty.at_bound,
+        loss=loss,
+        loss_start=first.loss,
+        metrics=metrics,
+        metric_units=units,
+        history=_history(problem),
+        traces=tree,
+        status=outcome.status,
+        message=outcome.message,
+        seconds=time.monotonic() - started,
+        notes=notes,
+        versions=_versions(),
+        sources=_sha256(paths),
+        files=texts(paths),
+    )
+
+
+def _confirm(bound: Any, problem: Any, best: Any) -> tuple[Any, ...]:
+    """Simulate the best point once more, with all protocols, and measure it."""
+    from stpspec.engine.simulate import simulate as run
+
+    tree = run(bound, {n: [v] for n, v in best.values.items()})
+    measured = measure_candidates(tree, problem.judge.requests)[0]
+    try:
+        loss, _ = problem.judge(measured)
+    except MetricError as error:
+        raise FitError(f"the best point cannot be simulated again: {error}") from error
+    if not np.isclose(loss, best.loss, rtol=1e-6, atol=1e-15):
+        log.warning("the loss at the best point is %.6g when it is simulated again", loss)
+    metrics = {n: float(m.value) if m.value.ndim == 0 else m.value for n, m in measured.items()}
+    units = {n: m.unit for n, m in measured.items()}
+    notes = {n: m.notes for n, m in measured.items() if m.notes}
+    return tree, metrics, units, notes, loss
+
+
+def _history(problem: Any) -> Any:
+    import xarray as xr
+
+    history = problem.history
+    data: dict[str, Any] = {}
+    for name in problem.names:
+        attrs = {"units": problem.bound.units[name], "long_name": name, "role": "parameter"}
+        data[f"parameter_{name}"] = ("evaluation", np.array([e.values[name] for e in history]), attrs)
+    for name, term in problem.judge.objective.terms.items():
+        if isinstance(term.target, list):
+            continue
+        values = [float(np.mean(e.metrics[name])) if e.metrics else np.nan for e in history]
+        data[f"metric_{name}"] = ("evaluation", np.array(values), {"role": "metric"})
+    data["loss"] = ("evaluation", np.array([e.loss for e in history]), {"long_name": "loss"})
+    data["seconds"] = ("evaluation", np.array([e.seconds for e in history]), {"units": "s"})
+    data["start"] = ("evaluation", np.array([e.start for e in history]))
+    data["reason"] = ("evaluation", np.array([e.reason for e in history], dtype=object))
+    return xr.Dataset(data, {"evaluation": np.arange(1, len(history) + 1)})
+
+
+def _versions() -> dict[str, str]:
+    names = ("stpspec", "neuron", "numpy", "scipy", "xarray", "optuna", "pydantic")
+    return {"python": platform.python_version(), **{n: version(n) for n in names}}
+
+
+def _sha256(paths: Mapping[str, Path]) -> dict[str, str]:
+    from stpspec.engine.keys import file_sha256
+
+    return {name: file_sha256(path) for name, path in paths.items()}
+
+
+def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:
+    """Find every problem of an experiment, without simulating anything.
+
+    The names, units and limits of the mechanism, sections and recorded variables are read from
+    the loaded mechanism and the built cell, in a process of their own.
+
+    Parameters
+    ----------
+    data : Experiment or mapping
+        A mapping as read from YAML may have any number of problems.
+
+    Returns
+    -------
+    list of Problem
+        Empty if the experiment can be run.
+    """
+    raw = data.to_data() if isinstance(data, Experiment) else data
+    experiment, problems, parts = examine(raw)
+    if "model" not in parts:
+        return problems
+    wanted = {
+        name: _dump(parts[name]) for name in ("model", "recording", "parameters") if name in parts
+    }
+    wanted["plugins"] = list(parts.get("plugins", [])) if experiment else []
+    seen = {p.path for p in problems}
+    return problems + [p for p in _check_in_subprocess(wanted) if p.path not in seen]
+
+
+def _dump(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: value.model_dump(mode="json") for name, value in part.items()}
+    return part.model_dump(mode="json")
+
+
+def _check_in_subprocess(parts: Mapping[str, Any]) -> list[Problem]:
+    from stpspec.resources import extra_folders
+
+    job = {"parts": parts, "folders": [str(f) for f in extra_folders()], "path": sys.path}
+    done = subprocess.run(
+        [sys.executable, "-m", "stpspec.engine.inspect"],
+        input=json.dumps(job), capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-3:]
+        raise StpspecError(
+            f"the process that loads the mechanisms and builds the cell ended with code "
+            f"{done.returncode}: {' / '.join(last) or 'no message'}"
+        )
+    return [Problem(**p) for p in json.loads(done.stdout.splitlines()[-1])]
+
+

@@ -1,0 +1,273 @@
+"""conf + experiments + overrides → Experiment, with file and line on every problem."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stpspec.errors import Problem, SpecError, StpspecError, unknown_name
+from stpspec.resources import search_in, shipped
+from stpspec.spec.experiment import Experiment, examine
+
+FILE = "_file_"  # name under which a file given by its path joins the group `experiment`
+_GROUPS = ("model", "recording", "numerics", "fitter", "objective")
+
+
+class ConfigError(StpspecError):
+    """A configuration cannot be composed: broken YAML, an unknown group choice or override."""
+
+
+def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Experiment:
+    """Compose an experiment from YAML and validate it.
+
+    Parameters
+    ----------
+    name : str or path, optional
+        Name of an experiment (a folder in ``experiments/``), path of a YAML file, or of a folder
+        with an ``experiment.yaml`` such as a saved result.
+    overrides : sequence of str
+        In Hydra's syntax: ``"protocols.train.frequency=20"``, ``"fitter=tpe"``.
+
+    Returns
+    -------
+    Experiment
+
+    Raises
+    ------
+    SpecError
+        With every problem of the data, each with the file and line where it was written.
+    ConfigError
+        If the files cannot be composed.
+
+    Examples
+    --------
+    >>> load("pvalb_pyr", ["protocols.train.frequency=20"]).protocols["train"].frequency
+    20.0
+    """
+    data, origin = compose(name, overrides)
+    experiment, problems, _ = examine(data)
+    if experiment is None:
+        raise SpecError([p.at(origin.where(p.path)) for p in problems])
+    return experiment
+
+
+def compose(
+    name: str | Path | None = None, overrides: Sequence[str] = ()
+) -> tuple[dict[str, Any], Origin]:
+    """Compose the data of an experiment without validating it.
+
+    Returns
+    -------
+    data : dict
+    origin : Origin
+        Tells where each value was written.
+    """
+    import hydra
+
+    chosen, file = choose(name)
+    overrides = [forced(o) for o in overrides]
+    with sources(file, overrides), _readable():
+        with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+            config = hydra.compose("config", [*chosen, *overrides], return_hydra_config=True)
+        return data_of(config, file)
+
+
+def forced(override: str) -> str:
+    """Let ``field=value`` set a field that no file sets yet, as ``++field=value`` does.
+
+    A misspelled field then reaches validation, which names the nearest one and all else that is
+    wrong, where Hydra would stop at the first.
+    """
+    key = override.partition("=")[0]
+    if "=" not in override or key[:1] in "+~" or key.startswith("hydra."):
+        return override
+    is_group = "/" in key or "@" in key or key in (*_GROUPS, "experiment")
+    return override if is_group else f"++{override}"
+
+
+def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
+    """Return the override that selects an experiment, and its file if it was given as a path.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither a path nor the name of an experiment.
+    """
+    if name is None:
+        return [], None
+    path = Path(name).expanduser()
+    for candidate in (path, path / "experiment.yaml"):
+        if candidate.is_file():
+            return [f"experiment={FILE}"], candidate.resolve()
+    if str(name) not in experiments():
+        raise unknown_name("experiment (nor a file)", str(name), experiments())
+    return [f"experiment={name}"], None
+
+
+def experiment_folders() -> list[Path]:
+    """Return the folders of experiments: the current one's first, then the shipped ones."""
+    from stpspec.resources import extra_folders
+
+    places = [Path.cwd() / "experiments", *(f / "experiments" for f in extra_folders())]
+    found = [p.resolve() for p in places if p.is_dir()]
+    return list(dict.fromkeys([*found, shipped("experiments").resolve()]))
+
+
+def experiments() -> dict[str, Path]:
+    """Return name → file of every experiment that can be found."""
+    found: dict[str, Path] = {}
+    for folder in experiment_folders():
+        for path in sorted(folder.glob("*/experiment.yaml")):
+            found.setdefault(path.parent.name, path)
+    return found
+
+
+def data_of(config: Any, file: Path | None) -> tuple[dict[str, Any], Origin]:
+    """Split a composed Hydra config into the experiment's data and the origin of its values."""
+    from omegaconf import OmegaConf, open_dict
+
+    hydra_config = config.hydra if "hydra" in config else None
+    if hydra_config is None:
+        from hydra.core.hydra_config import HydraConfig
+
+        hydra_config = HydraConfig.get()
+    choices = {str(k): v for k, v in hydra_config.runtime.choices.items() if v is not None}
+    overrides = [str(o) for o in hydra_config.overrides.task]
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra", None)
+    data = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    if not isinstance(data, dict):
+        raise ConfigError("the configuration is not a mapping")
+    return {str(k): v for k, v in data.items()}, Origin(choices, overrides, file)
+
+
+# -- where Hydra finds things -------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
+    """Let Hydra find experiments, a file given by its path, and extra configuration folders."""
+    from stpspec import hydra_sources as hs
+    from stpspec.resources import extra_folders
+
+    groups = {m.group(1) for o in overrides if (m := re.match(r"^\+*(\w+)=[^{]", o))}
+    state = hs.State(
+        folders=[f for f in extra_folders() if f.is_dir()],
+        experiments=experiment_folders(),
+        file=file,
+        replaced=groups & set(_GROUPS),
+    )
+    with hs.installed(state), search_in([file.parent] if file else []):
+        yield
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Raise what Hydra, OmegaConf and YAML raise as one readable ConfigError."""
+    import yaml
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        at = f"{mark.name}:{mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{at}this is not valid YAML: {error.problem or error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"this is not valid YAML: {error}") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_plain(error)) from error
+
+
+def _plain(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Hydra's hints on its own flags do not exist here; a field's full key does.
+    kept = [line for line in lines if not line.startswith(("Set the env", "object_type=", "reference_type="))]
+    text = "\n  ".join(kept)
+    return text
+
+
+readable = _readable
+
+
+class Origin:
+    """Tells in which file and line, or that on the command line, a field was written.
+
+    Hydra keeps no marks; the files it chose are read once more for theirs.
+    """
+
+    def __init__(self, choices: Mapping[str, str], overrides: Sequence[str], file: Path | None):
+        self._overrides = overrides
+        self._files: list[tuple[str, Path]] = []  # (package, file), the strongest first
+        found = experiments()
+        experiment = choices.get("experiment")
+        if experiment == FILE and file is not None:
+            self._files.append(("", file))
+        elif experiment in found:
+            self._files.append(("", found[experiment]))
+        from stpspec.resources import extra_folders
+
+        for key, choice in choices.items():
+            group, _, package = key.partition("@")
+            if group == "experiment" or group.startswith("hydra"):
+                continue
+            for folder in (*extra_folders(), shipped("conf")):
+                path = folder / group / f"{choice}.yaml"
+                if path.is_file():
+                    self._files.append((package or group, path))
+                    break
+        self._files.append(("", shipped("conf") / "config.yaml"))
+
+    def where(self, path: str) -> str | None:
+        """Return ``file:line`` of the innermost part of a dotted path that is written anywhere."""
+        keys = path.split(".") if path else []
+        for depth in range(len(keys), 0, -1):
+            prefix = ".".join(keys[:depth])
+            for override in reversed(self._overrides):
+                name = override.lstrip("+~").partition("=")[0]
+                if name == prefix or (depth == len(keys) and name.startswith(f"{prefix}.")):
+                    return f"command line: {override.lstrip('+')}"
+            for package, file in self._files:
+                line = _line(file, package, keys[:depth])
+                if line is not None:
+                    return f"{_relative(file)}:{line}"
+        return f"{_relative(self._files[0][1])}:1" if self._files else None
+
+
+def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
+    import yaml
+
+    prefix = package.split(".") if package else []
+    if list(keys[: len(prefix)]) != prefix or len(keys) < len(prefix):
+        return None
+    try:
+        node: Any = yaml.compose(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return None
+    line = 1
+    for key in keys[len(prefix) :]:
+        if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+            continue
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        pair = next(((k, v) for k, v in node.value if k.value == key), None)
+        if pair is None:
+            return None
+        line, node = pair[0].start_mark.line + 1, pair[1]
+    return line
+
+
+def _relative(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+__all__ = ["ConfigError", "Problem", "compose", "load"]

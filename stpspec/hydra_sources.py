@@ -1,0 +1,152 @@
+"""Hydra plug-ins: ``experiment=<slug>`` → ``experiments/<slug>/experiment.yaml``, and files by path."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf, open_dict
+
+_GROUP = "experiment"
+_KINDS = ("recording", "fitter")  # groups that config.yaml always chooses
+
+
+@dataclass
+class State:
+    """What the sources serve at the moment.
+
+    Attributes
+    ----------
+    folders : list of Path
+        Further configuration folders (``--config-dir``).
+    experiments : list of Path
+        Folders of experiments.
+    file : Path or None
+        The experiment file given by its path.
+    replaced : set of str
+        Groups chosen on the command line: they replace what the experiment writes inline.
+    """
+
+    folders: list[Path] = field(default_factory=list)
+    experiments: list[Path] = field(default_factory=list)
+    file: Path | None = None
+    replaced: set[str] = field(default_factory=set)
+
+
+_state = State()
+
+
+@contextlib.contextmanager
+def installed(state: State) -> Iterator[None]:
+    """Serve ``state`` for a while."""
+    global _state
+    plugins = Plugins.instance()
+    for plugin in (ExperimentsSource, StpspecSearchPath):
+        with contextlib.suppress(ValueError):  # registered already
+            plugins.register(plugin)
+    before, _state = _state, state
+    try:
+        yield
+    finally:
+        _state = before
+
+
+class StpspecSearchPath(SearchPathPlugin):
+    """Appends the configuration folders of the moment to Hydra's search path."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in _state.folders:
+            search_path.prepend("stpspec", f"file://{folder}")
+        for folder in _state.experiments:
+            search_path.append("stpspec", f"experiments://{folder}")
+        if _state.file is not None:
+            search_path.append("stpspec", f"experiments://{_state.file}")
+
+
+class ExperimentsSource(FileConfigSource):
+    """A folder of experiments, or one experiment file, as the Hydra group ``experiment``."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider=provider, path=path)
+        if self.path.startswith("experiments://"):
+            self.path = self.path[len("experiments://") :]
+
+    @staticmethod
+    def scheme() -> str:
+        return "experiments"
+
+    def available(self) -> bool:
+        return Path(self.path).exists()
+
+    def _names(self) -> list[str]:
+        root = Path(self.path)
+        if root.is_file():
+            return ["_file_"]
+        return sorted(p.parent.name for p in root.glob("*/experiment.yaml"))
+
+    def _file(self, config_path: str) -> Path | None:
+        group, _, name = config_path.removesuffix(".yaml").partition("/")
+        if group != _GROUP or name not in self._names():
+            return None
+        root = Path(self.path)
+        return root if root.is_file() else root / name / "experiment.yaml"
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path == _GROUP
+
+    def is_config(self, config_path: str) -> bool:
+        return self._file(config_path) is not None
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        if config_path == "" and results_filter in (None, ObjectType.GROUP):
+            return [_GROUP]
+        if config_path == _GROUP and results_filter in (None, ObjectType.CONFIG):
+            return self._names()
+        return []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        file = self._file(config_path)
+        if file is None:
+            return super().load_config(config_path)
+        config: Any = OmegaConf.load(file)
+        if not OmegaConf.is_dict(config):
+            from hydra.errors import ConfigCompositionException
+
+            raise ConfigCompositionException(f"{file}: an experiment is a mapping")
+        self._prefer_inline(config)
+        return ConfigResult(
+            config=config,
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header={"package": "_global_"},
+        )
+
+    @staticmethod
+    def _prefer_inline(config: Any) -> None:
+        """Let what a file writes inline replace the group's default, and the command line both."""
+        with open_dict(config):
+            for group in _state.replaced:
+                if group in config and "kind" in config[group] and not _in_defaults(config, group):
+                    config.pop(group)
+            inline = [
+                g
+                for g in _KINDS
+                if g in config and "kind" in (config[g] or {}) and not _in_defaults(config, g)
+            ]
+            if inline:
+                old = list(config.get("defaults", ["_self_"]))
+                config["defaults"] = [*old, *({f"override /{g}": None} for g in inline)]
+
+
+def _in_defaults(config: Any, group: str) -> bool:
+    entries = config.get("defaults", [])
+    return any(f"/{group}" in str(key) for e in entries if OmegaConf.is_dict(e) for key in e)

@@ -1,0 +1,1 @@
+"""For people: tables of text and figures of results. Takes plain data; computes nothing."""

@@ -1,0 +1,158 @@
+"""Tables of text: a fit at a glance, the arithmetic of a run, lists of names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    """Align rows of text in columns.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The first is the header; a rule is drawn under it.
+    right : sequence of int
+        Columns that are aligned to the right.
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [
+            cell.rjust(w) if i in right and number else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+        if number == 0:
+            lines.append("  ".join("─" * w for w in widths))
+    return "\n".join(lines)
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Write a number with that many significant digits, without trailing noise."""
+    if not np.isfinite(value):
+        return "–"
+    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:.{digits}g}"
+    return text if "e" not in text else f"{value:.0f}"
+
+
+def unit_text(unit: str) -> str:
+    """Write a unit the way people do; dimensionless is empty."""
+    return {"1": "", "uS": "µS", "MOhm": "MΩ", "signal": ""}.get(unit, unit)
+
+
+def with_error(value: float, error: float) -> str:
+    """Write value ± error, both to the same decimal: two digits of the error."""
+    if not np.isfinite(error) or error <= 0:
+        return number(value)
+    if error >= 1e6 or error < 1e-6 or abs(value) >= 1e6:
+        return f"{number(value)} ± {number(error, 2)}"
+    decimals = max(1 - int(np.floor(np.log10(error))), 0)
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def fit_table(result: Any) -> str:
+    """Return the report of a fit: what was asked and achieved, the parameters, the cost."""
+    experiment = result.experiment
+    n_targets, n_free = experiment.objective.n_targets, len(result.parameters)
+    head = f"{experiment.name}: {n_free} free parameter{'s' * (n_free != 1)}, {n_targets} target"
+    head += "s" * (n_targets != 1)
+    if n_free > n_targets:
+        head += " – MORE PARAMETERS THAN TARGETS: other values fit as well"
+    parts = [head, _targets(result), _parameters(result), _closing(result)]
+    return "\n\n".join(p for p in parts if p)
+
+
+def _targets(result: Any) -> str:
+    rows = [("metric", "protocol", "unit", "target ± sd", "achieved", "miss")]
+    for name, term in result.experiment.objective.terms.items():
+        label = name if name == term.metric else f"{name} ({term.metric})"
+        unit = unit_text(result.metric_units[name])
+        achieved = np.atleast_1d(result.metrics[name])
+        if isinstance(term.target, list):
+            off = float(np.sqrt(np.mean((achieved - np.array(term.target)) ** 2)))
+            rows.append((label, term.protocol, unit, f"{len(term.target)} values", "", f"rms {number(off, 2)}"))
+            continue
+        sd = f" ± {number(term.sd)}" if term.sd is not None else ""
+        value = float(achieved.mean())
+        miss = value - term.target
+        text = f"{miss / term.sd:+.2g} sd" if term.sd else f"{miss:+.2g}"
+        if abs(miss) <= 5e-5 * abs(term.target):
+            text = "hit"
+        rows.append((label, term.protocol, unit, number(term.target) + sd, number(value), text))
+    return columns(rows)
+
+
+def _parameters(result: Any) -> str:
+    rows = [("parameter", "value ± approx. SE", "unit", "bounds", "")]
+    for name, value in result.parameters.items():
+        spec = result.experiment.parameters[name]
+        shown = with_error(value, result.errors.get(name, float("nan")))
+        bounds = f"{number(float(spec.min))} … {number(float(spec.max))}"
+        if spec.scale == "log":
+            bounds += " (log)"
+        remark = ""
+        if name in result.at_bound:
+            remark = f"◀ AT ITS BOUND ({result.at_bound[name]})"
+        elif name in result.undetermined:
+            remark = f"no SE: {result.undetermined[name]}"
+        rows.append((name, shown, unit_text(result.units[name]), bounds, remark))
+    return columns(rows)
+
+
+def _closing(result: Any) -> str:
+    failed = int((result.history["reason"] != "").sum())
+    lines = [
+        f"loss {number(result.loss_start)} at the start, {number(result.loss)} at the end "
+        f"({result.status}: {result.message})",
+        f"{result.n_evaluations} simulations"
+        + (f" ({failed} failed)" if failed else "")
+        + f" in {result.seconds:.1f} s, {result.experiment.fitter.kind}, seed {result.experiment.seed}",
+    ]
+    if failed:
+        reasons = [str(r) for r in result.history["reason"].values if r]
+        common = max(set(reasons), key=reasons.count)
+        lines.append(f"most common failure: {common}")
+    lines += [f"note, {n}: {text}" for n, texts in result.notes.items() for text in texts]
+    return "\n".join(lines)
+
+
+def run_table(measured: Mapping[str, Any], protocols: Mapping[str, Any]) -> str:
+    """Return the metrics of one candidate, protocol by protocol, with their arithmetic.
+
+    Parameters
+    ----------
+    measured : mapping of Request to Measurement
+    protocols : mapping of str to Protocol
+    """
+    blocks = []
+    for name, protocol in protocols.items():
+        mine = {r: m for r, m in measured.items() if r.protocol == name}
+        if not mine:
+            continue
+        rows = [("metric", "value", "unit")]
+        for request, m in mine.items():
+            label = request.name.removeprefix(f"{name}.")
+            shown = _value(m.value) if not m.reason else f"none: {m.reason}"
+            rows.append((label, shown, unit_text(m.unit) if not m.reason else ""))
+        block = f"{name} ({protocol.kind})\n\n{columns(rows)}"
+        steps = list(dict.fromkeys(s for m in mine.values() for s in m.steps))
+        if steps:
+            block += "\n\nhow they were calculated\n" + "\n".join(f"  {s}" for s in steps)
+        notes = list(dict.fromkeys(n for m in mine.values() for n in m.notes))
+        if notes:
+            block += "\n\n" + "\n".join(f"note: {n}" for n in notes)
+        blocks.append(block)
+    return "\n\n\n".join(blocks)
+
+
+def _value(value: np.ndarray) -> str:
+    if value.ndim == 0:
+        return number(float(value), 5)
+    shown = ", ".join(number(float(v)) for v in value.ravel()[:12])
+    return shown + (" …" if value.size > 12 else "")
