@@ -63,7 +63,9 @@ def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Re
     terms = Judge(experiment.objective).requests if experiment.objective else []
     if terms and not all_metrics:
         return terms
-    return [*terms, *everything(experiment.protocols)]
+    asked = {(t.metric, t.protocol) for t in terms if not t.options}
+    rest = [r for r in everything(experiment.protocols) if (r.metric, r.protocol) not in asked]
+    return [*terms, *rest]
 
 
 def measure(experiment: Experiment, tree: Any, *, all_metrics: bool = False) -> Any:
@@ -206,7 +208,11 @@ def _history(problem: Any) -> Any:
     data: dict[str, Any] = {}
     for name in problem.names:
         attrs = {"units": problem.bound.units[name], "long_name": name, "role": "parameter"}
-        data[f"parameter_{name}"] = ("evaluation", np.array([e.values[name] for e in history]), attrs)
+        data[f"parameter_{name}"] = (
+            "evaluation",
+            np.array([e.values[name] for e in history]),
+            attrs,
+        )
     for name, term in problem.judge.objective.terms.items():
         if isinstance(term.target, list):
             continue
@@ -279,5 +285,3 @@ def _check_in_subprocess(parts: Mapping[str, Any]) -> list[Problem]:
             f"{done.returncode}: {' / '.join(last) or 'no message'}"
         )
     return [Problem(**p) for p in json.loads(done.stdout.splitlines()[-1])]
-
-

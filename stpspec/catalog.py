@@ -46,9 +46,16 @@ def _table(sort: str) -> str:
                           ", ".join(m.needs), _doc(m.function)))  # fmt: skip
         return columns(rows3)
     rows = [(sort[:-1] if sort != "losses" else "loss", "what it is")]
-    rows += [(n, _doc(getattr(registry.get(n), "function", registry.get(n)))) for n in registry.names()]
+    rows += [
+        (n, _doc(getattr(registry.get(n), "function", registry.get(n)))) for n in registry.names()
+    ]
     table = columns(rows)
-    group = {"models": "model", "protocols": "protocol", "fitters": "fitter", "recordings": "recording"}
+    group = {
+        "models": "model",
+        "protocols": "protocol",
+        "fitters": "fitter",
+        "recordings": "recording",
+    }
     if sort in group:
         files = sorted(p.stem for p in (shipped("conf") / group[sort]).glob("*.yaml"))
         table += f"\nready to choose, {group[sort]}=: {', '.join(files)}"

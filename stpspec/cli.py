@@ -86,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder of your own with conf groups, experiments/, mod/, templates/",
     )  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--traceback", action="store_true", help="show Python's traceback on errors")
+    parser.add_argument(
+        "--traceback", action="store_true", help="show Python's traceback on errors"
+    )
     parser.add_argument(
         "--log-level", default="warning", choices=["debug", "info", "warning", "error"]
     )
@@ -223,6 +225,7 @@ def _schema(words: Sequence[str]) -> int:
 def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: list[str]) -> int:
     """Hand the jobs over to Hydra; a job that fails lets the others run."""
     import hydra
+
     from stpspec.config import choose, data_of, forced, readable, sources
     from stpspec.resources import shipped
 
@@ -263,7 +266,9 @@ def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: li
             )()
     finally:
         sys.argv = before
-    print(f"\n{'all jobs done' if not failed else f'{len(failed)} job(s) failed'}; files in {sweep}")
+    print(
+        f"\n{'all jobs done' if not failed else f'{len(failed)} job(s) failed'}; files in {sweep}"
+    )
     return 1 if failed else 0
 
 
@@ -282,7 +287,9 @@ def _located(origin: Any) -> Iterator[None]:
     try:
         yield
     except SpecError as error:
-        raise SpecError([p.at(origin.where(p.path)) for p in error.problems], error.title) from error
+        raise SpecError(
+            [p.at(origin.where(p.path)) for p in error.problems], error.title
+        ) from error
 
 
 def _folder(arguments: argparse.Namespace, name: str, verb: str) -> Path:

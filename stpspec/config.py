@@ -187,9 +187,12 @@ def _readable() -> Iterator[None]:
 def _plain(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # Hydra's hints on its own flags do not exist here; a field's full key does.
-    kept = [line for line in lines if not line.startswith(("Set the env", "object_type=", "reference_type="))]
-    text = "\n  ".join(kept)
-    return text
+    kept = [
+        line
+        for line in lines
+        if not line.startswith(("Set the env", "object_type=", "reference_type="))
+    ]
+    return "\n  ".join(kept)
 
 
 readable = _readable

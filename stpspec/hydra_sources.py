@@ -1,4 +1,4 @@
-"""Hydra plug-ins: ``experiment=<slug>`` → ``experiments/<slug>/experiment.yaml``, and files by path."""
+"""Hydra plug-ins that find ``experiments/<slug>/experiment.yaml``, and files given by path."""
 
 from __future__ import annotations
 

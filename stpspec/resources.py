@@ -1,4 +1,4 @@
-"""Where the shipped files are (conf, mod, templates, experiments), and how a named file is found."""
+"""Where the shipped files are, and how a named file is found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXTRA: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("extra
 
 
 def shipped(folder: str) -> Path:
-    """Return the path of a shipped top-level folder, from a wheel, an editable install or a checkout.
+    """Return the path of a shipped folder, in a wheel, an editable install or a checkout.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def shipped(folder: str) -> Path:
 
 @contextlib.contextmanager
 def search_in(folders: Sequence[Path | str]) -> Iterator[None]:
-    """Look for mod and template files in ``folders`` too, between the current and the shipped one."""
+    """Look for files in ``folders`` too, between the current and the shipped one."""
     token = _EXTRA.set((*_EXTRA.get(), *(Path(f).resolve() for f in folders)))
     try:
         yield

@@ -218,8 +218,8 @@ class FitResult:
             loss_start=float("nan") if summary["loss_start"] is None else summary["loss_start"],
             metrics={n: _value(m["achieved"]) for n, m in metrics.items()},
             metric_units={n: m["unit"] for n, m in metrics.items()},
-            history=tree["history"].to_dataset(inherit=False),
-            traces=xr.DataTree.from_dict(_nodes(tree["traces"])),
+            history=tree.children["history"].to_dataset(inherit=False),
+            traces=xr.DataTree.from_dict(_nodes(tree.children["traces"])),
             status=summary["status"],
             message=summary["message"],
             seconds=summary["seconds"],
@@ -257,7 +257,7 @@ def write_netcdf(tree: Any, path: Path) -> None:
     encoding: dict[str, dict[str, Any]] = {}
     for node in tree.subtree:
         here = encoding.setdefault(node.path, {})
-        for name, variable in node.to_dataset(inherit=False).data_vars.items():
+        for name, variable in node.dataset.data_vars.items():
             if variable.dtype.kind == "f" and variable.ndim:
                 here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
                 if "time" in variable.dims:

@@ -107,53 +107,66 @@ def _spell(unit: str) -> str:
     if text.startswith("/"):
         text = "1" + text
     # NMODL writes powers without a caret: mA/cm2, um2.
-    return re.sub(r"(?<=[A-Za-z])(\d)", r"**\1", text).replace("-1", "**-1") if "**" not in text else text
+    return (
+        re.sub(r"(?<=[A-Za-z])(\d)", r"**\1", text).replace("-1", "**-1")
+        if "**" not in text
+        else text
+    )
 
 
-def _field(unit: str, example: str) -> Any:
+def rule_error(kind: str, text: str) -> PydanticCustomError:
+    """Return an error for pydantic to collect; ``text`` is literal, braces and all."""
+    return PydanticCustomError(kind, text)  # pyright: ignore[reportArgumentType]
+
+
+def _in(unit: str, example: str) -> BeforeValidator:
     def parse(value: Any) -> float:
+        wanted = f'a number in {unit} or a string such as "{example}"'
         if not isinstance(value, int | float | str) or isinstance(value, bool):
-            raise PydanticCustomError("quantity", f'a number in {unit} or a string such as "{example}"')
+            raise rule_error("quantity", f"expected {wanted}")
         try:
             return convert(value, unit)
         except UnitError as error:
-            raise PydanticCustomError(
-                "quantity", f'{error}: a number in {unit} or a string such as "{example}"'
-            ) from error
+            raise rule_error("quantity", f"{error}: {wanted}") from error
 
-    schema = {
-        "anyOf": [{"type": "number"}, {"type": "string", "examples": [example]}],
-        "description": f"in {unit}, or a string with a unit",
-    }
-    return Annotated[float, BeforeValidator(parse), WithJsonSchema(schema)]
+    return BeforeValidator(parse)
 
 
-Millisecond = _field("ms", "0.25 s")
-Millivolt = _field("mV", "-70 mV")
-Nanoampere = _field("nA", "-10 pA")
-Microsiemens = _field("uS", "0.5 nS")
-Hertz = _field("Hz", "0.05 kHz")
-Celsius = _field("degC", "34 degC")
-Megaohm = _field("Mohm", "1 kohm")
-Second = _field("s", "2 min")
+def _shown(unit: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "anyOf": [{"type": "number"}, {"type": "string", "examples": [example]}],
+            "description": f"in {unit}, or a string with a unit",
+        }
+    )
+
+
+Millisecond = Annotated[float, _in("ms", "0.25 s"), _shown("ms", "0.25 s")]
+Millivolt = Annotated[float, _in("mV", "-70 mV"), _shown("mV", "-70 mV")]
+Nanoampere = Annotated[float, _in("nA", "-10 pA"), _shown("nA", "-10 pA")]
+Microsiemens = Annotated[float, _in("uS", "0.5 nS"), _shown("uS", "0.5 nS")]
+Hertz = Annotated[float, _in("Hz", "0.05 kHz"), _shown("Hz", "0.05 kHz")]
+Celsius = Annotated[float, _in("degC", "34 degC"), _shown("degC", "34 degC")]
+Megaohm = Annotated[float, _in("Mohm", "1 kohm"), _shown("Mohm", "1 kohm")]
+Second = Annotated[float, _in("s", "2 min"), _shown("s", "2 min")]
 
 
 def _quantity(value: Any) -> float | str:
     """Check the form of a quantity whose unit is known only once the mechanism is loaded."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise PydanticCustomError("quantity", 'a number or a string with a unit, such as "20 ms"')
+        raise rule_error("quantity", 'a number or a string with a unit, such as "20 ms"')
     try:
         number, written = (float(value), "") if isinstance(value, int | float) else split(value)
     except UnitError as error:
-        raise PydanticCustomError("quantity", str(error)) from error
+        raise rule_error("quantity", str(error)) from error
     if not math.isfinite(number):
-        raise PydanticCustomError("quantity", "a finite number")
+        raise rule_error("quantity", "a finite number")
     if not written:
         return number
     try:
         _convert_written(number, written, written)
     except UnitError as error:
-        raise PydanticCustomError("quantity", str(error)) from error
+        raise rule_error("quantity", str(error)) from error
     return str(value).strip()
 
 

@@ -172,7 +172,10 @@ def _outside(
 def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> Problem:
     known = ", ".join(units)
     return Problem(
-        path, f"{mechanism} has no parameter of this name; it has {known}", name, nearest(name, units)
+        path,
+        f"{mechanism} has no parameter of this name; it has {known}",
+        name,
+        nearest(name, units),
     )
 
 

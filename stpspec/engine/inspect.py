@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from stpspec.engine.bind import examine
 from stpspec.errors import Problem
-from stpspec.registry import MODELS, RECORDINGS, import_plugins
+from stpspec.registry import import_plugins
 from stpspec.resources import search_in
-from stpspec.spec.base import kind_of
+from stpspec.spec.experiment import AnyModel, AnyRecording
 from stpspec.spec.parameters import Parameter
 
 
@@ -29,9 +29,9 @@ def main() -> None:
     os.dup2(2, 1)
     given = job["parts"]
     import_plugins(given.get("plugins", []))
-    parts = {"model": TypeAdapter(kind_of(MODELS)).validate_python(given["model"])}
+    parts = {"model": TypeAdapter(AnyModel).validate_python(given["model"])}
     if "recording" in given:
-        parts["recording"] = TypeAdapter(kind_of(RECORDINGS)).validate_python(given["recording"])
+        parts["recording"] = TypeAdapter(AnyRecording).validate_python(given["recording"])
     parts["parameters"] = {
         n: Parameter.model_validate(p) for n, p in given.get("parameters", {}).items()
     }

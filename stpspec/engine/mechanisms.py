@@ -1,4 +1,4 @@
-"""Mechanisms: found, compiled once per content, loaded once per process, and asked what they are."""
+"""Mechanisms: found, compiled once per content, loaded once a process, asked what they are."""
 
 from __future__ import annotations
 
@@ -165,11 +165,12 @@ def compile_library(paths: Sequence[Path]) -> Path:
     final = root / key
     with FileLock(root / f"{key}.lock"):
         if not final.exists():
-            with tempfile.TemporaryDirectory(dir=root, prefix="build-") as build:
-                _nrnivmodl(Path(build), paths)
-                (Path(build) / "complete").touch()
-                os.replace(shutil.move(build, f"{build}-done"), final)
-                Path(build).mkdir()  # for the context manager to remove
+            build = Path(tempfile.mkdtemp(dir=root, prefix="build-"))
+            try:
+                _nrnivmodl(build, paths)
+                build.replace(final)
+            finally:
+                shutil.rmtree(build, ignore_errors=True)
     return _library_in(final)
 
 
@@ -195,13 +196,12 @@ def _nrnivmodl(build: Path, paths: Sequence[Path]) -> None:
                 f"compiling mechanisms needs {needed}, which is not installed "
                 f"(Debian and Ubuntu: apt-get install g++ make)"
             )
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [command, "."], cwd=build, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        env={**os.environ, "PATH": path}, check=False,
     )  # fmt: skip
-    if done.returncode != 0 or not any(build.glob("*/libnrnmech.*")) and not any(
-        build.glob("*/.libs/libnrnmech.*")
-    ):
+    if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
         raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, paths))
 
 

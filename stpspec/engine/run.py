@@ -73,7 +73,9 @@ def advance(rig: Rig, numerics: Numerics, stop: float) -> None:
                 )
 
 
-def read(rig: Rig, numerics: Numerics, stop: float) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
+def read(
+    rig: Rig, numerics: Numerics, stop: float
+) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     """Return times (ms) and, a replica, the recorded signals."""
     first, last = sample_grid(numerics, stop)
     times = np.arange(first, last) * numerics.dt

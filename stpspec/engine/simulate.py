@@ -197,7 +197,9 @@ def _dataset(
         name: np.stack([t[name] if t is not None else missing for t in traces])[:, None, :]
         for name in names
     }
-    units = {v: nrn.hoc().units(f"{bound.mechanism.name}.{v}") for v in experiment.recording.variables}
+    units = {
+        v: nrn.hoc().units(f"{bound.mechanism.name}.{v}") for v in experiment.recording.variables
+    }
     step = stimulus.step
     description = {
         "onset": onset,

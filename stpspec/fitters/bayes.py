@@ -20,8 +20,12 @@ class Optuna(FitterSpec):
 
     kind: Literal["optuna"] = "optuna"
     sampler: Literal["tpe", "random", "qmc", "cmaes"] = "tpe"
-    batch: int = Field(8, ge=1, le=256, description="trials asked for and simulated together")
-    n_startup_trials: int = Field(10, ge=1, description="random trials before TPE or CMA-ES")
+    batch: int = Field(
+        default=8, ge=1, le=256, description="trials asked for and simulated together"
+    )
+    n_startup_trials: int = Field(
+        default=10, ge=1, description="random trials before TPE or CMA-ES"
+    )
     budget: Budget = Field(default_factory=lambda: Budget(evaluations=200))
 
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:

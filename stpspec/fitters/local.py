@@ -86,8 +86,10 @@ class Minimize(FitterSpec):
     method: Literal[
         "SLSQP", "L-BFGS-B", "TNC", "trust-constr", "Nelder-Mead", "Powell", "COBYLA", "COBYQA"
     ] = "SLSQP"
-    tolerance: float = Field(1e-10, gt=0, description="of the loss")
-    step: float = Field(1e-6, gt=0, lt=0.1, description="of differences, in the unit interval")
+    tolerance: float = Field(default=1e-10, gt=0, description="of the loss")
+    step: float = Field(
+        default=1e-6, gt=0, lt=0.1, description="of differences, in the unit interval"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="of the scipy method")
 
     def minimize(self, problem: Problem) -> Outcome:
@@ -114,8 +116,10 @@ class LeastSquares(FitterSpec):
     """``scipy.optimize.least_squares`` (trust region reflective) on the residuals of the terms."""
 
     kind: Literal["least_squares"] = "least_squares"
-    tolerance: float = Field(1e-10, gt=1e-15, description="ftol, xtol and gtol")
-    step: float = Field(1e-6, gt=0, lt=0.1, description="of differences, in the unit interval")
+    tolerance: float = Field(default=1e-10, gt=1e-15, description="ftol, xtol and gtol")
+    step: float = Field(
+        default=1e-6, gt=0, lt=0.1, description="of differences, in the unit interval"
+    )
 
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
         why = why_no_residuals(objective)
@@ -130,8 +134,9 @@ class LeastSquares(FitterSpec):
         differences = _Differences(problem, self.step)
 
         def local(x0: np.ndarray) -> Any:
+            jacobian: Any = differences.jacobian  # scipy's stubs know only its names
             return least_squares(
-                differences.residuals, x0, differences.jacobian, bounds=(0.0, 1.0),
+                differences.residuals, x0, jacobian, bounds=(0.0, 1.0),
                 ftol=self.tolerance, xtol=self.tolerance, gtol=self.tolerance,
             )  # fmt: skip
 
@@ -143,7 +148,9 @@ class Bounded(FitterSpec):
     """Bounded search over one parameter (Brent's method, ``scipy.optimize.minimize_scalar``)."""
 
     kind: Literal["bounded"] = "bounded"
-    tolerance: float = Field(1e-7, gt=0, description="of the parameter, in the unit interval")
+    tolerance: float = Field(
+        default=1e-7, gt=0, description="of the parameter, in the unit interval"
+    )
 
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
         if len(parameters) == 1:

@@ -18,7 +18,7 @@ from stpspec.metrics.measure import Measurement, measure_candidates
 Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
 
 
-class BudgetSpent(Exception):  # noqa: N818 (a signal between problem and fitter, not an error)
+class BudgetSpent(Exception):
     """The budget of evaluations or seconds is spent."""
 
 
@@ -127,7 +127,8 @@ class Problem:
     def values_at(self, point: Sequence[float] | np.ndarray) -> dict[str, float]:
         """Map a point of the unit cube to parameter values."""
         return {
-            n: self.parameters[n].from_unit(float(x)) for n, x in zip(self.names, point, strict=True)
+            n: self.parameters[n].from_unit(float(x))
+            for n, x in zip(self.names, point, strict=True)
         }
 
     def point_at(self, values: Mapping[str, float]) -> np.ndarray:

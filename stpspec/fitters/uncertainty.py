@@ -56,7 +56,7 @@ def estimate(problem: Problem, best: Evaluation) -> Uncertainty:
     reasons = {name: f"at its {end}" for name, end in bounds.items()}
     rest = [problem.names[i] for i in free]
     if problem.why_no_residuals:
-        return Uncertainty({}, reasons | {n: problem.why_no_residuals for n in rest}, bounds)
+        return Uncertainty({}, reasons | dict.fromkeys(rest, problem.why_no_residuals), bounds)
     if not free or best.residuals is None:
         return Uncertainty({}, reasons, bounds)
     jacobian = _jacobian(problem, best, free)

@@ -19,13 +19,17 @@ from stpspec.units import Millisecond
 class ResponseOptions(Spec):
     """Options that every metric of a signal takes."""
 
-    signal: str | None = Field(None, description="by default the recording's own")
+    signal: str | None = Field(default=None, description="by default the recording's own")
     baseline: Literal["pre_train", "local", "extrapolated"] = "extrapolated"
     decay: Millisecond | None = Field(
-        None, gt=0, description="time constant that continues the residue; fitted by default"
+        default=None,
+        gt=0,
+        description="time constant that continues the residue; fitted by default",
     )
     direction: Literal["auto", "positive", "negative"] = "auto"
-    trials: Literal["mean", "each"] = Field("mean", description="measure the mean trace, or each")
+    trials: Literal["mean", "each"] = Field(
+        default="mean", description="measure the mean trace, or each"
+    )
 
 
 class NoOptions(Spec):
@@ -187,4 +191,3 @@ def cost(name: str) -> Callable[[Callable[..., float]], Callable[..., float]]:
         return function
 
     return decorate
-

@@ -100,7 +100,9 @@ def why_no_residuals(objective: Objective) -> str:
     """Return why an objective is no sum of smooth squares; empty if it is."""
     if objective.cost is not None:
         return f"the cost function {objective.cost!r} gives one number"
-    rough = [f"{n} ({t.loss})" for n, t in objective.terms.items() if not LOSSES.get(t.loss).residuals]
+    rough = [
+        f"{n} ({t.loss})" for n, t in objective.terms.items() if not LOSSES.get(t.loss).residuals
+    ]
     return f"no sum of smooth squares: {', '.join(rough)}" if rough else ""
 
 

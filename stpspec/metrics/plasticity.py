@@ -22,14 +22,16 @@ class NormalizationOptions(ResponseOptions):
 
     preset: Literal["max", "percentile_90", "allen"] = "max"
     normalizer: Literal["max", "percentile_90", "first", "value"] | None = Field(
-        None, description="N; by default the preset's"
+        default=None, description="N; by default the preset's"
     )
     average: Literal["mean", "median"] | None = None
     scope: Literal["trial", "all"] | None = Field(
-        None, description="N from this train, or from all protocols and trials"
+        default=None, description="N from this train, or from all protocols and trials"
     )
-    value: float | None = Field(None, gt=0, description="N itself, in the unit of the signal")
-    scale: float = Field(1.0, gt=0, description="N is multiplied by it")
+    value: float | None = Field(
+        default=None, gt=0, description="N itself, in the unit of the signal"
+    )
+    scale: float = Field(default=1.0, gt=0, description="N is multiplied by it")
 
     @model_validator(mode="after")
     def _value_belongs_to_normalizer(self) -> Self:

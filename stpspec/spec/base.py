@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, ValidationError
-from pydantic import model_validator as model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from stpspec.errors import Problem, UnknownNameError, nearest
 from stpspec.registry import Registry
+from stpspec.units import rule_error
 
 
 class Spec(BaseModel):
@@ -65,30 +71,27 @@ def _reword(cls: type[BaseModel], error: Any) -> InitErrorDetails:
             message += f"; did you mean {guess!r}?"
     message = message.removeprefix("Value error, ")
     kind = error["type"] if error["type"] != "value_error" else "rule"
-    # PydanticCustomError fills {braces} from a context only; without one the text is literal.
-    return InitErrorDetails(
-        type=PydanticCustomError(kind, message), loc=error["loc"], input=error["input"]
-    )
+    return InitErrorDetails(type=rule_error(kind, message), loc=error["loc"], input=error["input"])
 
 
-def kind_of(registry: Registry, default: str | None = None) -> Any:
-    """Return the annotation of a field whose class is chosen by ``kind`` from ``registry``."""
+def kind_of(registry: Registry, default: str | None = None) -> BeforeValidator:
+    """Return the validator of a field whose class is chosen by ``kind`` from ``registry``."""
 
     def dispatch(value: Any) -> Any:
         if isinstance(value, Spec):
             return value
         if not isinstance(value, dict):
-            raise PydanticCustomError("kind", f"a mapping with a 'kind' ({', '.join(registry.names())})")
+            raise rule_error("kind", f"a mapping with a 'kind' ({', '.join(registry.names())})")
         name = value.get("kind", default)
         if name is None:
-            raise PydanticCustomError("kind", f"needs a 'kind': one of {', '.join(registry.names())}")
+            raise rule_error("kind", f"needs a 'kind': one of {', '.join(registry.names())}")
         try:
             cls = registry.get(str(name))
         except UnknownNameError as error:
-            raise PydanticCustomError("kind", str(error)) from None
+            raise rule_error("kind", str(error)) from None
         return cls.model_validate({**value, "kind": name})
 
-    return Annotated[SerializeAsAny[Spec], BeforeValidator(dispatch)]
+    return BeforeValidator(dispatch)
 
 
 def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
 from stpspec.errors import PluginError, Problem, SpecError
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
@@ -15,30 +15,31 @@ from stpspec.spec.numerics import Numerics
 from stpspec.spec.objective import Objective, Term
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.rules import cross_problems
+from stpspec.units import rule_error
 
 FORMAT = 1
 
-AnyModel = kind_of(MODELS, "synapse")
-AnyRecording = kind_of(RECORDINGS)
-AnyProtocol = kind_of(PROTOCOLS)
-AnyFitter = kind_of(FITTERS)
+AnyModel = Annotated[Any, kind_of(MODELS, "synapse")]
+AnyRecording = Annotated[Any, kind_of(RECORDINGS)]
+AnyProtocol = Annotated[Any, kind_of(PROTOCOLS)]
+AnyFitter = Annotated[Any, kind_of(FITTERS)]
 
 
 class Experiment(Spec):
     """One experiment on one synapse or gap junction, whole: what is done, asked and fitted."""
 
     format: Literal[1] = FORMAT
-    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(default="experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     description: str = ""
-    source: str = Field("", description="where the targets come from (DOI)")
+    source: str = Field(default="", description="where the targets come from (DOI)")
     model: AnyModel
-    recording: AnyRecording = Field({"kind": "voltage_clamp"})
+    recording: AnyRecording = Field(default={"kind": "voltage_clamp"})
     protocols: dict[str, AnyProtocol] = Field(min_length=1)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     objective: Objective | None = None
-    fitter: AnyFitter = Field({"kind": "least_squares"})
+    fitter: AnyFitter = Field(default={"kind": "least_squares"})
     numerics: Numerics = Field(default_factory=Numerics)
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     plugins: list[str] = Field(default_factory=list, description="modules that register plug-ins")
 
     @model_validator(mode="before")
@@ -58,7 +59,7 @@ class Experiment(Spec):
                 type(self).__name__,
                 [
                     InitErrorDetails(
-                        type=PydanticCustomError("rule", _literal(p)),
+                        type=rule_error("rule", _literal(p)),
                         loc=tuple(p.path.split(".")),
                         input=p.received,
                     )
@@ -149,7 +150,9 @@ def _valid_parts(data: Mapping[str, Any]) -> dict[str, Any]:
         if name in data:
             value = _lenient(annotation, data[name], name)
         elif not field.is_required():
-            value = TypeAdapter(annotation).validate_python(field.get_default(call_default_factory=True))
+            value = TypeAdapter(annotation).validate_python(
+                field.get_default(call_default_factory=True)
+            )
         else:
             continue
         if value is not None:

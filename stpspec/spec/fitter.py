@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Budget(Spec):
     """Where a fit stops at the latest."""
 
-    evaluations: int | None = Field(1000, ge=1, description="simulated candidates")
-    seconds: Second | None = Field(None, gt=0, description="wall-clock seconds")
+    evaluations: int | None = Field(default=1000, ge=1, description="simulated candidates")
+    seconds: Second | None = Field(default=None, gt=0, description="wall-clock seconds")
 
 
 class FitterSpec(Spec):
@@ -29,14 +29,18 @@ class FitterSpec(Spec):
 
     kind: str
     start: Literal["given", "middle", "random", "sobol"] = Field(
-        "given", description="given: each parameter's own start, the middle where it has none"
+        default="given",
+        description="given: each parameter's own start, the middle where it has none",
     )
-    n_starts: int = Field(1, ge=1, le=1024, description="number of random or Sobol starts")
+    n_starts: int = Field(default=1, ge=1, le=1024, description="number of random or Sobol starts")
     budget: Budget = Field(default_factory=Budget)
     on_failure: Literal["penalty", "raise"] = Field(
-        "penalty", description="what the fitter sees of a failed evaluation; the history keeps it as failed"
+        default="penalty",
+        description="what the fitter sees of a failed evaluation; the history keeps it as failed",
     )
-    penalty: float = Field(1e6, gt=0, description="loss shown to the fitter for a failed evaluation")
+    penalty: float = Field(
+        default=1e6, gt=0, description="loss shown to the fitter for a failed evaluation"
+    )
 
     @abstractmethod
     def minimize(self, problem: Any) -> Any:

@@ -32,8 +32,8 @@ class Cell(Spec):
 class NetCon(Spec):
     """The connection that carries the presynaptic events."""
 
-    weight: float = Field(1.0, description="in the unit of the mechanism")
-    delay: Millisecond = Field(1.3, ge=0, description="from spike to arrival, ms")
+    weight: float = Field(default=1.0, description="in the unit of the mechanism")
+    delay: Millisecond = Field(default=1.3, ge=0, description="from spike to arrival, ms")
 
 
 class Roles(Spec):
@@ -51,8 +51,8 @@ class _Placed(Spec):
     mod: list[str] = Field(
         default_factory=list, description="further .mod files or folders, before the shipped ones"
     )
-    section: str = Field("soma", description="section of the cell, such as soma or dend[0]")
-    position: float = Field(0.5, ge=0, le=1, description="along the section, 0 to 1")
+    section: str = Field(default="soma", description="section of the cell, such as soma or dend[0]")
+    position: float = Field(default=0.5, ge=0, le=1, description="along the section, 0 to 1")
     fixed: dict[str, Quantity] = Field(
         default_factory=dict, description="parameter values; a free parameter goes before"
     )
@@ -64,9 +64,9 @@ class Synapse(_Placed):
 
     kind: Literal["synapse"] = "synapse"
     net_con: NetCon = Field(default_factory=NetCon)
-    current: str = Field("i", description="variable of the synaptic current, nA")
-    conductance: str = Field("g", description="variable of the synaptic conductance, uS")
-    reversal: str = Field("e", description="parameter of the reversal potential, mV")
+    current: str = Field(default="i", description="variable of the synaptic current, nA")
+    conductance: str = Field(default="g", description="variable of the synaptic conductance, uS")
+    reversal: str = Field(default="e", description="parameter of the reversal potential, mV")
     roles: Roles = Field(default_factory=Roles)
 
     stimulated_by: ClassVar[str] = "event"
@@ -79,10 +79,14 @@ class GapJunction(_Placed):
     kind: Literal["gap_junction"] = "gap_junction"
     cell_2: Cell | None = None
     section_2: str | None = None
-    position_2: float | None = Field(None, ge=0, le=1)
-    current: str = Field("i", description="variable of the junctional current, nA")
-    partner_voltage: str = Field("vgap", description="POINTER to the voltage of the other side")
-    conductance_parameter: str = Field("g", description="parameter of the junctional conductance")
+    position_2: float | None = Field(default=None, ge=0, le=1)
+    current: str = Field(default="i", description="variable of the junctional current, nA")
+    partner_voltage: str = Field(
+        default="vgap", description="POINTER to the voltage of the other side"
+    )
+    conductance_parameter: str = Field(
+        default="g", description="parameter of the junctional conductance"
+    )
 
     stimulated_by: ClassVar[str] = "step"
 

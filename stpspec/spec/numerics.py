@@ -14,12 +14,16 @@ class Numerics(Spec):
     """Reference numerics: fixed step, the same for every candidate."""
 
     integrator: Literal["fixed"] = "fixed"
-    dt: Millisecond = Field(0.025, gt=0, le=1, description="ms")
-    temperature: Celsius = Field(20.0, ge=-20, le=60, description="degC")
-    v_init: Millivolt = Field(-70.0, description="voltage at t = 0, mV")
-    settle: Millisecond = Field(500.0, ge=0, description="time before the stimulus, ms")
-    replicas: int = Field(16, ge=1, le=1024, description="candidates in one NEURON simulation")
-    time_limit: Second = Field(600.0, gt=0, description="wall-clock limit of one simulation, s")
+    dt: Millisecond = Field(default=0.025, gt=0, le=1, description="ms")
+    temperature: Celsius = Field(default=20.0, ge=-20, le=60, description="degC")
+    v_init: Millivolt = Field(default=-70.0, description="voltage at t = 0, mV")
+    settle: Millisecond = Field(default=500.0, ge=0, description="time before the stimulus, ms")
+    replicas: int = Field(
+        default=16, ge=1, le=1024, description="candidates in one NEURON simulation"
+    )
+    time_limit: Second = Field(
+        default=600.0, gt=0, description="wall-clock limit of one simulation, s"
+    )
 
     @model_validator(mode="after")
     def _settle_holds_whole_steps(self) -> Self:

@@ -20,10 +20,14 @@ class Term(Spec):
 
     metric: str
     protocol: str = Field(description="name of a protocol of this experiment")
-    target: Target = Field(description="a number, or a list for a vector metric; the unit is the metric's")
-    sd: Target | None = Field(None, description="standard deviation of the target")
-    weight: float = Field(1.0, ge=0)
-    loss: str = Field("squared", description="squared, absolute, relative, huber, band or a plug-in")
+    target: Target = Field(
+        description="a number, or a list for a vector metric; the unit is the metric's"
+    )
+    sd: Target | None = Field(default=None, description="standard deviation of the target")
+    weight: float = Field(default=1.0, ge=0)
+    loss: str = Field(
+        default="squared", description="squared, absolute, relative, huber, band or a plug-in"
+    )
     loss_options: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict, description="of the metric")
 
@@ -55,7 +59,8 @@ class Objective(Spec):
 
     terms: dict[str, Term] = Field(min_length=1)
     cost: str | None = Field(
-        None, description="registered function of (metrics, targets) used instead of the sum"
+        default=None,
+        description="registered function of (metrics, targets) used instead of the sum",
     )
     cost_options: dict[str, Any] = Field(default_factory=dict)
 

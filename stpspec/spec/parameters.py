@@ -87,5 +87,3 @@ class Parameter(Spec):
             return high
         value = low * (high / low) ** x if self.scale == "log" else low + x * (high - low)
         return min(max(value, low), high)
-
-

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -103,7 +103,9 @@ class SingleEvent(Protocol):
     """One presynaptic event on a resting synapse."""
 
     kind: Literal["single_event"] = "single_event"
-    duration: Millisecond = Field(100.0, gt=0, description="time recorded after the event, ms")
+    duration: Millisecond = Field(
+        default=100.0, gt=0, description="time recorded after the event, ms"
+    )
 
     def stimulus(self, timing: Timing) -> Stimulus:
         return Stimulus((0.0,), self.duration)
@@ -121,10 +123,12 @@ class Train(Protocol):
     """
 
     kind: Literal["train"] = "train"
-    frequency: Hertz = Field(50.0, gt=0, le=1000, description="Hz")
-    recovery_delay: Millisecond = Field(250.0, gt=0, description="ms, from pulse 8 to pulse 9")
-    n_induction: int = Field(8, ge=1, le=1000)
-    n_recovery: int = Field(4, ge=0, le=1000)
+    frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
+    recovery_delay: Millisecond = Field(
+        default=250.0, gt=0, description="ms, from pulse 8 to pulse 9"
+    )
+    n_induction: int = Field(default=8, ge=1, le=1000)
+    n_recovery: int = Field(default=4, ge=0, le=1000)
 
     def stimulus(self, timing: Timing) -> Stimulus:
         interval = 1000.0 / self.frequency
@@ -143,9 +147,9 @@ class Continuous(Protocol):
     """Regular drive for a duration: ceil(frequency × duration) + 1 pulses."""
 
     kind: Literal["continuous"] = "continuous"
-    frequency: Hertz = Field(50.0, gt=0, le=1000, description="Hz")
+    frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
     duration: Millisecond | None = Field(
-        None, gt=0, description="ms; by default the larger of 300 and 5·(D + F)"
+        default=None, gt=0, description="ms; by default the larger of 300 and 5·(D + F)"
     )
 
     def stimulus(self, timing: Timing) -> Stimulus:
@@ -171,9 +175,9 @@ class GapStep(Protocol):
     """A current step into one of two coupled cells; the run goes on 100 ms past the step."""
 
     kind: Literal["gap_step"] = "gap_step"
-    amplitude: Nanoampere = Field(-0.01, description="nA")
-    duration: Millisecond = Field(500.0, gt=0, description="ms")
-    cell: Literal[1, 2] = Field(1, description="the cell that gets the current")
+    amplitude: Nanoampere = Field(default=-0.01, description="nA")
+    duration: Millisecond = Field(default=500.0, gt=0, description="ms")
+    cell: Literal[1, 2] = Field(default=1, description="the cell that gets the current")
 
     @model_validator(mode="after")
     def _step_is_not_zero(self) -> Self:
@@ -196,9 +200,11 @@ class SpikeTimes(Protocol):
     kind: Literal["spike_times"] = "spike_times"
     times: list[Millisecond] = Field(min_length=1, description="ms after the stimulus onset")
     n_induction: int | None = Field(
-        None, ge=1, description="pulses of the induction; the rest are recovery pulses"
+        default=None, ge=1, description="pulses of the induction; the rest are recovery pulses"
     )
-    tail: Millisecond = Field(100.0, gt=0, description="least time after the last event, ms")
+    tail: Millisecond = Field(
+        default=100.0, gt=0, description="least time after the last event, ms"
+    )
 
     @model_validator(mode="after")
     def _times_rise(self) -> Self:
@@ -219,6 +225,6 @@ class SpikeTimes(Protocol):
 
     def provides(self) -> frozenset[str]:
         n = len(self.times)
-        return _features(n, self.n_induction, 0 if self.n_induction is None else n - self.n_induction)
-
-
+        return _features(
+            n, self.n_induction, 0 if self.n_induction is None else n - self.n_induction
+        )

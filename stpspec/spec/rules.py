@@ -110,7 +110,9 @@ def _loss_problems(path: str, term: Term) -> Iterator[Problem]:
         return
     yield from _option_problems(f"{path}.loss_options", loss, term.loss_options)
     if term.loss == "relative" and term.sd is not None:
-        yield Problem(f"{path}.sd", "a relative loss divides by the target and takes no sd", term.sd)
+        yield Problem(
+            f"{path}.sd", "a relative loss divides by the target and takes no sd", term.sd
+        )
 
 
 def _signal_problems(

@@ -6,158 +6,130 @@ matplotlib is imported when a figure is drawn, and without pyplot: no window, no
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stpspec.dataset import stimulus_of
-from stpspec.errors import UnknownNameError, nearest
+from stpspec.errors import UnknownNameError
 
 # Okabe and Ito: told apart by all kinds of color vision.
 _BLUE, _ORANGE, _GREEN, _GRAY, _PALE = "#0072B2", "#D55E00", "#009E73", "0.45", "0.88"
-_UNITS = {"1": "", "uS": "µS", "Mohm": "MΩ", "MOhm": "MΩ", "megohm": "MΩ"}
+_UNITS = {"1": "", "uS": "µS", "Mohm": "MΩ", "MOhm": "MΩ"}
 _DPI = 150
 _MANY = 20  # more pulses than this are numbered by tens
 
 
 def plot_traces(
-    tree: Any,
-    protocol: str,
-    *,
-    ax: Any = None,
-    signal: str | None = None,
-    candidate: int = 0,
+    tree: Any, protocol: str, *, ax: Any = None, signal: str | None = None, candidate: int = 0
 ) -> Any:
     """Plot the response to one protocol, the mean of its trials, with arrivals and pulse numbers.
 
     Parameters
     ----------
     tree : xarray.DataTree
-        Of a simulation; see :mod:`stpspec.dataset`.
+        See :mod:`stpspec.dataset`.
     protocol : str
     ax : matplotlib Axes, optional
         A figure of its own by default.
     signal : str, optional
-        The recording's default signal; for a current step, the voltages of both cells.
+        The default signal of the recording; for a current step, the voltages of both cells.
     candidate : int
-        Index along ``candidate``.
 
     Returns
     -------
     Axes, or ndarray of Axes, shape (2,)
-        Two for a current step: cell 1 and cell 2 in mV. With ``ax``, the changes of both
-        voltages from the start of the step share it.
+        Two (cell 1, cell 2) for a current step; an ``ax`` that is given gets both, as changes
+        from the start of the step.
 
     Raises
     ------
     UnknownNameError
-        If there is no such protocol or signal in the tree.
+        If there is no such protocol or signal.
     IndexError
         If there is no such candidate.
     """
-    _known(protocol, list(tree.children), "protocol")
-    dataset = tree[protocol].to_dataset().isel(candidate=candidate)
-    stimulus = stimulus_of(dataset)
-    step = stimulus.get("step")
-    if step and signal is None and ax is not None:
-        axes = _plot_both(dataset, stimulus, ax)
-    elif step and signal is None:
-        axes = _new_axes(2, (7.2, 4.8))
-        for cell, a in enumerate(axes, 1):
-            _plot_signal(dataset, stimulus, f"somatic_voltage_{cell}", a)
-        axes[0].set_xlabel("")
-    else:
-        axes = _new_axes(1, (7.2, 3.6))[0] if ax is None else ax
-        _plot_signal(dataset, stimulus, signal or stimulus["default_signal"], axes)
-    top = np.ravel(axes)[0]
-    trials = dataset.sizes.get("trial", 1)
-    title = protocol + (f" (mean of {trials} trials)" if trials > 1 else "")
-    top.set_title(_wrap(title, 40), loc="left", fontsize=10)
-    _legend(top)
-    failure = str(tree["failure"].values[candidate]) if "failure" in tree else ""
-    if not np.isfinite(top.lines[0].get_ydata()).all():
-        reason = _wrap(failure or "values that are not finite", 60)
-        top.text(0.5, 0.5, f"No trace: {reason}", transform=top.transAxes, ha="center", va="center")
-    return axes
+    node = _child(tree.children, protocol, "protocol").to_dataset().isel(candidate=candidate)
+    stimulus = stimulus_of(node)
+    names = [signal or stimulus["default_signal"]]
+    if stimulus.get("step") and signal is None:
+        names = ["somatic_voltage_1", "somatic_voltage_2"]
+    shared = ax is not None and len(names) == 2
+    axes = _new_axes(len(names), (7.2, 2.4 + 1.2 * len(names))) if ax is None else [ax] * len(names)
+    for a, name, color in zip(axes, names, (_BLUE, _ORANGE if shared else _BLUE), strict=False):
+        _draw_signal(a, node, stimulus, name, color, relative=shared)
+    for a in dict.fromkeys(axes):
+        _mark_step(a, stimulus)
+    axes[-1].set_xlabel("Time after stimulus onset (ms)")
+    trials = node.sizes["trial"]
+    title = protocol if trials == 1 else f"{protocol} (mean of {trials} trials)"
+    axes[0].set_title(_wrap(title, 30), loc="left", fontsize=10)
+    _legend(axes[0])
+    if not np.isfinite(axes[0].lines[0].get_ydata()).all():
+        reason = _wrap(f"No trace: {tree['failure'].values[candidate] or 'not finite'}", 60)
+        axes[0].text(0.5, 0.5, reason, transform=axes[0].transAxes, ha="center", va="center")
+    return axes if ax is None and len(names) == 2 else axes[0]
 
 
-def _plot_signal(dataset: Any, stimulus: Mapping[str, Any], signal: str, ax: Any) -> None:
-    """Draw one signal with what happened: pulses, or the span of the step."""
-    t, y = _trace(dataset, stimulus, signal)
-    ax.plot(t, y, color=_BLUE, lw=1.0)
-    ax.margins(y=0.14)
-    ax.set_xlim(t[0], max(t[-1], t[0] + 1.0))
-    ax.set_xlabel("Time after stimulus onset (ms)")
-    attrs = dataset[signal].attrs
-    ax.set_ylabel(_label(str(attrs.get("long_name", signal)), attrs.get("units", "")))
-    ax.ticklabel_format(axis="y", useOffset=False)
-    if stimulus.get("step"):
-        _mark_step(ax, stimulus)
-    elif stimulus["spikes"] and np.isfinite(y).all():
-        arrivals = np.array(stimulus["spikes"]) + stimulus["delay"] - stimulus["onset"]
-        _mark_pulses(ax, t, y, arrivals, stimulus.get("n_induction"))
-
-
-def _plot_both(dataset: Any, stimulus: Mapping[str, Any], ax: Any) -> Any:
-    """Draw the changes of both voltages from the start of the step into one Axes."""
-    start = stimulus["step"]["start"] - stimulus["onset"]
-    for cell, color in ((1, _BLUE), (2, _ORANGE)):
-        t, y = _trace(dataset, stimulus, f"somatic_voltage_{cell}")
-        ax.plot(t, y - np.interp(start, t, y), color=color, lw=1.0, label=f"Cell {cell}")
-        ax.set_xlim(t[0], max(t[-1], t[0] + 1.0))
-    ax.set_xlabel("Time after stimulus onset (ms)")
-    ax.set_ylabel(_label("change of somatic voltage", "mV"))
-    _mark_step(ax, stimulus)
-    return ax
-
-
-def _trace(dataset: Any, stimulus: Mapping[str, Any], signal: str) -> tuple[Any, Any]:
-    """Return times (ms after the onset) and the mean over trials, from a little before it on."""
-    _known(signal, [str(n) for n, v in dataset.data_vars.items() if "time" in v.dims], "signal")
-    t = dataset["time"].values - stimulus["onset"]
+def _draw_signal(
+    ax: Any, node: Any, stimulus: Mapping[str, Any], name: str, color: str, *, relative: bool
+) -> None:
+    signals = {str(n): v for n, v in node.data_vars.items() if "time" in v.dims}
+    mean = _child(signals, name, "signal").mean("trial", skipna=False)
+    t = node["time"].values - stimulus["onset"]
     before = 100.0 if stimulus.get("step") else max(5.0, 0.05 * t[-1])
     shown = t >= min(-before, t[-1]) - 1e-6
-    return t[shown], dataset[signal].mean("trial", skipna=False).values[shown]
+    t, y = t[shown], mean.values[shown]
+    y = y - np.interp(0.0, t, y) if relative else y
+    unit, long_name = node[name].attrs.get("units", ""), node[name].attrs.get("long_name", name)
+    long_name = long_name[:1].upper() + long_name[1:]
+    ax.plot(t, y, color=color, lw=1.0, label=f"Cell {name[-1]}" if relative else None)
+    ax.margins(y=0.14)
+    ax.set_xlim(t[0], max(t[-1], t[0] + 1.0))
+    ax.set_ylabel(_wrap("Change of voltage" if relative else long_name, 26, unit))
+    ax.ticklabel_format(axis="y", useOffset=False)
+    if stimulus["spikes"] and np.isfinite(y).all():
+        _mark_pulses(ax, t, y, stimulus)
 
 
 def _mark_step(ax: Any, stimulus: Mapping[str, Any]) -> None:
-    step, onset = stimulus["step"], stimulus["onset"]
-    label = f"{step['amplitude'] * 1e3:.4g} pA into cell {step['cell']}".replace("-", "−")
-    ax.axvspan(step["start"] - onset, step["stop"] - onset, color=_PALE, lw=0, zorder=0, label=label)
+    if step := stimulus.get("step"):
+        span = np.array([step["start"], step["stop"]]) - stimulus["onset"]
+        label = f"{step['amplitude'] * 1e3:.4g} pA into cell {step['cell']}".replace("-", "−")
+        ax.axvspan(span[0], span[1], color=_PALE, lw=0, zorder=0, label=label)
 
 
-def _mark_pulses(ax: Any, t: Any, y: Any, arrivals: Any, n_induction: int | None) -> None:
+def _mark_pulses(ax: Any, t: Any, y: Any, stimulus: Mapping[str, Any]) -> None:
     """Mark each arrival at the resting side, and number the peaks at the other."""
-    after = y[t >= arrivals[0] - 1e-6] - np.interp(arrivals[0], t, y)
-    up = after.size == 0 or after[np.abs(after).argmax()] >= 0
-    edge = np.full(arrivals.size, 0.03 if up else 0.97)
-    ax.plot(arrivals, edge, "|", color=_ORANGE, ms=6, mew=1.0,
+    arrivals = np.array(stimulus["spikes"]) + stimulus["delay"] - stimulus["onset"]
+    arrivals = arrivals[arrivals < t[-1]]  # a long delay may carry some past the end
+    if not arrivals.size:
+        return
+    change = y[t >= arrivals[0] - 1e-6] - np.interp(arrivals[0], t, y)
+    sign = -1 if change[np.abs(change).argmax()] < 0 else 1
+    ax.plot(arrivals, np.full(arrivals.size, 0.5 - 0.47 * sign), "|", color=_ORANGE, ms=6,
             transform=ax.get_xaxis_transform(), label="Event arrival")  # fmt: skip
-    figure = ax.get_figure()
-    per_point = (t[-1] - t[0]) / (ax.bbox.width * 72 / figure.dpi)  # ms in a point
-    extreme, place = (np.argmax, np.max) if up else (np.argmin, np.min)
-    ends = [*arrivals[1:], t[-1] + 1.0]
-    windows = [np.flatnonzero((t >= a - 1e-6) & (t < b)) for a, b in zip(arrivals, ends, strict=True)]
-    peaks = [t[w[extreme(y[w])]] if w.size else a for w, a in zip(windows, arrivals, strict=True)]
-    half = (0.5 + 2.6 * len(str(len(peaks)))) * per_point  # of a number, in ms
-    for k in _numbered(np.array(peaks), n_induction, 2.4 * half):
-        near = np.abs(t - peaks[k]) <= half  # stay clear of the flanks, too
-        at = (peaks[k], place(y[near]) if near.any() else np.interp(peaks[k], t, y))
-        ax.annotate(str(k + 1), at, (0, 2 if up else -2), textcoords="offset points",
-                    ha="center", va="bottom" if up else "top", fontsize=8, color="0.2")  # fmt: skip
+    edges = np.searchsorted(t, [*(arrivals - 1e-6), np.inf])
+    peaks = np.array([t[i + (sign * y[i : max(j, i + 1)]).argmax()] for i, j in pairwise(edges)])
+    per_point = (t[-1] - t[0]) / (ax.bbox.width * 72 / ax.get_figure().dpi)  # ms
+    half = per_point * np.array([0.5 + 2.7 * len(str(k + 1)) for k in range(peaks.size)])
+    for k in _numbered(peaks, stimulus.get("n_induction"), half):
+        near = np.abs(t - peaks[k]) <= half[k]  # clear of the flanks, too
+        at = (peaks[k], sign * (sign * y[near]).max())
+        ax.annotate(str(k + 1), at, (0, 2 * sign), textcoords="offset points", ha="center",
+                    va="bottom" if sign > 0 else "top", fontsize=8, color="0.2")  # fmt: skip
 
 
-def _numbered(peaks: Any, n_induction: int | None, width: float) -> list[int]:
-    """Choose the pulses (0-based) to number, no two nearer than ``width``; the telling ones first."""
+def _numbered(peaks: Any, n_induction: int | None, half: Any) -> list[int]:
+    """Choose the pulses (0-based) whose numbers, of half widths ``half``, fit; telling ones first."""
     n = peaks.size
-    border = [n_induction - 1, n_induction] if n_induction and n_induction < n else []
-    rest = range(n) if n <= _MANY else range(9, n, 10 * max(1, n // 200))
+    turn = [n_induction, n_induction - 1] if n_induction and n_induction < n else []
     chosen: list[int] = []
-    for k in [0, *reversed(border), n - 1, *rest]:
-        if all(abs(peaks[k] - peaks[c]) >= width for c in chosen):
+    for k in [0, *turn, n - 1, *(range(n) if n <= _MANY else range(9, n, 10))]:
+        if all(abs(peaks[k] - peaks[c]) >= half[k] + half[c] for c in chosen):
             chosen.append(k)
     return chosen
 
@@ -168,8 +140,7 @@ def plot_path(history: Any, parameters: Mapping[str, Any], *, axes: Any = None) 
     Parameters
     ----------
     history : xarray.Dataset
-        ``FitResult.history``: over ``evaluation``, ``loss``, ``reason``, ``parameter_NAME`` and,
-        if the fit had several, ``start``.
+        As in ``FitResult``.
     parameters : mapping of str to Parameter
         With bounds as numbers, in the units of the history.
     axes : sequence of matplotlib Axes, optional
@@ -187,59 +158,62 @@ def plot_path(history: Any, parameters: Mapping[str, Any], *, axes: Any = None) 
     n = 1 + len(parameters)
     axes = _new_axes(n, (7.2, 0.9 + 1.4 * n)) if axes is None else np.ravel(axes)
     if len(axes) != n:
-        raise ValueError(f"{n} axes are needed: the loss and {n - 1} parameters (got {len(axes)})")
+        raise ValueError(f"{n} axes are needed, one for the loss (got {len(axes)})")
     x, loss = history["evaluation"].values, history["loss"].values.astype(float)
-    failed = (history["reason"].values.astype(str) != "") | ~np.isfinite(loss)
-    best = _best_so_far(np.where(failed, np.inf, loss))
-    seen = best >= 0
-    _draw_path(axes[0], x, loss, failed, np.where(seen, loss[best], np.nan))
-    axes[0].plot(x[failed], np.full(failed.sum(), 0.05), "x", color=_ORANGE, ms=4, mew=0.9,
+    good = (history["reason"].values.astype(str) == "") & np.isfinite(loss)
+    _draw_path(axes[0], x, loss, loss, good)
+    axes[0].plot(x[~good], np.full((~good).sum(), 0.05), "x", color=_ORANGE, ms=4,
                  transform=axes[0].get_xaxis_transform(), label="Failed")  # fmt: skip
     axes[0].set_ylabel("Loss")
-    if (loss[~failed] > 0).any() and not (loss[~failed] < 0).any():
-        axes[0].set_yscale("log", nonpositive="clip")
+    if (loss[good] > 0).any() and (loss[good] >= 0).all():
+        _log_scale(axes[0])
     for ax, (name, parameter) in zip(axes[1:], parameters.items(), strict=True):
         values = history[f"parameter_{name}"]
-        v = values.values.astype(float)
-        _draw_path(ax, x, v, failed, np.where(seen, v[best], np.nan))
-        ax.plot(x[failed], v[failed], "x", color=_ORANGE, ms=4, mew=0.9)
+        _draw_path(ax, x, values.values, loss, good)
+        ax.plot(x[~good], values.values[~good], "x", color=_ORANGE, ms=4)
         for bound in (float(parameter.min), float(parameter.max)):
             ax.axhline(bound, color=_GRAY, lw=0.8, ls="--", label="Bounds")
-        ax.set_yscale(parameter.scale)
-        ax.set_ylabel(_label(name, values.attrs.get("units", ""), sentence=False))
-    changes = np.flatnonzero(np.diff(history["start"].values)) + 1 if "start" in history else []
+        if parameter.scale == "log":
+            _log_scale(ax)
+        ax.set_ylabel(_wrap(name, 16, values.attrs.get("units", "")))
     for ax in axes:
-        for k in changes:
+        for k in np.flatnonzero(np.diff(history["start"].values)) + 1:
             ax.axvline(x[k] - 0.5, color=_PALE, lw=0.8, zorder=0, label="New start")
-        ax.set_xlim(0.5 - 0.01 * x.size, x.size + 0.5 + 0.01 * x.size)
     axes[-1].set_xlabel("Evaluation")
     _legend(axes[0], *axes[:2])
-    axes[0].get_figure().align_ylabels(list(axes))
     return axes
 
 
-def _best_so_far(loss: Any) -> Any:
-    """Return the index of the smallest loss up to each evaluation; −1 before the first finite."""
-    improved = np.isfinite(loss) & (loss < np.r_[np.inf, np.minimum.accumulate(loss)[:-1]])
-    return np.maximum.accumulate(np.where(improved, np.arange(loss.size), -1))
-
-
-def _draw_path(ax: Any, x: Any, y: Any, failed: Any, best: Any) -> None:
-    ax.plot(x[~failed], y[~failed], ".", color=_BLUE, ms=3, alpha=0.6, mew=0, label="Evaluation")
-    ax.plot(x, best, color=_GREEN, lw=1.4, drawstyle="steps-post", label="Best so far")
+def _draw_path(ax: Any, x: Any, y: Any, loss: Any, good: Any) -> None:
+    ax.plot(x[good], y[good], ".", color=_BLUE, ms=4, alpha=0.6, mew=0, label="Evaluation")
+    running = np.minimum.accumulate(loss[good])
+    best = np.searchsorted(-running, -running)  # where each smallest loss was seen first
+    ax.plot(x[good], y[good][best], color=_GREEN, drawstyle="steps-post", label="Best so far")
+    ax.set_xlim(0, x.size + 1)
     ax.margins(y=0.14)
+
+
+def _log_scale(ax: Any) -> None:
+    """Make y logarithmic, with a few labels that keep apart even within a decade."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+    ax.set_yscale("log", nonpositive="clip")
+    low, high = ax.get_ylim()
+    if high / low < 300:
+        ax.yaxis.set_major_locator(MaxNLocator(4) if high / low < 20 else LogLocator(subs=(1, 3)))
+        ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def plot_targets(result: Any, *, ax: Any = None) -> Any:
     """Plot how far each term is from its target, and print the numbers beside it.
 
-    Misses are in SD of the target (circles, lower axis; the bar is ±1 SD), or, for a term without
-    one, in % of the target (squares, upper axis). Each value of a vector is a small mark.
+    Misses are in SD (blue; the bar is ±1 SD) or, for a term without one, in % of the target
+    (orange; of a vector, of its RMS). Each value of a vector is a small mark.
 
     Parameters
     ----------
     result : FitResult
-        ``experiment.objective``, ``metrics`` and ``metric_units`` are read.
     ax : matplotlib Axes, optional
         A figure of its own by default.
 
@@ -248,66 +222,60 @@ def plot_targets(result: Any, *, ax: Any = None) -> Any:
     Axes
     """
     terms = result.experiment.objective.terms
-    units = result.metric_units
-    texts = [_numbers(t, result.metrics[n], units.get(n, "")) for n, t in terms.items()]
+    texts = [_numbers(t, result.metrics[n], result.metric_units[n]) for n, t in terms.items()]
     labels = [_wrap(n if t.weight > 0 else f"{n} (weight 0)", 32) for n, t in terms.items()]
-    widest = max(len(line) for label in labels for line in label.split("\n"))
-    if ax is None:
-        size = (3.4 + 0.08 * (widest + max(map(len, texts))), 1.4 + 0.42 * len(terms))
-        ax = _new_axes(1, size)[0]
-    kinds = sorted({t.sd is None for t in terms.values()})  # False: in SD, True: in percent
-    scales = {kind: ax if kind == kinds[0] else ax.twiny() for kind in kinds}
-    limits = dict.fromkeys(kinds, 1.5)
+    longest = max(map(len, texts)) + min(max(map(len, terms)), 32)
+    ax = _new_axes(1, (3.4 + 0.08 * longest, 1.6 + 0.45 * len(terms)))[0] if ax is None else ax
+    kinds = sorted({t.sd is None for t in terms.values()})  # False: in SD, True: in %
+    scales = {in_percent: ax if in_percent == kinds[0] else ax.twiny() for in_percent in kinds}
     for y, (name, term) in enumerate(terms.items()):
-        misses, kind = _misses(term, result.metrics[name]), term.sd is None
-        limits[kind] = max(limits[kind], 1.15 * np.abs(misses[np.isfinite(misses)]).max(initial=0))
-        _draw_row(scales[kind], y, misses, in_sd=not kind)
+        _draw_misses(scales[term.sd is None], y, term, result.metrics[name])
         ax.text(1.02, y, texts[y], transform=ax.get_yaxis_transform(), va="center", fontsize=9)
-    for kind, scale in scales.items():
-        scale.set_xlim(-limits[kind], limits[kind])
-        scale.set_xlabel(f"Achieved − target ({'% of target' if kind else 'SD of target'})",
-                         color="black" if len(kinds) == 1 else _ORANGE if kind else _BLUE)  # fmt: skip
+    for in_percent, scale in scales.items():
+        limit = max([1.5, *(1.15 * np.abs(line.get_xdata()).max() for line in scale.lines)])
+        scale.set_xlim(-limit, limit)
+        scale.locator_params(axis="x", nbins=7)
+        scale.spines[["left", "right"]].set_visible(False)
+        scale.set_xlabel(f"Achieved − target ({'%' if in_percent else 'SD'} of target)",
+                         color=_ORANGE if in_percent else _BLUE)  # fmt: skip
     ax.axvline(0, color=_GRAY, lw=0.8, zorder=0)
+    ax.text(1.02, -0.6, "Target → achieved", transform=ax.get_yaxis_transform(), va="bottom",
+            fontsize=9, color=_GRAY)  # fmt: skip
     ax.set_yticks(range(len(terms)), labels, fontsize=9)
+    ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(terms) - 0.4, -0.6)
-    ax.text(1.02, -0.7, "Target → achieved", transform=ax.get_yaxis_transform(), fontsize=9,
-            va="bottom", color=_GRAY)  # fmt: skip
     return ax
 
 
-def _draw_row(ax: Any, y: int, misses: Any, *, in_sd: bool) -> None:
-    color = _BLUE if in_sd else _ORANGE
-    if in_sd:
+def _draw_misses(ax: Any, y: int, term: Any, value: Any) -> None:
+    target = np.asarray(term.target, float)
+    unit = np.asarray(term.sd or _rms(target) / 100, float)
+    if not unit.all():
+        return  # there is no % of a target of 0
+    misses = np.atleast_1d((_achieved(term, value) - target) / unit)
+    color, marker = (_ORANGE, "s") if term.sd is None else (_BLUE, "o")
+    size, alpha = (6, 1.0) if misses.size == 1 else (4, 0.6)
+    if term.sd is not None:
         ax.plot([-1, 1], [y, y], color=_PALE, lw=9, solid_capstyle="butt", zorder=0)
     if misses.size == 1:
         ax.plot([0, misses[0]], [y, y], color=color, lw=1.5)
-    ax.plot(misses, np.full(misses.size, y), "o" if in_sd else "s", color=color, mew=0,
-            ms=6 if misses.size == 1 else 4, alpha=1.0 if misses.size == 1 else 0.6)  # fmt: skip
-
-
-def _achieved(term: Any, value: Any) -> Any:
-    """Return what is compared with the target, shape (target,): the mean over trials."""
-    value = np.atleast_1d(np.asarray(value, float))
-    if value.ndim > 1:
-        return value.mean(axis=0)
-    return value if isinstance(term.target, list) else value.mean(keepdims=True)
-
-
-def _misses(term: Any, value: Any) -> Any:
-    """Return achieved − target in SD, or in % of the target (of a vector: of its RMS)."""
-    target = np.atleast_1d(np.asarray(term.target, float))
-    scale = _rms(target) / 100 if term.sd is None else np.asarray(term.sd, float)
-    with np.errstate(divide="ignore", invalid="ignore"):  # no % of a target of 0
-        return (_achieved(term, value) - target) / np.where(scale == 0, np.nan, scale)
+    ax.plot(misses, np.full(misses.size, y), marker, color=color, ms=size, alpha=alpha, mew=0)
 
 
 def _numbers(term: Any, value: Any, unit: str) -> str:
     achieved, unit = _achieved(term, value), _UNITS.get(unit, unit)
-    if isinstance(term.target, list):
-        miss = f"{_rms(achieved - np.array(term.target)):.3g} {unit}".strip()
-        return f"{len(term.target)} values, RMS miss {miss}"
+    if achieved.ndim:
+        miss = _rms(achieved - np.array(term.target))
+        return f"{achieved.size} values, RMS miss {miss:.3g} {unit}"
     sd = "" if term.sd is None else f" ± {term.sd:.3g}"
-    return f"{term.target:.4g}{sd} → {achieved[0]:.4g} {unit}".strip().replace("-", "−")
+    return f"{term.target:.4g}{sd} → {achieved:.4g} {unit}".replace("-", "−")
+
+
+def _achieved(term: Any, value: Any) -> Any:
+    """Return what is compared with the target: like the fit, the mean over trials."""
+    value = np.asarray(value, float)
+    value = value.mean(axis=0) if value.ndim > np.ndim(term.target) else value
+    return np.broadcast_to(value, np.shape(term.target))
 
 
 def _rms(values: Any) -> float:
@@ -315,13 +283,12 @@ def _rms(values: Any) -> float:
 
 
 def write_figures(result: Any, folder: Path) -> list[Path]:
-    """Write the figures of a fit as PNG.
+    """Write the figures of a fit as PNG into an existing folder.
 
     Parameters
     ----------
     result : FitResult
     folder : Path
-        Made if it is missing.
 
     Returns
     -------
@@ -333,17 +300,13 @@ def write_figures(result: Any, folder: Path) -> list[Path]:
     OSError
         If a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    traces = result.traces
-    drawn = {"traces_" + re.sub(r"[^\w.-]", "_", p): plot_traces(traces, p) for p in traces.children}
+    names = {p: "traces_" + re.sub(r"[^\w.-]", "_", p) for p in result.traces.children}
+    drawn = {name: plot_traces(result.traces, p) for p, name in names.items()}
     drawn["path"] = plot_path(result.history, result.experiment.parameters)
     drawn["targets"] = plot_targets(result)
     for name, axes in drawn.items():
         np.ravel(axes)[0].get_figure().savefig(folder / f"{name}.png", dpi=_DPI)
     return [folder / f"{name}.png" for name in drawn]
-
-
-# -- what all of them need --------------------------------------------------------------------
 
 
 def _new_axes(n: int, size: tuple[float, float]) -> Any:
@@ -368,20 +331,20 @@ def _legend(ax: Any, *sources: Any) -> None:
                   ncols=len(unique), frameon=False, fontsize=9, borderaxespad=0.2)  # fmt: skip
 
 
-def _label(name: str, unit: str, *, sentence: bool = True) -> str:
+def _wrap(text: str, width: int, unit: str = "") -> str:
+    """Break text and unit into lines, at underscores too; a dollar sign is no mathematics."""
     unit = _UNITS.get(unit, unit)
-    name = name[:1].upper() + name[1:] if sentence else name
-    return _wrap(f"{name} ({unit})" if unit else name, 20)
+    text = f"{text} ({unit})" if unit else text
+    width = min(width, len(text) // -(-len(text) // width) + 6)  # lines of like length
+    lines = [""]
+    for piece in re.findall(rf"[^\s_]{{1,{width}}}[\s_]*|[\s_]+", text):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines).replace("$", r"\$")
 
 
-def _wrap(text: str, width: int) -> str:
-    """Break text into lines, at underscores too; a dollar sign is no mathematics."""
-    lines = textwrap.wrap(text.replace("_", "_\u200b "), width)
-    return "\n".join(lines).replace("_\u200b ", "_").replace("\u200b", "").replace("$", r"\$")
-
-
-def _known(name: str, names: list[str], kind: str) -> None:
-    if name not in names:
-        near = nearest(name, names)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise UnknownNameError(f"no {kind} {name!r} here (there are: {', '.join(names)}){hint}")
+def _child(children: Mapping[str, Any], name: str, kind: str) -> Any:
+    if name not in children:
+        raise UnknownNameError(f"no {kind} {name!r} here (there are: {', '.join(children)})")
+    return children[name]

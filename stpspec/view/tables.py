@@ -27,7 +27,7 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
         if number == 0:
-            lines.append("  ".join("─" * w for w in widths))
+            lines.append("  ".join("─" * w for w in widths).rstrip())
     return "\n".join(lines)
 
 
@@ -36,7 +36,8 @@ def number(value: float, digits: int = 4) -> str:
     if not np.isfinite(value):
         return "–"
     if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
-        return f"{value:.{digits - 1}e}"
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
     text = f"{value:.{digits}g}"
     return text if "e" not in text else f"{value:.0f}"
 
@@ -50,7 +51,7 @@ def with_error(value: float, error: float) -> str:
     """Write value ± error, both to the same decimal: two digits of the error."""
     if not np.isfinite(error) or error <= 0:
         return number(value)
-    if error >= 1e6 or error < 1e-6 or abs(value) >= 1e6:
+    if error >= 1e6 or error < 1e-6 or abs(value) >= 1e6 or abs(value) < 1e-3:
         return f"{number(value)} ± {number(error, 2)}"
     decimals = max(1 - int(np.floor(np.log10(error))), 0)
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
@@ -76,7 +77,16 @@ def _targets(result: Any) -> str:
         achieved = np.atleast_1d(result.metrics[name])
         if isinstance(term.target, list):
             off = float(np.sqrt(np.mean((achieved - np.array(term.target)) ** 2)))
-            rows.append((label, term.protocol, unit, f"{len(term.target)} values", "", f"rms {number(off, 2)}"))
+            rows.append(
+                (
+                    label,
+                    term.protocol,
+                    unit,
+                    f"{len(term.target)} values",
+                    "",
+                    f"rms {number(off, 2)}",
+                )
+            )
             continue
         sd = f" ± {number(term.sd)}" if term.sd is not None else ""
         value = float(achieved.mean())
@@ -106,13 +116,14 @@ def _parameters(result: Any) -> str:
 
 
 def _closing(result: Any) -> str:
+    experiment = result.experiment
     failed = int((result.history["reason"] != "").sum())
     lines = [
         f"loss {number(result.loss_start)} at the start, {number(result.loss)} at the end "
         f"({result.status}: {result.message})",
         f"{result.n_evaluations} simulations"
         + (f" ({failed} failed)" if failed else "")
-        + f" in {result.seconds:.1f} s, {result.experiment.fitter.kind}, seed {result.experiment.seed}",
+        + f" in {result.seconds:.1f} s, {experiment.fitter.kind}, seed {experiment.seed}",
     ]
     if failed:
         reasons = [str(r) for r in result.history["reason"].values if r]
@@ -122,7 +133,7 @@ def _closing(result: Any) -> str:
     return "\n".join(lines)
 
 
-def run_table(measured: Mapping[str, Any], protocols: Mapping[str, Any]) -> str:
+def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:
     """Return the metrics of one candidate, protocol by protocol, with their arithmetic.
 
     Parameters

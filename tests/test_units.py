@@ -1,0 +1,126 @@
+"""Quantities: numbers or strings with a unit, refused with a message that names the unit."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from small import python
+
+from stpspec import units
+from stpspec.units import UnitError, convert, split
+
+# type → (unit in messages, "1" of another unit of the dimension, its value, a wrong dimension)
+TYPES = {
+    "Millisecond": ("ms", "1 s", 1000.0, "1 mV"),
+    "Millivolt": ("mV", "1 V", 1000.0, "1 ms"),
+    "Nanoampere": ("nA", "1 pA", 0.001, "1 nS"),
+    "Microsiemens": ("uS", "1 nS", 0.001, "1 nA"),
+    "Hertz": ("Hz", "1 kHz", 1000.0, "1 ms"),
+    "Celsius": ("degC", "274.15 K", 1.0, "1 ms"),
+    "Megaohm": ("Mohm", "1 kohm", 0.001, "1 uS"),
+    "Second": ("s", "1 min", 60.0, "1 mV"),
+}
+
+
+@pytest.fixture(params=TYPES, ids=str)
+def typed(request):
+    return (TypeAdapter(getattr(units, request.param)), *TYPES[request.param])
+
+
+def test_a_bare_number_is_in_the_unit_of_the_field(typed):
+    adapter = typed[0]
+    assert adapter.validate_python(2) == 2.0
+    assert adapter.validate_python(2.5) == 2.5
+    assert adapter.validate_python("2.5") == 2.5
+
+
+def test_a_string_is_converted_to_the_unit_of_the_field(typed):
+    adapter, unit, other, value, _ = typed
+    assert adapter.validate_python(other) == pytest.approx(value, rel=1e-14)
+    assert adapter.validate_python(f"2.5 {unit}") == 2.5
+    assert adapter.validate_python(f"2.5{unit}") == 2.5
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, "nan", "inf ms", "1e999", "", "ms"])
+def test_what_is_not_a_finite_number_is_refused_with_the_unit(typed, bad):
+    adapter, unit, *_ = typed
+    with pytest.raises(ValidationError, match=rf"\b{unit}\b"):
+        adapter.validate_python(bad)
+
+
+@pytest.mark.parametrize("bad", [True, False, None, [1.0], {"value": 1}, b"1", 1j])
+def test_what_is_no_number_or_text_is_refused_with_the_unit(typed, bad):
+    adapter, unit, *_ = typed
+    with pytest.raises(ValidationError, match=rf"\b{unit}\b"):
+        adapter.validate_python(bad)
+
+
+def test_a_unit_of_another_dimension_is_refused_with_both_units(typed):
+    adapter, unit, _, _, wrong = typed
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python(wrong)
+    assert f"in {unit}" in str(caught.value)
+    assert repr(wrong.split()[1]) in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", ["1 parsec/ms", "1 mss", "1 m s V", "1 )", "1 ms ms", "1 __import__"])
+def test_unknown_units_are_refused(bad):
+    with pytest.raises(UnitError, match="ms"):
+        convert(bad, "ms")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("0.25 s", "ms", 250.0), ("-10 pA", "nA", -0.01), ("34 °C", "degC", 34.0),
+        ("34 degC", "degC", 34.0), ("0.5 nS", "uS", 0.0005), ("0.5 µS", "uS", 0.5),
+        ("0.5 μS", "uS", 0.5), ("500 MΩ", "Mohm", 500.0), ("500 MOhm", "Mohm", 500.0),
+        ("1 umho", "uS", 1.0), ("1 mA/cm2", "uA/cm2", 1000.0), ("5 /ms", "1/s", 5000.0),
+        ("5 /s", "kHz", 0.005), ("1e-3 s", "ms", 1.0), (".5 s", "ms", 500.0), ("+2 ms", "ms", 2.0),
+        ("0.3", "1", 0.3), (0.3, "", 0.3), (3, "ms", 3.0), ("100 um2", "um2", 100.0),
+    ],
+)  # fmt: skip
+def test_the_ways_people_and_mechanisms_write_units_are_understood(text, unit, value):
+    assert convert(text, unit) == pytest.approx(value, rel=1e-14)
+
+
+def test_a_conversion_adds_no_noise_to_the_decimal_digits():
+    assert convert("-10 pA", "nA") == -0.01
+    assert convert("0.3 nS", "uS") == 0.0003
+
+
+@given(st.floats(-1e9, 1e9, allow_subnormal=False))
+def test_a_number_written_with_its_unit_is_the_number(value):
+    assert convert(f"{value!r} ms", "ms") == pytest.approx(value, rel=1e-14)
+    assert convert(repr(value), "ms") == value
+
+
+def test_a_quantity_is_split_into_number_and_unit():
+    assert split(" 20  ms ") == (20.0, "ms")
+    assert split("-1.5e-3") == (-0.0015, "")
+    with pytest.raises(UnitError, match="'twenty ms'"):
+        split("twenty ms")
+
+
+@pytest.mark.parametrize("bad", [True, None, math.nan, math.inf, "nan ms", "1 mss", [1]])
+def test_a_quantity_of_the_mechanism_is_checked_in_form_before_its_unit_is_known(bad):
+    with pytest.raises(ValidationError):
+        TypeAdapter(units.Quantity).validate_python(bad)
+
+
+def test_a_quantity_of_the_mechanism_keeps_what_was_written():
+    adapter = TypeAdapter(units.Quantity)
+    assert adapter.validate_python("20 ms") == "20 ms"
+    assert adapter.validate_python("20") == 20.0
+    assert adapter.validate_python(20) == 20.0
+
+
+def test_pint_is_imported_only_for_a_string_with_a_unit():
+    code = (
+        "import sys; from stpspec.units import convert; convert(1.0, 'ms'); convert('1.5', 'ms')\n"
+        "assert 'pint' not in sys.modules; convert('1 s', 'ms'); assert 'pint' in sys.modules"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
