@@ -33,7 +33,8 @@ class Registry:
         self._package = package
         self._group = group
         self._things: dict[str, Any] = {}
-        self._filled = False
+        self._has_own = False
+        self._has_all = False
 
     def register(self, name: str) -> Callable[[Any], Any]:
         """Return a decorator that stores what it decorates under ``name``.
@@ -45,6 +46,8 @@ class Registry:
         """
 
         def store(thing: Any) -> Any:
+            if not str(_identity(thing)[0]).startswith("stpspec."):
+                self._add_own()  # so that a name of ours is a clash now, not a puzzle later
             old = self._things.get(name)
             if old is not None and _identity(old) != _identity(thing):
                 raise ValueError(f"a {self.sort} called {name!r} is already registered ({old!r})")
@@ -72,13 +75,19 @@ class Registry:
         self._fill()
         return sorted(self._things)
 
-    def _fill(self) -> None:
-        if self._filled:
+    def _add_own(self) -> None:
+        if self._has_own:
             return
-        self._filled = True
+        self._has_own = True
         module = importlib.import_module(self._package)
         for info in pkgutil.iter_modules(getattr(module, "__path__", [])):
             importlib.import_module(f"{self._package}.{info.name}")
+
+    def _fill(self) -> None:
+        self._add_own()
+        if self._has_all:
+            return
+        self._has_all = True
         for point in entry_points(group=self._group):
             try:
                 thing = point.load()

@@ -16,7 +16,7 @@ import numpy as np
 
 from stpspec.errors import ResultError
 from stpspec.spec.experiment import FORMAT, Experiment, migrate
-from stpspec.view import plots
+from stpspec.view.figures import write_figures, write_traces
 from stpspec.view.tables import fit_table
 
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
@@ -173,7 +173,7 @@ class FitResult:
         for name, text in self.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-        plots.write_figures(self, folder)
+        write_figures(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> FitResult:
@@ -330,7 +330,7 @@ def save_run(folder: Path, experiment: Experiment, tree: Any, *, overwrite: bool
         write_netcdf(kept, temporary / "simulation.nc")
         (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
         if not str(tree["failure"].values[0]):
-            plots.write_traces(tree, temporary)
+            write_traces(tree, temporary)
 
     return write_folder(folder, write, overwrite=overwrite)
 

@@ -1,4 +1,4 @@
-"""What several test modules share: golden synapses, experiments, analytic trees, fresh processes."""
+"""What test modules share: golden synapses, experiments, analytic trees, fresh processes."""
 
 from __future__ import annotations
 

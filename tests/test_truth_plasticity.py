@@ -152,6 +152,7 @@ def test_ampa_nmda_without_nmda_is_tsodyks_markram():
     other = run(mixed, candidates())
     for signal in ("conductance", "synaptic_current"):
         a, b = (t["train"][signal].values for t in (plain, other))
+        b = b[..., : a.shape[-1]]  # the NMDA decay asks for a longer run
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * abs(a).max())
 
 

@@ -65,7 +65,9 @@ def test_a_unit_of_another_dimension_is_refused_with_both_units(typed):
     assert repr(wrong.split()[1]) in str(caught.value)
 
 
-@pytest.mark.parametrize("bad", ["1 parsec/ms", "1 mss", "1 m s V", "1 )", "1 ms ms", "1 __import__"])
+@pytest.mark.parametrize(
+    "bad", ["1 parsec/ms", "1 mss", "1 m s V", "1 )", "1 ms ms", "1 __import__"]
+)
 def test_unknown_units_are_refused(bad):
     with pytest.raises(UnitError, match="ms"):
         convert(bad, "ms")

@@ -16,7 +16,13 @@ Window = Annotated[Millisecond, Field(gt=0)]
 
 
 def _deflections(response: Response, window: float) -> tuple[float, float, float]:
-    """Return current (nA) and the deflections (mV) of the stepped and of the other cell."""
+    """Return current (nA) and the deflections (mV) of the stepped and of the other cell.
+
+    Raises
+    ------
+    MetricError
+        If a cell spiked, or the deflections are opposite: the mechanism has its sign inverted.
+    """
     step = response.stimulus.get("step")
     if step is None:
         raise MetricError("this protocol has no current step")
@@ -34,28 +40,22 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
             f"ΔV{cell} = {v[late].mean():.6g} − {v[before].mean():.6g} = {dv[-1]:.6g} mV "
             f"(means over the last {length:g} ms of the step and {length:g} ms before it)"
         )
-    own = step["cell"] - 1
-    return step["amplitude"], dv[own], dv[1 - own]
+    own, other = dv[step["cell"] - 1], dv[2 - step["cell"]]
+    if own != 0 and other / own < -1e-9:
+        raise MetricError(
+            f"the coupling coefficient is negative ({other / own:.4g}): the sign of the gap "
+            f"mechanism's current is inverted"
+        )
+    return step["amplitude"], own, other
 
 
 @metric("coupling_coefficient", "1", needs=("step",), reads_signal=False)
 def coupling_coefficient(response: Response, *, window: Window = 50.0) -> float:
-    """ΔV of the other cell over ΔV of the stepped cell, at steady state.
-
-    Raises
-    ------
-    MetricError
-        If it is negative: the mechanism has its sign inverted.
-    """
+    """ΔV of the other cell over ΔV of the stepped cell, at steady state."""
     _, own, other = _deflections(response, window)
     if own == 0:
         raise MetricError("the current step does not move the stepped cell")
     value = other / own
-    if value < -1e-9:
-        raise MetricError(
-            f"the coupling coefficient is negative ({value:.4g}): the sign of the gap mechanism's "
-            f"current is inverted"
-        )
     response.step(f"coupling_coefficient = {other:.6g} / {own:.6g} = {value:.6g}")
     return value
 

@@ -100,7 +100,7 @@ def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
         If the format is newer than this version of stpspec, or no format at all.
     """
     number = data.get("format", FORMAT)
-    if number != FORMAT:
+    if number != FORMAT or isinstance(number, bool):
         rule = f"format must be {FORMAT}"
         if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
             rule += "; it was written by a newer stpspec: upgrade with pip install -U stpspec"

@@ -154,6 +154,8 @@ def _fitter_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         return
     if not parts["parameters"] or parts["objective"] is None:
         return  # nothing to fit: `run` needs no fitter
+    if any(t.loss not in LOSSES.names() for t in parts["objective"].terms.values()):
+        return  # reported already, and a fitter cannot judge what it does not know
     for path, rule, received in fitter.objections(parts["parameters"], parts["objective"]):
         yield Problem(path, rule, received)
 

@@ -1,0 +1,57 @@
+"""The figures that are kept with a result: PNG files in its folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stpspec.view.plots import plot_path, plot_traces
+from stpspec.view.style import DPI
+from stpspec.view.targets import plot_targets
+
+
+def write_traces(tree: Any, folder: Path) -> list[Path]:
+    """Write ``traces_PROTOCOL.png`` for each protocol of a simulated DataTree.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    """
+    files = {name: f"traces_{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png" for name in tree.children}
+    return [_save(plot_traces(tree, name), folder / file) for name, file in files.items()]
+
+
+def write_figures(result: Any, folder: Path) -> list[Path]:
+    """Write the figures of a fit as PNG into an existing folder.
+
+    Parameters
+    ----------
+    result : FitResult
+    folder : Path
+
+    Returns
+    -------
+    list of Path
+        ``traces_PROTOCOL.png`` for each protocol, ``path.png`` and ``targets.png``.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    """
+    path = _save(plot_path(result.history, result.experiment.parameters), folder / "path.png")
+    targets = _save(plot_targets(result), folder / "targets.png")
+    return [*write_traces(result.traces, folder), path, targets]
+
+
+def _save(axes: Any, path: Path) -> Path:
+    np.ravel(axes)[0].get_figure().savefig(path, dpi=DPI)
+    return path

@@ -1,0 +1,46 @@
+"""What all figures share: colors, axes that pyplot knows nothing of, legends, line breaks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# Okabe and Ito: told apart by all kinds of color vision.
+BLUE, ORANGE, GREEN, GRAY, PALE = "#0072B2", "#D55E00", "#009E73", "0.45", "0.88"
+UNITS = {"1": "", "uS": "µS", "Mohm": "MΩ", "MOhm": "MΩ"}
+DPI = 150
+
+
+def new_axes(n: int, size: tuple[float, float]) -> Any:
+    """Return ``n`` stacked Axes of a new figure that pyplot knows nothing of, shape (n,)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(n, 1, sharex=True, squeeze=False)[:, 0]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def legend(ax: Any, *sources: Any) -> None:
+    """Put a legend above ``ax``, each label once."""
+    pairs = [zip(*s.get_legend_handles_labels(), strict=True) for s in sources or (ax,)]
+    unique = {label: handle for pair in pairs for handle, label in pair}
+    if unique:
+        ax.legend(unique.values(), unique.keys(), loc="lower right", bbox_to_anchor=(1.0, 1.0),
+                  ncols=len(unique), frameon=False, fontsize=9, borderaxespad=0.2)  # fmt: skip
+
+
+def wrap(text: str, width: int, unit: str = "") -> str:
+    """Break text and unit into lines, at underscores too; a dollar sign is no mathematics."""
+    unit = UNITS.get(unit, unit)
+    text = f"{text} ({unit})" if unit else text
+    width = min(width, len(text) // -(-len(text) // width) + 6)  # lines of like length
+    lines = [""]
+    for piece in re.findall(rf"[^\s_]{{1,{width}}}[\s_]*|[\s_]+", text):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines).replace("$", r"\$")
