@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # `stpspec … | head` is no error
         return 0
+    except Exception as error:  # a fault of ours: still one clear block, and how to see more
+        return _complain(error, arguments.traceback)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -246,7 +248,7 @@ def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: li
         mine = argparse.Namespace(**{**vars(arguments), "out": f"{here.runtime.output_dir}/result"})
         try:
             {"fit": _fit, "run": _run}[arguments.verb](mine, data, origin)
-        except StpspecError as error:
+        except Exception as error:  # whatever it is, the other jobs run
             failed.append(here.job.id)
             text = f"{type(error).__name__}: {error}\n"
             (Path(here.runtime.output_dir) / "failed.txt").write_text(text, encoding="utf-8")
@@ -324,9 +326,12 @@ def _shown(path: Path) -> str:
     return str(path)
 
 
-def _complain(error: StpspecError, with_traceback: bool) -> int:
+def _complain(error: Exception, with_traceback: bool) -> int:
     if with_traceback:
         traceback.print_exception(error)
+    elif not isinstance(error, StpspecError):
+        print(f"stpspec: an error that should not happen: {type(error).__name__}: {error}\n"
+              f"  please report it with what --traceback shows", file=sys.stderr)  # fmt: skip
     else:
         print(f"stpspec: {error}", file=sys.stderr)
     return 1

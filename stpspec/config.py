@@ -69,6 +69,7 @@ def compose(
 
     chosen, file = choose(name)
     overrides = [forced(o) for o in overrides]
+    _check_overrides(overrides)
     with sources(file, overrides), _readable():
         with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
             config = hydra.compose("config", [*chosen, *overrides], return_hydra_config=True)
@@ -86,6 +87,24 @@ def forced(override: str) -> str:
         return override
     is_group = "/" in key or "@" in key or key in (*_GROUPS, "experiment")
     return override if is_group else f"++{override}"
+
+
+def _check_overrides(overrides: Sequence[str]) -> None:
+    """Raise one ConfigError that names the overrides which cannot be read."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    bad = []
+    for text in overrides:
+        try:
+            parsed = OverridesParser.create().parse_override(text)
+            if not parsed.key_or_group:
+                bad.append(f"the override {text!r} names no field")
+        except HydraException as error:
+            rule = _plain(error) or "not valid"
+            bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}")
+    if bad:
+        raise ConfigError("\n  ".join(bad))
 
 
 def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
@@ -169,30 +188,45 @@ def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
 def _readable() -> Iterator[None]:
     """Raise what Hydra, OmegaConf and YAML raise as one readable ConfigError."""
     import yaml
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         yield
+    except StpspecError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = f"{mark.name}:{mark.line + 1}: " if mark else ""
         raise ConfigError(f"{at}this is not valid YAML: {error.problem or error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"this is not valid YAML: {error}") from error
+    except MissingConfigException as error:
+        raise ConfigError(_missing(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_plain(error)) from error
+        raise ConfigError(_plain(error) or f"not valid ({type(error).__name__})") from error
+    except (ValueError, TypeError, OSError, AttributeError, AssertionError) as error:
+        # Hydra lets these through for files and overrides that have not the shape it expects.
+        raise ConfigError(f"the configuration cannot be composed: {error}") from error
+
+
+def _missing(error: Any) -> str:
+    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    if not group:
+        return _plain(error)
+    known = [o for o in error.options or [] if not o.startswith("_")]
+    text = str(unknown_name(group, name, known))
+    if group.startswith("experiment"):
+        text += " In the defaults list of an experiment, groups begin with a slash: /model."
+    return text
 
 
 def _plain(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Hydra's hints on its own flags do not exist here; a field's full key does.
-    kept = [
-        line
-        for line in lines
-        if not line.startswith(("Set the env", "object_type=", "reference_type="))
-    ]
-    return "\n  ".join(kept)
+    # Hydra's hints on its own flags and search path do not help here; a field's full key does.
+    noise = ("Set the env", "object_type=", "reference_type=", "Config search path", "provider=",
+             "See https://hydra.cc", "^")  # fmt: skip
+    return "\n  ".join(line for line in lines if not line.startswith(noise))
 
 
 readable = _readable

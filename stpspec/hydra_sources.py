@@ -117,10 +117,13 @@ class ExperimentsSource(FileConfigSource):
         file = self._file(config_path)
         if file is None:
             return super().load_config(config_path)
-        config: Any = OmegaConf.load(file)
-        if not OmegaConf.is_dict(config):
-            from hydra.errors import ConfigCompositionException
+        from hydra.errors import ConfigCompositionException
 
+        try:
+            config: Any = OmegaConf.load(file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigCompositionException(f"{file} cannot be read: {error}") from error
+        if not OmegaConf.is_dict(config):
             raise ConfigCompositionException(f"{file}: an experiment is a mapping")
         self._prefer_inline(config)
         return ConfigResult(

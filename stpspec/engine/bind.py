@@ -64,7 +64,12 @@ def examine(
     try:
         paths = mechanisms.ensure_loaded(model.mod)
     except MechanismError as error:
-        return [Problem("model.mod" if model.mod else "model.mechanism", str(error))], None
+        if not model.mod:
+            return [Problem("model.mechanism", str(error))], None
+        # The cell and the shipped mechanisms can be asked all the same.
+        rest, _ = examine({**parts, "model": model.copy_with(mod=[])})
+        rest = [p for p in rest if p.path != "model.mechanism"]
+        return [Problem("model.mod", str(error)), *rest], None
     problems = _cell_problems(model, parts.get("recording"))
     try:
         info = mechanisms.describe(model.mechanism)
@@ -165,8 +170,8 @@ def _outside(
 ) -> list[Problem]:
     if limit is None or limit[0] <= value <= limit[1]:
         return []
-    rule = f"the mechanism allows {limit[0]:g} to {limit[1]:g} {unit}"
-    return [Problem(path, rule, written)]
+    rule = f"the mechanism allows {limit[0]:g} to {limit[1]:g} {unit.removesuffix('1')}"
+    return [Problem(path, rule.rstrip(), written)]
 
 
 def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> Problem:

@@ -210,18 +210,29 @@ def _compiler_message(output: str, paths: Sequence[Path]) -> str:
         line.strip()
         for line in output.splitlines()
         if re.search(r"error|at line|illegal|undefined|\.mod:", line, re.IGNORECASE)
-        and not re.match(r"\s*(make|g\+\+|\(cd)", line)
+        and not re.match(r"\s*(make|g\+\+|\(cd|NOTE:|raise |subprocess\.)", line)
     ]
-    # The copy that was compiled means nothing to the user: say which file of theirs it was.
     text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
-    at = re.search(r"at line (\d+) in file (\S+\.mod)|(\w+)\.(?:mod|cpp|c):(\d+)", text)
-    where = ""
-    if at:
-        stem = Path(at.group(2) or at.group(3)).stem
-        number = at.group(1) or at.group(4)
-        full = next((p for p in paths if p.stem == stem), None)
-        where = f" {full}:{number}" if full else ""
-    return f"the mechanisms do not compile:{where}\n    {text}"
+    return f"the mechanisms do not compile: {_place(output, paths)}\n    {text}".replace(
+        ": \n", ":\n"
+    )
+
+
+def _place(output: str, paths: Sequence[Path]) -> str:
+    """Return file:line of the user's own source, as far as the compilers tell."""
+    nmodl = re.search(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output)
+    if nmodl:
+        stem, line = Path(nmodl[2] or nmodl[3]).stem, nmodl[1] or nmodl[4]
+        return next((f"{p}:{line}" for p in paths if p.stem == stem), "")
+    # g++ counts lines of the translation; what it quotes stands in the source too (VERBATIM).
+    cpp = re.search(r"(\w+)\.(?:cpp|c):\d+:.*error.*(?:\n\s*\d+ \|(.*))?", output)
+    path = next((p for p in paths if cpp and p.stem == cpp[1]), None)
+    if cpp is None or path is None:
+        return ""
+    quoted = (cpp[2] or "").strip()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [n for n, line in enumerate(lines, 1) if quoted and line.strip() == quoted]
+    return f"{path}:{found[0]}" if found else str(path)
 
 
 @functools.cache

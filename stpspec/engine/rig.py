@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +35,7 @@ class Probe:
         return np.array(self.vector.as_numpy()[start + shift : stop + shift]) * self.factor
 
 
-class Rig:
+class Rig(ABC):
     """Replicas that are independent of each other.
 
     Parameters
@@ -66,8 +67,9 @@ class Rig:
 
     # -- building ---------------------------------------------------------------------------
 
+    @abstractmethod
     def _add_replica(self) -> None:
-        raise NotImplementedError
+        """Build cells, mechanisms, electrodes and probes of one more replica."""
 
     def _place(self, cell: Any, section: str, position: float) -> Any:
         h = nrn.hoc()
@@ -108,9 +110,9 @@ class Rig:
                 for point in self.points[replica]:
                     setattr(point, name, value)
 
+    @abstractmethod
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         """Arm the stimulus: it is delivered by every run until the next one is armed."""
-        raise NotImplementedError
 
     def tear_down(self) -> None:
         """Let go of everything that NEURON holds for this rig."""

@@ -145,6 +145,14 @@ class Response:
     def _index(self, t: float) -> int:
         return int(np.searchsorted(self.time, t - _EPS))
 
+    def _before(self, t: float) -> int:
+        """Index of the last sample at or before ``t``.
+
+        The response to an event that arrives between two samples is not in it yet, also where
+        NEURON delivers the event at the nearest step, up to half a step early.
+        """
+        return max(int(np.searchsorted(self.time, t + _EPS)) - 1, 0)
+
     # -- pulses -----------------------------------------------------------------------------
 
     def window(self, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -153,9 +161,9 @@ class Response:
         The baseline of that pulse is subtracted.
         """
         arrivals = self.arrivals
-        start = self._index(arrivals[k])
+        start = self._before(arrivals[k])
         last = k + 1 == arrivals.size
-        stop = self.time.size if last else self._index(arrivals[k + 1] + 2 * _EPS)
+        stop = self.time.size if last else self._before(arrivals[k + 1]) + 1
         if stop - start < 3:
             raise MetricError(f"fewer than 3 samples between event {k + 1} and the next one")
         t = self.time[start:stop]
@@ -165,20 +173,27 @@ class Response:
         arrival = self.arrivals[k]
         if self.baseline == "pre_train" or k == 0:
             return 0.0
-        residue = float(np.interp(arrival, self.time, self.corrected))
+        clean = self._before(arrival)
+        late = float(arrival - self.time[clean])
+        residue = float(self.corrected[clean])
         if self.baseline == "local":
+            if late > _EPS and clean > 0:  # a straight line through the last two clean samples
+                slope = np.diff(self.corrected[clean - 1 : clean + 1]) / np.diff(
+                    self.time[clean - 1 : clean + 1]
+                )
+                residue += late * float(slope[0])
             return residue
         largest = float(np.abs(self.corrected).max())
         if abs(residue) <= _RESIDUE * largest:
             return residue
         tau = self.decay or self._decay_before(k, residue)
-        return residue if tau is None else residue * np.exp(-(t - arrival) / tau)
+        return residue if tau is None else residue * np.exp(-(t - self.time[clean]) / tau)
 
     def _decay_before(self, k: int, residue: float) -> float | None:
         """Time constant of the last millisecond before event ``k``; None if it does not decay."""
         arrival = float(self.arrivals[k])
         begin = max(arrival - 1.0, float(self.arrivals[k - 1]))
-        i, j = self._index(begin), self._index(arrival)
+        i, j = self._index(begin), self._before(arrival)
         y = self.corrected[i : j + 1] / residue
         if y.size < 3 or (y <= 0).any():
             self.note(f"the residue before pulse {k + 1} has no steady sign: taken as constant")
