@@ -7,11 +7,12 @@ import contextlib
 import datetime
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from stpspec import __version__
 from stpspec.errors import SpecError, StpspecError
@@ -66,8 +67,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, arguments.traceback)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        from stpspec.errors import nearest
+
+        flag = message.partition("unrecognized arguments: ")[2].split(" ")[0]
+        known = [o for action in self._actions for o in action.option_strings]
+        guess = nearest(flag, known) if flag else None
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        self.exit(_usage(f"{message}{hint}"))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stpspec",
         usage="stpspec VERB [PATH…] [key=value…] [--flags]",
         description="Write an experiment on a synapse as data, run it in NEURON, fit the synapse.",
@@ -117,8 +129,15 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             return _multirun(arguments, paths, overrides)
         if arguments.out and len(paths) > 1:
             return _usage("--out takes one result: give one PATH")
-        codes = [_one(arguments, path, overrides) for path in paths or [None]]
-        return max(codes)
+        return max(_attempt(arguments, path, overrides) for path in paths or [None])
+
+
+def _attempt(arguments: argparse.Namespace, path: str | None, overrides: Sequence[str]) -> int:
+    """Do one experiment; its errors do not keep the next from its turn."""
+    try:
+        return _one(arguments, path, overrides)
+    except StpspecError as error:
+        return _complain(error, arguments.traceback)
 
 
 def _is_override(word: str) -> bool:
@@ -173,12 +192,11 @@ def _run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> in
     values = {n: data.pop(n) for n in list(data) if n not in _fields()}
     with _located(origin):
         experiment = _experiment(data)
+        folder = _folder(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)
     print(f"{experiment.name} at {_at(tree)}\n")
     print(run_table(measured, experiment.protocols))
-    saved = save_run(
-        _folder(arguments, experiment.name, "run"), experiment, tree, overwrite=arguments.overwrite
-    )
+    saved = save_run(folder, experiment, tree, overwrite=arguments.overwrite)
     print(f"\nfiles in {_shown(saved)}")
     failed = str(tree["failure"].values[0])
     if failed:
@@ -228,7 +246,7 @@ def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: li
     """Hand the jobs over to Hydra; a job that fails lets the others run."""
     import hydra
 
-    from stpspec.config import choose, data_of, forced, readable, sources
+    from stpspec.config import check_overrides, choose, data_of, forced, readable, sources
     from stpspec.resources import shipped
 
     if arguments.verb == "check":
@@ -236,6 +254,7 @@ def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: li
     if len(paths) > 1:
         return _usage("with -m, name several experiments as experiment=a,b")
     chosen, file = choose(paths[0] if paths else None)
+    check_overrides(overrides)
     words = [*chosen, *(forced(o) for o in overrides)]
     failed: list[str] = []
 
@@ -259,15 +278,16 @@ def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: li
     settings = [f"hydra.sweep.dir='{sweep}'", "hydra.job.chdir=false",
                 "hydra.output_subdir=null", "hydra/job_logging=disabled",
                 "hydra/hydra_logging=disabled", "hydra.job.name=stpspec"]  # fmt: skip
-    before = sys.argv
+    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
     sys.argv = ["stpspec", *words, *settings, "--multirun"]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, who know how to tell them
     try:
         with sources(file, overrides), readable():
             hydra.main(config_path=str(shipped("conf")), config_name="config", version_base="1.3")(
                 job
             )()
     finally:
-        sys.argv = before
+        sys.argv, os.environ["HYDRA_FULL_ERROR"] = before, full
     print(
         f"\n{'all jobs done' if not failed else f'{len(failed)} job(s) failed'}; files in {sweep}"
     )

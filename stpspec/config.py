@@ -69,7 +69,7 @@ def compose(
 
     chosen, file = choose(name)
     overrides = [forced(o) for o in overrides]
-    _check_overrides(overrides)
+    check_overrides(overrides)
     with sources(file, overrides), _readable():
         with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
             config = hydra.compose("config", [*chosen, *overrides], return_hydra_config=True)
@@ -89,7 +89,7 @@ def forced(override: str) -> str:
     return override if is_group else f"++{override}"
 
 
-def _check_overrides(overrides: Sequence[str]) -> None:
+def check_overrides(overrides: Sequence[str]) -> None:
     """Raise one ConfigError that names the overrides which cannot be read."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -101,7 +101,7 @@ def _check_overrides(overrides: Sequence[str]) -> None:
             if not parsed.key_or_group:
                 bad.append(f"the override {text!r} names no field")
         except HydraException as error:
-            rule = _plain(error) or "not valid"
+            rule = _plain(error).partition(" expecting {")[0] or "not valid"
             bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}")
     if bad:
         raise ConfigError("\n  ".join(bad))

@@ -131,6 +131,7 @@ class FitResult:
             "failed_evaluations": int((self.history["reason"] != "").sum()),
             "seconds": self.seconds,
             "seed": self.experiment.seed,
+            "fitter": self.experiment.fitter.kind,
             "versions": self.versions,
             "sources": self.sources,
         }
@@ -309,7 +310,9 @@ def writable(folder: Path, *, overwrite: bool = False) -> Path:
         if not target.is_dir() or not known & {p.name for p in target.iterdir()}:
             raise ResultError(f"{target} is no result of stpspec and is not overwritten")
     existing = next(p for p in (target.parent, *target.parent.parents) if p.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    if not existing.is_dir():
+        raise ResultError(f"{target} cannot be written: {existing} is not a folder")
+    if not os.access(existing, os.W_OK):
         raise ResultError(f"{target} cannot be written: no permission in {existing}")
     return target
 

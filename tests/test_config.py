@@ -127,7 +127,7 @@ def test_an_override_that_cannot_be_composed_is_one_clear_error(small, override,
 
 
 def test_an_unknown_choice_of_a_group_is_answered_with_the_nearest_and_all_the_others(small):
-    with pytest.raises(ConfigError, match="no fitter is called 'tpee'. Did you mean 'tpe'") as c:
+    with pytest.raises(ConfigError, match=r"no fitter is called 'tpee'. Did you mean 'tpe'") as c:
         load(small, ["fitter=tpee"])
     assert all(name in str(c.value) for name in ("tpe", "slsqp", "least_squares"))
     assert "search path" not in str(c.value)
@@ -166,8 +166,9 @@ def test_every_problem_names_the_file_and_line_it_was_written_in(here):
     (here / "bad.yaml").write_text(text)
     found = wheres("bad.yaml")
     lines = {
-        "numerics.settle": "numerics:", "parameters.U": "U:", "protocols.single.duration": "single:",
-        "objective.terms.size.metric": "size:", "seed": "seed:", "fiter": "fiter:",
+        "numerics.settle": "numerics:", "parameters.U": "U:",
+        "protocols.single.duration": "single:", "objective.terms.size.metric": "size:",
+        "seed": "seed:", "fiter": "fiter:",
     }  # fmt: skip
     assert found == {p: f"bad.yaml:{number_of(text, line)}" for p, line in lines.items()}
 

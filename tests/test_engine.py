@@ -128,6 +128,15 @@ def test_time_constants_within_their_bounds_do_not_change_the_length_of_a_run():
         same_traces(candidate(together, k), alone)
 
 
+def test_longest_decay_of_a_batch_only_lengthens_the_runs_of_the_others():
+    values = {"tau_decay": np.array([2.0, 12.0]), "U": np.array([0.2, 0.4])}
+    together = run(synapse(TRAIN), values)
+    for k, alone in enumerate(one_by_one(synapse(TRAIN), values)):
+        n = alone["train"].sizes["time"]
+        common = together.isel(candidate=slice(k, k + 1)).isel(time=slice(n), missing_dims="ignore")
+        same_traces(common, alone)
+
+
 def test_other_cells_of_the_users_process_do_not_change_a_trace():
     before = run(synapse(PAIR), candidates())
     h = nrn.hoc()
@@ -276,16 +285,17 @@ def leaks(rebuilds, folder):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_leaks_over_200_rebuilds(tmp_path):
     quarter, half, whole = leaks(200, tmp_path)
-    assert whole - half < 3
-    assert whole - quarter < 4
+    assert whole - half < 1.5
+    assert whole - quarter < 2
 
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_leaks_over_2000_rebuilds(tmp_path):
     quarter, half, whole = leaks(2000, tmp_path)
-    assert whole - half < 3
-    assert whole - quarter < 4
+    # MB. NEURON itself keeps about 0.1 kB of each NetCon, handler and recorded Vector ever made.
+    assert whole - half < 2
+    assert whole - quarter < 3
 
 
 # -- failures -----------------------------------------------------------------------------------

@@ -85,7 +85,9 @@ print(*(f"{u[int((t + 1) / 0.025)] * R[int((t + 1) / 0.025)] / 0.5:.3f}" for t i
 def test_the_mechanisms_compile_and_hold_on_neuron_8_2_4(tmp_path):
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     python = tmp_path / "venv/bin/python"
-    run(python, "-m", "pip", "install", "-q", "neuron==8.2.4", "numpy<2", "setuptools", cwd=tmp_path)
+    run(
+        python, "-m", "pip", "install", "-q", "neuron==8.2.4", "numpy<2", "setuptools", cwd=tmp_path
+    )
     path = f"{tmp_path / 'venv/bin'}{os.pathsep}{os.environ['PATH']}"
     run(tmp_path / "venv/bin/nrnivmodl", ROOT / "mod", cwd=tmp_path, PATH=path)
     (tmp_path / "golden.py").write_text(GOLDEN)

@@ -198,6 +198,45 @@ def test_first_conductance_appears_at_spike_plus_delay(delay, dt):
     assert (g[:, time <= arrival + 1e-9] == 0).all()
 
 
+@pytest.mark.parametrize("frequency", [15, 35, 60])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_pulses_between_the_steps_of_neuron_keep_their_amplitudes(kernel, frequency):
+    # 1000/35 ms is no multiple of dt: NEURON starts the response up to half a step early or late.
+    trains = {"train": {"kind": "train", "frequency": frequency}}
+    tree = run(synapse(trains, kernel=kernel), candidates())
+    train = tree["train"].to_dataset()
+    spikes = train["spike_time"].values
+    assert abs(spikes / 0.025 - np.round(spikes / 0.025)).max() > 0.3
+    events = analytic.event_map(*np.array(SYNAPSES).T, spikes)
+    measured = values_of(tree, "amplitudes", "train", normalizer="first")
+    np.testing.assert_allclose(measured, events / events[:, :1], rtol=0, atol=1e-3)
+    exact = analytic.trace(train["arrival_time"].values, -events, train["time"].values, *kernel)
+    ideal = tree_of({"train": like(train, exact)})
+    for baseline in ("local", "pre_train"):
+        options = {"baseline": baseline, "normalizer": "first"}
+        np.testing.assert_allclose(
+            values_of(tree, "amplitudes", "train", **options),
+            values_of(ideal, "amplitudes", "train", **options),
+            rtol=0,
+            atol=1e-2,  # the times of the responses differ by up to half a step
+        )
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.004, 0.0125, 0.02])
+def test_latency_and_kinetics_do_not_depend_on_where_the_arrival_falls_between_samples(offset):
+    time = np.arange(450, 700, 0.025)
+    trace = analytic.trace([501.3 + offset], [-10.0], time, 0.5, 5.0)
+    tree = tree_of({"one": dataset_of(time, trace, [500.0 + offset])})
+    reference = dataset_of(time, analytic.trace([501.3], [-10.0], time, 0.5, 5.0), [500.0])
+    for metric in ("latency", "rise_time", "half_width", "decay_time", "amplitude"):
+        np.testing.assert_allclose(
+            values_of(tree, metric, "one"),
+            values_of(tree_of({"one": reference}), metric, "one"),
+            rtol=2e-3,
+            err_msg=metric,
+        )
+
+
 def test_recovery_pulses_come_through_the_stream_that_was_depleted():
     tree = run(synapse(TRAIN), candidates())
     a = values_of(tree, "amplitudes", "train")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from stpspec.engine import cells, mechanisms
 from stpspec.errors import MechanismError, Problem, SpecError, TemplateError, nearest
+from stpspec.spec.base import problems_of
 from stpspec.spec.experiment import Experiment
 from stpspec.units import UnitError, convert
 
@@ -77,6 +80,7 @@ def examine(
         return [Problem("model.mechanism", str(error)), *problems], None
     units = settable(model, info)
     limits = mechanisms.limits_in(paths[model.mechanism]) if model.mechanism in paths else {}
+    info = replace(info, limits=limits)
     problems += _variable_problems(model, info, parts.get("recording"))
     fixed, found = _fixed(model, units, limits)
     problems += found
@@ -110,6 +114,9 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
             converted[name] = convert(value, bound.units[name])
         except (UnitError, TypeError, AttributeError) as error:
             problems.append(Problem(name, str(error), value))
+            continue
+        limit = bound.mechanism.limits.get(name)
+        problems += _outside(name, converted[name], value, limit, bound.units[name])
     if problems:
         raise SpecError(problems, "the parameter values are not valid")
     return converted
@@ -155,8 +162,8 @@ def _parameters(
         except UnitError as error:
             problems.append(Problem(path, str(error), f"{parameter.min} … {parameter.max}"))
             continue
-        except ValueError as error:  # bounds that are reversed once both are in one unit
-            problems.append(Problem(path, str(error).splitlines()[-1].strip()))
+        except ValidationError as error:  # bounds that are reversed once both are in one unit
+            problems += problems_of(error, path)
             continue
         for end in ("min", "max"):
             value = getattr(numbers[name], end)

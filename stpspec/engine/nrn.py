@@ -34,6 +34,20 @@ def hoc() -> Any:
     return h
 
 
+@functools.cache
+def cvode() -> Any:
+    """Return NEURON's variable step handle; one for the process, as each new one leaks a little."""
+    return hoc().CVode()
+
+
+@functools.cache
+def context() -> Any:
+    """Return the ParallelContext that advances simulations, likewise one for the process."""
+    made = hoc().ParallelContext()
+    made.set_maxstep(10)
+    return made
+
+
 def version() -> str:
     """Return NEURON's version, such as ``"9.0.2"``."""
     from importlib.metadata import version as distribution_version

@@ -32,7 +32,8 @@ class Probe:
         States and the voltage do not lag.
         """
         shift = 1 if self.lags else 0
-        return np.array(self.vector.as_numpy()[start + shift : stop + shift]) * self.factor
+        # Not vector.as_numpy(): each call of it leaks 0.4 kB inside NEURON 9.0.
+        return np.asarray(self.vector)[start + shift : stop + shift] * self.factor
 
 
 class Rig(ABC):

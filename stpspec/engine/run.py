@@ -23,7 +23,7 @@ _BEFORE = 100.0  # ms kept before the stimulus
 def globals_restored(bound: Bound) -> Iterator[None]:
     """Put back every NEURON global that a simulation of the experiment may change."""
     h = nrn.hoc()
-    cvode = h.CVode()
+    cvode = nrn.cvode()
     shared = [f"{n}_{bound.mechanism.name}" for n in bound.mechanism.global_parameters]
     names = ["celsius", "dt", "steps_per_ms", "secondorder", "v_init", "tstop", *shared]
     before = {name: getattr(h, name) for name in names}
@@ -52,12 +52,11 @@ def advance(rig: Rig, numerics: Numerics, stop: float) -> None:
         If NEURON fails, or the wall-clock limit is passed.
     """
     h = nrn.hoc()
-    h.CVode().active(0)
+    nrn.cvode().active(0)
     h.secondorder = 0
     h.dt, h.steps_per_ms = numerics.dt, 1.0 / numerics.dt
     h.celsius = numerics.temperature
-    context = h.ParallelContext()
-    context.set_maxstep(10)
+    context = nrn.context()
     end = (sample_grid(numerics, stop)[1] + 1) * numerics.dt  # one more step for what lags
     started = time.monotonic()
     with nrn.border(SimulationError, "NEURON stopped"):

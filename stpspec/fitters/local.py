@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +14,8 @@ from stpspec.fitters.base import Outcome, fitter, from_every_start
 from stpspec.fitters.problem import Evaluation, Problem
 from stpspec.metrics.judge import why_no_residuals
 from stpspec.spec.fitter import FitterSpec
+
+log = logging.getLogger("stpspec.fitters")
 
 _WITH_GRADIENT = ("SLSQP", "L-BFGS-B", "TNC", "trust-constr")
 
@@ -86,7 +91,9 @@ class Minimize(FitterSpec):
     method: Literal[
         "SLSQP", "L-BFGS-B", "TNC", "trust-constr", "Nelder-Mead", "Powell", "COBYLA", "COBYQA"
     ] = "SLSQP"
-    tolerance: float = Field(default=1e-10, gt=0, description="of the loss")
+    tolerance: float = Field(
+        default=1e-10, gt=0, description="of the loss, relative to that at the start"
+    )
     step: float = Field(
         default=1e-6, gt=0, lt=0.1, description="of differences, in the unit interval"
     )
@@ -103,10 +110,15 @@ class Minimize(FitterSpec):
 
         def local(x0: np.ndarray) -> Any:
             gradient = {"jac": differences.gradient} if self.method in _WITH_GRADIENT else {}
-            return minimize(
-                differences.loss, x0, method=self.method, bounds=Bounds(0.0, 1.0),
-                options=options | self.options, **gradient,
-            )  # fmt: skip
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                result = minimize(
+                    differences.loss, x0, method=self.method, bounds=Bounds(0.0, 1.0),
+                    options=options | self.options, **gradient,
+                )  # fmt: skip
+            for warning in caught:  # scipy's words, kept for those who ask
+                log.info("%s: %s", self.method, warning.message)
+            return result
 
         return _outcome(from_every_start(problem, local))
 

@@ -22,7 +22,7 @@ class BudgetSpent(Exception):
     """The budget of evaluations or seconds is spent."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """One point that was evaluated.
 

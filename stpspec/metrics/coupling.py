@@ -9,7 +9,7 @@ from pydantic import Field
 
 from stpspec.errors import MetricError
 from stpspec.metrics.base import metric
-from stpspec.metrics.response import Response
+from stpspec.metrics.response import Response, unsettled
 from stpspec.units import Megaohm, Millisecond
 
 Window = Annotated[Millisecond, Field(gt=0)]
@@ -36,6 +36,9 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
         if v[before | late].max() > 0:
             raise MetricError(f"cell {cell} spiked during the step: coupling is a passive measure")
         dv.append(float(v[late].mean() - v[before].mean()))
+        drift = abs(float(v[before][-1] - v[before][0]))
+        if drift > 0.01 * abs(dv[-1]):
+            response.note(unsettled(drift / abs(dv[-1]) if dv[-1] else np.inf, length))
         response.step(
             f"ΔV{cell} = {v[late].mean():.6g} − {v[before].mean():.6g} = {dv[-1]:.6g} mV "
             f"(means over the last {length:g} ms of the step and {length:g} ms before it)"

@@ -13,6 +13,16 @@ from stpspec.metrics.interpolate import maximum
 
 _EPS = 1e-6  # ms; times are compared with this slack, far below any dt
 _RESIDUE = 1e-9  # of the largest response; what is left below this is no residue
+_FLAT = 20.0  # ms before the first event over which the trace must be flat
+
+
+def unsettled(fraction: float, window: float) -> str:
+    """Return the note on a trace that still moves before the stimulus."""
+    return (
+        f"not settled: over the {window:g} ms before the stimulus the trace drifts by "
+        f"{100 * fraction:.2g} % of the response; a longer numerics.settle or another "
+        f"numerics.v_init is needed"
+    )
 
 
 class Response:
@@ -135,7 +145,13 @@ class Response:
     @functools.cached_property
     def corrected(self) -> np.ndarray:
         """Signal above rest, positive in the direction of the response, shape (n,)."""
-        return (self.sign or 1) * (self.trace(self.signal_name) - self.rest)
+        corrected = (self.sign or 1) * (self.trace(self.signal_name) - self.rest)
+        first = self._index(self._first_arrival())
+        before = self._index(self.time[first] - _FLAT) if first else 0
+        drift, largest = abs(corrected[before]), float(np.abs(corrected[first:]).max())
+        if self.sign and drift > 0.01 * largest > 0:
+            self.note(unsettled(drift / largest, _FLAT))
+        return corrected
 
     def _first_arrival(self) -> float:
         if not self.arrivals.size:
@@ -171,7 +187,7 @@ class Response:
 
     def _baseline(self, k: int, t: np.ndarray) -> np.ndarray | float:
         arrival = self.arrivals[k]
-        if self.baseline == "pre_train" or k == 0:
+        if self.baseline == "pre_train" or k == 0 or self.sign == 0:
             return 0.0
         clean = self._before(arrival)
         late = float(arrival - self.time[clean])

@@ -101,7 +101,7 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
         path = ".".join(str(part) for part in e["loc"] if part != "function-wrap")
         received = None if e["type"] == "missing" else e["input"]
         if isinstance(received, dict | Spec):
-            received = None if e["type"] == "rule" else received
+            received = None if e["type"] in ("rule", "value_error") else received
         full = ".".join(p for p in (prefix, path) if p)
-        found.append(Problem(full, e["msg"], received))
+        found.append(Problem(full, e["msg"].removeprefix("Value error, "), received))
     return found

@@ -11,14 +11,14 @@ UNITS = {"1": "", "uS": "µS", "Mohm": "MΩ", "MOhm": "MΩ"}
 DPI = 150
 
 
-def new_axes(n: int, size: tuple[float, float]) -> Any:
+def new_axes(n: int, size: tuple[float, float], *, share: bool = True) -> Any:
     """Return ``n`` stacked Axes of a new figure that pyplot knows nothing of, shape (n,)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(n, 1, sharex=True, squeeze=False)[:, 0]
+    axes = figure.subplots(n, 1, sharex=share, squeeze=False)[:, 0]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
     return axes

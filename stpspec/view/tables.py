@@ -129,7 +129,10 @@ def _closing(result: Any) -> str:
         reasons = [str(r) for r in result.history["reason"].values if r]
         common = max(set(reasons), key=reasons.count)
         lines.append(f"most common failure: {common}")
-    lines += [f"note, {n}: {text}" for n, texts in result.notes.items() for text in texts]
+    texts = dict.fromkeys(text for texts in result.notes.values() for text in texts)
+    for text in texts:
+        names = ", ".join(n for n, own in result.notes.items() if text in own)
+        lines.append(f"note on {names}: {text}")
     return "\n".join(lines)
 
 

@@ -1,0 +1,231 @@
+"""``check``: everything that only the loaded mechanism and the built cell can tell, in one go."""
+
+import pytest
+from small import data
+
+from stpspec import api, errors
+from stpspec.spec.experiment import Experiment
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(**changes):
+    """Return path → text of every problem."""
+    found = api.check(data(**changes))
+    assert len({p.path for p in found}) == len(found), "a problem is reported twice"
+    return {p.path: str(p) for p in found}
+
+
+def test_an_experiment_without_problems_has_none_as_data_and_as_object():
+    assert api.check(data()) == []
+    assert api.check(Experiment.from_data(data())) == []
+
+
+def test_everything_the_mechanism_and_the_cell_can_tell_comes_at_once_with_the_data_problems():
+    found = check(
+        seed=-1,
+        model__section="soam",
+        model__current="ii",
+        model__fixed={"tau_recc": "300 ms", "tau_decay": "3 mV", "tau_rise": "1 s", "gmax": "1 kS",
+                      "e": "0 mV", "weight": 2},
+        recording__electrode_section="axon",
+        recording__variables=["u_lst", "R_last"],
+        recording__signals=["synaptic_current", "conductance"],
+        model__conductance="gg",
+        protocols__train={"kind": "train", "n_induction": 4},
+        parameters={
+            "U": {"min": -0.5, "max": 1.5}, "tau_facl": {"min": 1, "max": 2},
+            "tau_facil": {"min": "1 mV", "max": "2 mV"},
+            "tau_rec": {"min": "100 ms", "max": 20},
+        },
+        objective__terms__induction={"metric": "induction", "protocol": "train", "target": 1},
+    )  # fmt: skip
+    assert set(found) == {
+        "seed", "model.section", "model.current", "model.fixed.tau_recc", "model.fixed.tau_decay",
+        "recording.electrode_section", "recording.variables.0", "model.conductance",
+        "model.fixed.gmax", "parameters.U.min", "parameters.U.max", "parameters.tau_facl",
+        "parameters.tau_facil", "parameters.tau_rec", "objective.terms.induction.metric",
+    }  # fmt: skip
+    assert "did you mean 'tau_rec'" in found["model.fixed.tau_recc"]
+    assert "in ms" in found["model.fixed.tau_decay"]
+    assert "'mV' has another dimension" in found["parameters.tau_facil"]
+    assert "did you mean 'tau_facil'" in found["parameters.tau_facl"]
+    assert "allows 0 to 1;" in found["parameters.U.max"]
+    assert found["parameters.tau_rec"].startswith("parameters.tau_rec: min must be below max (got")
+    assert "received" not in found["parameters.tau_rec"]
+    assert "did you mean 'u_last'" in found["recording.variables.0"]
+    assert "'soma'" in found["model.section"]
+    assert "six induction pulses" in found["objective.terms.induction.metric"]
+
+
+def test_a_value_is_compared_with_the_limits_in_the_unit_of_the_mechanism():
+    assert not check(model__fixed={"tau_rise": "1 s"})
+    found = check(model__fixed={"tau_rise": "20 s"})["model.fixed.tau_rise"]
+    assert "1e-06 to 10000 ms" in found
+    assert "'20 s'" in found
+
+
+def test_an_unknown_mechanism_gets_the_nearest_name():
+    found = check(model__mechanism="TsodyksMarkam", model__section="axon")
+    assert "Did you mean 'TsodyksMarkram'" in found["model.mechanism"]
+    assert "axon" in found["model.section"]
+
+
+def test_a_missing_mechanism_file_is_named_with_the_places_it_was_looked_for_in(here):
+    found = check(model__mod=["GabbaA.mod"], model__section="axon")
+    assert "'GabbaA.mod'" in found["model.mod"]
+    assert "Did you mean 'GabaA.mod'" in found["model.mod"]
+    assert str(here) in found["model.mod"]
+    assert "model.section" in found
+
+
+def test_a_folder_without_mechanisms_is_said_to_have_none(here):
+    (here / "empty").mkdir()
+    assert "no .mod file" in check(model__mod=["empty"])["model.mod"]
+
+
+BROKEN_NMODL = """\
+NEURON {
+    POINT_PROCESS Broken
+    NONSPECIFIC_CURRENT i
+}
+ASSIGNED { v (mV) i (nA) }
+BREAKPOINT {
+    i = (v - 3
+}
+"""
+
+BROKEN_C = """\
+NEURON {
+    POINT_PROCESS Broken
+    NONSPECIFIC_CURRENT i
+}
+ASSIGNED { v (mV) i (nA) }
+BREAKPOINT {
+VERBATIM
+    no_such_function(v);
+ENDVERBATIM
+    i = v
+}
+"""
+
+
+def test_a_mechanism_that_is_no_nmodl_is_shown_with_the_compilers_file_and_line(here):
+    (here / "Broken.mod").write_text(BROKEN_NMODL)
+    found = check(model__mod=["Broken.mod"], model__mechanism="Broken", model__section="axon")
+    text = found["model.mod"]
+    assert f"{here / 'Broken.mod'}:8" in text  # where nocmodl notices that a ) is missing
+    assert "Illegal" in text
+    assert "Traceback" not in text
+    assert "CalledProcessError" not in text
+    assert "model.section" in found
+
+
+def test_c_code_that_does_not_compile_is_shown_with_the_line_it_has_in_the_mechanism(here):
+    (here / "Broken.mod").write_text(BROKEN_C)
+    text = check(model__mod=["Broken.mod"], model__mechanism="Broken")["model.mod"]
+    assert f"{here / 'Broken.mod'}:8" in text
+    assert "no_such_function" in text
+
+
+def test_a_mod_file_without_a_mechanism_is_refused(here):
+    (here / "empty.mod").write_text("TITLE nothing\n")
+    assert "POINT_PROCESS" in check(model__mod=["empty.mod"])["model.mod"]
+
+
+# -- templates --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("absent.hoc", None, ["absent.hoc", "/templates"]),
+        ("patchh.py", None, ["Did you mean 'patch.py'"]),
+        ("cell.txt", "x", [".hoc or .py"]),
+        ("cell.hoc", "begintemplate Cell\npublic soma\ncreate soma\nproc init() {\n"
+         "  soma { L = no_such_function(3) }\n}\nendtemplate Cell\n",
+         ["cell.hoc", "no_such_function"]),
+        ("cell.hoc", "begintemplate Cell\nproc init( {\n}\nendtemplate Cell\n",
+         ["cell.hoc", "near line 2"]),
+        ("cell.hoc", "begintemplate Cel\nendtemplate Cel\n", ["Did you mean 'Cel'"]),
+        ("cell.hoc", "begintemplate Cell\npublic soma\ncreate soma\nproc init() {\n"
+         "  soma { insert no_such_channel }\n}\nendtemplate Cell\n", ["no_such_channel"]),
+        ("cell.py", "class Cell:\n    def __init__(self):\n        1 / 0\n",
+         ["cell.py", "ZeroDivisionError"]),
+        ("cell.py", "import no_such_module_at_all\n", ["cell.py", "no_such_module_at_all"]),
+        ("cell.py", "class Cell(:\n", ["cell.py", "SyntaxError"]),
+        ("cell.py", "class Sell:\n    pass\n", ["Did you mean 'Sell'"]),
+        ("cell.py", "class Cell:\n    pass\n", ["no section 'soma'", "none"]),
+    ],
+)  # fmt: skip
+def test_a_template_that_is_missing_or_fails_is_one_problem_with_the_reason(
+    here, file, text, words
+):
+    if text is not None:
+        (here / file).write_text(text)
+    found = check(model__cell={"file": file, "template": "Cell"}, model__fixed={"tau_recc": 1})
+    assert "model.fixed.tau_recc" in found
+    told = "\n".join(v for k, v in found.items() if k in ("model.cell", "model.section"))
+    assert all(word in told for word in words), told
+
+
+def test_arguments_a_template_does_not_take_are_named():
+    found = check(model__cell__arguments={"resistence": 100})
+    assert "resistence" in found["model.cell"]
+
+
+def test_a_template_that_ends_the_process_is_an_error_and_no_hang(here):
+    (here / "cell.py").write_text("import os\nos._exit(3)\n")
+    with pytest.raises(errors.StpspecError, match="code 3"):
+        check(model__cell={"file": "cell.py", "template": "Cell"})
+
+
+def test_a_template_that_prints_does_not_disturb_the_check(here):
+    (here / "cell.hoc").write_text(
+        'begintemplate Cell\npublic soma\ncreate soma\nproc init() {\n  print "hello {"\n}\n'
+        "endtemplate Cell\n"
+    )
+    assert not check(model__cell={"file": "cell.hoc", "template": "Cell"})
+
+
+def test_the_second_cell_of_a_gap_junction_is_checked_too():
+    found = check(
+        model={
+            "kind": "gap_junction", "mechanism": "GapJunction",
+            "cell": {"file": "patch.py", "template": "Patch"},
+            "cell_2": {"file": "patch.py", "template": "Patsh"}, "fixed": {"g": "1 ms"},
+        },
+        recording={"kind": "current_clamp"}, parameters={}, objective=None,
+        protocols={"step": {"kind": "gap_step"}},
+    )  # fmt: skip
+    assert set(found) == {"model.cell_2", "model.fixed.g"}
+    assert "Did you mean 'Patch'" in found["model.cell_2"]
+
+
+def test_a_check_loads_neither_neuron_nor_a_template_into_the_caller(here):
+    from small import ROOT, python
+
+    (here / "cell.py").write_text(
+        "import sys\nsys.modules['was_here'] = sys\n"
+        "class Cell:\n    def __init__(self):\n        from neuron import h\n"
+        "        self.soma = h.Section(name='soma', cell=self)\n"
+    )
+    done = python(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); import small, stpspec\n"
+        "cell = {'file': 'cell.py', 'template': 'Cell'}\n"
+        "assert stpspec.check(small.data(model__cell=cell)) == []\n"
+        "print([m for m in ('neuron', 'was_here', 'stpspec_template_cell') if m in sys.modules])",
+        cwd=here,
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("bad", [{}, {"model": None}, {"model": {"kind": "synapse"}}])
+def test_a_check_of_next_to_nothing_says_what_is_required(bad):
+    found = {p.path for p in api.check(bad)}
+    assert "protocols" in found
+    assert any(p.startswith("model") for p in found)

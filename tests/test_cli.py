@@ -1,0 +1,415 @@
+"""The command: what it prints, its exit codes, and one clear block for whatever is wrong."""
+
+import json
+import re
+
+import pytest
+from small import ROOT, YAML, cli, python
+
+from stpspec.errors import nearest
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "small.yaml").write_text(YAML)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Return a folder with one `fit` and one `run` in it, and what they printed."""
+    folder = tmp_path_factory.mktemp("runs")
+    text = YAML.replace("protocols:\n", "protocols:\n  train: {n_induction: 8}\n")
+    text = text.replace("defaults:\n", "defaults:\n  - /protocol@protocols.train: train\n")
+    (folder / "trains.yaml").write_text(text)
+    (folder / "small.yaml").write_text(YAML)
+    ran = cli("run", "trains.yaml", "U=0.3", "tau_rec=0.5 s", "--out", "ran", cwd=folder)
+    fitted = cli("fit", "small.yaml", "--out", "fitted", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    assert fitted.returncode == 0, fitted.stderr
+    return folder, ran.stdout, fitted.stdout
+
+
+@pytest.fixture
+def main(here, monkeypatch, capsys):
+    """Run the command in this process, from the folder of the test: the same, but quicker."""
+    from types import SimpleNamespace
+
+    from stpspec import cli as command
+
+    def run(*words):
+        monkeypatch.chdir(here)
+        try:
+            code = command.main(words)
+        except SystemExit as ended:
+            code = ended.code
+        shown = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=shown.out, stderr=shown.err)
+
+    return run
+
+
+def clear(done, code):
+    """Check that a command failed with one clear block, and return it."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "should not happen" not in done.stderr
+    assert done.stderr.startswith("stpspec: ")
+    return done.stderr
+
+
+# -- light ------------------------------------------------------------------------------------
+
+HEAVY = ("neuron", "optuna", "xarray", "scipy", "matplotlib", "hydra", "pint", "numpy", "pydantic")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import stpspec",
+        "import stpspec.cli",
+        "import stpspec.cli\ntry: stpspec.cli.main(['--help'])\nexcept SystemExit: pass",
+        "import stpspec.cli\ntry: stpspec.cli.main(['--version'])\nexcept SystemExit: pass",
+        "import stpspec.cli\nstpspec.cli.main(['frun'])",
+    ],
+)
+def test_import_and_help_load_nothing_heavy(code):
+    done = python(f"{code}\nimport sys; print([m for m in {HEAVY!r} if m in sys.modules])")
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_help_shows_every_verb_and_the_exit_codes(here):
+    done = cli("--help", cwd=here)
+    assert done.returncode == 0
+    assert all(f"  {verb} " in done.stdout for verb in ("run", "fit", "check", "list", "schema"))
+    assert "exit codes" in done.stdout
+
+
+def test_every_example_in_the_help_can_be_composed(main):
+    text = main("--help").stdout
+    examples = re.findall(r"^  stpspec (?:fit|run) (?!-m)(.*)$", text, re.MULTILINE)
+    assert len(examples) >= 3
+    for words in (e.split() for e in examples):
+        words = ["pvalb_pyr" if w == "my_experiment.yaml" else w for w in words]
+        words = words[: words.index("--out")] if "--out" in words else words
+        words = [w for w in words if not w.startswith(("U=", "tau_rec=", "s'"))]
+        assert main("check", *words).returncode == 0, words
+
+
+def test_without_a_verb_the_help_is_shown_and_the_code_is_2(here):
+    done = cli(cwd=here)
+    assert done.returncode == 2
+    assert "verbs" in done.stdout
+
+
+def test_the_version_is_the_packages(here):
+    import stpspec
+
+    assert cli("--version", cwd=here).stdout == f"stpspec {stpspec.__version__}\n"
+
+
+# -- list and schema --------------------------------------------------------------------------
+
+
+def test_list_shows_every_registered_name_and_every_shipped_file(main):
+    from stpspec import registry
+
+    shown = main("list").stdout
+    tables = ("METRICS", "LOSSES", "FITTERS", "PROTOCOLS", "MODELS", "RECORDINGS")
+    for name in [n for t in tables for n in getattr(registry, t).names()]:
+        assert re.search(rf"^{name}\b.*\w", shown, re.MULTILINE), name
+    files = [*(ROOT / "mod").glob("*.mod"), *(ROOT / "templates").glob("*.*")]
+    assert all(p.name in shown for p in files if p.suffix != ".pyc")
+    assert all(p.parent.name in shown for p in (ROOT / "experiments").glob("*/experiment.yaml"))
+    for group in ("protocol", "fitter", "model", "recording"):
+        line = re.search(rf"{group}=: (.*)", shown)
+        assert line is not None
+        assert line[1].split(", ") == sorted(p.stem for p in (ROOT / "conf" / group).glob("*.yaml"))
+
+
+def test_list_shows_one_sort_when_it_is_named(main):
+    shown = main("list", "losses").stdout
+    assert "huber" in shown
+    assert "single_event" not in shown
+
+
+@pytest.mark.parametrize(
+    "group", ["experiment", "model", "recording", "protocol", "objective", "fitter", "numerics"]
+)
+def test_schema_prints_the_shipped_json_schema_of_each_group(main, group):
+    done = main("schema", group)
+    assert done.returncode == 0, done.stderr
+    schema = json.loads(done.stdout)
+    assert schema == json.loads((ROOT / "conf" / "schema" / f"{group}.json").read_text())
+    assert {"properties", "anyOf"} & set(schema)
+    known = set(schema.get("$defs", {}))
+    assert set(re.findall(r'"#/\$defs/(\w+)"', done.stdout)) <= known
+
+
+def test_schema_without_a_group_is_that_of_an_experiment_file(main):
+    assert main("schema").stdout == main("schema", "experiment").stdout
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("conf/*/*.yaml"), *ROOT.glob("conf/*.yaml"),
+            *ROOT.glob("experiments/*/*.yaml")]),
+    ids=lambda p: f"{p.parent.name}/{p.name}",
+)  # fmt: skip
+def test_every_shipped_yaml_file_names_a_schema_that_exists(path):
+    first = path.read_text().splitlines()[0]
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert match, first
+    assert (path.parent / match[1]).resolve().is_file()
+
+
+# -- check, run, fit --------------------------------------------------------------------------
+
+
+def test_check_says_when_there_is_no_problem(here):
+    done = cli("check", "small.yaml", cwd=here)
+    assert (done.returncode, done.stdout) == (0, "small: no problems\n")
+
+
+def test_check_prints_all_problems_with_file_line_path_rule_value_and_nearest(here, main):
+    text = YAML.replace("U:", "UU:").replace("amplitude,", "amplitud,").replace("20}", "-1}")
+    (here / "bad.yaml").write_text(text)
+    told = clear(main("check", "bad.yaml", "fiter=tpe"), 1)
+    rows = told.splitlines()
+    assert "(4 problems)" in rows[0]
+    assert len(rows) == 5
+    for pattern in (
+        r"bad\.yaml:7 \| numerics\.settle: .*received -1",
+        r"bad\.yaml:13 \| parameters\.UU: .*received 'UU'; did you mean 'U'\?",
+        r"bad\.yaml:16 \| objective\.terms\.size\.metric: .*'amplitud'; did you mean 'amplitude'",
+        r"command line: fiter=tpe \| fiter: .*did you mean 'fitter'\?",
+    ):
+        assert re.search(pattern, told), told
+
+
+def test_check_goes_on_with_the_next_experiment_after_one_that_is_not_valid(here, main):
+    (here / "bad.yaml").write_text(YAML.replace("settle: 20", "settle: -1"))
+    done = main("check", "bad.yaml", "small.yaml", "nothing.yaml")
+    told = clear(done, 1)
+    assert "small: no problems" in done.stdout
+    assert "bad.yaml:7" in told
+    assert "nothing.yaml" in told
+
+
+def test_run_prints_how_each_ratio_was_calculated_with_its_numbers(runs):
+    folder, shown, _ = runs
+    assert "small at U = 0.3, tau_rec = 500 ms" in shown
+    summary = {}
+    for name in ("paired_pulse_ratio", "induction", "recovery"):
+        value = re.search(rf"^{name} +(\S+)", shown, re.MULTILINE)
+        assert value is not None, shown
+        summary[name] = float(value[1])
+    how = shown.partition("how they were calculated")[2]
+
+    def step(name):
+        found = re.search(rf"^ *{name} = .*$", how, re.MULTILINE)
+        assert found is not None, how
+        formula, _, arithmetic = found[0].partition(" = ")[2].partition(" = ")
+        return formula, [float(x) for x in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", arithmetic)]
+
+    line, (a2, a1, ratio) = step("paired_pulse_ratio")
+    assert line == "a2 / a1"
+    assert a2 / a1 == pytest.approx(ratio, rel=1e-3)
+    assert ratio == pytest.approx(summary["paired_pulse_ratio"], rel=1e-3)
+    for name, pulses in (("induction", "a6…a8"), ("recovery", "a9…a12")):
+        line, (late, early, scale, value) = step(name)
+        assert pulses in line
+        assert (late - early) / scale == pytest.approx(value, rel=1e-3)
+        assert value == pytest.approx(summary[name], rel=1e-3)
+    assert (folder / "ran" / "simulation.nc").is_file()
+    assert (folder / "ran" / "traces_train.png").is_file()
+
+
+def test_run_takes_units_and_refuses_what_the_mechanism_does_not_allow(main):
+    told = clear(main("run", "small.yaml", "UU=0.3", "tau_rec=3 mV", "tau_rise=x"), 1)
+    assert "(3 problems)" in told
+    assert "did you mean 'U'?" in told
+    assert "'mV' has another dimension" in told
+    assert "command line: tau_rise=x" in told
+    told = clear(main("run", "small.yaml", "U=3"), 1)
+    assert "allows 0 to 1" in told
+
+
+def test_fit_prints_targets_achieved_parameters_bounds_errors_loss_cost_and_files(runs):
+    folder, _, shown = runs
+    assert shown.startswith("small: 1 free parameter, 1 target\n")
+    assert re.search(r"^size \(amplitude\) +single +pA +42 ± 1 +42 +hit$", shown, re.MULTILINE)
+    assert re.search(r"^U +0\.6\d* ± 0\.0\d+ +0\.1 … 0\.9", shown, re.MULTILINE)
+    assert re.search(r"^loss \d.* at the start, \d.* at the end \(converged", shown, re.MULTILINE)
+    assert re.search(r"^\d+ simulations in \d.* s, least_squares, seed 0$", shown, re.MULTILINE)
+    assert shown.endswith("files in fitted\n")
+    assert (folder / "fitted" / "result.nc").is_file()
+
+
+def test_fit_says_in_its_first_line_that_there_are_more_parameters_than_targets(main):
+    words = ["+parameters.tau_rise={min: 0.1 ms, max: 1 ms}", "fitter=random",
+             "fitter.budget.evaluations=4"]  # fmt: skip
+    done = main("fit", "small.yaml", *words, "--out", "out")
+    assert "MORE PARAMETERS THAN TARGETS" in done.stdout.splitlines()[0]
+
+
+def test_a_parameter_at_its_bound_is_marked(main):
+    words = ["objective.terms.size.target=500", "--out", "out"]
+    done = main("fit", "small.yaml", *words)
+    assert re.search(r"^U +0\.9 .*AT ITS BOUND \(max\)", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_results_go_by_default_into_a_folder_of_the_experiment_and_the_moment(here, main):
+    for _ in range(2):
+        assert main("run", "small.yaml").returncode == 0
+    folders = sorted((here / "stpspec-results" / "small").iterdir())
+    assert len(folders) == 2
+    assert all(p.name.startswith("run_") for p in folders)
+
+
+def test_a_saved_result_can_be_fitted_again_with_overrides(runs):
+    folder, _, _ = runs
+    done = cli("fit", "fitted", "fitter=bounded", "--out", "again", cwd=folder)
+    assert "bounded, seed 0" in done.stdout, done.stderr
+    first, second = (
+        json.loads((folder / d / "summary.json").read_text())["parameters"]["U"]["value"]
+        for d in ("fitted", "again")
+    )
+    assert second == pytest.approx(first, rel=1e-4)
+
+
+# -- what can be wrong ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["frun"], 2, "Did you mean 'run'"),
+        (["chekc", "small.yaml"], 2, "Did you mean 'check'"),
+        (["fit"], 2, "what?"),
+        (["fit", "small.yaml", "--ot", "x"], 2, "did you mean '--out'"),
+        (["fit", "small.yaml", "--overwite"], 2, "did you mean '--overwrite'"),
+        (["fit", "small.yaml", "--log-level", "loud"], 2, "'debug'"),
+        (["fit", "small.yaml", "--out"], 2, "--out"),
+        (["list", "metrcs"], 2, "Did you mean 'metrics'"),
+        (["schema", "protocols"], 2, "Did you mean 'protocol'"),
+        (["fit", "small.yaml", "--config-dir", "nope"], 2, "nope"),
+        (["fit", "small.yaml", "small.yaml", "--out", "x"], 2, "one"),
+        (["check", "-m", "small.yaml"], 2, "-m"),
+        (["fit", "pvalb_pry"], 1, "Did you mean 'pvalb_pyr'"),
+        (["fit", "nothing.yaml"], 1, "nothing.yaml"),
+        (["fit", "experiment=pvalb_pry"], 1, "pvalb_pyr"),
+        (["fit", "small.yaml", "fitter=tpee"], 1, "Did you mean 'tpe'"),
+        (["fit", "small.yaml", "seed=x"], 1, "command line: seed=x"),
+        (["fit", "small.yaml", "seed=["], 1, "seed=["),
+        (["fit", "small.yaml", "=3"], 1, "=3"),
+        (["fit", "small.yaml", "recording=3"], 1, "group override"),
+        (["fit", "small.yaml", "~objective"], 1, "no objective"),
+        (["fit", "small.yaml", "~parameters"], 1, "no free parameters"),
+        (["fit", "small.yaml", "numerics.settle=nan"], 1, "finite number in ms"),
+        (["fit", "small.yaml", "model.cell.file=nothing.hoc"], 1, "nothing.hoc"),
+        (["fit", "small.yaml", "model.mechanism=GabbaA"], 1, "Did you mean 'GabaA'"),
+        (["run", "small.yaml", "plugins=[no_such_module]"], 1, "no_such_module"),
+        (["run", "."], 1, "."),
+        (["fit", "small.yaml", "--out", "small.yaml"], 1, "exists already"),
+        (["fit", "small.yaml", "--out", "small.yaml/below"], 1, "not a folder"),
+        (["run", "small.yaml", "--out", "small.yaml/below/it"], 1, "not a folder"),
+        (["fit", "small.yaml", "--out", "."], 1, "exists already"),
+        (["fit", "small.yaml", "--out", ".", "--overwrite"], 1, "no result of stpspec"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_whatever_is_wrong_is_one_clear_block_with_its_exit_code(here, main, words, code, told):
+    before = sorted(p.name for p in here.iterdir())
+    done = main(*words)
+    assert told in clear(done, code)
+    assert "files in" not in done.stdout
+    assert sorted(p.name for p in here.iterdir()) == before, "something was written"
+    assert (here / "small.yaml").read_text() == YAML
+
+
+def test_the_command_ends_with_the_code_of_its_error(here):
+    assert "Did you mean 'run'" in clear(cli("frun", cwd=here), 2)
+    assert "seed=x" in clear(cli("fit", "small.yaml", "seed=x", cwd=here), 1)
+
+
+def test_a_traceback_is_shown_when_it_is_asked_for(main):
+    done = main("fit", "small.yaml", "seed=x", "--traceback")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "SpecError" in done.stderr
+
+
+def test_an_existing_result_is_kept_unless_it_is_to_be_overwritten(runs):
+    folder, *_ = runs
+    before = (folder / "fitted" / "summary.json").read_bytes()
+    told = clear(cli("fit", "small.yaml", "--out", "fitted", cwd=folder), 1)
+    assert "--overwrite" in told
+    assert (folder / "fitted" / "summary.json").read_bytes() == before
+    (folder / "old").mkdir()
+    (folder / "old" / "result.nc").write_text("something old")
+    (folder / "old" / "left_over.png").write_text("something old")
+    done = cli("fit", "small.yaml", "--out", "old", "--overwrite", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "old" / "left_over.png").exists()
+
+
+def test_a_run_whose_simulation_fails_shows_why_and_ends_with_1(here):
+    # A mechanism of one's own without limits divides by zero.
+    (here / "Fragile.mod").write_text(
+        "NEURON { POINT_PROCESS Fragile RANGE i, g, e, tau NONSPECIFIC_CURRENT i }\n"
+        "PARAMETER { tau = 1 (ms) e = 0 (mV) }\nASSIGNED { v (mV) i (nA) g (uS) }\n"
+        "INITIAL { g = 0 }\nBREAKPOINT { i = (g / tau) * (v - e) }\n"
+        "NET_RECEIVE (weight) { g = g + 1e-3 * weight }\n"
+    )
+    text = YAML.replace("  fixed: {tau_decay: 2 ms}\n", "  mod: [Fragile.mod]\n")
+    text = text.replace("parameters:\n  U: {min: 0.1, max: 0.9}\n", "")
+    (here / "fragile.yaml").write_text(text[: text.index("objective:")])
+    done = cli("run", "fragile.yaml", "model.mechanism=Fragile", "tau=0", "--out", "out", cwd=here)
+    told = clear(done, 1)
+    assert "the simulation failed" in told
+    assert "single" in told
+    assert "none: " in done.stdout
+
+
+# -- many jobs --------------------------------------------------------------------------------
+
+
+def test_a_multirun_runs_every_combination_and_one_failing_job_lets_the_others_run(here):
+    words = ["seed=0,1", "fitter=bounded,random", "fitter.budget.evaluations=6"]
+    done = cli("fit", "-m", "small.yaml", *words, "--out", "sweep", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^── job \d", done.stdout, re.MULTILINE)) == 4
+    assert "all jobs done; files in sweep" in done.stdout
+    found = [json.loads(p.read_text()) for p in sorted(here.glob("sweep/*/result/summary.json"))]
+    assert sorted((s["seed"], s["evaluations"]) for s in found) == [(0, 6), (0, 6), (1, 6), (1, 6)]
+    assert not (here / "multirun").exists()
+
+    done = cli("fit", "-m", "small.yaml", "seed=0,x,2", words[2], "--out", "mixed", cwd=here)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "command line: seed=x" in done.stderr
+    assert "1 job(s) failed" in done.stdout
+    assert len(list(here.glob("mixed/*/result/summary.json"))) == 2
+    failed = list(here.glob("mixed/*/failed.txt"))
+    assert len(failed) == 1
+    assert "seed" in failed[0].read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fitter=tpee,slsqp"], "Did you mean 'tpe'"),
+        (["seed=0,["], "'seed=0,['"),
+        (["fitter=3,4"], "group override"),
+        (["experiment=pvalb_pry,fs_fs_gap"], "Did you mean 'pvalb_pyr'"),
+    ],
+)
+def test_a_multirun_that_cannot_be_composed_is_one_clear_error(main, words, told):
+    paths = [] if words[0].startswith("experiment") else ["small.yaml"]
+    assert told in clear(main("fit", "-m", *paths, *words), 1)
+
+
+def test_the_nearest_name_is_none_when_nothing_looks_like_it():
+    assert nearest("zzzzzz", ["run", "fit"]) is None
+    assert nearest("Least-Squares", ["least_squares"]) == "least_squares"
