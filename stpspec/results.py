@@ -9,12 +9,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from stpspec.errors import ResultError
+from stpspec.errors import ResultError, StpspecError
+from stpspec.resources import shipped
 from stpspec.spec.experiment import FORMAT, Experiment, migrate
 from stpspec.view.figures import write_figures, write_traces
 from stpspec.view.tables import fit_table
@@ -170,7 +171,8 @@ class FitResult:
         nodes |= {f"/traces{'' if p == '/' else p}": n for p, n in _nodes(self.traces).items()}
         write_netcdf(xr.DataTree.from_dict(nodes), folder / "result.nc")
         (folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
-        (folder / "experiment.yaml").write_text(to_yaml(self.experiment), encoding="utf-8")
+        text = to_yaml(with_own_files(self.experiment, self.files))
+        (folder / "experiment.yaml").write_text(text, encoding="utf-8")
         for name, text in self.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
@@ -201,7 +203,8 @@ class FitResult:
                 tree = opened.load()
             summary = json.loads(tree.attrs["summary"])
             experiment = Experiment.from_data(migrate(json.loads(tree.attrs["spec"])))
-        except (OSError, KeyError, ValueError) as error:
+            migrate({"format": summary["format"]})
+        except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
             raise ResultError(f"{path} cannot be read as a result: {error}") from error
         parameters, metrics = summary["parameters"], summary["metrics"]
 
@@ -243,6 +246,28 @@ def _number(value: float) -> float | None:
 
 def _value(data: Any) -> Any:
     return np.array(data) if isinstance(data, list) else data
+
+
+def with_own_files(experiment: Experiment, files: Mapping[str, str]) -> Experiment:
+    """Return the experiment with its mechanisms and templates as the files that are kept of it.
+
+    A result can then be run again in another place, or after the originals have changed.
+    """
+    model = experiment.to_data()["model"]
+    if model["mod"]:
+        own = [PurePath(n).name for n, text in files.items() if n.startswith("mod/")
+               and text != _shipped_text(n)]  # fmt: skip
+        model["mod"] = own
+    for cell in (model["cell"], model.get("cell_2")):
+        if cell and f"templates/{PurePath(cell['file']).name}" in files:
+            cell["file"] = PurePath(cell["file"]).name
+    return experiment.copy_with(model=model)
+
+
+def _shipped_text(name: str) -> str | None:
+    folder, _, file = name.partition("/")
+    path = shipped(folder) / file
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
 def to_yaml(experiment: Experiment) -> str:

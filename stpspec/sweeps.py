@@ -1,4 +1,4 @@
-"""Sweep any field of an experiment: one process, one Dataset with the swept fields as dimensions."""
+"""Sweep any field of an experiment: one process, one Dataset over the swept fields."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def changed_copy(experiment: Experiment, changes: Mapping[str, Any]) -> Experime
     data = experiment.to_data()
     for path, value in changes.items():
         *parents, last = path.split(".")
-        place = data
+        place: Any = data
         for part in parents:
             place = place[int(part)] if isinstance(place, list) else place[part]
         place[int(last) if isinstance(place, list) else last] = value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,7 +33,10 @@ class Outcome:
     message: str
 
 
-def fitter(kind: str) -> Callable[[type[FitterSpec]], type[FitterSpec]]:
+F = TypeVar("F", bound=FitterSpec)
+
+
+def fitter(kind: str) -> Callable[[type[F]], type[F]]:
     """Register a fitter class under ``kind`` (decorator)."""
     return FITTERS.register(kind)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -109,13 +108,19 @@ class Minimize(FitterSpec):
             options["maxiter"] = 1000
 
         def local(x0: np.ndarray) -> Any:
-            gradient = {"jac": differences.gradient} if self.method in _WITH_GRADIENT else {}
+            # The methods have absolute thresholds: they see a loss that is 1 at the start.
+            first = differences.at(x0)
+            scale = 1.0 if first.failed else max(first.loss, self.tolerance)
+            gradient = {}
+            if self.method in _WITH_GRADIENT:
+                gradient = {"jac": lambda x: differences.gradient(x) / scale}
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 result = minimize(
-                    differences.loss, x0, method=self.method, bounds=Bounds(0.0, 1.0),
-                    options=options | self.options, **gradient,
+                    lambda x: differences.loss(x) / scale, x0, method=self.method,
+                    bounds=Bounds(0.0, 1.0), options=options | self.options, **gradient,
                 )  # fmt: skip
+            result.fun *= scale
             for warning in caught:  # scipy's words, kept for those who ask
                 log.info("%s: %s", self.method, warning.message)
             return result

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -75,7 +75,10 @@ class Protocol(Spec):
         """
 
 
-def protocol(kind: str) -> Callable[[type[Protocol]], type[Protocol]]:
+P = TypeVar("P", bound=Protocol)
+
+
+def protocol(kind: str) -> Callable[[type[P]], type[P]]:
     """Register a protocol class under ``kind`` (decorator)."""
     return PROTOCOLS.register(kind)
 

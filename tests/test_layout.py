@@ -1,0 +1,130 @@
+"""The layout: what stands at the top, how long a module is, which names are public."""
+
+import ast
+import importlib
+import inspect
+import types
+
+import pytest
+from small import ROOT, python
+
+import stpspec
+
+PACKAGE = ROOT / "stpspec"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# What the user fixed, and what every Python project has beside it.
+TOP = {
+    "pyproject.toml", "README.md", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+    "CITATION.cff", "constraints.txt", "stpspec", "conf", "mod", "templates", "experiments",
+    "tests", "docs",
+}  # fmt: skip
+
+PUBLIC = {
+    "Experiment", "FitResult", "MetricError", "SpecError", "StpspecError", "check", "cost", "fit",
+    "fitter", "load", "loss", "measure", "metric", "protocol", "simulate",
+}  # fmt: skip
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def tracked():
+    import subprocess
+
+    done = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [f for f in done.stdout.splitlines() if (ROOT / f).exists()]
+
+
+def test_nothing_stands_at_the_top_that_was_not_agreed():
+    tops = {f.partition("/")[0] for f in tracked()}
+    assert {t for t in tops if not t.startswith(".")} <= TOP
+    assert {"stpspec", "conf", "mod", "templates", "experiments", "tests", "docs"} <= tops
+
+
+def test_every_experiment_has_its_question_and_answer():
+    for folder in sorted((ROOT / "experiments").iterdir()):
+        if folder.is_dir() and not folder.name.startswith((".", "_")):
+            names = {p.name for p in folder.iterdir()}
+            assert {"experiment.yaml", "README.md"} <= names, folder.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_short_and_its_first_line_says_its_job(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 400
+    first = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
+    assert first, "no docstring"
+    assert first.endswith((".", ":")), first
+
+
+def test_the_public_names_are_exactly_those_agreed():
+    assert set(stpspec.__all__) == PUBLIC
+    assert sorted(stpspec.__all__) == stpspec.__all__
+    assert set(stpspec._PUBLIC) == PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_name_resolves_and_is_documented(name):
+    thing = getattr(stpspec, name)
+    assert not isinstance(thing, types.ModuleType)
+    assert inspect.getdoc(thing)
+    assert name in dir(stpspec)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = stpspec.nothing
+
+
+def test_no_module_has_the_name_of_a_public_function():
+    # `import stpspec.fit` would put the module in the place of the function.
+    direct = {p.stem for p in PACKAGE.glob("*.py")} | {p.parent.name for p in
+              PACKAGE.glob("*/__init__.py")}  # fmt: skip
+    assert not direct & PUBLIC
+
+
+def test_importing_every_module_leaves_the_public_names_in_place():
+    names = [name_of(p) for p in MODULES if not name_of(p).endswith("engine.inspect")]
+    done = python(
+        f"import importlib, types, stpspec\nfor n in {names!r}: importlib.import_module(n)\n"
+        "print([n for n in stpspec.__all__ if isinstance(getattr(stpspec, n), types.ModuleType)])"
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_what_a_module_says_it_exports_is_there(path):
+    module = importlib.import_module(name_of(path))
+    for name in getattr(module, "__all__", []):
+        assert hasattr(module, name)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_public_class_and_function_has_a_docstring(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_the_tree_is_complete_for_the_type_checker():
+    assert (PACKAGE / "py.typed").is_file()
+    assert all((p.parent / "__init__.py").is_file() for p in MODULES)
+
+
+def test_nothing_in_the_repository_names_a_folder_of_one_machine():
+    for name in tracked():
+        path = ROOT / name
+        if path.suffix in (".png", ".nc", ".npz") or not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for place in ("/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/"):
+            assert place not in text, f"{name} names {place}"
