@@ -24,6 +24,7 @@ _PUBLIC = {
     "metric": "stpspec.metrics.base",
     "protocol": "stpspec.spec.protocol",
     "simulate": "stpspec.api",
+    "sweep": "stpspec.sweeps",
 }
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from stpspec.results import FitResult
     from stpspec.spec.experiment import Experiment
     from stpspec.spec.protocol import protocol
+    from stpspec.sweeps import sweep
 
 __all__ = [
     "Experiment",
@@ -52,6 +54,7 @@ __all__ = [
     "metric",
     "protocol",
     "simulate",
+    "sweep",
 ]
 
 

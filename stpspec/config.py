@@ -107,6 +107,43 @@ def check_overrides(overrides: Sequence[str]) -> None:
         raise ConfigError("\n  ".join(bad))
 
 
+def list_overrides(
+    name: str | Path | None, overrides: Sequence[str]
+) -> tuple[dict[str, list[Any]], list[str]]:
+    """Separate overrides that give a list to a field that takes one value: those to sweep.
+
+    Returns
+    -------
+    fields : dict of str to list
+        Dotted path, or name of a parameter → values.
+    rest : list of str
+        The other overrides.
+    """
+    import yaml
+
+    lists: dict[str, list[Any]] = {}
+    rest = []
+    for override in overrides:
+        key, _, text = override.lstrip("+").partition("=")
+        value = yaml.safe_load(text) if text.startswith("[") else None
+        if isinstance(value, list):
+            lists[key] = value
+        else:
+            rest.append(override)
+    if lists:
+        data, _ = compose(name, rest)
+        for key in list(lists):
+            if isinstance(_at(data, key), list):  # such as the times of spike_times
+                rest.append(f"{key}={lists.pop(key)}".replace("'", ""))
+    return lists, rest
+
+
+def _at(data: Any, path: str) -> Any:
+    for part in path.split("."):
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
 def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
     """Return the override that selects an experiment, and its file if it was given as a path.
 

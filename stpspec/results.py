@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 from stpspec.errors import ResultError, StpspecError
 from stpspec.resources import shipped
 from stpspec.spec.experiment import FORMAT, Experiment, migrate
-from stpspec.view.figures import write_figures, write_traces
+from stpspec.view.figures import write_figures, write_jobs, write_sweep, write_traces
+from stpspec.view.jobs import jobs_rows
 from stpspec.view.tables import fit_table
 
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
@@ -331,7 +332,7 @@ def writable(folder: Path, *, overwrite: bool = False) -> Path:
                 f"{target} exists already; choose another name, or overwrite it (--overwrite)"
             )
         # An overwrite replaces the whole folder: never one that holds something else.
-        known = {"result.nc", "simulation.nc"}
+        known = {"result.nc", "simulation.nc", "sweep.nc"}
         if not target.is_dir() or not known & {p.name for p in target.iterdir()}:
             raise ResultError(f"{target} is no result of stpspec and is not overwritten")
     existing = next(p for p in (target.parent, *target.parent.parents) if p.exists())
@@ -361,6 +362,48 @@ def save_run(folder: Path, experiment: Experiment, tree: Any, *, overwrite: bool
             write_traces(tree, temporary)
 
     return write_folder(folder, write, overwrite=overwrite)
+
+
+def save_sweep(
+    folder: Path,
+    experiment: Experiment,
+    swept: Any,
+    *,
+    scale: Any = "auto",
+    overwrite: bool = False,
+) -> Path:
+    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and ``sweep.png``.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+
+    def write(temporary: Path) -> None:
+        kept = swept.assign_attrs(spec=json.dumps(experiment.to_data()))
+        kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
+        swept.to_dataframe().to_csv(temporary / "sweep.csv")
+        (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
+        write_sweep(swept, temporary, scale=scale)
+
+    return write_folder(folder, write, overwrite=overwrite)
+
+
+def save_jobs(folder: Path, jobs: Sequence[Any], varied: Sequence[str]) -> None:
+    """Write ``jobs.csv`` and ``jobs.png`` into the folder of a multirun.
+
+    Raises
+    ------
+    ResultError
+        If they cannot be written.
+    """
+    import csv
+
+    with _as_result_error(folder):
+        with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(jobs_rows(jobs, varied))
+        write_jobs(jobs, folder)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ TOP = {
 
 PUBLIC = {
     "Experiment", "FitResult", "MetricError", "SpecError", "StpspecError", "check", "cost", "fit",
-    "fitter", "load", "loss", "measure", "metric", "protocol", "simulate",
+    "fitter", "load", "loss", "measure", "metric", "protocol", "simulate", "sweep",
 }  # fmt: skip
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stpspec.view.jobs import plot_jobs
 from stpspec.view.plots import plot_path, plot_traces
 from stpspec.view.style import DPI
+from stpspec.view.sweep import plot_sweep
 from stpspec.view.targets import plot_targets
 
 
@@ -50,6 +53,16 @@ def write_figures(result: Any, folder: Path) -> list[Path]:
     path = _save(plot_path(result.history, result.experiment.parameters), folder / "path.png")
     targets = _save(plot_targets(result), folder / "targets.png")
     return [*write_traces(result.traces, folder), path, targets]
+
+
+def write_sweep(swept: Any, folder: Path, *, scale: Any = "auto") -> Path:
+    """Write ``sweep.png`` into an existing folder; return its path."""
+    return _save(plot_sweep(swept, scale=scale), folder / "sweep.png")
+
+
+def write_jobs(jobs: Sequence[Any], folder: Path) -> Path:
+    """Write ``jobs.png`` into an existing folder; return its path."""
+    return _save(plot_jobs(jobs), folder / "jobs.png")
 
 
 def _save(axes: Any, path: Path) -> Path:

@@ -24,7 +24,8 @@ def jobs_rows(jobs: Sequence[Any], varied: Sequence[str]) -> list[list[str]]:
         row += [number(s["loss"]) if s else "", str(s.get("evaluations", ""))]
         row += [f"{s['seconds']:.1f}" if s else ""]
         row += [number(values[p]["value"]) if p in values else "" for p in parameters]
-        reason = job.reason.splitlines()[0] if job.reason else ""
+        # The last line of an error says what is wrong; the first only that something is.
+        reason = job.reason.strip().splitlines()[-1].strip() if job.reason else ""
         rows.append([*row, f"{job.status}: {reason}" if reason else s.get("status", job.status)])
     return rows
 

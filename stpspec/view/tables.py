@@ -165,6 +165,33 @@ def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:
     return "\n\n\n".join(blocks)
 
 
+def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40) -> str:
+    """Return the main metrics of a sweep as a table, one row a combination.
+
+    Parameters
+    ----------
+    swept : xarray.Dataset
+    metrics : sequence of str, optional
+        By default those that are plotted.
+    rows : int
+        More combinations than this are left to the files.
+    """
+    from stpspec.view.sweep import default_metrics
+
+    names = list(metrics) if metrics else default_metrics(swept)
+    dims = [str(d) for d in swept[names[0]].dims]
+    table = [(*dims, *names)]
+    frame = swept[[*names, "reason"]].to_dataframe().reset_index()
+    for _, row in frame.head(rows).iterrows():
+        keys = [number(row[d], 6) if not isinstance(row[d], str) else row[d] for d in dims]
+        table.append((*keys, *(number(float(row[n])) for n in names)))
+    text = columns(table, right=range(len(table[0])))
+    if len(frame) > rows:
+        text += f"\n… and {len(frame) - rows} more"
+    reasons = dict.fromkeys(r for n in names for r in frame["reason"] if n in r)
+    return "\n".join([text, *(f"– is missing: {r}" for r in reasons)])
+
+
 def _value(value: np.ndarray) -> str:
     if value.ndim == 0:
         return number(float(value), 5)
