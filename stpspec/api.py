@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import FitError, MetricError, Problem, StpspecError
+from stpspec.folders import texts
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
-from stpspec.results import FitResult, texts
+from stpspec.results import FitResult
 from stpspec.spec.experiment import Experiment, examine
 
 log = logging.getLogger("stpspec")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import SpecError, StpspecError
+from stpspec.errors import Problem, SpecError, StpspecError
 
 
 def check(data: dict[str, Any], origin: Any) -> int:
@@ -44,7 +44,7 @@ def fit(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
 def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int:
     """Simulate once and print every metric with its arithmetic."""
     from stpspec import api
-    from stpspec.results import save_run
+    from stpspec.kept import save_run
     from stpspec.view.tables import run_table
 
     values = _values(arguments, data)
@@ -66,7 +66,7 @@ def sweep(
     arguments: argparse.Namespace, data: dict[str, Any], origin: Any, fields: Mapping[str, Any]
 ) -> int:
     """Measure the experiment over a grid of fields; frequency response by default."""
-    from stpspec.results import save_sweep
+    from stpspec.kept import save_sweep
     from stpspec.sweeps import frequency_grid
     from stpspec.sweeps import sweep as over
     from stpspec.view.tables import sweep_table
@@ -94,7 +94,7 @@ def sweep(
 def collect(folder: str) -> int:
     """Print and write one table and one figure over the jobs of a multirun."""
     from stpspec import jobs
-    from stpspec.results import save_jobs
+    from stpspec.kept import save_jobs
     from stpspec.view.jobs import jobs_table
 
     found = jobs.collect(folder)
@@ -147,6 +147,13 @@ def _fields() -> set[str]:
 def _experiment(data: dict[str, Any]) -> Any:
     from stpspec.spec.experiment import Experiment
 
+    for name in set(data) - _fields():
+        if name in (data.get("parameters") or {}):
+            rule = (
+                f"{name} is a free parameter: parameters.{name}.start={data[name]} begins the fit "
+                f"there; to fix it, delete ~parameters.{name} and set model.fixed.{name}"
+            )
+            raise SpecError([Problem(name, rule)])
     return Experiment.from_data(data)
 
 
@@ -163,7 +170,7 @@ def _located(origin: Any) -> Iterator[None]:
 
 def _folder(arguments: argparse.Namespace, name: str, verb: str) -> Path:
     """Return where the results go; find out now, not after an hour, that it cannot be written."""
-    from stpspec.results import writable
+    from stpspec.folders import writable
 
     if arguments.out:
         return writable(Path(arguments.out), overwrite=arguments.overwrite)

@@ -116,6 +116,9 @@ def nearest(name: Any, choices: Iterable[str]) -> str | None:
     """Return the choice that looks most like ``name``, or None when none does."""
     choices = list(choices)
     folded = {c.lower().replace("-", "_"): c for c in choices}
+    for plain, choice in folded.items():  # ppr: paired_pulse_ratio
+        if len(str(name)) > 1 and str(name).lower() == "".join(w[0] for w in plain.split("_") if w):
+            return choice
     hits = difflib.get_close_matches(str(name).lower().replace("-", "_"), folded, n=1, cutoff=0.5)
     return folded[hits[0]] if hits else None
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stpspec.errors import ResultError, StpspecError
-from stpspec.resources import shipped
+from stpspec.folders import nodes, to_yaml, with_own_files, write_folder, write_netcdf
 from stpspec.spec.experiment import FORMAT, Experiment, migrate
-from stpspec.view.figures import write_figures, write_jobs, write_sweep, write_traces
-from stpspec.view.jobs import jobs_rows
+from stpspec.view.figures import write_figures
 from stpspec.view.tables import fit_table
-
-_SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
 
 
 @dataclass(frozen=True)
@@ -168,9 +160,9 @@ class FitResult:
             "summary": json.dumps(self.summary()),
             "files": json.dumps(self.files),
         }
-        nodes = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
-        nodes |= {f"/traces{'' if p == '/' else p}": n for p, n in _nodes(self.traces).items()}
-        write_netcdf(xr.DataTree.from_dict(nodes), folder / "result.nc")
+        tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
+        tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
+        write_netcdf(xr.DataTree.from_dict(tree), folder / "result.nc")
         (folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         text = to_yaml(with_own_files(self.experiment, self.files))
         (folder / "experiment.yaml").write_text(text, encoding="utf-8")
@@ -224,7 +216,7 @@ class FitResult:
             metrics={n: _value(m["achieved"]) for n, m in metrics.items()},
             metric_units={n: m["unit"] for n, m in metrics.items()},
             history=tree.children["history"].to_dataset(inherit=False),
-            traces=xr.DataTree.from_dict(_nodes(tree.children["traces"])),
+            traces=xr.DataTree.from_dict(nodes(tree.children["traces"])),
             status=summary["status"],
             message=summary["message"],
             seconds=summary["seconds"],
@@ -235,185 +227,9 @@ class FitResult:
         )
 
 
-def _nodes(tree: Any) -> dict[str, Any]:
-    """Return the Datasets of a tree by path, relative to the tree itself."""
-    children = {f"/{n}": c.to_dataset(inherit=False) for n, c in tree.children.items()}
-    return {"/": tree.to_dataset(inherit=False), **children}
-
-
 def _number(value: float) -> float | None:
     return value if np.isfinite(value) else None  # JSON has no NaN
 
 
 def _value(data: Any) -> Any:
     return np.array(data) if isinstance(data, list) else data
-
-
-def with_own_files(experiment: Experiment, files: Mapping[str, str]) -> Experiment:
-    """Return the experiment with its mechanisms and templates as the files that are kept of it.
-
-    A result can then be run again in another place, or after the originals have changed.
-    """
-    model = experiment.to_data()["model"]
-    if model["mod"]:
-        own = [PurePath(n).name for n, text in files.items() if n.startswith("mod/")
-               and text != _shipped_text(n)]  # fmt: skip
-        model["mod"] = own
-    for cell in (model["cell"], model.get("cell_2")):
-        if cell and f"templates/{PurePath(cell['file']).name}" in files:
-            cell["file"] = PurePath(cell["file"]).name
-    return experiment.copy_with(model=model)
-
-
-def _shipped_text(name: str) -> str | None:
-    folder, _, file = name.partition("/")
-    path = shipped(folder) / file
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
-
-
-def to_yaml(experiment: Experiment) -> str:
-    """Return the resolved experiment as YAML that can be run again."""
-    import yaml
-
-    body = yaml.safe_dump(experiment.to_data(), sort_keys=False, allow_unicode=True)
-    return "# @package _global_\n" + _SCHEMA_LINE + body
-
-
-def write_netcdf(tree: Any, path: Path) -> None:
-    """Write a DataTree as netCDF4: traces as float32, everything compressed."""
-    encoding: dict[str, dict[str, Any]] = {}
-    for node in tree.subtree:
-        here = encoding.setdefault(node.path, {})
-        for name, variable in node.dataset.data_vars.items():
-            if variable.dtype.kind == "f" and variable.ndim:
-                here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
-                if "time" in variable.dims:
-                    here[str(name)]["dtype"] = "float32"
-    tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
-
-
-def write_folder(
-    folder: str | Path, write: Callable[[Path], None], *, overwrite: bool = False
-) -> Path:
-    """Let ``write`` fill a temporary folder, then give it its name.
-
-    Raises
-    ------
-    ResultError
-        If the name is taken, or anything cannot be written; nothing half-written stays.
-    """
-    target = writable(Path(folder), overwrite=overwrite)
-    with _as_result_error(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            temporary.chmod(0o755)
-            write(temporary)
-            if target.exists():
-                shutil.rmtree(target) if target.is_dir() else target.unlink()
-            temporary.replace(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return target
-
-
-def writable(folder: Path, *, overwrite: bool = False) -> Path:
-    """Return the absolute path of a result folder that can be written.
-
-    Raises
-    ------
-    ResultError
-        If the name is taken, or the folder it would stand in cannot be written.
-    """
-    target = folder.expanduser().resolve()
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        if not overwrite:
-            raise ResultError(
-                f"{target} exists already; choose another name, or overwrite it (--overwrite)"
-            )
-        # An overwrite replaces the whole folder: never one that holds something else.
-        known = {"result.nc", "simulation.nc", "sweep.nc"}
-        if not target.is_dir() or not known & {p.name for p in target.iterdir()}:
-            raise ResultError(f"{target} is no result of stpspec and is not overwritten")
-    existing = next(p for p in (target.parent, *target.parent.parents) if p.exists())
-    if not existing.is_dir():
-        raise ResultError(f"{target} cannot be written: {existing} is not a folder")
-    if not os.access(existing, os.W_OK):
-        raise ResultError(f"{target} cannot be written: no permission in {existing}")
-    return target
-
-
-def save_run(folder: Path, experiment: Experiment, tree: Any, *, overwrite: bool = False) -> Path:
-    """Write a simulation: ``simulation.nc``, ``experiment.yaml`` and figures of the traces.
-
-    Raises
-    ------
-    ResultError
-        If it cannot be written.
-    """
-    import xarray as xr
-
-    def write(temporary: Path) -> None:
-        kept = xr.DataTree.from_dict(_nodes(tree))
-        kept.attrs["spec"] = json.dumps(experiment.to_data())
-        write_netcdf(kept, temporary / "simulation.nc")
-        (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
-        if not str(tree["failure"].values[0]):
-            write_traces(tree, temporary)
-
-    return write_folder(folder, write, overwrite=overwrite)
-
-
-def save_sweep(
-    folder: Path,
-    experiment: Experiment,
-    swept: Any,
-    *,
-    scale: Any = "auto",
-    overwrite: bool = False,
-) -> Path:
-    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and ``sweep.png``.
-
-    Raises
-    ------
-    ResultError
-        If it cannot be written.
-    """
-
-    def write(temporary: Path) -> None:
-        kept = swept.assign_attrs(spec=json.dumps(experiment.to_data()))
-        kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
-        swept.to_dataframe().to_csv(temporary / "sweep.csv")
-        (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
-        write_sweep(swept, temporary, scale=scale)
-
-    return write_folder(folder, write, overwrite=overwrite)
-
-
-def save_jobs(folder: Path, jobs: Sequence[Any], varied: Sequence[str]) -> None:
-    """Write ``jobs.csv`` and ``jobs.png`` into the folder of a multirun.
-
-    Raises
-    ------
-    ResultError
-        If they cannot be written.
-    """
-    import csv
-
-    with _as_result_error(folder):
-        with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(jobs_rows(jobs, varied))
-        write_jobs(jobs, folder)
-
-
-@contextlib.contextmanager
-def _as_result_error(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ResultError(f"{target} cannot be written: {error.strerror or error}") from error
-
-
-def texts(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Return name → text of some source files."""
-    return {n: p.read_text(encoding="utf-8", errors="replace") for n, p in paths.items()}

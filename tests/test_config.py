@@ -9,8 +9,8 @@ from small import ROOT, YAML, experiment
 
 from stpspec.config import ConfigError, compose, load
 from stpspec.errors import SpecError, StpspecError, UnknownNameError
+from stpspec.folders import to_yaml
 from stpspec.resources import search_in
-from stpspec.results import to_yaml
 from stpspec.spec.experiment import examine
 
 

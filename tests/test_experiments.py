@@ -10,14 +10,30 @@ from stpspec.resources import shipped
 SLUGS = sorted(p.parent.name for p in shipped("experiments").glob("*/experiment.yaml"))
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_a_shipped_experiment_gives_its_expected_answer(slug):
-    expected = json.loads((shipped("experiments") / slug / "expected.json").read_text())
+EXPECTED = {
+    slug: json.loads((shipped("experiments") / slug / "expected.json").read_text())
+    for slug in SLUGS
+}
+
+
+@pytest.mark.parametrize("slug", [s for s in SLUGS if "sweep" not in EXPECTED[s]])
+def test_a_shipped_fit_gives_its_expected_answer(slug):
+    expected = EXPECTED[slug]
     result = stpspec.fit(stpspec.load(slug))
     tolerance = expected["relative_tolerance"]
     assert result.parameters == pytest.approx(expected["parameters"], rel=tolerance)
-    assert result.metrics == pytest.approx(expected["metrics"], rel=tolerance)
+    for name, value in expected["metrics"].items():
+        assert result.metrics[name] == pytest.approx(value, rel=tolerance, abs=1e-5)
     assert result.loss < expected["loss_below"]
+
+
+@pytest.mark.parametrize("slug", [s for s in SLUGS if "sweep" in EXPECTED[s]])
+def test_a_shipped_sweep_gives_its_expected_answer(slug):
+    expected = EXPECTED[slug]
+    swept = stpspec.sweep(stpspec.load(slug), expected["sweep"])
+    assert expected["metrics"]
+    for name, values in expected["metrics"].items():
+        assert swept[name].values == pytest.approx(values, rel=expected["relative_tolerance"])
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -14,8 +14,9 @@ import stpspec
 from stpspec import FitResult, api, results
 from stpspec.config import load
 from stpspec.errors import ResultError
+from stpspec.folders import to_yaml
+from stpspec.kept import save_run
 from stpspec.resources import search_in
-from stpspec.results import save_run, to_yaml
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from small import ROOT, data, experiment, python
 from stpspec import registry
 from stpspec.config import experiments, load
 from stpspec.errors import SpecError
-from stpspec.results import to_yaml
+from stpspec.folders import to_yaml
 from stpspec.spec.experiment import Experiment, examine, json_schema
 from stpspec.spec.numerics import Numerics
 from stpspec.spec.objective import Objective

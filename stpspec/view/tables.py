@@ -118,7 +118,11 @@ def _parameters(result: Any) -> str:
 def _closing(result: Any) -> str:
     experiment = result.experiment
     failed = int((result.history["reason"] != "").sum())
-    lines = [
+    early = result.status in ("stopped", "interrupted") or (
+        result.status == "budget" and experiment.fitter.kind != "optuna"
+    )
+    lines = ["NOT CONVERGED: values and standard errors are those of the best point seen"] * early
+    lines += [
         f"loss {number(result.loss_start)} at the start, {number(result.loss)} at the end "
         f"({result.status}: {result.message})",
         f"{result.n_evaluations} simulations"
@@ -151,13 +155,13 @@ def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:
             continue
         rows = [("metric", "value", "unit")]
         for request, m in mine.items():
-            label = request.name.removeprefix(f"{name}.")
-            shown = _value(m.value) if not m.reason else f"none: {m.reason}"
+            label = _label(request)
+            shown = _value(m.value) if not m.reason else "none"
             rows.append((label, shown, unit_text(m.unit) if not m.reason else ""))
         block = f"{name} ({protocol.kind})\n\n{columns(rows)}"
-        steps = list(dict.fromkeys(s for m in mine.values() for s in m.steps))
-        if steps:
-            block += "\n\nhow they were calculated\n" + "\n".join(f"  {s}" for s in steps)
+        block += _arithmetic(mine)
+        missing = [f"no {_label(r)}: {m.reason}" for r, m in mine.items() if m.reason]
+        block += "".join(f"\n\n{line}" if k == 0 else f"\n{line}" for k, line in enumerate(missing))
         notes = list(dict.fromkeys(n for m in mine.values() for n in m.notes))
         if notes:
             block += "\n\n" + "\n".join(f"note: {n}" for n in notes)
@@ -190,6 +194,28 @@ def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40
         text += f"\n… and {len(frame) - rows} more"
     reasons = dict.fromkeys(r for n in names for r in frame["reason"] if n in r)
     return "\n".join([text, *(f"– is missing: {r}" for r in reasons)])
+
+
+def _arithmetic(measured: Mapping[Any, Any]) -> str:
+    """Return how the values were calculated: those with options by themselves, each line once."""
+    groups: dict[str, list[str]] = {}
+    for request, m in measured.items():
+        groups.setdefault(_label(request) if request.options else "", []).extend(m.steps)
+    text = ""
+    for label, steps in groups.items():
+        if steps:
+            text += f"\n\nhow {label or 'the others' if len(groups) > 1 else 'they'} "
+            text += "was calculated\n" if label else "were calculated\n"
+            text += "\n".join(f"  {s}" for s in dict.fromkeys(steps))
+    return text
+
+
+def _label(request: Any) -> str:
+    """Name a term of the objective, with its options where they make it another number."""
+    if not request.options:
+        return request.name.removeprefix(f"{request.protocol}.")
+    options = ", ".join(f"{n}={v}" for n, v in request.options.items() if n != "windows")
+    return f"{request.name} ({options})"
 
 
 def _value(value: np.ndarray) -> str:

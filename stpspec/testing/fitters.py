@@ -1,0 +1,171 @@
+"""Problems with known optima, and the contract of fitters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from stpspec.engine.bind import Bound
+from stpspec.engine.mechanisms import Mechanism
+from stpspec.fitters.base import Outcome, run
+from stpspec.fitters.problem import Problem
+from stpspec.metrics.measure import Measurement
+from stpspec.registry import FITTERS
+from stpspec.spec.experiment import Experiment
+
+Function = Callable[[np.ndarray], Any]  # unit cube → residuals, or the reason of a failure
+
+
+def _parabola(x: np.ndarray) -> Any:
+    return [x[0] - 0.3, 2 * (x[1] - 0.6)]
+
+
+def _rosenbrock(x: np.ndarray) -> Any:
+    a, b = 4 * x[0] - 2, 4 * x[1] - 1.5
+    return [10 * (b - a**2), 1 - a]
+
+
+def _coupling_curve(x: np.ndarray) -> Any:
+    g = 10 ** (4 * x[0] - 2)
+    return [50 * (g / (g + 10.0) - 0.05), 0.1 * (x[1] - 0.5)]
+
+
+def _staircase(x: np.ndarray) -> Any:
+    return [np.round(20 * (x[0] - 0.3)) / 20, np.round(20 * (x[1] - 0.6)) / 20]
+
+
+def _noise(x: np.ndarray) -> Any:
+    wiggle = 1e-3 * np.sin(1e4 * x)
+    return [x[0] - 0.3 + wiggle[0], x[1] - 0.6 + wiggle[1]]
+
+
+def _nan_region(x: np.ndarray) -> Any:
+    return "the mechanism divides by zero" if x[0] > 0.7 else _parabola(x)
+
+
+def _at_bound(x: np.ndarray) -> Any:
+    return [x[0] + 0.5, x[1] - 0.6]
+
+
+PROBLEMS: dict[str, tuple[Function, float]] = {
+    # name → (residuals, smallest possible loss)
+    "parabola": (_parabola, 0.0),
+    "rosenbrock": (_rosenbrock, 0.0),
+    "coupling_curve": (_coupling_curve, 0.0),
+    "staircase": (_staircase, 0.0),
+    "noise": (_noise, 0.0),
+    "nan_region": (_nan_region, 0.0),
+    "at_bound": (_at_bound, 0.25),
+}
+
+
+def problem(fitter: Any, name: str, *, seed: int = 0, parameters: int = 2) -> Problem:
+    """Return one of :data:`PROBLEMS` for a fitter, without NEURON.
+
+    Parameters
+    ----------
+    fitter : FitterSpec
+    name : str
+    seed : int
+    parameters : int
+        1 or 2; with 1 the second coordinate stands at its optimum.
+    """
+    function, _ = PROBLEMS[name]
+    names = ["x", "y"][:parameters]
+    term = {"metric": "amplitude", "protocol": "single", "target": 0.0}
+    experiment = Experiment.from_data(
+        {
+            "name": name,
+            "model": {"cell": {"file": "patch.py", "template": "Patch"}, "mechanism": "None"},
+            "protocols": {"single": {"kind": "single_event"}},
+            "parameters": {n: {"min": 0, "max": 1} for n in names},
+            "objective": {"terms": {"r0": term, "r1": term}},
+            "fitter": fitter.model_dump(),
+            "seed": seed,
+        }
+    )
+
+    def evaluate(columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
+        points = np.stack([*columns.values()], axis=1)
+        if parameters == 1:
+            optimum = {"rosenbrock": 0.625, "coupling_curve": 0.5}.get(name, 0.6)
+            points = np.column_stack([points, np.full(len(points), optimum)])
+        return [_measured(function(point)) for point in points]
+
+    mechanism = Mechanism("None", {}, frozenset(), frozenset(), frozenset(), {})
+    bound = Bound(experiment, mechanism, dict.fromkeys(names, "1"), {}, ())
+    return Problem(bound, evaluate)
+
+
+def _measured(result: Any) -> dict[str, Measurement]:
+    if isinstance(result, str):
+        return {n: Measurement(np.array(np.nan), "1", result) for n in ("r0", "r1")}
+    return {f"r{i}": Measurement(np.array(float(r)), "1") for i, r in enumerate(result)}
+
+
+class FitterContract:
+    """A fitter keeps its budget, is repeatable, survives failures, and finds what it claims.
+
+    Attributes
+    ----------
+    fitter : FitterSpec
+    parameters : int
+        2, or 1 for a fitter of one parameter.
+    solves : dict of str to float
+        Problems whose smallest loss it must reach, and how near.
+    """
+
+    fitter: ClassVar[Any]
+    parameters: ClassVar[int] = 2
+    solves: ClassVar[dict[str, float]] = {"parabola": 1e-3}
+
+    def fitted(self, name: str, **changes: Any) -> tuple[Problem, Outcome]:
+        """Run the fitter on a problem."""
+        fitter = self.fitter.copy_with(**changes)
+        made = problem(fitter, name, parameters=self.parameters)
+        return made, run(made)
+
+    def test_it_is_registered_under_its_kind(self) -> None:
+        """YAML finds it."""
+        assert FITTERS.get(self.fitter.kind) is type(self.fitter)
+
+    def test_it_ends_on_every_problem_with_a_reason_and_no_worse_than_it_began(self) -> None:
+        """Whatever the loss does: steps, noise, regions that fail."""
+        for name in PROBLEMS:
+            made, outcome = self.fitted(name)
+            first = next(e.loss for e in made.history if not e.failed)
+            assert made.best.loss <= first, name
+            assert outcome.status in ("converged", "budget", "finished", "stopped"), name
+            assert outcome.message, name
+
+    def test_it_reaches_the_optimum_of_the_problems_that_it_claims_to_solve(self) -> None:
+        """How near is said in ``solves``."""
+        for name, near in self.solves.items():
+            made, _ = self.fitted(name)
+            assert made.best.loss - PROBLEMS[name][1] <= near, name
+
+    def test_it_keeps_to_its_budget_of_evaluations(self) -> None:
+        """To the evaluation."""
+        made, _ = self.fitted("rosenbrock", budget={"evaluations": 7})
+        assert len(made.history) <= 7
+
+    def test_it_stays_within_the_bounds(self) -> None:
+        """Every point it asks for is in the unit cube."""
+        made, _ = self.fitted("at_bound")
+        points = np.array([e.point for e in made.history])
+        assert ((points >= 0) & (points <= 1)).all()
+
+    def test_the_same_seed_gives_the_same_history(self) -> None:
+        """To the bit."""
+        first, again = (self.fitted("rosenbrock")[0] for _ in range(2))
+        assert [e.values for e in first.history] == [e.values for e in again.history]
+        assert [e.loss for e in first.history] == [e.loss for e in again.history]
+
+    def test_a_failed_evaluation_is_kept_with_its_reason_and_without_a_number(self) -> None:
+        """Failure is never a number in disguise."""
+        made, _ = self.fitted("nan_region", start="random", n_starts=8)
+        for evaluation in made.history:
+            assert evaluation.failed == bool(np.isnan(evaluation.loss))
+            assert evaluation.failed == (evaluation.point[0] > 0.7)
