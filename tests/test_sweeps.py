@@ -1,0 +1,145 @@
+"""A sweep is one Dataset over the swept fields, and equals the runs one by one."""
+
+import csv
+
+import numpy as np
+import pytest
+import small
+import xarray as xr
+
+import stpspec
+from stpspec.engine import analytic
+from stpspec.errors import SpecError, UnknownNameError
+from stpspec.spec.protocol import FREQUENCIES
+from stpspec.view.sweep import plot_sweep
+from stpspec.view.tables import sweep_table
+
+TRAIN = {
+    "protocols": {"train": {"kind": "train", "recovery_delay": "100 ms"}},
+    "parameters": {},
+    "objective": None,
+}
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return small.experiment(**TRAIN)
+
+
+def test_a_swept_field_becomes_a_dimension_with_its_values(experiment):
+    swept = stpspec.sweep(experiment, {"protocols.train.frequency": [20, 50]})
+    assert swept["train.induction"].dims == ("frequency",)
+    assert swept["frequency"].values.tolist() == [20, 50]
+    assert swept["frequency"].attrs["long_name"] == "protocols.train.frequency"
+
+
+def test_fields_and_parameters_are_swept_over_their_grid_and_equal_single_runs(experiment):
+    grid = {"protocols.train.frequency": [20, 50], "U": [0.2, 0.4, 0.6]}
+    swept = stpspec.sweep(experiment, grid)
+    assert swept["train.recovery"].shape == (2, 3)
+    one = small.experiment(**TRAIN | {"protocols__train__frequency": 50})
+    tree = stpspec.simulate(one, {"U": 0.4})
+    alone = stpspec.measure(one, tree)
+    for name in ("train.recovery", "train.amplitude", "train.paired_pulse_ratio"):
+        assert swept[name].sel(frequency=50, U=0.4).item() == alone[name].item()
+
+
+def test_the_paired_pulse_ratio_over_the_frequency_follows_the_closed_form(experiment):
+    frequencies = [5, 10, 20, 50]
+    swept = stpspec.sweep(experiment, {"protocols.train.frequency": frequencies})
+    defaults = (0.5, 671.0, 17.0)
+    expected = [analytic.paired_pulse_ratio(*defaults, 1000 / f).item() for f in frequencies]
+    np.testing.assert_allclose(swept["train.paired_pulse_ratio"], expected, rtol=1e-4)
+
+
+def test_without_fields_the_frequency_is_swept_over_its_default_grid():
+    experiment = small.experiment(
+        **TRAIN | {"protocols": {"train": {"kind": "train", "n_induction": 2, "n_recovery": 0}}}
+    )
+    swept = stpspec.sweep(experiment)
+    assert tuple(swept["frequency"].values) == FREQUENCIES
+
+
+def test_an_experiment_without_any_frequency_says_that_a_field_must_be_named():
+    with pytest.raises(SpecError, match="name the field to sweep"):
+        stpspec.sweep(small.experiment())
+
+
+def test_a_numerics_or_recording_field_is_swept_too(experiment):
+    swept = stpspec.sweep(
+        experiment, {"recording.holding_potential": ["-70 mV", "-35 mV"], "numerics.dt": [0.1]}
+    )
+    ratio = swept["train.amplitude"].values[0] / swept["train.amplitude"].values[1]
+    assert ratio == pytest.approx(2.0, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"protocols.train.frequncy": [1]}, "did you mean 'frequency'"),
+        ({"protocols.trian.frequency": [1]}, "did you mean 'train'"),
+        ({"protocols.train.frequency": []}, "needs a list"),
+        ({"protocols.train.frequency": ["5 mV"]}, "another dimension"),
+        ({"Use": [0.5]}, "no parameter of this name"),
+    ],
+)
+def test_a_sweep_that_cannot_be_done_says_why(experiment, fields, told):
+    with pytest.raises(SpecError, match=told):
+        stpspec.sweep(experiment, fields)
+
+
+def test_a_combination_that_cannot_be_measured_has_a_reason_and_no_number(experiment):
+    swept = stpspec.sweep(experiment, {"U": [0.0, 0.5]})
+    assert np.isnan(swept["train.induction"].values[0])
+    assert "train.induction" in str(swept["reason"].values[0])
+    assert np.isfinite(swept["train.induction"].values[1])
+    assert "none" not in sweep_table(swept)
+    assert "is missing" in sweep_table(swept)
+
+
+def test_the_figure_has_reference_lines_and_a_line_for_each_value_of_the_second_field(experiment):
+    swept = stpspec.sweep(experiment, {"protocols.train.frequency": [5, 100], "U": [0.2, 0.5]})
+    axes = plot_sweep(swept, ["train.paired_pulse_ratio", "train.induction"])
+    assert [ax.lines[0].get_ydata()[0] for ax in axes] == [1.0, 0.0]
+    assert {line.get_label() for line in axes[0].lines[1:]} == {"U = 0.2", "U = 0.5"}
+    assert axes[-1].get_xscale() == "log"
+    assert plot_sweep(swept, scale="linear")[-1].get_xscale() == "linear"
+    with pytest.raises(UnknownNameError):
+        plot_sweep(swept, ["nothing"])
+
+
+def test_the_command_sweeps_lists_and_leaves_table_csv_netcdf_and_figure(tmp_path):
+    text = small.YAML.replace("single_event", "train").replace("single", "train")
+    text = text.replace("train: {duration: 20 ms}", "train: {recovery_delay: 50 ms}")
+    (tmp_path / "mine.yaml").write_text(text)
+    done = small.cli(
+        "sweep", "mine.yaml", "protocols.train.frequency=[20,50,100]", "U=[0.2,0.4]",
+        "--out", "swept", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len([x for x in done.stdout.splitlines() if x.strip()[:3].strip().isdigit()]) == 6
+    with (tmp_path / "swept/sweep.csv").open() as file:
+        assert len(list(csv.reader(file))) == 7
+    with xr.open_dataset(tmp_path / "swept/sweep.nc") as stored:
+        assert dict(stored.sizes) == {"frequency": 3, "U": 2}
+    assert (tmp_path / "swept/sweep.png").stat().st_size > 10_000
+    assert (tmp_path / "swept/experiment.yaml").is_file()
+
+
+def test_a_saved_result_is_run_and_swept_at_its_fitted_values(tmp_path):
+    (tmp_path / "small.yaml").write_text(small.YAML)
+    assert small.cli("fit", "small.yaml", "--out", "fit", cwd=tmp_path).returncode == 0
+    shown = small.cli("run", "fit", "--out", "run", cwd=tmp_path).stdout
+    assert "small at U = 0.6" in shown
+
+
+def test_a_list_for_a_field_that_is_a_list_is_no_sweep(tmp_path):
+    text = small.YAML.replace("single_event", "spike_times").replace(
+        "single: {duration: 20 ms}", "single: {tail: 20 ms, n_induction: null}"
+    )
+    (tmp_path / "mine.yaml").write_text(text)
+    done = small.cli(
+        "sweep", "mine.yaml", "protocols.single.times=[0,10]", "U=[0.2,0.4]", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "paired_pulse_ratio" in done.stdout
