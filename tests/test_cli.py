@@ -204,7 +204,7 @@ def test_run_prints_how_each_ratio_was_calculated_with_its_numbers(runs):
         value = re.search(rf"^{name} +(\S+)", shown, re.MULTILINE)
         assert value is not None, shown
         summary[name] = float(value[1])
-    how = shown.partition("how they were calculated")[2]
+    how = shown.partition("calculated\n")[2]
 
     def step(name):
         found = re.search(rf"^ *{name} = .*$", how, re.MULTILINE)
@@ -369,7 +369,9 @@ def test_a_run_whose_simulation_fails_shows_why_and_ends_with_1(here):
     told = clear(done, 1)
     assert "the simulation failed" in told
     assert "single" in told
-    assert "none: " in done.stdout
+    assert re.search(
+        r"^no amplitude, .*: single: synaptic_current is nan", done.stdout, re.MULTILINE
+    )
 
 
 # -- many jobs --------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_the_figure_shows_the_loss_against_simulations_and_seconds_per_fitter(mu
 
 
 def test_collect_gives_the_same_afterwards_also_while_a_job_is_running(multirun, tmp_path):
-    folder, done = multirun
+    folder, _ = multirun
     jobs.begin(folder / "4", ["fitter=slsqp", "parameters.U.max=0.9"])
     again = small.cli("collect", str(folder), cwd=tmp_path)
     assert "running" in again.stdout

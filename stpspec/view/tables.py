@@ -160,8 +160,9 @@ def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:
             rows.append((label, shown, unit_text(m.unit) if not m.reason else ""))
         block = f"{name} ({protocol.kind})\n\n{columns(rows)}"
         block += _arithmetic(mine)
-        missing = [f"no {_label(r)}: {m.reason}" for r, m in mine.items() if m.reason]
-        block += "".join(f"\n\n{line}" if k == 0 else f"\n{line}" for k, line in enumerate(missing))
+        for reason in dict.fromkeys(m.reason for m in mine.values() if m.reason):
+            names = ", ".join(_label(r) for r, m in mine.items() if m.reason == reason)
+            block += f"\n\nno {names}: {reason}"
         notes = list(dict.fromkeys(n for m in mine.values() for n in m.notes))
         if notes:
             block += "\n\n" + "\n".join(f"note: {n}" for n in notes)
