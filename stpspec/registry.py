@@ -90,13 +90,18 @@ class Registry:
         self._has_all = True
         for point in entry_points(group=self._group):
             try:
-                thing = point.load()
+                point.load()
             except Exception as error:  # a broken third-party package must be named, not hidden
                 raise PluginError(
                     f"the entry point {point.name!r} of group {self._group!r} ({point.value}) "
                     f"cannot be loaded: {type(error).__name__}: {error}"
                 ) from error
-            self._things.setdefault(point.name, thing)
+            # A decorated object has registered itself when its module was imported.
+            if point.name not in self._things:
+                raise PluginError(
+                    f"the entry point {point.name!r} of group {self._group!r} ({point.value}) "
+                    f"registers no {self.sort} of this name: decorate it under that name"
+                )
 
 
 def _identity(thing: Any) -> tuple[str | None, str | None]:

@@ -1,0 +1,82 @@
+"""Another package adds a metric, a loss, a cost, a protocol and a fitter, by entry points only."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent / "plugin_package"
+
+YAML = """\
+defaults:
+  - /protocol@protocols.two: doublet
+  - override /model: tm_patch
+  - override /fitter: grid
+  - _self_
+name: plugged
+numerics: {dt: 0.1, settle: 20}
+model:
+  fixed: {tau_decay: 2 ms, tau_facil: 1 ms}
+parameters:
+  U: {min: 0.1, max: 0.9}
+objective:
+  terms:
+    ratio: {metric: last_ratio, protocol: two, target: 0.4, sd: 0.1, loss: fourth_power}
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Install the package into a folder of its own; return the environment that sees it."""
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation",
+         "--disable-pip-version-check", "--target", str(folder), str(PACKAGE)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+def run(site, *words, cwd):
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, capture_output=True, text=True, check=False, env=site
+    )
+
+
+def test_a_plug_in_package_keeps_the_contracts_with_three_lines_for_each_thing(site, tmp_path):
+    done = run(
+        site, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
+        str(PACKAGE / "contracts.py"), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    body = (PACKAGE / "contracts.py").read_text()
+    for block in re.split(r"\n\n\nclass ", body)[1:]:
+        assert len(block.strip().splitlines()) <= 3
+
+
+def test_its_things_are_used_from_yaml(site, tmp_path):
+    (tmp_path / "plugged.yaml").write_text(YAML)
+    done = run(
+        site, "-m", "stpspec.cli", "fit", "plugged.yaml", "--config-dir", str(PACKAGE / "conf"),
+        "--out", "out", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "last_ratio" in done.stdout
+    assert "9 simulations" in done.stdout
+    cost = run(
+        site, "-m", "stpspec.cli", "fit", "plugged.yaml", "objective.cost=largest_miss",
+        "--config-dir", str(PACKAGE / "conf"), "--out", "cost", cwd=tmp_path,
+    )  # fmt: skip
+    assert cost.returncode == 0, cost.stderr
+
+
+def test_its_things_are_listed_and_nothing_is_known_without_it(site, tmp_path):
+    words = ("-m", "stpspec.cli", "list", "metrics", "fitters", "protocols", "losses")
+    with_it = run(site, *words, cwd=tmp_path).stdout
+    without = run(dict(os.environ), *words, cwd=tmp_path).stdout
+    for name in ("last_ratio", "grid", "doublet", "fourth_power"):
+        assert re.search(rf"^{name} ", with_it, re.MULTILINE)
+        assert not re.search(rf"^{name} ", without, re.MULTILINE)
