@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import Problem, SpecError, StpspecError, unknown_name
+from stpspec.errors import SpecError, StpspecError, unknown_name
+from stpspec.provenance import FILE, Origin
 from stpspec.resources import search_in, shipped
 from stpspec.spec.experiment import Experiment, examine
 
-FILE = "_file_"  # name under which a file given by its path joins the group `experiment`
 _GROUPS = ("model", "recording", "numerics", "fitter", "objective")
 
 
@@ -73,7 +73,35 @@ def compose(
     with sources(file, overrides), _readable():
         with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
             config = hydra.compose("config", [*chosen, *overrides], return_hydra_config=True)
-        return data_of(config, file)
+        data, origin = data_of(config, file)
+    return beside(data, file), origin
+
+
+def beside(data: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """Make the names of mod and template files that lie next to the experiment file absolute.
+
+    They then mean the same files from Python and from any folder, and the sources kept with a
+    saved result go before files of the same name elsewhere.
+    """
+    model = data.get("model")
+    if file is None or not isinstance(model, dict):
+        return data
+
+    def absolute(name: Any, folder: str) -> Any:
+        for place in (file.parent / str(name), file.parent / folder / str(name)):
+            if isinstance(name, str) and name and place.exists():
+                ours = shipped(folder) / name
+                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
+                return name if same else str(place)
+        return name
+
+    changed = dict(model)
+    if isinstance(model.get("mod"), list):
+        changed["mod"] = [absolute(m, "mod") for m in model["mod"]]
+    for key in ("cell", "cell_2"):
+        if isinstance(model.get(key), dict):
+            changed[key] = {**model[key], "file": absolute(model[key].get("file"), "templates")}
+    return {**data, "model": changed}
 
 
 def forced(override: str) -> str:
@@ -198,7 +226,7 @@ def data_of(config: Any, file: Path | None) -> tuple[dict[str, Any], Origin]:
     data = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     if not isinstance(data, dict):
         raise ConfigError("the configuration is not a mapping")
-    return {str(k): v for k, v in data.items()}, Origin(choices, overrides, file)
+    return {str(k): v for k, v in data.items()}, Origin(choices, overrides, file, experiments())
 
 
 # -- where Hydra finds things -------------------------------------------------------------------
@@ -267,81 +295,3 @@ def _plain(error: Exception) -> str:
 
 
 readable = _readable
-
-
-class Origin:
-    """Tells in which file and line, or that on the command line, a field was written.
-
-    Hydra keeps no marks; the files it chose are read once more for theirs.
-    """
-
-    def __init__(self, choices: Mapping[str, str], overrides: Sequence[str], file: Path | None):
-        self._overrides = overrides
-        self._files: list[tuple[str, Path]] = []  # (package, file), the strongest first
-        found = experiments()
-        experiment = choices.get("experiment")
-        if experiment == FILE and file is not None:
-            self._files.append(("", file))
-        elif experiment in found:
-            self._files.append(("", found[experiment]))
-        from stpspec.resources import extra_folders
-
-        for key, choice in choices.items():
-            group, _, package = key.partition("@")
-            if group == "experiment" or group.startswith("hydra"):
-                continue
-            for folder in (*extra_folders(), shipped("conf")):
-                path = folder / group / f"{choice}.yaml"
-                if path.is_file():
-                    self._files.append((package or group, path))
-                    break
-        self._files.append(("", shipped("conf") / "config.yaml"))
-
-    def where(self, path: str) -> str | None:
-        """Return ``file:line`` of the innermost part of a dotted path that is written anywhere."""
-        keys = path.split(".") if path else []
-        for depth in range(len(keys), 0, -1):
-            prefix = ".".join(keys[:depth])
-            for override in reversed(self._overrides):
-                name = override.lstrip("+~").partition("=")[0]
-                if name == prefix or (depth == len(keys) and name.startswith(f"{prefix}.")):
-                    return f"command line: {override.lstrip('+')}"
-            for package, file in self._files:
-                line = _line(file, package, keys[:depth])
-                if line is not None:
-                    return f"{_relative(file)}:{line}"
-        return f"{_relative(self._files[0][1])}:1" if self._files else None
-
-
-def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
-    import yaml
-
-    prefix = package.split(".") if package else []
-    if list(keys[: len(prefix)]) != prefix or len(keys) < len(prefix):
-        return None
-    try:
-        node: Any = yaml.compose(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
-        return None
-    line = 1
-    for key in keys[len(prefix) :]:
-        if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
-            node = node.value[int(key)]
-            line = node.start_mark.line + 1
-            continue
-        if not isinstance(node, yaml.MappingNode):
-            return None
-        pair = next(((k, v) for k, v in node.value if k.value == key), None)
-        if pair is None:
-            return None
-        line, node = pair[0].start_mark.line + 1, pair[1]
-    return line
-
-
-def _relative(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
-
-
-__all__ = ["ConfigError", "Problem", "compose", "load"]

@@ -28,7 +28,7 @@ class Task:
         from hydra.core.hydra_config import HydraConfig
 
         from stpspec import commands
-        from stpspec.config import data_of
+        from stpspec.config import beside, data_of
 
         here = HydraConfig.get()
         overrides = [str(o).lstrip("+") for o in here.overrides.task]
@@ -40,6 +40,7 @@ class Task:
         try:
             with search_in([*self.folders, *([self.file.parent] if self.file else [])]):
                 data, origin = data_of(config, self.file)
+                data = beside(data, self.file)
                 {"fit": commands.fit, "run": commands.run}[mine.verb](mine, data, origin)
         except Exception as error:  # whatever it is, the other jobs run
             jobs.end(folder, overrides, f"{type(error).__name__}: {error}")

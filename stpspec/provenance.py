@@ -1,0 +1,90 @@
+"""Where a value was written: file and line, or the command line."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stpspec.resources import extra_folders, shipped
+
+FILE = "_file_"  # name under which a file given by its path joins the group `experiment`
+
+
+class Origin:
+    """Tells in which file and line, or that on the command line, a field was written.
+
+    Hydra keeps no marks; the files it chose are read once more for theirs.
+    """
+
+    def __init__(
+        self,
+        choices: Mapping[str, str],
+        overrides: Sequence[str],
+        file: Path | None,
+        experiments: Mapping[str, Path],
+    ):
+        self._overrides = overrides
+        self._files: list[tuple[str, Path]] = []  # (package, file), the strongest first
+        experiment = choices.get("experiment")
+        if experiment == FILE and file is not None:
+            self._files.append(("", file))
+        elif experiment is not None and experiment in experiments:
+            self._files.append(("", experiments[experiment]))
+        for key, choice in choices.items():
+            group, _, package = key.partition("@")
+            if group == "experiment" or group.startswith("hydra"):
+                continue
+            for folder in (*extra_folders(), shipped("conf")):
+                path = folder / group / f"{choice}.yaml"
+                if path.is_file():
+                    self._files.append((package or group, path))
+                    break
+        self._files.append(("", shipped("conf") / "config.yaml"))
+
+    def where(self, path: str) -> str | None:
+        """Return ``file:line`` of the innermost part of a dotted path that is written anywhere."""
+        keys = path.split(".") if path else []
+        for depth in range(len(keys), 0, -1):
+            prefix = ".".join(keys[:depth])
+            for override in reversed(self._overrides):
+                name = override.lstrip("+~").partition("=")[0]
+                if name == prefix or (depth == len(keys) and name.startswith(f"{prefix}.")):
+                    return f"command line: {override.lstrip('+')}"
+            for package, file in self._files:
+                line = _line(file, package, keys[:depth])
+                if line is not None:
+                    return f"{_relative(file)}:{line}"
+        return f"{_relative(self._files[0][1])}:1" if self._files else None
+
+
+def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
+    import yaml
+
+    prefix = package.split(".") if package else []
+    if list(keys[: len(prefix)]) != prefix or len(keys) < len(prefix):
+        return None
+    try:
+        node: Any = yaml.compose(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return None
+    line = 1
+    for key in keys[len(prefix) :]:
+        if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+            continue
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        pair = next(((k, v) for k, v in node.value if k.value == key), None)
+        if pair is None:
+            return None
+        line, node = pair[0].start_mark.line + 1, pair[1]
+    return line
+
+
+def _relative(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
