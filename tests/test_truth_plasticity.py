@@ -23,6 +23,10 @@ from helpers import (
 )
 
 from stpspec.engine import analytic
+from stpspec.engine.bind import bind
+from stpspec.engine.simulate import simulate
+from stpspec.metrics.measure import Request, measure_candidates
+from stpspec.spec.experiment import Experiment
 
 TRAIN = {"train": {"kind": "train"}}
 SPIKES = np.array([*(20.0 * np.arange(8)), *(390.0 + 20.0 * np.arange(4))])  # ms
@@ -304,3 +308,28 @@ def test_stimulus_on_the_dataset_says_what_was_delivered():
     assert stimulus["delay"] == 1.3
     assert stimulus["n_induction"] == 8
     np.testing.assert_allclose(np.array(stimulus["spikes"]) - 500.0, SPIKES)
+
+
+def test_an_instantaneous_synapse_has_its_amplitude_and_charge():
+    """ExpSyn of NEURON jumps at the arrival: that sample belongs to the response, not to rest."""
+    data = {
+        "model": {
+            "cell": {"file": "patch.py", "template": "Patch"},
+            "mechanism": "ExpSyn",
+            "net_con": {"weight": 0.001},
+            "fixed": {"tau": 2},
+        },
+        "protocols": {"train": {"kind": "train"}, "single": {"kind": "single_event"}},
+    }
+    bound = bind(Experiment.from_data(data))
+    tree = simulate(bound)
+    for baseline in ("extrapolated", "local"):
+        options = {"baseline": baseline}
+        requests = [
+            Request("all", "amplitudes", "train", options),
+            Request("charge", "charge", "single", options),
+        ]
+        measured = measure_candidates(tree, requests)[0]
+        np.testing.assert_allclose(measured["all"].value, 70.0, rtol=1e-4)
+        np.testing.assert_allclose(measured["charge"].value, 140.0, rtol=1e-4)
+        assert measured["all"].notes == []

@@ -15,6 +15,10 @@ from stpspec.spec.protocol import Stimulus
 
 _FOREVER = 1e9  # ms
 
+# Declared unit of a current or conductance → factor to pA or nS.
+_TO_OURS = {"nA": 1e3, "pA": 1.0, "uA": 1e6, "uS": 1e3, "umho": 1e3, "nS": 1.0, "mS": 1e6,
+            "pS": 1e-3}  # fmt: skip
+
 
 class Probe:
     """One recorded variable of one replica."""
@@ -86,6 +90,9 @@ class Rig(ABC):
 
     def _variable(self, point: Any, name: str, factor: float) -> Probe:
         lags = name not in self.bound.mechanism.states
+        declared = str(nrn.hoc().units(f"{self.model.mechanism}.{name}"))
+        if factor != 1.0 and declared in _TO_OURS:  # as the mechanism declares, not as usual
+            factor = _TO_OURS[declared]
         return Probe(getattr(point, f"_ref_{name}"), lags, factor)
 
     def _is_global(self, name: str) -> bool:

@@ -159,6 +159,7 @@ def _run_batch(
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     numerics = bound.experiment.numerics
     rig = make_rig(bound, len(batch))
+    stopped: dict[str, Stimulus] = {}
     try:
         for replica, index in enumerate(batch):
             rig.set(replica, rows[index])
@@ -169,9 +170,8 @@ def _run_batch(
             except SimulationError as error:
                 if len(batch) == 1:
                     yield batch[0], name, str(error)
-                    continue
-                for index in batch:  # one candidate stops all: find which
-                    yield from _run_batch(bound, [index], rows, {name: stimulus})
+                else:
+                    stopped[name] = stimulus
                 continue
             times, replicas = read(rig, numerics, stimulus.stop)
             for index, signals in zip(batch, replicas, strict=True):
@@ -179,6 +179,9 @@ def _run_batch(
                 yield index, name, reason or (times, signals)
     finally:
         rig.tear_down()
+    # One candidate stops all that share its simulation: find which, with the rig out of the way.
+    for index in batch if stopped else ():
+        yield from _run_batch(bound, [index], rows, stopped)
 
 
 def _dataset(

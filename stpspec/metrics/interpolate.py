@@ -19,7 +19,7 @@ def maximum(t: np.ndarray, y: np.ndarray) -> tuple[float, float, bool]:
         Samples; the spacing may vary.
     """
     k = int(y.argmax())
-    if k in (0, y.size - 1):
+    if k <= 1 or k == y.size - 1:  # at 1 the polynomial would reach back over a sudden jump
         return float(t[k]), float(y[k]), k == y.size - 1
     x, c = _polynomial(t, y, k, 5)
     left, right = x(t[k - 1]), x(t[k + 1])

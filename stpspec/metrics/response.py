@@ -124,7 +124,10 @@ class Response:
     def rest(self) -> float:
         """Mean of the last millisecond before the first event, in the unit of the signal."""
         first = self._first_arrival()
-        inside = (self.time >= first - 1 - _EPS) & (self.time <= first + _EPS)
+        # Without the sample at the arrival: an instantaneous conductance has jumped by then.
+        inside = (self.time >= first - 1 - _EPS) & (self.time < first - _EPS)
+        if not inside.any():  # the record begins with the event itself
+            inside = np.abs(self.time - first) <= _EPS
         if not inside.any():
             raise MetricError("nothing was recorded before the first event")
         return float(self.trace(self.signal_name)[inside].mean())
@@ -162,12 +165,12 @@ class Response:
         return int(np.searchsorted(self.time, t - _EPS))
 
     def _before(self, t: float) -> int:
-        """Index of the last sample at or before ``t``.
+        """Index of the last sample before ``t``.
 
-        The response to an event that arrives between two samples is not in it yet, also where
-        NEURON delivers the event at the nearest step, up to half a step early.
+        The response to an event at ``t`` is not in it yet, not even an instantaneous one, nor one
+        that NEURON delivers at the nearest step, up to half a step early.
         """
-        return max(int(np.searchsorted(self.time, t + _EPS)) - 1, 0)
+        return max(int(np.searchsorted(self.time, t - _EPS)) - 1, 0)
 
     # -- pulses -----------------------------------------------------------------------------
 
@@ -177,7 +180,9 @@ class Response:
         The baseline of that pulse is subtracted.
         """
         arrivals = self.arrivals
-        start = self._before(arrivals[k])
+        start = self._index(arrivals[k])
+        if start < self.time.size and self.time[start] - arrivals[k] > _EPS:
+            start = self._before(arrivals[k])  # the arrival lies between two samples
         last = k + 1 == arrivals.size
         stop = self.time.size if last else self._before(arrivals[k + 1]) + 1
         if stop - start < 3:
