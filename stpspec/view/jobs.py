@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.view.style import BLUE, GREEN, ORANGE, legend, new_axes
+from stpspec.view.style import LINES, legend, new_axes
 from stpspec.view.tables import columns, number
-
-_COLORS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 
 
 def jobs_rows(jobs: Sequence[Any], varied: Sequence[str]) -> list[list[str]]:
@@ -50,7 +48,7 @@ def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
     positive = [j.losses[j.losses > 0].min() for j in done if (j.losses > 0).any()]
     floor = min(positive, default=1.0)  # an exact hit has no place on a log axis
     for job in done:
-        color = _COLORS[fitters.index(job.fitter) % len(_COLORS)]
+        color = LINES[fitters.index(job.fitter) % len(LINES)]
         losses = np.maximum(job.losses, floor)
         steps = np.arange(1, losses.size + 1)
         axes[0].plot(steps, losses, color=color, alpha=0.8, lw=1.2, label=job.fitter)

@@ -8,11 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from stpspec.errors import UnknownNameError
-from stpspec.view.style import BLUE, GRAY, GREEN, ORANGE, legend, new_axes, wrap
+from stpspec.view.style import BLUE, GRAY, LINES, legend, new_axes, wrap
 
 _REFERENCES = {"paired_pulse_ratio": 1.0, "steady_state": 1.0, "induction": 0.0, "recovery": 0.0,
                "initial": 0.0, "recovery_single": 0.0}  # fmt: skip
-_COLORS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 
 
 def plot_sweep(
@@ -89,7 +88,7 @@ def _draw_lines(ax: Any, x: Any, variable: Any) -> None:
         label = ", ".join(f"{d} = {point[d].item():g}" if np.ndim(point[d].item()) == 0
                           and not isinstance(point[d].item(), str) else f"{d} = {point[d].item()}"
                           for d in rest)  # fmt: skip
-        ax.plot(x, point.values, ".-", color=_COLORS[k % len(_COLORS)], ms=5, label=label)
+        ax.plot(x, point.values, ".-", color=LINES[k % len(LINES)], ms=5, label=label)
 
 
 def _horizontal(ax: Any, x: Any, numeric: bool, scale: str) -> None:
