@@ -36,8 +36,9 @@ def simulate(
     Parameters
     ----------
     experiment : Experiment
-    values : mapping of str to float or sequence of float, optional
-        Any parameters of the mechanism (or ``weight``), in its units; scalars are repeated.
+    values : mapping of str to float or str, or a sequence of these, optional
+        Any parameters of the mechanism (or ``weight``), in its units or as strings with a unit;
+        scalars are repeated.
         Free parameters that are not given take their start, or the middle of their bounds.
     protocols : sequence of str, optional
         Names of the protocols to run; all by default.
@@ -106,11 +107,10 @@ def run(
     tree : xarray.DataTree
     measured : dict of Request to Measurement
     """
-    from stpspec.engine.bind import bind, numbers
+    from stpspec.engine.bind import bind
     from stpspec.engine.simulate import simulate as run_in_neuron
 
-    bound = bind(experiment)
-    tree = run_in_neuron(bound, numbers(bound, values or {}))
+    tree = run_in_neuron(bind(experiment), values)
     requests = requests_of(experiment, all_metrics=True)
     measured = measure_candidates(tree, requests)[0]
     return tree, {r: measured[r.name] for r in requests}

@@ -306,8 +306,7 @@ def test_maximum_at_the_end_of_its_window_is_noted_as_truncated():
     spikes = 500 + 5.0 * np.arange(12)  # 200 Hz; the response peaks after 12.8 ms
     tree = tree_of({"train": train(AMPLITUDES, kernel=(5.0, 50.0), spikes=spikes)})
     (measured,) = measure(tree, "amplitudes", "train", baseline="pre_train")
-    assert any("a1 is truncated" in note for note in measured.notes)
-    assert not any("a12 is truncated" in note for note in measured.notes)
+    assert any("a1–a5, a9–a11 are truncated" in note for note in measured.notes), measured.notes
     (slow,) = measure(tree_of({"train": train(AMPLITUDES)}), "amplitudes", "train")
     assert slow.notes == []
 

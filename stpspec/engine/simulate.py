@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from stpspec.dataset import protocol_dataset
 from stpspec.engine import nrn
-from stpspec.engine.bind import Bound
+from stpspec.engine.bind import Bound, numbers
 from stpspec.engine.rig import make_rig
 from stpspec.engine.run import advance, globals_restored, not_finite, read
-from stpspec.errors import Problem, SimulationError, SpecError, nearest
+from stpspec.errors import Problem, SimulationError, SpecError
 from stpspec.spec.protocol import Stimulus, Timing
 
 log = logging.getLogger("stpspec.engine")
@@ -29,22 +30,21 @@ def candidates_of(bound: Bound, values: Mapping[str, Any] | None) -> dict[str, n
     Parameters
     ----------
     bound : Bound
-    values : mapping of str to float or sequence of float
-        Scalars are repeated.
+    values : mapping of str to float or str, or a sequence of these
+        Numbers in the mechanism's unit, or strings with a unit; scalars are repeated.
 
     Raises
     ------
     SpecError
-        If a name is no parameter of the mechanism, lengths differ, or a value is not finite.
+        If a name is no parameter of the mechanism, lengths differ, or a value is not finite, has
+        another dimension, or lies outside the limits of the mechanism.
     """
-    given = {name: np.atleast_1d(np.asarray(v, float)) for name, v in (values or {}).items()}
-    problems = []
-    for name, array in given.items():
-        if name not in bound.units:
-            rule = f"{bound.mechanism.name} has no parameter of this name"
-            problems.append(Problem(name, rule, name, nearest(name, bound.units)))
-        elif array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
-            problems.append(Problem(name, "a finite number or a list of them", values))
+    given, problems = {}, []
+    for name, written in (values or {}).items():
+        try:
+            given[name] = _numbers(bound, name, written)
+        except SpecError as error:
+            problems += error.problems
     lengths = {a.size for a in given.values()}
     n = max(lengths, default=1)
     if lengths - {1, n}:
@@ -56,6 +56,17 @@ def candidates_of(bound: Bound, values: Mapping[str, Any] | None) -> dict[str, n
             start = parameter.from_unit(0.5) if parameter.start is None else parameter.start
             given[name] = np.array([start])
     return {name: np.broadcast_to(a, (n,)).copy() for name, a in given.items()}
+
+
+def _numbers(bound: Bound, name: str, written: Any) -> np.ndarray:
+    if isinstance(written, np.ndarray | np.generic):
+        written = written.tolist()
+    items = [written] if isinstance(written, str | int | float) else written
+    if not isinstance(items, Sequence) or not items:
+        raise SpecError(
+            [Problem(name, "a finite number, a string with a unit, or a list of them", written)]
+        )
+    return np.array([numbers(bound, {name: item})[name] for item in items])
 
 
 def timing(bound: Bound, columns: Mapping[str, np.ndarray]) -> Timing:
@@ -110,7 +121,7 @@ def simulate(
     rows = [{name: float(a[i]) for name, a in columns.items()} for i in range(n)]
     names = list(bound.experiment.protocols if protocols is None else protocols)
     known = timing(bound, columns)
-    stimuli = {name: bound.experiment.protocols[name].stimulus(known) for name in names}
+    stimuli = {name: _stimulus(bound, name, known) for name in names}
     _warn(bound, stimuli)
     traces: dict[str, list[dict[str, np.ndarray] | None]] = {p: [None] * n for p in names}
     failures = [""] * n
@@ -136,6 +147,14 @@ def simulate(
         {"candidate": np.arange(n)},
     )
     return xr.DataTree.from_dict({"/": root, **{f"/{k}": v for k, v in children.items()}})
+
+
+def _stimulus(bound: Bound, name: str, known: Timing) -> Stimulus:
+    """Return what a protocol does, with a run as long after the last arrival as it asks for."""
+    stimulus = bound.experiment.protocols[name].stimulus(known)
+    if not stimulus.spikes:
+        return stimulus
+    return replace(stimulus, stop=stimulus.stop + bound.experiment.model.net_con.delay)
 
 
 def _batches(bound: Bound, rows: Sequence[Candidate]) -> Iterator[list[int]]:

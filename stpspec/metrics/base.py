@@ -16,10 +16,18 @@ from stpspec.spec.base import Spec
 from stpspec.units import Millisecond
 
 
-class ResponseOptions(Spec):
+class SignalOptions(Spec):
     """Options that every metric of a signal takes."""
 
     signal: str | None = Field(default=None, description="by default the recording's own")
+    trials: Literal["mean", "each"] = Field(
+        default="mean", description="measure the mean trace, or each"
+    )
+
+
+class ResponseOptions(SignalOptions):
+    """Options that every metric of the responses in a signal takes."""
+
     baseline: Literal["pre_train", "local", "extrapolated"] = "extrapolated"
     decay: Millisecond | None = Field(
         default=None,
@@ -27,9 +35,6 @@ class ResponseOptions(Spec):
         description="time constant that continues the residue; fitted by default",
     )
     direction: Literal["auto", "positive", "negative"] = "auto"
-    trials: Literal["mean", "each"] = Field(
-        default="mean", description="measure the mean trace, or each"
-    )
 
 
 class NoOptions(Spec):

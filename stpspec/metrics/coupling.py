@@ -13,6 +13,12 @@ from stpspec.metrics.response import Response, unsettled
 from stpspec.units import Megaohm, Millisecond
 
 Window = Annotated[Millisecond, Field(gt=0)]
+_STEADY = 0.005  # of a deflection; what moves further within the window has not settled
+
+
+def _drift(t: np.ndarray, v: np.ndarray) -> float:
+    """Return how far the straight line through a stretch of voltage moves, mV."""
+    return abs(float(np.polyfit(t - t[0], v, 1)[0] * (t[-1] - t[0]))) if t.size > 1 else 0.0
 
 
 def _deflections(response: Response, window: float) -> tuple[float, float, float]:
@@ -21,24 +27,34 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
     Raises
     ------
     MetricError
-        If a cell spiked, or the deflections are opposite: the mechanism has its sign inverted.
+        If a cell spiked anywhere in the record, or the deflections are opposite: the mechanism has
+        its sign inverted.
     """
     step = response.stimulus.get("step")
     if step is None:
         raise MetricError("this protocol has no current step")
     t = response.time
-    length = min(window, step["stop"] - step["start"])
+    # Never more than there is: of the step, and of the record before it.
+    length = min(window, step["stop"] - step["start"], step["start"] - float(t[0]))
+    if length < window:
+        response.note(f"the window is {length:g} ms, not {window:g} ms: no more was recorded")
     before = (t >= step["start"] - length - 1e-6) & (t <= step["start"] + 1e-6)
     late = (t >= step["stop"] - length - 1e-6) & (t <= step["stop"] + 1e-6)
     dv = []
     for cell in (1, 2):
-        v = response.trace(f"somatic_voltage_{cell}")
-        if v[before | late].max() > 0:
-            raise MetricError(f"cell {cell} spiked during the step: coupling is a passive measure")
+        name = f"somatic_voltage_{cell}"
+        response.no_spikes(name, f"cell {cell}", "passive coupling")
+        v = response.trace(name)
         dv.append(float(v[late].mean() - v[before].mean()))
-        drift = abs(float(v[before][-1] - v[before][0]))
-        if drift > 0.01 * abs(dv[-1]):
-            response.note(unsettled(drift / abs(dv[-1]) if dv[-1] else np.inf, length))
+        size = abs(dv[-1]) or np.inf  # a cell that is not moved at all has nothing to settle
+        early, still = abs(float(v[before][-1] - v[before][0])), _drift(t[late], v[late])
+        if early > 0.01 * size:
+            response.note(unsettled(early / size, length))
+        if still > _STEADY * size:
+            response.note(
+                f"cell {cell} has not settled by the end of the step: over the last {length:g} ms "
+                f"its voltage still moves by {100 * still / size:.2g} %; a longer step is needed"
+            )
         response.step(
             f"ΔV{cell} = {v[late].mean():.6g} − {v[before].mean():.6g} = {dv[-1]:.6g} mV "
             f"(means over the last {length:g} ms of the step and {length:g} ms before it)"

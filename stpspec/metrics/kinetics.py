@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from stpspec.errors import MetricError
-from stpspec.metrics.base import metric
+from stpspec.metrics.base import SignalOptions, metric
 from stpspec.metrics.interpolate import crossing
 from stpspec.metrics.response import Response
 from stpspec.units import Millisecond
@@ -130,12 +130,19 @@ def half_width(response: Response) -> float:
 @metric("charge", "signal ms")
 def charge(response: Response) -> float:
     """Integral of the first response above its baseline, to the end of its window."""
-    response.first_response()
+    *_, height = response.first_response()
     t, y = response.window(0)
+    left = float(y[-1] / height)
+    if abs(left) > 0.01:
+        response.note(
+            f"the response is still at {100 * left:.2g} % of its peak where its window ends, after "
+            f"{t[-1] - t[0]:.4g} ms: charge lacks what follows (a longer duration, or a single "
+            f"event, helps)"
+        )
     return float(np.trapezoid(y, t))
 
 
-@metric("trace", "signal", vector=True)
+@metric("trace", "signal", vector=True, options=SignalOptions)
 def trace(
     response: Response,
     *,

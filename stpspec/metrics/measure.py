@@ -69,7 +69,7 @@ class _Candidate:
 
     def response(self, protocol: str, common: Mapping[str, Any], trial: int | None) -> Response:
         """Return the response to a protocol in one trial, or (None) the mean of all trials."""
-        key = (protocol, trial, *common.values())
+        key = (protocol, trial, *sorted(common.items()))
         if key not in self._responses:
             child = self.children[protocol]
             pick = slice(None) if trial is None else slice(trial, trial + 1)
@@ -134,7 +134,7 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
     values = []
     for trial in trials:
         response = candidate.response(request.protocol, common, trial)
-        response.steps, response.notes, response.result_unit = [], list(response.notes), None
+        response.steps, response.result_unit = [], None
         try:
             value = np.asarray(metric.function(response, **options), float)
         except MetricError as error:

@@ -10,10 +10,15 @@ import numpy as np
 
 from stpspec.errors import MetricError
 from stpspec.metrics.interpolate import maximum
+from stpspec.metrics.notes import Notes
+from stpspec.metrics.residue import decay_rate, misses_by, stretch
+from stpspec.metrics.spikes import first_spike
 
 _EPS = 1e-6  # ms; times are compared with this slack, far below any dt
 _RESIDUE = 1e-9  # of the largest response; what is left below this is no residue
 _FLAT = 20.0  # ms before the first event over which the trace must be flat
+_HIDDEN = 0.01  # of the largest response; what is missed by less than this counts as no release
+_CURVED = 0.01  # of an amplitude; a larger error of the continued residue is worth a note
 
 
 def unsettled(fraction: float, window: float) -> str:
@@ -41,8 +46,6 @@ class Response:
 
     Attributes
     ----------
-    notes : list of str
-        What a reader of the values should know (truncated peaks, drift …).
     steps : list of str
         The arithmetic behind the last metric, in words and numbers.
     result_unit : str or None
@@ -71,8 +74,8 @@ class Response:
         self.direction = direction
         self.find_siblings: Callable[[], Sequence[Response]] = tuple
         self.result_unit: str | None = None
-        self.notes: list[str] = []
         self.steps: list[str] = []
+        self._notes = Notes()
 
     @functools.cached_property
     def siblings(self) -> Sequence[Response]:
@@ -147,7 +150,15 @@ class Response:
 
     @functools.cached_property
     def corrected(self) -> np.ndarray:
-        """Signal above rest, positive in the direction of the response, shape (n,)."""
+        """Signal above rest, positive in the direction of the response, shape (n,).
+
+        Raises
+        ------
+        MetricError
+            If the signal is a voltage, and the cell spiked: that is no synaptic potential.
+        """
+        if self.signal_name == "somatic_voltage":
+            self.no_spikes(self.signal_name, "the cell", "a synaptic potential")
         corrected = (self.sign or 1) * (self.trace(self.signal_name) - self.rest)
         first = self._index(self._first_arrival())
         before = self._index(self.time[first] - _FLAT) if first else 0
@@ -155,6 +166,16 @@ class Response:
         if self.sign and drift > 0.01 * largest > 0:
             self.note(unsettled(drift / largest, _FLAT))
         return corrected
+
+    def no_spikes(self, name: str, who: str, what: str) -> None:
+        """Raise a MetricError if a voltage holds an action potential."""
+        at = first_spike(self.time, self.trace(name))
+        if at is not None:
+            onset = self.stimulus.get("onset", 0.0)
+            raise MetricError(
+                f"{who} spiked {at - onset:.4g} ms after the stimulus onset, so {what} cannot be "
+                f"measured (a smaller weight, or a more negative holding_current, prevents it)"
+            )
 
     def _first_arrival(self) -> float:
         if not self.arrivals.size:
@@ -191,52 +212,95 @@ class Response:
         return t, self.corrected[start:stop] - self._baseline(k, t)
 
     def _baseline(self, k: int, t: np.ndarray) -> np.ndarray | float:
-        arrival = self.arrivals[k]
         if self.baseline == "pre_train" or k == 0 or self.sign == 0:
             return 0.0
-        clean = self._before(arrival)
-        late = float(arrival - self.time[clean])
-        residue = float(self.corrected[clean])
+        clean = self._before(self.arrivals[k])
         if self.baseline == "local":
+            residue = float(self.corrected[clean])
+            late = float(self.arrivals[k] - self.time[clean])
             if late > _EPS and clean > 0:  # a straight line through the last two clean samples
                 slope = np.diff(self.corrected[clean - 1 : clean + 1]) / np.diff(
                     self.time[clean - 1 : clean + 1]
                 )
                 residue += late * float(slope[0])
             return residue
-        largest = float(np.abs(self.corrected).max())
-        if abs(residue) <= _RESIDUE * largest:
-            return residue
-        tau = self.decay or self._decay_before(k, residue)
-        return residue if tau is None else residue * np.exp(-(t - self.time[clean]) / tau)
+        return self._continued(k, t)
 
-    def _decay_before(self, k: int, residue: float) -> float | None:
-        """Time constant of the last millisecond before event ``k``; None if it does not decay."""
-        arrival = float(self.arrivals[k])
-        begin = max(arrival - 1.0, float(self.arrivals[k - 1]))
-        i, j = self._index(begin), self._before(arrival)
-        y = self.corrected[i : j + 1] / residue
-        if y.size < 3 or (y <= 0).any():
-            self.note(f"the residue before pulse {k + 1} has no steady sign: taken as constant")
-            return None
-        slope = np.polyfit(self.time[i : j + 1] - arrival, np.log(y), 1)[0]
-        if slope >= 0:
-            self.note(f"the residue before pulse {k + 1} is not decaying: taken as constant")
-            return None
-        return -1.0 / slope
+    def _continued(self, k: int, t: np.ndarray) -> np.ndarray | float:
+        """Return what is left of the earlier responses at the times ``t`` after event ``k``."""
+        clean = self._before(self.arrivals[k])
+        residue = float(self.corrected[clean])
+        if abs(residue) <= _RESIDUE * float(np.abs(self.corrected).max()):
+            return residue
+        rate = 1 / self.decay if self.decay else 0.0
+        if not rate:
+            rate, why = decay_rate(*self._stretch_before(k))
+            if why:
+                self.note_pulse(why, k)
+        return residue * np.exp(-(t - self.time[clean]) * rate)
+
+    def _stretch_before(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        arrival, previous = float(self.arrivals[k]), float(self.arrivals[k - 1])
+        return stretch(self.time, self.corrected, self._before(arrival), arrival, previous)
+
+    def _warn_of_curvature(self, k: int, when: float, height: float) -> None:
+        """Note where the residue is no single exponential, as far as it changes the amplitude."""
+        if self.baseline != "extrapolated" or self.decay or k == 0:
+            return
+        t, y = self._stretch_before(k)
+        if abs(y[-1]) <= _CURVED * height:  # too little is left to matter
+            return
+        off = misses_by(t, y, when - float(self.arrivals[k]))
+        if off > _CURVED * height:
+            self.note_pulse(
+                "the residue before {pulses} is no single exponential, and its continuation moves "
+                "the amplitude by over 1 %: give the slow time constant as option decay, or use "
+                "baseline: local or pre_train for data and model alike", k,
+            )  # fmt: skip
 
     def peak(self, k: int) -> tuple[float, float]:
         """Return time (ms) and height of the response to event ``k`` (0-based).
 
         The height is 0 when nothing was released.
+
+        Raises
+        ------
+        MetricError
+            If there is a response that does not rise above its baseline.
         """
         t, y = self.window(k)
         if self.sign == 0:
             return float(t[0]), 0.0
         when, height, at_end = maximum(t, y)
+        if height <= 0:
+            self._nothing_hidden(k, t, y)
+            return when, 0.0
         if at_end:
-            self.note(f"a{k + 1} is truncated: its maximum is at the end of its window")
-        return when, max(height, 0.0)
+            self.note_pulse("{amplitudes} truncated: the maximum is at the end of the window", k)
+        self._warn_of_curvature(k, when, height)
+        return when, height
+
+    def _nothing_hidden(self, k: int, t: np.ndarray, y: np.ndarray) -> None:
+        """Raise unless a window without any rise holds no response."""
+        largest = float(np.abs(self.corrected).max())
+        if self.baseline == "local" and k > 0:
+            change = y + self._baseline(k, t) - self._continued(k, t)
+            hidden = float(np.abs(change).max())
+        else:
+            hidden = float(-y.min())
+        if hidden <= _HIDDEN * largest:
+            return
+        if self.direction != "auto":
+            why = f"it does not go in the direction asked for (direction: {self.direction})"
+        elif self.baseline == "local":
+            why = "it is smaller than the decay of what came before (baseline: extrapolated "
+            why += "measures it)"
+        else:
+            why = "it falls below it"
+        raise MetricError(
+            f"the response to event {k + 1} does not rise above its baseline "
+            f"({self.baseline}): {why}"
+        )
 
     @functools.cached_property
     def amplitudes(self) -> np.ndarray:
@@ -259,10 +323,18 @@ class Response:
         t, y = self.window(0)
         return t, y, when, height
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the values should know (truncated peaks, drift …)."""
+        return self._notes.texts()
+
     def note(self, text: str) -> None:
         """Keep something that a reader of the values should know."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self._notes.add(text)
+
+    def note_pulse(self, template: str, k: int) -> None:
+        """Keep a note on event ``k`` (0-based), with ``{pulses}`` or ``{amplitudes}`` in it."""
+        self._notes.add_pulse(template, k + 1)
 
     def step(self, text: str) -> None:
         """Keep one line of the arithmetic, for those who ask how a value was calculated."""

@@ -45,7 +45,7 @@ class Stimulus:
     spikes : tuple of float
         Presynaptic spike times; an event arrives one NetCon delay later.
     stop : float
-        End of the run, counted from the last arrival's delay-free time.
+        End of the run, if events arrived without delay: the engine adds that of the NetCon.
     step : CurrentStep or None
     n_induction : int or None
         How many of the pulses are induction pulses; the rest are recovery pulses.
@@ -107,11 +107,13 @@ class SingleEvent(Protocol):
 
     kind: Literal["single_event"] = "single_event"
     duration: Millisecond = Field(
-        default=100.0, gt=0, description="time recorded after the event, ms"
+        default=100.0,
+        gt=0,
+        description="least time recorded after the event, ms; at least 5 decay time constants are",
     )
 
     def stimulus(self, timing: Timing) -> Stimulus:
-        return Stimulus((0.0,), self.duration)
+        return Stimulus((0.0,), tail(self.duration, timing))
 
     def provides(self) -> frozenset[str]:
         return _features(1, None, 0)
