@@ -189,8 +189,8 @@ def _bar(name: str, unit: str, total: int | None, quiet: bool) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _progress(experiment: Any, quiet: bool) -> Iterator[Callable[[int, int | None, float], None]]:
-    # Only a sampler uses its whole budget; an optimizer ends when it has converged.
-    total = experiment.fitter.budget.evaluations if experiment.fitter.kind == "optuna" else None
+    fitter = experiment.fitter
+    total = fitter.budget.evaluations if fitter.uses_whole_budget else None
     with _bar(experiment.name, "simulation", total, quiet) as bar:
 
         def progress(done: int, budget: int | None, best: float) -> None:

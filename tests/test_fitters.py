@@ -9,7 +9,7 @@ from small import data, evaluator, experiment, terms
 
 from stpspec import api
 from stpspec.engine.bind import bind
-from stpspec.errors import FitError, MetricError
+from stpspec.errors import FitError, MetricError, SpecError
 from stpspec.fitters.base import run, starts
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.uncertainty import estimate
@@ -378,7 +378,8 @@ def test_a_fit_of_which_every_evaluation_fails_is_an_error_with_the_reasons():
 @pytest.mark.parametrize("fitter", [*LOCAL, *SAMPLERS], ids=name)
 def test_a_fitter_ends_when_every_evaluation_fails(fitter):
     p = problem(lambda U, tau_rec: "it broke", fitter=fitter | {"budget": {"evaluations": 30}})
-    run(p)
+    with pytest.raises(FitError, match="evaluations failed: t0: it broke"):
+        print(run(p), p.best)
     assert len(p.history) <= 30
     assert all(e.failed for e in p.history)
 
@@ -386,6 +387,7 @@ def test_a_fitter_ends_when_every_evaluation_fails(fitter):
 def test_the_failures_of_a_real_fit_are_in_the_history_of_its_result():
     # A response that decays in 40 ms does not fall far enough in the 20 ms that are recorded.
     made = experiment(
+        protocols={"single": {"kind": "train", "n_induction": 2, "n_recovery": 0}},
         parameters={"U": {"min": 0.1, "max": 0.9}, "tau_decay": {"min": "1 ms", "max": "40 ms"}},
         objective__terms={
             "size": {"metric": "amplitude", "protocol": "single", "target": 42.0, "sd": 1},
@@ -436,6 +438,91 @@ def test_standard_errors_are_those_of_the_covariance_of_a_linear_problem():
     found = estimate(p, p.best)
     assert not found.undetermined
     assert list(found.errors.values()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_standard_errors_do_not_depend_on_a_common_weight_and_follow_unequal_ones():
+    target, sd = np.array(linear(0.4, 1.7)), 0.1
+
+    def errors(weights):
+        made = problem(linear, targets=target, parameters=LINEAR).bound.experiment.to_data()
+        for i, w in enumerate(weights):
+            made["objective"]["terms"][f"t{i}"] |= {"sd": sd, "weight": float(w)}
+        p = Problem(_bound(Experiment.from_data(made).model_dump_json()), evaluator(linear))
+        run(p)
+        return np.array(list(estimate(p, p.best).errors.values()))
+
+    np.testing.assert_allclose(errors([7, 7, 7, 7]), errors([1, 1, 1, 1]), rtol=1e-4)
+    weights = np.array([4.0, 1.0, 0.25, 1.0])
+    scaled = DESIGN * weights[:, None]
+    estimator = np.linalg.solve(DESIGN.T @ scaled, scaled.T)  # maps targets to the optimum
+    np.testing.assert_allclose(errors(weights), sd * np.linalg.norm(estimator, axis=1), rtol=1e-4)
+
+
+def test_standard_error_from_a_vector_of_n_values_falls_with_the_root_of_n():
+    def error(n):
+        term = {"metric": "amplitudes", "protocol": "single", "target": [0.4] * n, "sd": 0.1}
+        made = experiment(
+            parameters={"U": LINEAR["U"]}, objective={"terms": {"v": term}},
+            protocols={"single": {"kind": "train", "n_induction": n, "n_recovery": 0}},
+        )  # fmt: skip
+
+        def values(columns):
+            return [{"v": Measurement(np.full(n, u), "pA")} for u in columns["U"]]
+
+        p = Problem(_bound(made.model_dump_json()), values)
+        run(p)
+        return estimate(p, p.best).errors["U"]
+
+    assert error(16) == pytest.approx(0.1 / 4, rel=1e-3)
+    assert error(4) == pytest.approx(0.1 / 2, rel=1e-3)
+
+
+def test_best_point_of_a_sampler_that_is_no_optimum_has_no_standard_errors():
+    fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 5}}
+    p = problem(linear, targets=linear(0.4, 1.7), parameters=LINEAR, sd=0.001, fitter=fitter)
+    run(p)
+    found = estimate(p, p.best)
+    assert not found.errors
+    assert all("no optimum" in why for why in found.undetermined.values())
+
+
+def test_local_search_leaves_a_region_where_every_evaluation_fails():
+    def half(U, tau_rec):
+        return (U, np.log(tau_rec)) if U > 0.6 else "no response at this U"
+
+    start = {"U": {"min": 0.0, "max": 1.0, "start": 0.1}, "tau_rec": {"min": 1.0, "max": 3.0}}
+    for fitter in ({"kind": "least_squares"}, {"kind": "minimize"}):
+        p = problem(half, targets=[0.8, np.log(2.0)], parameters=start, fitter=fitter)
+        outcome = run(p)
+        assert p.best.values == pytest.approx({"U": 0.8, "tau_rec": 2.0}, rel=1e-3)
+        assert "every start asked for failed (t0: no response at this U)" in outcome.message
+
+
+def test_number_of_starts_without_drawing_them_is_refused():
+    with pytest.raises(SpecError, match="n_starts counts starts that are drawn"):
+        experiment(fitter={"kind": "least_squares", "n_starts": 4})
+
+
+def test_point_that_is_asked_for_again_is_not_evaluated_again():
+    p = problem()
+    points = np.array([[0.2, 0.3], [0.2, 0.3], [0.5, 0.5]])
+    first = p.evaluate(points)
+    assert len(p.history) == 2
+    assert first[0] is first[1]
+    assert p.evaluate(points[::-1])[0] is first[2]
+    assert len(p.history) == 2
+
+
+def test_bounded_search_with_several_starts_finds_the_deepest_of_many_valleys():
+    one = {"U": {"min": 0.0, "max": 1.0}}
+
+    def waves(U):
+        return (2 - np.cos(40 * (U - 0.83)) + (U - 0.83) ** 2,)
+
+    fitter = {"kind": "bounded", "start": "sobol", "n_starts": 32}
+    p = problem(waves, targets=[1.0], parameters=one, fitter=fitter)
+    run(p)
+    assert p.best.values["U"] == pytest.approx(0.83, abs=1e-3)
 
 
 def test_without_sd_the_covariance_is_scaled_by_the_residual_variance():

@@ -15,6 +15,8 @@ from stpspec.spec.fitter import FitterSpec
 
 log = logging.getLogger("stpspec.fitters")
 
+_RESCUES = 16  # points tried when every start fails
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -67,28 +69,66 @@ def starts(problem: Problem) -> np.ndarray:
     if spec.start == "random":
         return np.random.default_rng(problem.seed).random((spec.n_starts, problem.n))
     if spec.start == "sobol":
-        from scipy.stats import qmc
-
-        sampler = qmc.Sobol(problem.n, scramble=True, rng=np.random.default_rng(problem.seed))
-        power = max(int(np.ceil(np.log2(spec.n_starts))), 0)
-        return sampler.random_base2(power)[: spec.n_starts]
+        return sobol(problem, spec.n_starts)
     given = [
         0.5 if p.start is None else p.to_unit(float(p.start)) for p in problem.parameters.values()
     ]
     return np.array([given])
 
 
-def from_every_start(problem: Problem, local: Callable[[np.ndarray], Any]) -> list[Any]:
+def sobol(problem: Problem, n: int) -> np.ndarray:
+    """Return n points that fill the unit cube evenly, shape (n, parameter); seeded."""
+    from scipy.stats import qmc
+
+    sampler = qmc.Sobol(problem.n, scramble=True, rng=np.random.default_rng(problem.seed))
+    return sampler.random_base2(max(int(np.ceil(np.log2(n))), 0))[:n]
+
+
+def usable_starts(problem: Problem) -> tuple[np.ndarray, str]:
+    """Evaluate all starts as one batch; return those that can be used, the best first.
+
+    Where every start fails, as at the edge of what the mechanism can do, the best of some points
+    that fill the space takes their place: a local search cannot leave a plateau of failures.
+
+    Returns
+    -------
+    points : ndarray, shape (start, parameter)
+    remark : str
+        What was replaced, and why; empty if nothing was.
+
+    Raises
+    ------
+    FitError
+        If nothing can be evaluated anywhere.
+    """
+    asked = starts(problem)
+    evaluations = problem.evaluate(asked)
+    good = [k for k, e in enumerate(evaluations) if not e.failed]
+    failed = len(evaluations) - len(good)
+    if good:
+        order = sorted(good, key=lambda k: evaluations[k].loss)
+        return asked[order], f"; {failed} of {len(asked)} starts failed" if failed else ""
+    why = f"; every start asked for failed ({evaluations[0].reason})"
+    points = sobol(problem, _RESCUES)
+    best = min(
+        (e for e in problem.evaluate(points) if not e.failed), key=lambda e: e.loss, default=None
+    )
+    best = best or problem.best  # which raises, with the reasons
+    return best.point[None], f"{why}, so the search began elsewhere"
+
+
+def from_every_start(problem: Problem, local: Callable[[np.ndarray], Any]) -> tuple[list[Any], str]:
     """Run a local search from each start, the most promising first.
 
-    All starts are evaluated as one batch beforehand.
+    Returns
+    -------
+    results : list
+    remark : str
+        As in :func:`usable_starts`.
     """
-    points = starts(problem)
-    order = np.arange(len(points))
-    if len(points) > 1:
-        order = np.argsort(problem.losses(points), kind="stable")
+    points, remark = usable_starts(problem)
     results = []
-    for index in order:
-        problem.start_index = int(index)
-        results.append(local(points[index]))
-    return results
+    for index, point in enumerate(points):
+        problem.start_index = index
+        results.append(local(point))
+    return results, remark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,8 @@ class Optuna(FitterSpec):
         default=10, ge=1, description="random trials before TPE or CMA-ES"
     )
     budget: Budget = Field(default_factory=lambda: Budget(evaluations=200))
+
+    uses_whole_budget: ClassVar[bool] = True
 
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
         found: list[tuple[str, str, Any]] = []

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from stpspec.fitters.base import Outcome, fitter, from_every_start
+from stpspec.fitters.base import Outcome, fitter, from_every_start, usable_starts
 from stpspec.fitters.problem import Evaluation, Problem
 from stpspec.metrics.judge import why_no_residuals
 from stpspec.spec.fitter import FitterSpec
@@ -37,14 +37,9 @@ class _Differences:
     def __init__(self, problem: Problem, step: float):
         self.problem = problem
         self.step = step
-        self._known: dict[bytes, Evaluation] = {}
 
     def at(self, x: np.ndarray) -> Evaluation:
-        x = np.clip(x, 0.0, 1.0)
-        key = x.tobytes()
-        if key not in self._known:
-            self._known = {key: self.problem.evaluate(x[None])[0]}
-        return self._known[key]
+        return self.problem.evaluate(x[None])[0]
 
     def loss(self, x: np.ndarray) -> float:
         return self.problem.seen(self.at(x))
@@ -125,7 +120,7 @@ class Minimize(FitterSpec):
                 log.info("%s: %s", self.method, warning.message)
             return result
 
-        return _outcome(from_every_start(problem, local))
+        return _outcome(*from_every_start(problem, local))
 
 
 @fitter("least_squares")
@@ -157,7 +152,7 @@ class LeastSquares(FitterSpec):
                 ftol=self.tolerance, xtol=self.tolerance, gtol=self.tolerance,
             )  # fmt: skip
 
-        return _outcome(from_every_start(problem, local))
+        return _outcome(*from_every_start(problem, local))
 
 
 @fitter("bounded")
@@ -178,21 +173,25 @@ class Bounded(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import minimize_scalar
 
-        from stpspec.fitters.base import starts
-
-        problem.losses(starts(problem))  # so that the loss at the start is known
+        points, remark = usable_starts(problem)  # so that the loss at the start is known, too
+        around = np.sort(points[:, 0])
+        low, high = 0.0, 1.0
+        if len(points) > 1:  # between the neighbors of the best start: the deepest of many valleys
+            place = int(np.searchsorted(around, points[0, 0]))
+            low = around[place - 1] if place > 0 else 0.0
+            high = around[place + 1] if place + 1 < around.size else 1.0
         result = minimize_scalar(
             lambda x: float(problem.losses(np.array([[x]]))[0]),
-            bounds=(0.0, 1.0), method="bounded", options={"xatol": self.tolerance},
+            bounds=(low, high), method="bounded", options={"xatol": self.tolerance},
         )  # fmt: skip
-        return _outcome([result])
+        return _outcome([result], remark)
 
 
-def _outcome(results: list[Any]) -> Outcome:
+def _outcome(results: list[Any], remark: str) -> Outcome:
     best = min(results, key=lambda r: float(getattr(r, "cost", None) or r.fun)
                if np.ndim(r.fun) == 0 else float(r.cost))  # fmt: skip
     message = str(best.message).strip()
     if len(results) > 1:
         ended = sum(bool(r.success) for r in results)
         message += f" (best of {len(results)} starts, {ended} of them converged)"
-    return Outcome("converged" if best.success else "stopped", message)
+    return Outcome("converged" if best.success else "stopped", message + remark)

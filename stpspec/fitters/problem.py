@@ -14,6 +14,9 @@ from stpspec.engine.simulate import simulate
 from stpspec.errors import FitError, MetricError
 from stpspec.metrics.judge import Judge, why_no_residuals
 from stpspec.metrics.measure import Measurement, measure_candidates
+from stpspec.registry import METRICS
+
+_REPEATS = 1000  # batches in a row without any new point
 
 Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
 
@@ -78,6 +81,8 @@ class Problem:
     observe: Callable[[Problem], None] | None = None
     history: list[Evaluation] = field(default_factory=list)
     start_index: int = 0
+    _known: dict[bytes, Evaluation] = field(default_factory=dict)
+    _repeats: int = 0
 
     def __post_init__(self) -> None:
         experiment = self.bound.experiment
@@ -93,11 +98,8 @@ class Problem:
         self.why_no_residuals = why_no_residuals(experiment.objective)
         self.started = time.monotonic()
         needed = {t.protocol for t in experiment.objective.terms.values()}
-        # Allen's N and the junctional conductance read other protocols too.
         wide = any(
-            t.options.get("scope") == "all"
-            or t.options.get("preset") == "allen"
-            or t.metric == "junctional_conductance"
+            METRICS.get(t.metric).needs_siblings(t.options)
             for t in experiment.objective.terms.values()
         )
         self._protocols = [p for p in experiment.protocols if wide or p in needed]
@@ -140,6 +142,8 @@ class Problem:
     def evaluate(self, points: np.ndarray) -> list[Evaluation]:
         """Evaluate a batch of points, shape (point, parameter); keep them in the history.
 
+        A point that has been evaluated already is not evaluated again: the simulation is exact.
+
         Raises
         ------
         BudgetSpent
@@ -147,23 +151,29 @@ class Problem:
             when the batch is larger than what is left.
         """
         points = np.clip(np.atleast_2d(np.asarray(points, float)), 0.0, 1.0)
-        allowed = self._allowed()
-        rows = [self.values_at(p) for p in points[:allowed]]
-        done = [
-            Evaluation(p, v, loss, r, m, why, time.monotonic() - self.started, self.start_index)
-            for p, v, (loss, r, m, why) in zip(
-                points, rows, self._judge_all(rows) if rows else [], strict=False
-            )
-        ]
-        self.history += done
-        if self.observe is not None:
-            self.observe(self)
+        new = list({p.tobytes(): p for p in points if p.tobytes() not in self._known}.values())
+        self._repeats = 0 if new else self._repeats + 1
+        if self._repeats > _REPEATS:  # a fitter that asks for nothing new would never end
+            raise BudgetSpent
+        done = self._evaluate_new(np.array(new)) if new else []
         failed = next((e for e in done if e.failed), None)
         if failed is not None and self.fitter.on_failure == "raise":
             where = ", ".join(f"{n}={v:.6g}" for n, v in failed.values.items())
             raise FitError(f"an evaluation failed at {where}: {failed.reason}")
-        if len(done) < len(points):
+        if len(done) < len(new):
             raise BudgetSpent
+        return [self._known[p.tobytes()] for p in points]
+
+    def _evaluate_new(self, points: np.ndarray) -> list[Evaluation]:
+        rows = [self.values_at(p) for p in points[: self._allowed()]]
+        done = [
+            Evaluation(p, v, loss, r, m, why, time.monotonic() - self.started, self.start_index)
+            for p, v, (loss, r, m, why) in zip(points, rows, self._judge_all(rows), strict=False)
+        ]
+        self.history += done
+        self._known |= {e.point.tobytes(): e for e in done}
+        if self.observe is not None:
+            self.observe(self)
         return done
 
     def _allowed(self) -> int:
@@ -208,9 +218,12 @@ class Problem:
         m = sum(t.size for t in self.judge.objective.terms.values())
         return np.full(m, np.sqrt(self.fitter.penalty / m))
 
-    def residuals_at(self, points: np.ndarray) -> list[np.ndarray] | None:
-        """Return residuals beside the history and the budget; None if any point failed."""
+    def judged_at(self, points: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Return residuals and misses beside history and budget; None if any point failed.
+
+        Misses are (achieved − target) / sd, without weight or loss.
+        """
         judged = self._judge_all([self.values_at(p) for p in points])
         if any(why for *_, why in judged):
             return None
-        return [residuals for _, residuals, _, _ in judged]
+        return [(residuals, self.judge.misses(metrics)) for _, residuals, metrics, _ in judged]

@@ -13,6 +13,7 @@ import numpy as np
 from stpspec.fitters.problem import Evaluation, Problem
 
 _STEP = 1e-5  # in the unit interval
+_NEAR = 0.3  # of a standard error: an optimum is not further than this from where it was found
 AT_BOUND = 1e-4  # of the range: nearer than this to a bound is at the bound
 
 
@@ -45,67 +46,84 @@ def at_bound(problem: Problem, best: Evaluation) -> dict[str, str]:
 
 
 def estimate(problem: Problem, best: Evaluation) -> Uncertainty:
-    """Estimate standard errors from JᵀJ of the residuals at the best point.
+    """Estimate standard errors from the derivatives of the misses at the best point.
 
-    With an ``sd`` on every target the residuals are in units of it and the covariance is
-    (JᵀJ)⁻¹; without, it is scaled by the residual variance, which needs more targets than
-    parameters. The simulations made here are not part of the history.
+    With an ``sd`` on every target, they say how independent errors of that size in the targets
+    move the optimum: P·G²·Pᵀ with P the pseudoinverse of the Jacobian of the weighted residuals
+    and G the weights in it (the sandwich of a weighted least-squares estimate; (JᵀJ)⁻¹ where all
+    weigh alike). Without, (JᵀJ)⁻¹ is scaled by the residual variance, which needs more targets
+    than parameters. The simulations made here are not part of the history.
     """
     bounds = at_bound(problem, best)
     free = [i for i, name in enumerate(problem.names) if name not in bounds]
     reasons = {name: f"at its {end}" for name, end in bounds.items()}
-    rest = [problem.names[i] for i in free]
+
+    def none(why: str) -> Uncertainty:
+        rest = [problem.names[i] for i in free]
+        return Uncertainty({}, reasons | dict.fromkeys(rest, why), bounds)
+
     if problem.why_no_residuals:
-        return Uncertainty({}, reasons | dict.fromkeys(rest, problem.why_no_residuals), bounds)
+        return none(problem.why_no_residuals)
     if not free or best.residuals is None:
         return Uncertainty({}, reasons, bounds)
-    jacobian = _jacobian(problem, best, free)
-    if jacobian is None:
-        why = "an evaluation next to the optimum failed"
-        return Uncertainty({}, reasons | dict.fromkeys(rest, why), bounds)
-    terms = problem.judge.objective.terms.values()
-    with_sd = all(t.sd is not None for t in terms if t.weight > 0)
-    m = sum(t.size for t in terms if t.weight > 0)
-    variance = 1.0
-    if not with_sd:
-        if m <= len(free):
-            why = "no sd on the targets, and no more targets than parameters"
-            return Uncertainty({}, reasons | dict.fromkeys(rest, why), bounds)
-        variance = best.loss / (m - len(free))
-    errors, why_not = _from_jacobian(problem, best, free, jacobian, variance)
+    jacobians = _jacobians(problem, best, free)
+    if jacobians is None:
+        return none("an evaluation next to the optimum failed")
+    terms = [t for t in problem.judge.objective.terms.values() if t.weight > 0]
+    has_sd, m = all(t.sd is not None for t in terms), sum(t.size for t in terms)
+    if not has_sd and m <= len(free):
+        return none("no sd on the targets, and no more targets than parameters")
+    by_residuals, by_misses = jacobians
+    weights = np.linalg.norm(by_residuals, axis=1) / np.where(
+        (size := np.linalg.norm(by_misses, axis=1)) > 0, size, 1.0
+    )
+    noise = weights if has_sd else np.full(weights.size, np.sqrt(best.loss / (m - len(free))))
+    errors, why_not = _from_jacobian(problem, best, free, by_residuals, noise)
     return Uncertainty(errors, reasons | why_not, bounds)
 
 
-def _jacobian(problem: Problem, best: Evaluation, free: list[int]) -> np.ndarray | None:
-    """Central differences of the residuals, shape (residual, free parameter)."""
+def _jacobians(
+    problem: Problem, best: Evaluation, free: list[int]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Central differences of residuals and of misses, each of shape (target, free parameter)."""
     steps = np.array([min(_STEP, best.point[i], 1 - best.point[i]) for i in free])
     shifts = np.zeros((len(free), problem.n))
     shifts[np.arange(len(free)), free] = steps
-    both = np.concatenate([best.point + shifts, best.point - shifts])
-    residuals = problem.residuals_at(both)
-    if residuals is None:
+    judged = problem.judged_at(np.concatenate([best.point + shifts, best.point - shifts]))
+    if judged is None:
         return None
     k = len(free)
-    return np.stack([(residuals[i] - residuals[k + i]) / (2 * steps[i]) for i in range(k)], axis=1)
+
+    def differences(which: int) -> np.ndarray:
+        rows = [(judged[i][which] - judged[k + i][which]) / (2 * steps[i]) for i in range(k)]
+        return np.stack(rows, axis=1)
+
+    return differences(0), differences(1)
 
 
 def _from_jacobian(
-    problem: Problem, best: Evaluation, free: list[int], jacobian: np.ndarray, variance: float
+    problem: Problem, best: Evaluation, free: list[int], jacobian: np.ndarray, noise: np.ndarray
 ) -> tuple[dict[str, float], dict[str, str]]:
-    _, singular, vt = np.linalg.svd(jacobian, full_matrices=True)
+    left, singular, vt = np.linalg.svd(jacobian, full_matrices=True)
     rank = int((singular > 1e-6 * max(singular.max(initial=0.0), 1e-300)).sum())
     blind = vt[rank:]  # directions along which no target changes
+    inverse = vt[:rank].T / singular[:rank] @ left[:, :rank].T  # the pseudoinverse
+    sds = np.linalg.norm(inverse * noise, axis=1)
+    steps = np.abs(inverse @ np.asarray(best.residuals))  # where Gauss and Newton would go from here
     errors, why = {}, {}
-    inverse = vt[:rank].T / np.where(singular[:rank] > 0, singular[:rank], 1.0)
     for row, index in enumerate(free):
         name = problem.names[index]
         if (np.abs(blind[:, row]) > 1e-3).any():
             why[name] = "not determined by the targets"
-            continue
-        sd = float(np.sqrt(variance * (inverse[row] ** 2).sum()))
-        parameter = problem.parameters[name]
-        value = best.values[name]
-        low, high = float(parameter.min), float(parameter.max)
-        slope = value * np.log(high / low) if parameter.scale == "log" else high - low
-        errors[name] = sd * float(slope)
+        elif steps[row] > max(_NEAR * sds[row], AT_BOUND):
+            why[name] = "the best point seen is no optimum; least_squares from there finds it"
+        else:
+            errors[name] = float(sds[row]) * _slope(problem, name, best.values[name])
     return errors, why
+
+
+def _slope(problem: Problem, name: str, value: float) -> float:
+    """Return how fast a parameter changes with its place in the unit interval."""
+    parameter = problem.parameters[name]
+    low, high = float(parameter.min), float(parameter.max)
+    return float(value * np.log(high / low)) if parameter.scale == "log" else high - low

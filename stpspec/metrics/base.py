@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,6 +83,11 @@ class Metric:
     reads_signal: bool
     function: Callable[..., Any]
     extra_options: type[Spec] | None = None
+    siblings: bool | Callable[[Mapping[str, Any]], bool] = False
+
+    def needs_siblings(self, options: Mapping[str, Any]) -> bool:
+        """Tell whether, with these options, it reads the other protocols of the experiment."""
+        return self.siblings(options) if callable(self.siblings) else self.siblings
 
     @functools.cached_property
     def options(self) -> type[Spec]:
@@ -99,6 +104,7 @@ def metric(
     vector: bool = False,
     reads_signal: bool = True,
     options: type[Spec] | None = None,
+    siblings: bool | Callable[[Mapping[str, Any]], bool] = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
@@ -117,6 +123,9 @@ def metric(
     options : type of Spec, optional
         Options shared by several metrics, a subclass of :class:`ResponseOptions` whose further
         fields the function takes as ``**options``.
+    siblings : bool or callable
+        Whether it reads ``response.siblings``, the responses to the other protocols, or a function
+        of its options that tells. A fit runs only the protocols that its terms need.
 
     Returns
     -------
@@ -126,7 +135,7 @@ def metric(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         METRICS.register(name)(
-            Metric(name, unit, tuple(needs), vector, reads_signal, function, options)
+            Metric(name, unit, tuple(needs), vector, reads_signal, function, options, siblings)
         )
         return function
 

@@ -93,7 +93,10 @@ def transfer_resistance(response: Response, *, window: Window = 50.0) -> float:
     return other / current
 
 
-@metric("junctional_conductance", "nS", needs=("step",), reads_signal=False)
+@metric(
+    "junctional_conductance", "nS", needs=("step",), reads_signal=False,
+    siblings=lambda options: options.get("isolated_resistance") is None,
+)  # fmt: skip
 def junctional_conductance(
     response: Response, *, window: Window = 50.0, isolated_resistance: Megaohm | None = None
 ) -> float:

@@ -61,7 +61,21 @@ class Judge:
             return float(residuals @ residuals), residuals
         return self._cost(measured), residuals
 
-    def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
+    def misses(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return (achieved − target) / sd of every target value, shape (target,).
+
+        Parameters
+        ----------
+        metrics : mapping of str to ndarray
+            Achieved values by term name.
+        """
+        return np.concatenate([
+            (a - t) / sd for a, t, sd in
+            (self._compared(n, t, metrics[n]) for n, t in self.objective.terms.items())
+        ])  # fmt: skip
+
+    def _compared(self, name: str, term: Term, value: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return achieved values, targets and sd (1 without one), each of shape (target,)."""
         target = np.atleast_1d(np.asarray(term.target, float))
         achieved = np.atleast_1d(value)
         if achieved.ndim > 1:
@@ -72,8 +86,12 @@ class Judge:
             raise MetricError(
                 f"{name}: the target has {target.size} values, the metric gives {achieved.size}"
             )
-        loss = self.losses[name]
         sd = np.broadcast_to(np.asarray(1.0 if term.sd is None else term.sd, float), target.shape)
+        return achieved, target, sd
+
+    def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
+        achieved, target, sd = self._compared(name, term, value)
+        loss = self.losses[name]
         options = loss.options.model_validate(term.loss_options).model_dump()
         penalty = np.asarray(loss.function(achieved, target, sd, **options), float)
         if penalty.shape != target.shape or not (penalty >= 0).all():

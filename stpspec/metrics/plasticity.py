@@ -7,6 +7,7 @@ doi:10.1126/science.abj5861).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -72,6 +73,12 @@ def _rule(
     return _Rule(chosen, average or a, scope or s, value, scale)
 
 
+def _pools(options: Mapping[str, Any]) -> bool:
+    """Tell whether N is taken over all protocols of the experiment."""
+    known = {n: options[n] for n in (*_Rule._fields, "preset") if n in options}
+    return _rule(**known).scope == "all"
+
+
 def _normalizer(response: Response, rule: _Rule) -> float:
     """Return N, in the unit of the signal, and explain it."""
     amplitudes = response.amplitudes
@@ -114,7 +121,7 @@ def paired_pulse_ratio(response: Response) -> float:
     return float(a[1] / a[0])
 
 
-@metric("initial", "1", needs=("pair",), options=NormalizationOptions)
+@metric("initial", "1", needs=("pair",), options=NormalizationOptions, siblings=_pools)
 def initial(response: Response, **options: Any) -> float:
     """(a2 − a1) / N."""
     a = response.amplitudes
@@ -124,7 +131,7 @@ def initial(response: Response, **options: Any) -> float:
     return result
 
 
-@metric("induction", "1", needs=("induction",), options=NormalizationOptions)
+@metric("induction", "1", needs=("induction",), options=NormalizationOptions, siblings=_pools)
 def induction(response: Response, **options: Any) -> float:
     """(mean of the last three induction pulses − a1) / N; above 0 facilitates.
 
@@ -143,7 +150,7 @@ def induction(response: Response, **options: Any) -> float:
     return result
 
 
-@metric("recovery", "1", needs=("recovery_4",), options=NormalizationOptions)
+@metric("recovery", "1", needs=("recovery_4",), options=NormalizationOptions, siblings=_pools)
 def recovery(response: Response, **options: Any) -> float:
     """(mean of the first four recovery pulses − mean of a1…a4) / N.
 
@@ -166,7 +173,7 @@ def recovery(response: Response, **options: Any) -> float:
     return difference / n
 
 
-@metric("recovery_single", "1", needs=("recovery",), options=NormalizationOptions)
+@metric("recovery_single", "1", needs=("recovery",), options=NormalizationOptions, siblings=_pools)
 def recovery_single(response: Response, **options: Any) -> float:
     """(first recovery pulse − a1) / N."""
     a, last = response.amplitudes, _n_induction(response)

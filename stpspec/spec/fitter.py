@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stpspec.spec.base import Spec
 from stpspec.units import Second
@@ -41,6 +41,18 @@ class FitterSpec(Spec):
     penalty: float = Field(
         default=1e6, gt=0, description="loss shown to the fitter for a failed evaluation"
     )
+
+    uses_whole_budget: ClassVar[bool] = False
+    """Whether it goes on until the budget is spent, as samplers do, instead of converging."""
+
+    @model_validator(mode="after")
+    def _starts_are_drawn(self) -> Self:
+        if self.n_starts > 1 and self.start in ("given", "middle"):
+            raise ValueError(
+                f"n_starts counts starts that are drawn: it needs start: sobol or random "
+                f"(got n_starts={self.n_starts}, start={self.start!r})"
+            )
+        return self
 
     @abstractmethod
     def minimize(self, problem: Any) -> Any:

@@ -76,17 +76,7 @@ def _targets(result: Any) -> str:
         unit = unit_text(result.metric_units[name])
         achieved = np.atleast_1d(result.metrics[name])
         if isinstance(term.target, list):
-            off = float(np.sqrt(np.mean((achieved - np.array(term.target)) ** 2)))
-            rows.append(
-                (
-                    label,
-                    term.protocol,
-                    unit,
-                    f"{len(term.target)} values",
-                    "",
-                    f"rms {number(off, 2)}",
-                )
-            )
+            rows.append((label, term.protocol, unit, *_vector(term, achieved)))
             continue
         sd = f" ± {number(term.sd)}" if term.sd is not None else ""
         value = float(achieved.mean())
@@ -96,6 +86,25 @@ def _targets(result: Any) -> str:
             text = "hit"
         rows.append((label, term.protocol, unit, number(term.target) + sd, number(value), text))
     return columns(rows)
+
+
+def _vector(term: Any, achieved: np.ndarray) -> tuple[str, str, str]:
+    """Return target ± sd, achieved and miss of a vector: ranges, and root mean squares."""
+    target = np.array(term.target)
+    sds = np.atleast_1d(term.sd) if term.sd is not None else None
+    off = achieved - target
+    asked = f"{target.size} values, {_span(target)}"
+    if sds is not None:
+        asked += f" ± {number(sds[0])}" if np.ptp(sds) == 0 else f" ± {_span(sds)}"
+    miss = off / sds if sds is not None else off
+    text = f"rms {number(float(np.sqrt(np.mean(miss**2))), 2)}{' sd' * (sds is not None)}"
+    if np.abs(off).max() <= 5e-5 * np.abs(target).max():
+        text = "hit"
+    return asked, _span(achieved), text
+
+
+def _span(values: np.ndarray) -> str:
+    return f"{number(float(values.min()), 3)} … {number(float(values.max()), 3)}"
 
 
 def _parameters(result: Any) -> str:
@@ -119,7 +128,7 @@ def _closing(result: Any) -> str:
     experiment = result.experiment
     failed = int((result.history["reason"] != "").sum())
     early = result.status in ("stopped", "interrupted") or (
-        result.status == "budget" and experiment.fitter.kind != "optuna"
+        result.status == "budget" and not experiment.fitter.uses_whole_budget
     )
     lines = ["NOT CONVERGED: values and standard errors are those of the best point seen"] * early
     lines += [
