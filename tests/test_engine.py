@@ -566,3 +566,47 @@ def test_golden_synapses_are_within_the_limits_of_the_mechanism():
     for values in SYNAPSES:
         for name, value in zip(("U", "tau_rec", "tau_facil"), values, strict=True):
             assert limits[name][0] <= value <= limits[name][1]
+
+
+# -- what the machine or a file can do to it ----------------------------------------------------
+
+
+def test_cache_that_cannot_be_written_is_named_with_the_way_out(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    code = (
+        "from helpers import synapse\n"
+        "from stpspec import simulate\n"
+        "from stpspec.errors import SpecError\n"
+        "try:\n"
+        "    simulate(synapse({'one': {'kind': 'single_event'}}))\n"
+        "except SpecError as error:\n"
+        "    import json; print(json.dumps(str(error)))\n"
+    )
+    text = printed_by(code, tmp_path, cache=blocked / "cache")
+    assert "cannot be kept in" in text
+    assert "STPSPEC_CACHE" in text
+
+
+def test_template_that_would_end_the_process_is_refused(tmp_path):
+    file = tmp_path / "ends.hoc"
+    file.write_text(
+        "begintemplate Ends\npublic soma\ncreate soma\nproc init() {\n"
+        "  if (0) { quit() } // stops here\n}\nendtemplate Ends\n"
+    )
+    cell = {"file": str(file), "template": "Ends"}
+    with pytest.raises(SpecError, match=r"calls quit\(\), which would end this Python process"):
+        run(synapse({"one": {"kind": "single_event"}}, model={"cell": cell}))
+
+
+@pytest.mark.parametrize("value", [True, "0.5 ms", 1.5, "half", [0.3, None], float("nan")])
+def test_values_are_checked_as_in_the_yaml(value):
+    experiment = synapse({"one": {"kind": "single_event"}})
+    with pytest.raises(SpecError, match="U"):
+        run(experiment, {"U": value})
+
+
+def test_values_take_units_one_by_one():
+    experiment = synapse({"one": {"kind": "single_event"}})
+    tree = run(experiment, {"tau_rec": ["0.5 s", 500.0, "500000 us"], "U": np.float32(0.5)})
+    np.testing.assert_allclose(tree["tau_rec"], 500.0)

@@ -16,6 +16,9 @@ from stpspec.spec.model import Cell
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 
+_HOC_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_QUITS = re.compile(r"\bquit\s*\(")
+
 # HOC template name → sha256 of the file that defined it; (path, sha256) → Python module
 _hoc_templates: dict[str, str] = {}
 _modules: dict[tuple[Path, str], Any] = {}
@@ -69,6 +72,8 @@ def _hoc_template(cell: Cell, path: Path) -> Any:
             f"another file; a HOC template cannot be redefined: start a new Python process"
         )
     if known is None:
+        if _QUITS.search(_HOC_COMMENT.sub("", path.read_text(errors="replace"))):
+            raise TemplateError(f"{path} calls quit(), which would end this Python process")
         with nrn.border(TemplateError, f"loading the template file {path}"):
             if h.load_file(1, str(path)) != 1.0:
                 raise RuntimeError("HOC could not read it")

@@ -161,16 +161,22 @@ def compile_library(paths: Sequence[Path]) -> Path:
     parts = [part for p in paths for part in (p.name, p.read_bytes())]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
     root = cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
     final = root / key
-    with FileLock(root / f"{key}.lock"):
-        if not final.exists():
-            build = Path(tempfile.mkdtemp(dir=root, prefix="build-"))
-            try:
-                _nrnivmodl(build, paths)
-                build.replace(final)
-            finally:
-                shutil.rmtree(build, ignore_errors=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f"{key}.lock"):
+            if not final.exists():
+                build = Path(tempfile.mkdtemp(dir=root, prefix="build-"))
+                try:
+                    _nrnivmodl(build, paths)
+                    build.replace(final)
+                finally:
+                    shutil.rmtree(build, ignore_errors=True)
+    except OSError as error:
+        raise MechanismError(
+            f"compiled mechanisms cannot be kept in {root}: {error.strerror or error}; name a "
+            f"folder that can be written in the environment variable STPSPEC_CACHE"
+        ) from error
     return _library_in(final)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from stpspec.dataset import SIGNALS
 from stpspec.engine import cells, nrn
 from stpspec.engine.bind import Bound
+from stpspec.errors import MechanismError
 from stpspec.spec.protocol import Stimulus
 
 _FOREVER = 1e9  # ms
@@ -202,7 +203,9 @@ class GapRig(Rig):
             gaps, reversed(pair), reversed(places), strict=True
         ):
             segment = cells.section(other, section)(position)
-            h.setpointer(segment._ref_v, model.partner_voltage, gap)
+            with nrn.border(MechanismError, f"model.partner_voltage: {model.mechanism} has no "
+                            f"POINTER {model.partner_voltage!r}"):  # fmt: skip
+                h.setpointer(segment._ref_v, model.partner_voltage, gap)
         segments = [self._electrode_segment(c) for c in pair]
         electrodes = []
         for segment in segments:

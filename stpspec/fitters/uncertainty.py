@@ -109,7 +109,9 @@ def _from_jacobian(
     blind = vt[rank:]  # directions along which no target changes
     inverse = vt[:rank].T / singular[:rank] @ left[:, :rank].T  # the pseudoinverse
     sds = np.linalg.norm(inverse * noise, axis=1)
-    steps = np.abs(inverse @ np.asarray(best.residuals))  # where Gauss and Newton would go from here
+    steps = np.abs(
+        inverse @ np.asarray(best.residuals)
+    )  # where Gauss and Newton would go from here
     errors, why = {}, {}
     for row, index in enumerate(free):
         name = problem.names[index]
