@@ -10,7 +10,7 @@ from typing import Any
 
 from stpspec.errors import SpecError, StpspecError, unknown_name
 from stpspec.provenance import FILE, Origin
-from stpspec.resources import search_in, shipped
+from stpspec.resources import experiment_folders, experiments, search_in, shipped
 from stpspec.spec.experiment import Experiment, examine
 
 _GROUPS = ("model", "recording", "numerics", "fitter", "objective")
@@ -189,24 +189,6 @@ def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
     if str(name) not in experiments():
         raise unknown_name("experiment (nor a file)", str(name), experiments())
     return [f"experiment={name}"], None
-
-
-def experiment_folders() -> list[Path]:
-    """Return the folders of experiments: the current one's first, then the shipped ones."""
-    from stpspec.resources import extra_folders
-
-    places = [Path.cwd() / "experiments", *(f / "experiments" for f in extra_folders())]
-    found = [p.resolve() for p in places if p.is_dir()]
-    return list(dict.fromkeys([*found, shipped("experiments").resolve()]))
-
-
-def experiments() -> dict[str, Path]:
-    """Return name → file of every experiment that can be found."""
-    found: dict[str, Path] = {}
-    for folder in experiment_folders():
-        for path in sorted(folder.glob("*/experiment.yaml")):
-            found.setdefault(path.parent.name, path)
-    return found
 
 
 def data_of(config: Any, file: Path | None) -> tuple[dict[str, Any], Origin]:

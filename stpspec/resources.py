@@ -42,6 +42,22 @@ def extra_folders() -> tuple[Path, ...]:
     return _EXTRA.get()
 
 
+def experiment_folders() -> list[Path]:
+    """Return the folders of experiments: the current one's first, then the shipped ones."""
+    places = [Path.cwd() / "experiments", *(f / "experiments" for f in extra_folders())]
+    found = [p.resolve() for p in places if p.is_dir()]
+    return list(dict.fromkeys([*found, shipped("experiments").resolve()]))
+
+
+def experiments() -> dict[str, Path]:
+    """Return name → file of every experiment that can be found."""
+    found: dict[str, Path] = {}
+    for folder in experiment_folders():
+        for path in sorted(folder.glob("*/experiment.yaml")):
+            found.setdefault(path.parent.name, path)
+    return found
+
+
 def candidates(name: str, folder: str) -> list[Path]:
     """Return the places where the file ``name`` of the kind ``folder`` is looked for, in order."""
     path = Path(name).expanduser()
