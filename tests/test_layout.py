@@ -115,6 +115,25 @@ def test_every_public_class_and_function_has_a_docstring(path):
             assert ast.get_docstring(node), f"{node.name} has no docstring"
 
 
+def test_a_new_module_may_import_no_confined_package_whatever_it_is_called(tmp_path):
+    import shutil
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    shutil.copytree(PACKAGE, tmp_path / "stpspec", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    confined = ("hydra", "matplotlib", "neuron", "omegaconf", "optuna")
+    inner = "".join(f"    import {name}\n" for name in confined)
+    (tmp_path / "stpspec" / "stray.py").write_text(f"def stray():\n{inner}")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = [name for name in confined if f"stpspec.stray -> {name}" in done.stdout]
+    assert found == list(confined), done.stdout + done.stderr
+
+
 def test_the_tree_is_complete_for_the_type_checker():
     assert (PACKAGE / "py.typed").is_file()
     assert all((p.parent / "__init__.py").is_file() for p in MODULES)
