@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stpspec.errors import FitError, MetricError, Problem, StpspecError
-from stpspec.folders import texts
+from stpspec.folders import texts, versions
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
 from stpspec.results import FitResult
-from stpspec.spec.experiment import Experiment, examine
+from stpspec.spec.base import Spec
+from stpspec.spec.experiment import Experiment, examine, unseen
 
 log = logging.getLogger("stpspec")
 
@@ -158,8 +157,7 @@ def fit(
     best = problem.best
     uncertainty = estimate(problem, best)
     tree, metrics, units, notes, loss = _confirm(bound, problem, best)
-    paths = {f"mod/{p.name}": p for p in bound.sources.values()}
-    paths |= {f"templates/{p.name}": p for p in bound.templates}
+    paths = _paths(bound)
     first = problem.history[0]
     return FitResult(
         experiment=bound.experiment,
@@ -178,10 +176,22 @@ def fit(
         message=outcome.message,
         seconds=time.monotonic() - started,
         notes=notes,
-        versions=_versions(),
+        versions=versions(),
         sources=_sha256(paths),
         files=texts(paths),
     )
+
+
+def source_files(experiment: Experiment) -> dict[str, str]:
+    """Return the texts of the mechanisms and templates, by ``mod/NAME`` and ``templates/NAME``."""
+    from stpspec.engine.bind import bind
+
+    return texts(_paths(bind(experiment)))
+
+
+def _paths(bound: Any) -> dict[str, Path]:
+    paths = {f"mod/{p.name}": p for p in bound.sources.values()}
+    return paths | {f"templates/{p.name}": p for p in bound.templates}
 
 
 def _confirm(bound: Any, problem: Any, best: Any) -> tuple[Any, ...]:
@@ -226,11 +236,6 @@ def _history(problem: Any) -> Any:
     return xr.Dataset(data, {"evaluation": np.arange(1, len(history) + 1)})
 
 
-def _versions() -> dict[str, str]:
-    names = ("stpspec", "neuron", "numpy", "scipy", "xarray", "optuna", "pydantic")
-    return {"python": platform.python_version(), **{n: version(n) for n in names}}
-
-
 def _sha256(paths: Mapping[str, Path]) -> dict[str, str]:
     from stpspec.engine.keys import file_sha256
 
@@ -254,21 +259,17 @@ def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:
         Empty if the experiment can be run.
     """
     raw = data.to_data() if isinstance(data, Experiment) else data
-    experiment, problems, parts = examine(raw)
+    _, problems, parts = examine(raw)
     if "model" not in parts:
         return problems
-    wanted = {
-        name: _dump(parts[name]) for name in ("model", "recording", "parameters") if name in parts
-    }
-    wanted["plugins"] = list(parts.get("plugins", [])) if experiment else []
-    seen = {p.path for p in problems}
-    return problems + [p for p in _check_in_subprocess(wanted) if p.path not in seen]
+    wanted = {name: _dump(part) for name, part in parts.items()}
+    return problems + unseen(_check_in_subprocess(wanted), problems)
 
 
 def _dump(part: Any) -> Any:
     if isinstance(part, dict):
-        return {name: value.model_dump(mode="json") for name, value in part.items()}
-    return part.model_dump(mode="json")
+        return {name: _dump(value) for name, value in part.items()}
+    return part.model_dump(mode="json") if isinstance(part, Spec) else part
 
 
 def _check_in_subprocess(parts: Mapping[str, Any]) -> list[Problem]:
@@ -279,7 +280,7 @@ def _check_in_subprocess(parts: Mapping[str, Any]) -> list[Problem]:
         [sys.executable, "-m", "stpspec.engine.inspect"],
         input=json.dumps(job), capture_output=True, text=True, timeout=600,
     )  # fmt: skip
-    if done.returncode != 0:
+    if done.returncode != 0 or not done.stdout.strip():
         last = done.stderr.strip().splitlines()[-3:]
         raise StpspecError(
             f"the process that loads the mechanisms and builds the cell ended with code "

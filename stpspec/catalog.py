@@ -12,11 +12,6 @@ from stpspec.registry import FITTERS, LOSSES, METRICS, MODELS, PROTOCOLS, RECORD
 from stpspec.resources import shipped
 from stpspec.view.tables import columns, unit_text
 
-SORTS = (
-    "experiments", "models", "recordings", "protocols", "metrics", "losses", "fitters",
-    "mechanisms", "templates",
-)  # fmt: skip
-
 _REGISTRIES: dict[str, Registry] = {
     "models": MODELS, "recordings": RECORDINGS, "protocols": PROTOCOLS, "metrics": METRICS,
     "losses": LOSSES, "fitters": FITTERS,

@@ -13,18 +13,11 @@ from typing import NoReturn
 from stpspec import __version__
 from stpspec.commands import complain
 from stpspec.errors import StpspecError
+from stpspec.words import SCHEMAS, SHELLS, SORTS, VERBS
 
-VERBS = ("run", "fit", "sweep", "check", "collect", "list", "schema")
-
-_HELP = """\
+_HELP = f"""\
 verbs
-  run      simulate an experiment at its start values; print every metric and how it is calculated
-  fit      fit the free parameters to the objective
-  sweep    measure over a list of values of any fields; frequency response by default
-  check    report all problems of an experiment, without simulating
-  collect  one table and one figure over the jobs of a multirun, also while some still run
-  list     list what there is: experiments, models, protocols, metrics, losses, fitters
-  schema   print the JSON schema of experiment files, or of one group (stpspec schema protocol)
+{chr(10).join(f"  {verb:<10}  {meaning}" for verb, meaning in VERBS.items())}
 
 examples
   stpspec fit experiment=pvalb_pyr
@@ -42,7 +35,13 @@ exit codes
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_intermixed_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["__complete"]:  # asked by the scripts of `stpspec completion`
+        from stpspec.completion.shells import answer
+
+        print(answer(words[1:], _parser()))
+        return 0
+    arguments = _parser().parse_intermixed_args(words)
     logging.basicConfig(
         level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
@@ -125,6 +124,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return _list(paths)
     if arguments.verb == "schema":
         return _schema(paths)
+    if arguments.verb == "completion":
+        return _completion(paths)
     if arguments.verb == "collect":
         return _collect(paths)
     if not paths and not overrides:
@@ -152,19 +153,17 @@ def _is_override(word: str) -> bool:
 def _one(arguments: argparse.Namespace, path: str | None, overrides: Sequence[str]) -> int:
     from stpspec import commands
     from stpspec.config import choose, compose, list_overrides
-    from stpspec.resources import search_in
 
     _, file = choose(path)
     arguments.fitted = _fitted(file) if arguments.verb in ("run", "sweep") else {}
-    with search_in([file.parent] if file else []):
-        if arguments.verb == "sweep":
-            fields, overrides = list_overrides(path, overrides)
-            data, origin = compose(path, overrides)
-            return commands.sweep(arguments, data, origin, fields)
+    if arguments.verb == "sweep":
+        fields, overrides = list_overrides(path, overrides)
         data, origin = compose(path, overrides)
-        if arguments.verb == "check":
-            return commands.check(data, origin)
-        return {"fit": commands.fit, "run": commands.run}[arguments.verb](arguments, data, origin)
+        return commands.sweep(arguments, data, origin, fields)
+    data, origin = compose(path, overrides)
+    if arguments.verb == "check":
+        return commands.check(data, origin)
+    return {"fit": commands.fit, "run": commands.run}[arguments.verb](arguments, data, origin)
 
 
 def _fitted(file: Path | None) -> dict[str, float]:
@@ -198,10 +197,10 @@ def _list(words: Sequence[str]) -> int:
     from stpspec import catalog
     from stpspec.errors import unknown_name
 
-    unknown = [w for w in words if w not in catalog.SORTS]
+    unknown = [w for w in words if w not in SORTS]
     if unknown:
-        return _usage(str(unknown_name("list", unknown[0], catalog.SORTS)))
-    print(catalog.text(words or catalog.SORTS))
+        return _usage(str(unknown_name("list", unknown[0], SORTS)))
+    print(catalog.text(words or SORTS))
     return 0
 
 
@@ -209,11 +208,20 @@ def _schema(words: Sequence[str]) -> int:
     from stpspec.errors import unknown_name
     from stpspec.spec.experiment import json_schema
 
-    groups = ("experiment", "model", "recording", "protocol", "objective", "fitter", "numerics")
-    if len(words) > 1 or any(w not in groups for w in words):
-        return _usage(str(unknown_name("schema", " ".join(words), groups)))
+    if len(words) > 1 or any(w not in SCHEMAS for w in words):
+        return _usage(str(unknown_name("schema", " ".join(words), SCHEMAS)))
     part = words[0] if words and words[0] != "experiment" else None
     print(json.dumps(json_schema(part), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _completion(words: Sequence[str]) -> int:
+    from stpspec.completion.shells import SCRIPTS
+    from stpspec.errors import unknown_name
+
+    if len(words) != 1 or words[0] not in SHELLS:
+        return _usage(str(unknown_name("shell", " ".join(words), SHELLS)))
+    print(SCRIPTS[words[0]], end="")
     return 0
 
 

@@ -38,7 +38,7 @@ def fit(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     saved = result.save(folder, overwrite=arguments.overwrite)
     print(fit_table(result))
     print(f"files in {_shown(saved)}")
-    return 0
+    return 1 if result.status == "interrupted" else 0
 
 
 def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int:
@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
         tree, measured = api.run(experiment, values)
     print(f"{experiment.name} at {_at(tree)}\n")
     print(run_table(measured, experiment.protocols))
-    saved = save_run(folder, experiment, tree, overwrite=arguments.overwrite)
+    files = api.source_files(experiment)
+    saved = save_run(folder, experiment, tree, files, overwrite=arguments.overwrite)
     print(f"\nfiles in {_shown(saved)}")
     failed = str(tree["failure"].values[0])
     if failed:
@@ -102,7 +103,9 @@ def collect(folder: str) -> int:
     save_jobs(Path(folder), found, jobs.varied(found))
     states = [job.status for job in found]
     count = ", ".join(
-        f"{states.count(s)} {s}" for s in ("done", "failed", "running") if s in states
+        f"{states.count(s)} {s}"
+        for s in ("done", "failed", "interrupted", "running")
+        if s in states
     )
     print(f"\n{count}; jobs.csv and jobs.png in {folder}")
     return 1 if "failed" in states else 0
@@ -120,7 +123,7 @@ def complain(error: Exception, with_traceback: bool) -> int:
         )
     else:
         print(f"stpspec: {error}", file=sys.stderr)
-    return 1
+    return getattr(error, "exit_code", 1)
 
 
 def _values(arguments: argparse.Namespace, data: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,12 @@ class ConfigError(StpspecError):
     """A configuration cannot be composed: broken YAML, an unknown group choice or override."""
 
 
+class OverrideError(ConfigError):
+    """An override on the command line cannot be read."""
+
+    exit_code = 2
+
+
 def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Experiment:
     """Compose an experiment from YAML and validate it.
 
@@ -118,7 +124,7 @@ def forced(override: str) -> str:
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise one ConfigError that names the overrides which cannot be read."""
+    """Raise one OverrideError that names the overrides which cannot be read."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -132,7 +138,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
             rule = _plain(error).partition(" expecting {")[0] or "not valid"
             bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}")
     if bad:
-        raise ConfigError("\n  ".join(bad))
+        raise OverrideError("\n  ".join(bad))
 
 
 def list_overrides(

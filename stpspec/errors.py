@@ -19,11 +19,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 
 class StpspecError(Exception):
     """Base of every error that stpspec raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class UnknownNameError(StpspecError):

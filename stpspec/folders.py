@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -124,6 +126,19 @@ def to_yaml(experiment: Experiment) -> str:
 
     body = yaml.safe_dump(experiment.to_data(), sort_keys=False, allow_unicode=True)
     return "# @package _global_\n" + _SCHEMA_LINE + body
+
+
+def write_sources(folder: Path, files: Mapping[str, str]) -> None:
+    """Write mechanisms and templates, by ``mod/NAME`` and ``templates/NAME``, into a folder."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, stpspec and what it computes with."""
+    names = ("stpspec", "neuron", "numpy", "scipy", "xarray", "optuna", "pydantic")
+    return {"python": platform.python_version(), **{n: version(n) for n in names}}
 
 
 def texts(paths: Mapping[str, Path]) -> dict[str, str]:

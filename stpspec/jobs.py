@@ -27,7 +27,7 @@ class Job:
     overrides : dict of str to str
         What the command line set for it.
     status : str
-        ``done``, ``running`` or ``failed``.
+        ``done``, ``running``, ``failed`` or ``interrupted`` (with a result so far).
     reason : str
         Why it failed.
     summary : dict
@@ -55,9 +55,11 @@ def begin(folder: Path, overrides: Sequence[str]) -> None:
     _write(folder, {"overrides": list(overrides), "status": "running"})
 
 
-def end(folder: Path, overrides: Sequence[str], reason: str = "") -> None:
-    """Note that a job is done, or why it failed."""
-    status = "failed" if reason else "done"
+def end(
+    folder: Path, overrides: Sequence[str], reason: str = "", *, interrupted: bool = False
+) -> None:
+    """Note that a job is done or was interrupted, or why it failed."""
+    status = "failed" if reason else "interrupted" if interrupted else "done"
     _write(folder, {"overrides": list(overrides), "status": status, "reason": reason})
 
 
@@ -93,7 +95,7 @@ def _job(path: Path) -> Job:
     overrides = {key: value for key, _, value in pairs}
     name, status, reason = path.parent.name, content["status"], content.get("reason", "")
     result = path.parent / RESULT
-    if status != "done" or not (result / "summary.json").is_file():
+    if status not in ("done", "interrupted") or not (result / "summary.json").is_file():
         return Job(name, overrides, status, reason)
     summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
     losses, seconds = _path_of(result / "result.nc")

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stpspec.folders import as_result_error, nodes, to_yaml, write_folder, write_netcdf
+from stpspec.folders import (
+    as_result_error,
+    nodes,
+    to_yaml,
+    versions,
+    with_own_files,
+    write_folder,
+    write_netcdf,
+    write_sources,
+)
 from stpspec.spec.experiment import Experiment
 from stpspec.view.figures import write_jobs, write_sweep, write_traces
 from stpspec.view.jobs import jobs_rows
 
 
-def save_run(folder: Path, experiment: Experiment, tree: Any, *, overwrite: bool = False) -> Path:
-    """Write a simulation: ``simulation.nc``, ``experiment.yaml`` and figures of the traces.
+def save_run(
+    folder: Path,
+    experiment: Experiment,
+    tree: Any,
+    files: Mapping[str, str],
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write a simulation: ``simulation.nc``, ``experiment.yaml``, sources, figures of the traces.
+
+    Parameters
+    ----------
+    folder : Path
+    experiment : Experiment
+    tree : xarray.DataTree
+    files : mapping of str to str
+        Texts of the mechanisms and templates, by ``mod/NAME`` and ``templates/NAME``.
+    overwrite : bool
 
     Raises
     ------
@@ -25,13 +50,37 @@ def save_run(folder: Path, experiment: Experiment, tree: Any, *, overwrite: bool
 
     def write(temporary: Path) -> None:
         kept = xr.DataTree.from_dict(nodes(tree))
-        kept.attrs["spec"] = json.dumps(experiment.to_data())
+        again = with_own_files(_at(experiment, tree), files)
+        kept.attrs["spec"] = json.dumps(again.to_data())
+        kept.attrs["versions"] = json.dumps(versions())
+        kept.attrs["files"] = json.dumps(dict(files))
         write_netcdf(kept, temporary / "simulation.nc")
-        (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
+        (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
+        write_sources(temporary, files)
         if not str(tree["failure"].values[0]):
             write_traces(tree, temporary)
 
     return write_folder(folder, write, overwrite=overwrite)
+
+
+def _at(experiment: Experiment, tree: Any) -> Experiment:
+    """Return the experiment with the values that were simulated as its own.
+
+    A free parameter begins there; a value that is none, or beyond its bounds, is a fixed one.
+    """
+    data = experiment.to_data()
+    for name, variable in tree.to_dataset().data_vars.items():
+        if name == "failure":
+            continue
+        value, unit = float(variable.values[0]), variable.attrs["units"]
+        free = experiment.parameters.get(str(name))
+        numbers = free.in_unit(unit) if free is not None else None
+        if numbers is not None and float(numbers.min) <= value <= float(numbers.max):
+            data["parameters"][name] = {**numbers.model_dump(), "start": value}
+        else:
+            data["parameters"].pop(name, None)
+            data["model"]["fixed"][name] = value
+    return Experiment.from_data(data)
 
 
 def save_sweep(

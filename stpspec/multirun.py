@@ -38,15 +38,17 @@ class Task:
         print(f"\n── job {here.job.num}: {' '.join(overrides)}", flush=True)
         jobs.begin(folder, overrides)
         try:
-            with search_in([*self.folders, *([self.file.parent] if self.file else [])]):
+            with search_in(self.folders):
                 data, origin = data_of(config, self.file)
                 data = beside(data, self.file)
-                {"fit": commands.fit, "run": commands.run}[mine.verb](mine, data, origin)
+                code = {"fit": commands.fit, "run": commands.run}[mine.verb](mine, data, origin)
         except Exception as error:  # whatever it is, the other jobs run
             jobs.end(folder, overrides, f"{type(error).__name__}: {error}")
             commands.complain(error, mine.traceback)
             return "failed"
-        jobs.end(folder, overrides)
+        jobs.end(folder, overrides, interrupted=code != 0)
+        if code != 0:  # Ctrl-C is meant for all of them; what this one had found is kept
+            raise KeyboardInterrupt
         return "done"
 
 
@@ -68,6 +70,7 @@ def multirun(arguments: argparse.Namespace, path: str | None, overrides: Sequenc
                 "hydra.output_subdir=null", "hydra/job_logging=disabled",
                 "hydra/hydra_logging=disabled", "hydra.job.name=stpspec"]  # fmt: skip
     task = Task(arguments, file, extra_folders())
+    interrupted = False
     before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
     sys.argv = ["stpspec", *words, *settings, "--multirun"]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, who know how to tell them
@@ -75,7 +78,10 @@ def multirun(arguments: argparse.Namespace, path: str | None, overrides: Sequenc
         with sources(file, overrides), readable():
             conf = str(shipped("conf"))
             hydra.main(config_path=conf, config_name="config", version_base="1.3")(task)()
+    except KeyboardInterrupt:
+        print("\nstpspec: interrupted; the jobs so far are kept", file=sys.stderr)
+        interrupted = True
     finally:
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = before, full
     print()
-    return commands.collect(sweep)
+    return max(commands.collect(sweep), int(interrupted))

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import ResultError, StpspecError
-from stpspec.folders import nodes, to_yaml, with_own_files, write_folder, write_netcdf
+from stpspec.folders import (
+    nodes,
+    to_yaml,
+    with_own_files,
+    write_folder,
+    write_netcdf,
+    write_sources,
+)
 from stpspec.spec.experiment import FORMAT, Experiment, migrate
 from stpspec.view.figures import write_figures
 from stpspec.view.tables import fit_table
@@ -166,9 +173,7 @@ class FitResult:
         (folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         text = to_yaml(with_own_files(self.experiment, self.files))
         (folder / "experiment.yaml").write_text(text, encoding="utf-8")
-        for name, text in self.files.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+        write_sources(folder, self.files)
         write_figures(self, folder)
 
     @classmethod

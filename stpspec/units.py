@@ -49,6 +49,11 @@ def split(value: str) -> tuple[float, str]:
     return float(match.group(1)), match.group(2)
 
 
+def number_of(value: float | str) -> float:
+    """Return the number of a quantity, whatever its unit."""
+    return split(value)[0] if isinstance(value, str) else float(value)
+
+
 def convert(value: float | str, unit: str) -> float:
     """Express a quantity as a plain number in ``unit``.
 
@@ -177,6 +182,25 @@ Quantity = Annotated[
         {
             "anyOf": [{"type": "number"}, {"type": "string"}],
             "description": "in the unit of the mechanism, or a string with a unit",
+        }
+    ),
+]
+
+
+def _quantities(value: Any) -> Any:
+    return [_quantity(v) for v in value] if isinstance(value, list | tuple) else _quantity(value)
+
+
+Quantities = Annotated[
+    float | str | list[float | str],
+    BeforeValidator(_quantities),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "examples": ["2.5 ms"]},
+                {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "string"}]}},
+            ],
         }
     ),
 ]

@@ -229,3 +229,93 @@ def test_a_check_of_next_to_nothing_says_what_is_required(bad):
     found = {p.path for p in api.check(bad)}
     assert "protocols" in found
     assert any(p.startswith("model") for p in found)
+
+
+def test_one_invalid_field_hides_nothing_else_of_its_part():
+    found = check(
+        plugins=["no_such_plugin_module"],
+        model__position=7,
+        model__section="somaa",
+        model__fixed={"Uu": 1, "tau_decay": "3 mV"},
+        recording__holding_potential="3 ms",
+        recording__electrode_section="axon",
+        protocols__single__duration=-1,
+        parameters={"U": {"min": 0.9, "max": 0.1}, "tau_recc": {"min": 1, "max": 2}},
+        numerics__dt=-1,
+        fitter={"kind": "minimize", "method": "SLSPQ", "step": 5},
+        objective__terms={
+            "a": {"metric": "ppr", "protocol": "single", "target": 1, "weight": -1},
+            "b": {"metric": "amplitude", "protocol": "singel", "target": "x", "loss": "huberr"},
+        },
+    )
+    assert {
+        "plugins.0", "model.position", "model.section", "model.fixed.Uu", "model.fixed.tau_decay",
+        "recording.holding_potential", "recording.electrode_section",
+        "protocols.single.duration", "parameters.U", "parameters.tau_recc", "numerics.dt",
+        "fitter.method", "fitter.step",
+        "objective.terms.a.metric", "objective.terms.a.weight",
+        "objective.terms.b.target", "objective.terms.b.protocol", "objective.terms.b.loss",
+    } == set(found)  # fmt: skip
+
+
+TERM = {"metric": "amplitude", "protocol": "single", "target": 42.0}
+
+
+@pytest.mark.parametrize(
+    ("metric", "more", "path", "told"),
+    [
+        ("amplitude", {"target": "2 ms"}, "target", "expected a quantity in pA"),
+        ("amplitude", {"sd": "2 nS"}, "sd", "expected a quantity in pA"),
+        ("rise_time", {"target": "1 mV"}, "target", "expected a quantity in ms"),
+        ("charge", {"target": "1 pA"}, "target", "expected a quantity in pA ms"),
+        ("amplitudes", {"target": [1.0, 2.0]}, "target", "gives 1 values"),
+        ("amplitudes", {"target": ["1 mV"]}, "target", "expected a quantity in pA"),
+        ("trace", {"target": [1.0], "options": {"windows": [[0, 5000]]}}, "options", "beyond"),
+        ("trace", {"target": [1.0], "options": {"windows": [[0, 1]]}}, "target", "11 values"),
+    ],
+)
+def test_units_and_lengths_of_targets_are_checked_against_their_metric(metric, more, path, told):
+    found = check(objective={"terms": {"t": TERM | {"metric": metric} | more}})
+    assert list(found) == [f"objective.terms.t.{path}"]
+    assert told in found[f"objective.terms.t.{path}"]
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [("protocols", "a/b"), ("protocols", "U"), ("protocols", "failure"), ("protocols", ""),
+     ("terms", "U"), ("terms", "reason"), ("terms", "a b")],
+)  # fmt: skip
+def test_names_that_clash_in_a_dataset_are_refused(where, name):
+    protocol = {"kind": "single_event", "duration": "20 ms"}
+    if where == "protocols":
+        found = check(
+            protocols={"single": protocol, name: protocol},
+        )
+    else:
+        found = check(objective={"terms": {name: TERM}})
+        where = "objective.terms"
+    assert f"{where}.{name}" in found
+
+
+def test_roles_reversal_and_pointer_that_the_mechanism_has_not_are_named():
+    found = check(model__roles={"decay": ["tau_decy"]}, model__reversal="E")
+    assert "did you mean 'tau_decay'" in found["model.roles.decay.0"]
+    assert "parameter of this name" in found["model.reversal"]
+    gap = {
+        "kind": "gap_junction", "mechanism": "GapJunction", "partner_voltage": "vgapp",
+        "cell": {"file": "patch.py", "template": "Patch"},
+        "cell_2": {"file": "pyramidal.py", "template": "PyramidalCell"},
+    }  # fmt: skip
+    found = check(
+        model=gap, protocols={"step": {"kind": "gap_step"}}, parameters={}, objective=None,
+        recording={"kind": "current_clamp", "electrode_section": "soma"},
+    )  # fmt: skip
+    assert "did you mean 'vgap'" in found["model.partner_voltage"]
+
+
+def test_roles_of_our_own_mechanisms_are_not_demanded_of_others():
+    assert not check(
+        model={"mechanism": "Exp2Syn", "cell": {"file": "patch.py", "template": "Patch"}},
+        parameters={"tau2": {"min": 1, "max": 9}},
+        recording={"kind": "voltage_clamp"},
+    )

@@ -1,11 +1,17 @@
 """The command: what it prints, its exit codes, and one clear block for whatever is wrong."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from small import ROOT, YAML, cli, python
 
+from stpspec import FitResult
 from stpspec.errors import nearest
 
 
@@ -301,8 +307,8 @@ def test_a_saved_result_can_be_fitted_again_with_overrides(runs):
         (["fit", "experiment=pvalb_pry"], 1, "pvalb_pyr"),
         (["fit", "small.yaml", "fitter=tpee"], 1, "Did you mean 'tpe'"),
         (["fit", "small.yaml", "seed=x"], 1, "command line: seed=x"),
-        (["fit", "small.yaml", "seed=["], 1, "seed=["),
-        (["fit", "small.yaml", "=3"], 1, "=3"),
+        (["fit", "small.yaml", "seed=["], 2, "seed=["),
+        (["fit", "small.yaml", "=3"], 2, "=3"),
         (["fit", "small.yaml", "recording=3"], 1, "group override"),
         (["fit", "small.yaml", "~objective"], 1, "no objective"),
         (["fit", "small.yaml", "~parameters"], 1, "no free parameters"),
@@ -398,19 +404,73 @@ def test_a_multirun_runs_every_combination_and_one_failing_job_lets_the_others_r
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "told", "code"),
     [
-        (["fitter=tpee,slsqp"], "Did you mean 'tpe'"),
-        (["seed=0,["], "'seed=0,['"),
-        (["fitter=3,4"], "group override"),
-        (["experiment=pvalb_pry,fs_fs_gap"], "Did you mean 'pvalb_pyr'"),
+        (["fitter=tpee,slsqp"], "Did you mean 'tpe'", 1),
+        (["seed=0,["], "'seed=0,['", 2),
+        (["fitter=3,4"], "group override", 1),
+        (["experiment=pvalb_pry,fs_fs_gap"], "Did you mean 'pvalb_pyr'", 1),
     ],
 )
-def test_a_multirun_that_cannot_be_composed_is_one_clear_error(main, words, told):
+def test_a_multirun_that_cannot_be_composed_is_one_clear_error(main, words, told, code):
     paths = [] if words[0].startswith("experiment") else ["small.yaml"]
-    assert told in clear(main("fit", "-m", *paths, *words), 1)
+    assert told in clear(main("fit", "-m", *paths, *words), code)
 
 
 def test_the_nearest_name_is_none_when_nothing_looks_like_it():
     assert nearest("zzzzzz", ["run", "fit"]) is None
     assert nearest("Least-Squares", ["least_squares"]) == "least_squares"
+
+
+# -- Ctrl-C -------------------------------------------------------------------------------------
+
+COUNTS = """\
+from pathlib import Path
+import stpspec
+
+@stpspec.cost("says_that_it_runs")
+def says_that_it_runs(metrics, targets):
+    Path("started").touch()
+    return (metrics["size"] - targets["size"]) ** 2
+"""
+ENDLESS = ["fitter=random", "fitter.budget.evaluations=1000000", "plugins=[says]",
+           "objective.cost=says_that_it_runs"]  # fmt: skip
+
+
+def interrupted(here, *words):
+    """Run a command that would never end, press Ctrl-C once it evaluates, return what it said."""
+    (here / "says.py").write_text(COUNTS)
+    command = [sys.executable, "-m", "stpspec.cli", *words, *ENDLESS]
+    environment = os.environ | {"PYTHONPATH": str(here)}
+    with subprocess.Popen(
+        command, cwd=here, env=environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        end = time.monotonic() + 120
+        while not (here / "started").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def test_interrupted_fit_keeps_its_result_and_ends_with_1(here, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    code, out, _ = interrupted(here, "fit", "small.yaml", "--out", "kept")
+    assert code == 1
+    assert "interrupted" in out
+    assert FitResult.load(here / "kept").status == "interrupted"
+
+
+def test_interrupt_stops_a_multirun_and_keeps_what_its_job_had_found(here, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    code, out, err = interrupted(here, "fit", "-m", "small.yaml", "seed=1,2,3", "--out", "jobs")
+    assert code == 1
+    assert "1 interrupted" in out
+    assert "interrupted; the jobs so far are kept" in err
+    assert [p.name for p in sorted((here / "jobs").iterdir()) if p.is_dir()] == ["0"]
+    assert FitResult.load(here / "jobs" / "0" / "result").status == "interrupted"

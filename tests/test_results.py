@@ -7,14 +7,15 @@ import shutil
 
 import numpy as np
 import pytest
+import xarray as xr
 import yaml
 from small import ROOT, experiment
 
 import stpspec
 from stpspec import FitResult, api, results
+from stpspec.api import source_files
 from stpspec.config import load
 from stpspec.errors import ResultError
-from stpspec.folders import to_yaml
 from stpspec.kept import save_run
 from stpspec.resources import search_in
 
@@ -339,10 +340,28 @@ def test_a_result_of_a_newer_format_is_refused_with_what_to_do(saved, attribute)
 # -- a run ------------------------------------------------------------------------------------
 
 
-def test_a_run_is_saved_with_its_spec_and_figures(tmp_path):
+def test_a_run_is_saved_with_its_sources_and_gives_the_same_again(tmp_path):
     made = experiment(objective=None)
-    tree = stpspec.simulate(made, {"U": 0.3})
-    saved = save_run(tmp_path / "run", made, tree)
-    assert {"simulation.nc", "experiment.yaml", "traces_single.png"} == set(left_over(saved))
-    assert (saved / "experiment.yaml").read_text() == to_yaml(made)
-    assert load(saved) == made
+    given = {"U": 0.3, "tau_rec": 123.0, "weight": 2.0}
+    tree = stpspec.simulate(made, given)
+    saved = save_run(tmp_path / "run", made, tree, source_files(made))
+    assert {"simulation.nc", "experiment.yaml", "traces_single.png"} < set(left_over(saved))
+    assert (saved / "mod" / "TsodyksMarkram.mod").is_file()
+    assert (saved / "templates" / "patch.py").is_file()
+    again = load(saved)
+    assert again.parameters["U"].start == 0.3
+    assert again.model.fixed["tau_rec"] == 123.0
+    xr.testing.assert_identical(
+        stpspec.simulate(again)["single"].to_dataset(), tree["single"].to_dataset()
+    )
+
+
+def test_a_run_beyond_the_bounds_of_a_free_parameter_is_saved_as_it_was(tmp_path):
+    made = experiment(objective=None)
+    tree = stpspec.simulate(made, {"U": 0.95})
+    saved = save_run(tmp_path / "run", made, tree, source_files(made))
+    again = load(saved)
+    assert again.model.fixed["U"] == 0.95
+    xr.testing.assert_identical(
+        stpspec.simulate(again)["single"].to_dataset(), tree["single"].to_dataset()
+    )

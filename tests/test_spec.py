@@ -303,13 +303,16 @@ fitters = st.one_of(
         optional={
             "method": st.sampled_from(["SLSQP", "Powell", "COBYQA"]),
             "start": st.sampled_from(["given", "middle", "random", "sobol"]),
-            "n_starts": st.integers(1, 1024),
             "budget": st.fixed_dictionaries(
                 {}, optional={"evaluations": st.none() | st.integers(1, 10**6), "seconds": positive}
             ),
             "on_failure": st.sampled_from(["penalty", "raise"]),
             "options": st.dictionaries(words, finite, max_size=2),
         },
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.just("minimize"), "start": st.sampled_from(["random", "sobol"]),
+         "n_starts": st.integers(1, 1024)}
     ),
     st.fixed_dictionaries(
         {"kind": st.just("optuna")},
@@ -346,7 +349,7 @@ term_extras = st.one_of(
 
 @st.composite
 def specs(draw):
-    names = draw(st.lists(words, min_size=1, max_size=3, unique=True))
+    names = draw(st.lists(words.map("protocol_".__add__), min_size=1, max_size=3, unique=True))
     made = {
         "name": draw(words), "description": draw(text), "source": draw(text),
         "model": {
@@ -365,7 +368,7 @@ def specs(draw):
         "numerics": draw(numerics),
         "seed": draw(st.integers(0, 2**32 - 1)),
     }  # fmt: skip
-    term_names = draw(st.lists(words, max_size=3, unique=True))
+    term_names = draw(st.lists(words.map("target_term_".__add__), max_size=3, unique=True))
     if term_names:
         made["objective"] = {
             "terms": {
@@ -576,12 +579,12 @@ def test_loading_an_experiment_imports_nothing_heavy():
 
 def test_a_plugin_module_that_cannot_be_imported_is_one_clear_problem(tmp_path, monkeypatch):
     found = problems(plugins=["no_such_plugin_module"], seed=-1)
-    assert list(found) == ["plugins"]
-    assert "'no_such_plugin_module' cannot be imported" in found["plugins"].rule
-    assert "ModuleNotFoundError" in found["plugins"].rule
+    assert set(found) == {"plugins.0", "seed"}  # and what else is wrong is told beside it
+    assert "'no_such_plugin_module' cannot be imported" in found["plugins.0"].rule
+    assert "ModuleNotFoundError" in found["plugins.0"].rule
     (tmp_path / "plugin_that_breaks.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert "ZeroDivisionError" in problems(plugins=["plugin_that_breaks"])["plugins"].rule
+    assert "ZeroDivisionError" in problems(plugins=["plugin_that_breaks"])["plugins.0"].rule
     assert "plugin_that_breaks" not in sys.modules
 
 

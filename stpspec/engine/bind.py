@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from stpspec.engine import cells, mechanisms
+from stpspec.engine.terms import bind_terms
 from stpspec.errors import MechanismError, Problem, SpecError, TemplateError, nearest
 from stpspec.spec.base import problems_of
 from stpspec.spec.experiment import Experiment
+from stpspec.spec.model import Roles
 from stpspec.units import UnitError, convert
 
 
@@ -82,15 +84,21 @@ def examine(
     limits = mechanisms.limits_in(paths[model.mechanism]) if model.mechanism in paths else {}
     info = replace(info, limits=limits)
     problems += _variable_problems(model, info, parts.get("recording"))
+    problems += _role_problems(model, info, paths.get(model.mechanism))
     fixed, found = _fixed(model, units, limits)
     problems += found
     parameters, found = _parameters(parts.get("parameters", {}), units, limits)
     problems += found
+    numeric = model.copy_with(fixed=fixed)
+    terms, found = bind_terms({**parts, "model": numeric}, info, parameters)
+    problems += found
     if problems or experiment is None:
         return problems, None
+    objective = experiment.objective
     numbers = experiment.copy_with(
-        model={**model.model_dump(), "fixed": fixed},
+        model=numeric,
         parameters={name: p.model_dump() for name, p in parameters.items()},
+        objective=objective and objective.copy_with(terms=terms),
     )
     cell_specs = [model.cell, getattr(model, "second_cell", model.cell)]
     templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
@@ -209,6 +217,31 @@ def _variable_problems(model: Any, info: mechanisms.Mechanism, recording: Any) -
     return problems
 
 
+def _role_problems(model: Any, info: mechanisms.Mechanism, source: Path | None) -> list[Problem]:
+    """Find names given in roles, reversal and partner_voltage that the mechanism has not.
+
+    The defaults are the names of our own mechanisms, and mean nothing to others.
+    """
+    given: list[tuple[str, str, Any, str]] = []
+    if model.stimulated_by == "event":
+        usual = Roles()
+        for role in Roles.model_fields:
+            names = getattr(model.roles, role)
+            if names != getattr(usual, role):
+                given += [(f"model.roles.{role}.{i}", n, info.parameters, "parameter")
+                          for i, n in enumerate(names)]  # fmt: skip
+        if model.reversal != type(model).model_fields["reversal"].default:
+            given.append(("model.reversal", model.reversal, info.parameters, "parameter"))
+    elif source is not None:
+        pointers = mechanisms.pointers_in(source)
+        given.append(("model.partner_voltage", model.partner_voltage, pointers, "POINTER"))
+    return [
+        Problem(path, f"{info.name} has no {what} of this name; it has "
+                f"{', '.join(sorted(known)) or 'none'}", name, nearest(name, known))
+        for path, name, known, what in given if name not in known
+    ]  # fmt: skip
+
+
 def _cell_problems(model: Any, recording: Any) -> list[Problem]:
     problems: list[Problem] = []
     built: Any = None
@@ -232,4 +265,7 @@ def _cell_problems(model: Any, recording: Any) -> list[Problem]:
         if other is not None:
             name = model.section_2 or model.section
             attempt("model.section_2", lambda: cells.section(other, name))
+            if recording is not None:
+                electrode = recording.electrode_section
+                attempt("recording.electrode_section", lambda: cells.section(other, electrode))
     return problems

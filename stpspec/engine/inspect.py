@@ -16,8 +16,7 @@ from stpspec.engine.bind import examine
 from stpspec.errors import Problem
 from stpspec.registry import import_plugins
 from stpspec.resources import search_in
-from stpspec.spec.experiment import AnyModel, AnyRecording
-from stpspec.spec.parameters import Parameter
+from stpspec.spec.experiment import Experiment
 
 
 def main() -> None:
@@ -27,13 +26,11 @@ def main() -> None:
     # NEURON, HOC and nrnivmodl may write to standard output: keep the real one for the answer.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    given = job["parts"]
-    import_plugins(given.get("plugins", []))
-    parts = {"model": TypeAdapter(AnyModel).validate_python(given["model"])}
-    if "recording" in given:
-        parts["recording"] = TypeAdapter(AnyRecording).validate_python(given["recording"])
-    parts["parameters"] = {
-        n: Parameter.model_validate(p) for n, p in given.get("parameters", {}).items()
+    import_plugins(job["parts"].get("plugins", []))
+    parts = {
+        name: TypeAdapter(field.rebuild_annotation()).validate_python(job["parts"][name])
+        for name, field in Experiment.model_fields.items()
+        if name in job["parts"]
     }
     with search_in(job["folders"]):
         problems: list[Problem] = examine(parts)[0]

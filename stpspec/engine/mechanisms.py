@@ -274,6 +274,13 @@ def limits_in(path: Path) -> dict[str, tuple[float, float]]:
     return {n: (float(low), float(high)) for n, low, high in _LIMITS.findall(text)}
 
 
+def pointers_in(path: Path) -> list[str]:
+    """Return the names that a .mod file declares as POINTER."""
+    text = _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
+    found = re.findall(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)", text)
+    return [name.strip() for group in found for name in group.split(",")]
+
+
 def _point_processes() -> list[str]:
     h = nrn.hoc()
     types, text, names = h.MechanismType(1), h.ref(""), []

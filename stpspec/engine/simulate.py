@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from stpspec.engine import nrn
 from stpspec.engine.bind import Bound, numbers
 from stpspec.engine.rig import make_rig
 from stpspec.engine.run import advance, globals_restored, not_finite, read
+from stpspec.engine.stimuli import stimulus_of, timing
 from stpspec.errors import Problem, SimulationError, SpecError
-from stpspec.spec.protocol import Stimulus, Timing
+from stpspec.spec.protocol import Stimulus
 
 log = logging.getLogger("stpspec.engine")
 
@@ -69,31 +69,6 @@ def _numbers(bound: Bound, name: str, written: Any) -> np.ndarray:
     return np.array([numbers(bound, {name: item})[name] for item in items])
 
 
-def timing(bound: Bound, columns: Mapping[str, np.ndarray]) -> Timing:
-    """Return the largest time constants that the experiment's bounds and candidates reach.
-
-    The bounds, not the candidate at hand, set the length of a run, so that a candidate gives the
-    same trace whatever it is simulated with.
-    """
-    model, parameters = bound.experiment.model, bound.experiment.parameters
-    if model.stimulated_by != "event":
-        return Timing()
-
-    def largest(names: Sequence[str]) -> float | None:
-        found = []
-        for name in names:
-            if name not in bound.mechanism.parameters:
-                continue
-            known = model.fixed.get(name, bound.mechanism.defaults[name])
-            if name in parameters:
-                known = parameters[name].max
-            found.append(max(float(known), float(columns.get(name, np.array([0.0])).max())))
-        return max(found, default=None)
-
-    roles = model.roles
-    return Timing(largest(roles.decay), largest(roles.depression), largest(roles.facilitation))
-
-
 def simulate(
     bound: Bound,
     values: Mapping[str, Any] | None = None,
@@ -120,8 +95,10 @@ def simulate(
     n = next(iter(columns.values())).size if columns else 1
     rows = [{name: float(a[i]) for name, a in columns.items()} for i in range(n)]
     names = list(bound.experiment.protocols if protocols is None else protocols)
-    known = timing(bound, columns)
-    stimuli = {name: _stimulus(bound, name, known) for name in names}
+    experiment = bound.experiment
+    largest = {name: float(a.max()) for name, a in columns.items()}
+    known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
+    stimuli = {n: stimulus_of(experiment.model, experiment.protocols[n], known) for n in names}
     _warn(bound, stimuli)
     traces: dict[str, list[dict[str, np.ndarray] | None]] = {p: [None] * n for p in names}
     failures = [""] * n
@@ -147,14 +124,6 @@ def simulate(
         {"candidate": np.arange(n)},
     )
     return xr.DataTree.from_dict({"/": root, **{f"/{k}": v for k, v in children.items()}})
-
-
-def _stimulus(bound: Bound, name: str, known: Timing) -> Stimulus:
-    """Return what a protocol does, with a run as long after the last arrival as it asks for."""
-    stimulus = bound.experiment.protocols[name].stimulus(known)
-    if not stimulus.spikes:
-        return stimulus
-    return replace(stimulus, stop=stimulus.stop + bound.experiment.model.net_con.delay)
 
 
 def _batches(bound: Bound, rows: Sequence[Candidate]) -> Iterator[list[int]]:
@@ -219,9 +188,7 @@ def _dataset(
         name: np.stack([t[name] if t is not None else missing for t in traces])[:, None, :]
         for name in names
     }
-    units = {
-        v: nrn.hoc().units(f"{bound.mechanism.name}.{v}") for v in experiment.recording.variables
-    }
+    units = {v: nrn.unit_of(bound.mechanism.name, v) for v in experiment.recording.variables}
     step = stimulus.step
     description = {
         "onset": onset,

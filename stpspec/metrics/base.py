@@ -84,6 +84,13 @@ class Metric:
     function: Callable[..., Any]
     extra_options: type[Spec] | None = None
     siblings: bool | Callable[[Mapping[str, Any]], bool] = False
+    size: Callable[[Mapping[str, Any], Any], int] | None = None
+    unit_by: Callable[[Mapping[str, Any]], str] | None = None
+
+    def unit_in(self, signal_unit: str, options: Mapping[str, Any]) -> str:
+        """Return the unit of its values for a signal of some unit, with these options."""
+        unit = self.unit_by(options) if self.unit_by else self.unit
+        return unit.replace("signal", signal_unit)
 
     def needs_siblings(self, options: Mapping[str, Any]) -> bool:
         """Tell whether, with these options, it reads the other protocols of the experiment."""
@@ -105,6 +112,8 @@ def metric(
     reads_signal: bool = True,
     options: type[Spec] | None = None,
     siblings: bool | Callable[[Mapping[str, Any]], bool] = False,
+    size: Callable[[Mapping[str, Any], Any], int] | None = None,
+    unit_by: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
@@ -126,6 +135,11 @@ def metric(
     siblings : bool or callable
         Whether it reads ``response.siblings``, the responses to the other protocols, or a function
         of its options that tells. A fit runs only the protocols that its terms need.
+    size : callable, optional
+        ``size(options, stimulus)``: how many values a vector metric returns (see
+        :class:`stpspec.spec.protocol.Stimulus`); it raises ValueError for what cannot be measured.
+    unit_by : callable, optional
+        ``unit_by(options)``: the unit, where options change it.
 
     Returns
     -------
@@ -135,7 +149,18 @@ def metric(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         METRICS.register(name)(
-            Metric(name, unit, tuple(needs), vector, reads_signal, function, options, siblings)
+            Metric(
+                name,
+                unit,
+                tuple(needs),
+                vector,
+                reads_signal,
+                function,
+                options,
+                siblings,
+                size,
+                unit_by,
+            )
         )
         return function
 
@@ -152,11 +177,14 @@ class Loss:
         ``function(value, target, sd, *, options…) -> penalty``, arrays of one shape.
     residuals : bool
         Whether √penalty, with the sign of the miss, is smooth enough for least squares.
+    takes_sd : bool
+        Whether it counts a miss in units of the sd, not of the target.
     """
 
     name: str
     residuals: bool
     function: Callable[..., Any]
+    takes_sd: bool = True
 
     @functools.cached_property
     def options(self) -> type[Spec]:
@@ -164,7 +192,9 @@ class Loss:
         return _options_of(self.function, NoOptions, skip=3)
 
 
-def loss(name: str, *, residuals: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def loss(
+    name: str, *, residuals: bool = False, takes_sd: bool = True
+) -> Callable[[Callable[..., Any]], Any]:
     """Register ``function(value, target, sd, *, option=default, …)`` as a loss (decorator).
 
     Parameters
@@ -172,10 +202,13 @@ def loss(name: str, *, residuals: bool = False) -> Callable[[Callable[..., Any]]
     name : str
     residuals : bool
         Whether the signed root of the penalty may be given to least squares.
+    takes_sd : bool
+        Whether it counts a miss in units of the sd; one that divides by the target does not, and
+        needs a target other than 0.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        LOSSES.register(name)(Loss(name, residuals, function))
+        LOSSES.register(name)(Loss(name, residuals, function, takes_sd))
         return function
 
     return decorate

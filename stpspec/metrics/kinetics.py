@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -142,7 +143,24 @@ def charge(response: Response) -> float:
     return float(np.trapezoid(y, t))
 
 
-@metric("trace", "signal", vector=True, options=SignalOptions)
+def _times(windows: Windows, interval: float) -> np.ndarray:
+    """Return the times that are read, ms after the stimulus onset."""
+    if interval <= 0 or any(stop <= start for start, stop in windows):
+        raise ValueError("each window must end after its start, and the interval be above 0")
+    return np.concatenate([np.arange(a, b + 1e-9 * interval + 1e-9, interval) for a, b in windows])
+
+
+def _samples(options: Mapping[str, Any], stimulus: Any) -> int:
+    times = _times(options["windows"], options["interval"])
+    if times.min() < -100 or times.max() > stimulus.stop + 1e-6:
+        raise ValueError(
+            f"the windows reach beyond what is recorded, −100 to {stimulus.stop:g} ms after the "
+            f"stimulus onset"
+        )
+    return times.size
+
+
+@metric("trace", "signal", vector=True, options=SignalOptions, size=_samples)
 def trace(
     response: Response,
     *,
@@ -154,12 +172,11 @@ def trace(
 
     With the sign of the recorded signal; the resting baseline is subtracted unless told not to.
     """
-    if interval <= 0 or any(stop <= start for start, stop in windows):
-        raise MetricError("each window must end after its start, and the interval be above 0")
     onset = response.stimulus["onset"]
-    times = np.concatenate(
-        [np.arange(a, b + 1e-9 * interval + 1e-9, interval) for a, b in windows]
-    ) + onset  # fmt: skip
+    try:
+        times = _times(windows, interval) + onset
+    except ValueError as error:
+        raise MetricError(str(error)) from None
     if times.min() < response.time[0] - 1e-6 or times.max() > response.time[-1] + 1e-6:
         raise MetricError(
             f"the windows reach beyond the recording, {response.time[0] - onset:g} to "

@@ -24,7 +24,7 @@ def absolute(value: np.ndarray, target: np.ndarray, sd: np.ndarray) -> np.ndarra
     return np.abs(value - target) / sd
 
 
-@loss("relative", residuals=True)
+@loss("relative", residuals=True, takes_sd=False)
 def relative(value: np.ndarray, target: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """((value − target) / target)²; takes no sd."""
     return ((value - target) / target) ** 2

@@ -134,7 +134,7 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
     values = []
     for trial in trials:
         response = candidate.response(request.protocol, common, trial)
-        response.steps, response.result_unit = [], None
+        response.steps = []
         try:
             value = np.asarray(metric.function(response, **options), float)
         except MetricError as error:
@@ -147,7 +147,7 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
         values.append(value)
         result.steps += response.steps
         result.notes += [n for n in response.notes if n not in result.notes]
-        result.unit = response.result_unit or metric.unit.replace("signal", response.unit)
+        result.unit = metric.unit_in(response.unit, options)
     result.value = np.stack(values) if each else values[0]
     return result
 

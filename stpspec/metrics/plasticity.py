@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from stpspec.errors import MetricError
 from stpspec.metrics.base import ResponseOptions, metric
 from stpspec.metrics.response import Response
+from stpspec.units import Quantity, convert, number_of
 
 
 class NormalizationOptions(ResponseOptions):
@@ -29,8 +30,8 @@ class NormalizationOptions(ResponseOptions):
     scope: Literal["trial", "all"] | None = Field(
         default=None, description="N from this train, or from all protocols and trials"
     )
-    value: float | None = Field(
-        default=None, gt=0, description="N itself, in the unit of the signal"
+    value: Quantity | None = Field(
+        default=None, description="N itself, in the unit of the signal, or with a unit"
     )
     scale: float = Field(default=1.0, gt=0, description="N is multiplied by it")
 
@@ -40,6 +41,8 @@ class NormalizationOptions(ResponseOptions):
             raise ValueError("normalizer 'value' needs the option value, in the signal's unit")
         if self.value is not None and self.normalizer not in (None, "value"):
             raise ValueError(f"value is used by normalizer 'value' only (got {self.normalizer!r})")
+        if self.value is not None and number_of(self.value) <= 0:
+            raise ValueError(f"value must be above 0 (got {self.value!r})")
         return self
 
 
@@ -56,7 +59,7 @@ class _Rule(NamedTuple):
     normalizer: str
     average: str
     scope: str
-    value: float | None
+    value: float | str | None
     scale: float
 
 
@@ -65,7 +68,7 @@ def _rule(
     normalizer: str | None = None,
     average: str | None = None,
     scope: str | None = None,
-    value: float | None = None,
+    value: float | str | None = None,
     scale: float = 1.0,
 ) -> _Rule:
     n, a, s = _PRESETS[preset]
@@ -87,7 +90,7 @@ def _normalizer(response: Response, rule: _Rule) -> float:
         pool = np.concatenate([amplitudes, *(s.amplitudes for s in response.siblings)])
         where = "over all pulses of all protocols and trials"
     if rule.value is not None:
-        n, text = rule.value, "given"
+        n, text = convert(rule.value, response.unit), "given"
     elif rule.normalizer == "first":
         n, text = float(amplitudes[0]), "a1"
     elif rule.normalizer == "max":
@@ -186,7 +189,11 @@ def recovery_single(response: Response, **options: Any) -> float:
     return result
 
 
-@metric("amplitudes", "signal", vector=True)
+@metric(
+    "amplitudes", "signal", vector=True,
+    size=lambda options, stimulus: len(stimulus.spikes),
+    unit_by=lambda options: "1" if options.get("normalizer") == "first" else "signal",
+)  # fmt: skip
 def amplitudes(response: Response, *, normalizer: Literal["none", "first"] = "none") -> np.ndarray:
     """The vector a1 … an; ``normalizer: first`` divides it by a1 (unit 1)."""
     a = response.amplitudes
@@ -194,7 +201,6 @@ def amplitudes(response: Response, *, normalizer: Literal["none", "first"] = "no
         return a
     if a[0] <= 0:
         raise MetricError("amplitudes divided by a1 need a first response: a1 is 0")
-    response.result_unit = "1"
     return a / a[0]
 
 

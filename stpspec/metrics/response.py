@@ -48,8 +48,6 @@ class Response:
     ----------
     steps : list of str
         The arithmetic behind the last metric, in words and numbers.
-    result_unit : str or None
-        Set by a metric whose unit depends on its options.
     """
 
     def __init__(
@@ -73,7 +71,6 @@ class Response:
         self.decay = decay
         self.direction = direction
         self.find_siblings: Callable[[], Sequence[Response]] = tuple
-        self.result_unit: str | None = None
         self.steps: list[str] = []
         self._notes = Notes()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
@@ -12,7 +13,7 @@ from stpspec.errors import PluginError, Problem, SpecError
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
 from stpspec.spec.base import Spec, kind_of, problems_of
 from stpspec.spec.numerics import Numerics
-from stpspec.spec.objective import Objective, Term
+from stpspec.spec.objective import Objective
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.rules import cross_problems
 from stpspec.units import rule_error
@@ -128,31 +129,58 @@ def examine(
     """
     try:
         data = migrate(data)
-        experiment = Experiment.model_validate(data)
-        parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
-        return experiment, [], parts
     except SpecError as error:
         return None, list(error.problems), {}
-    except PluginError as error:
-        return None, [Problem("plugins", str(error))], {}
+    data, problems = _without_bad_plugins(data)
+    try:
+        experiment = Experiment.model_validate(data)
+        parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
+        return (None if problems else experiment), problems, parts
     except ValidationError as error:
         parts = _valid_parts(data)
-        problems = problems_of(error)
-        seen = {p.path for p in problems}
-        problems += [p for p in cross_problems(parts) if p.path not in seen]
+        problems += problems_of(error)
+        problems += unseen(cross_problems(parts), problems)
         return None, problems, parts
+
+
+def unseen(found: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """Return the problems at places where none is known yet.
+
+    What is said of a field that is wrong already may only follow from its stand-in.
+    """
+    paths = {p.path for p in known}
+
+    def told(path: str) -> bool:
+        keys = path.split(".")
+        return any(".".join(keys[:n]) in paths for n in range(1, len(keys) + 1))
+
+    return [p for p in found if not told(p.path)]
+
+
+def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Import the plug-in modules one by one; what cannot be imported is left out and told."""
+    plugins, problems = data.get("plugins"), []
+    if not isinstance(plugins, list):
+        return dict(data), []
+    kept = []
+    for index, name in enumerate(plugins):
+        try:
+            if isinstance(name, str):
+                import_plugins([name])
+            kept.append(name)
+        except PluginError as error:
+            problems.append(Problem(f"plugins.{index}", str(error), name))
+    return {**data, "plugins": kept}, problems
 
 
 def _valid_parts(data: Mapping[str, Any]) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for name, field in Experiment.model_fields.items():
-        annotation: Any = field.rebuild_annotation()
+        adapter = TypeAdapter(field.rebuild_annotation())
         if name in data:
-            value = _lenient(annotation, data[name], name)
+            value = _salvage(adapter, data[name])
         elif not field.is_required():
-            value = TypeAdapter(annotation).validate_python(
-                field.get_default(call_default_factory=True)
-            )
+            value = adapter.validate_python(field.get_default(call_default_factory=True))
         else:
             continue
         if value is not None:
@@ -162,20 +190,41 @@ def _valid_parts(data: Mapping[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _lenient(annotation: Any, value: Any, name: str) -> Any:
-    """Validate a field; of a mapping, keep the entries that are valid."""
-    try:
-        return TypeAdapter(annotation).validate_python(value)
-    except ValidationError:
-        pass
-    inner = {"protocols": AnyProtocol, "parameters": Parameter, "terms": Term}.get(name)
-    if inner is not None and isinstance(value, Mapping):
-        kept = {k: _lenient(inner, v, "") for k, v in value.items()}
-        return {k: v for k, v in kept.items() if v is not None} or None
-    if name == "objective" and isinstance(value, Mapping):
-        terms = _lenient(dict[str, Term], value.get("terms"), "terms")
-        return Objective(terms=terms) if terms else None
-    return None
+# What stands in for a required field that is wrong, so that the fields beside it are examined.
+_STAND_INS = {"target": 1.0, "protocol": "", "metric": "", "mechanism": ""}
+
+
+def _salvage(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """Validate a value without its invalid fields and entries; None if nothing is left."""
+    value = copy.deepcopy(value)
+    while True:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_context=False, include_input=False)
+            if not any(_drop(value, e["loc"], e["type"] == "missing") for e in errors):
+                return None
+
+
+def _drop(data: Any, loc: Sequence[Any], missing: bool) -> bool:
+    """Take the place that an error names out of the data; return whether that changed anything."""
+    place: Any = data
+    holder: Any = None
+    last: Any = None
+    for part in loc:
+        inside = isinstance(place, dict) and part in place
+        if not inside and not (isinstance(place, list) and isinstance(part, int)
+                               and part < len(place)):  # fmt: skip
+            continue
+        holder, last, place = place, part, place[part]
+    field = loc[-1] if loc else None
+    if missing and isinstance(place, dict) and field in _STAND_INS:
+        place[field] = _STAND_INS[field]
+        return True
+    if holder is None:
+        return False
+    del holder[last]
+    return True
 
 
 def json_schema(part: str | None = None) -> dict[str, Any]:

@@ -84,9 +84,6 @@ class GapJunction(_Placed):
     partner_voltage: str = Field(
         default="vgap", description="POINTER to the voltage of the other side"
     )
-    conductance_parameter: str = Field(
-        default="g", description="parameter of the junctional conductance"
-    )
 
     stimulated_by: ClassVar[str] = "step"
 

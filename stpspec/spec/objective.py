@@ -7,8 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from stpspec.spec.base import Spec
-
-Target = float | list[float]
+from stpspec.units import Quantities, convert, number_of
 
 
 class Term(Spec):
@@ -20,10 +19,13 @@ class Term(Spec):
 
     metric: str
     protocol: str = Field(description="name of a protocol of this experiment")
-    target: Target = Field(
-        description="a number, or a list for a vector metric; the unit is the metric's"
+    target: Quantities = Field(
+        description="a number in the metric's unit, or a string with a unit; a list of them for a "
+        "vector metric"
     )
-    sd: Target | None = Field(default=None, description="standard deviation of the target")
+    sd: Quantities | None = Field(
+        default=None, description="standard deviation of the target, in the metric's unit"
+    )
     weight: float = Field(default=1.0, ge=0)
     loss: str = Field(
         default="squared", description="squared, absolute, relative, huber, band or a plug-in"
@@ -34,7 +36,7 @@ class Term(Spec):
     @model_validator(mode="after")
     def _sd_fits(self) -> Self:
         sds = self.sd if isinstance(self.sd, list) else [] if self.sd is None else [self.sd]
-        if any(s <= 0 for s in sds):
+        if any(number_of(s) <= 0 for s in sds):
             raise ValueError(f"sd must be above 0 (got {self.sd!r})")
         if isinstance(self.target, list) and not self.target:
             raise ValueError("a target list must not be empty")
@@ -42,11 +44,23 @@ class Term(Spec):
             not isinstance(self.target, list) or len(self.sd) != len(self.target)
         ):
             raise ValueError("a list of sd needs a list of as many targets")
-        if self.loss == "relative" and 0 in (
-            self.target if isinstance(self.target, list) else [self.target]
-        ):
-            raise ValueError("a relative loss needs a target other than 0")
         return self
+
+    def in_unit(self, unit: str) -> Term:
+        """Return the same term with target and sd as plain numbers in ``unit``.
+
+        Raises
+        ------
+        UnitError
+            If a value has another dimension.
+        """
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, list):
+                return [convert(v, unit) for v in value]
+            return None if value is None else convert(value, unit)
+
+        return self.copy_with(target=plain(self.target), sd=plain(self.sd))
 
     @property
     def size(self) -> int:

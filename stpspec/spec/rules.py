@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from stpspec.errors import Problem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, Registry
 from stpspec.spec.base import problems_of
 from stpspec.spec.objective import Term
+from stpspec.units import number_of
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 # What a metric needs of a protocol, in words.
 NEEDS = {
@@ -32,7 +36,7 @@ def cross_problems(parts: Mapping[str, Any]) -> list[Problem]:
     parts : mapping
         Field name → valid value; what is not valid is missing.
     """
-    found = [*_protocol_problems(parts), *_recording_problems(parts)]
+    found = [*_name_problems(parts), *_protocol_problems(parts), *_recording_problems(parts)]
     objective = parts.get("objective")
     if objective is not None:
         for name, term in objective.terms.items():
@@ -40,6 +44,26 @@ def cross_problems(parts: Mapping[str, Any]) -> list[Problem]:
         found += _cost_problems(objective)
     found += _fitter_problems(parts)
     return found
+
+
+def _name_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names become nodes and variables of datasets, beside the parameters."""
+    model, objective = parts.get("model"), parts.get("objective")
+    taken = {*parts.get("parameters", {}), *(model.fixed if model is not None else {})}
+    named = {
+        "protocols": (list(parts.get("protocols", {})), {"failure", "candidate"}),
+        "objective.terms": (
+            list(objective.terms) if objective is not None else [], {"reason", "candidate"},
+        ),
+    }  # fmt: skip
+    for path, (names, reserved) in named.items():
+        for name in names:
+            if not _NAME.fullmatch(name):
+                rule = "a name has letters, digits, _ . - and begins with a letter or digit"
+                yield Problem(f"{path}.{name}", rule, name)
+            elif name in reserved or name in taken:
+                what = "a parameter" if name in taken else "a part of every dataset"
+                yield Problem(f"{path}.{name}", f"this is the name of {what}; choose another", name)
 
 
 def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
@@ -109,10 +133,15 @@ def _loss_problems(path: str, term: Term) -> Iterator[Problem]:
         yield _unknown(f"{path}.loss", LOSSES, term.loss)
         return
     yield from _option_problems(f"{path}.loss_options", loss, term.loss_options)
-    if term.loss == "relative" and term.sd is not None:
-        yield Problem(
-            f"{path}.sd", "a relative loss divides by the target and takes no sd", term.sd
-        )
+    if loss.takes_sd:
+        return
+    if term.sd is not None:
+        rule = f"the loss {term.loss!r} divides by the target and takes no sd"
+        yield Problem(f"{path}.sd", rule, term.sd)
+    targets = term.target if isinstance(term.target, list) else [term.target]
+    if any(number_of(t) == 0 for t in targets):
+        rule = f"the loss {term.loss!r} needs a target other than 0"
+        yield Problem(f"{path}.target", rule, term.target)
 
 
 def _signal_problems(

@@ -1,0 +1,57 @@
+"""What a protocol does to a model whose time constants are known from the loaded mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from stpspec.engine.mechanisms import Mechanism
+from stpspec.spec.protocol import Stimulus, Timing
+
+
+def timing(
+    model: Any,
+    parameters: Mapping[str, Any],
+    mechanism: Mechanism,
+    largest: Mapping[str, float] | None = None,
+) -> Timing:
+    """Return the largest time constants that bounds and candidates reach.
+
+    The bounds, not the candidate at hand, set the length of a run, so that a candidate gives the
+    same trace whatever it is simulated with.
+
+    Parameters
+    ----------
+    model : Synapse or GapJunction
+    parameters : mapping of str to Parameter
+        With bounds as numbers.
+    mechanism : Mechanism
+    largest : mapping of str to float, optional
+        Largest value of each parameter over the candidates.
+    """
+    if model.stimulated_by != "event":
+        return Timing()
+    candidates = largest or {}
+
+    def reach(names: Sequence[str]) -> float | None:
+        found = []
+        for name in names:
+            if name not in mechanism.parameters:
+                continue
+            known = model.fixed.get(name, mechanism.defaults[name])
+            if name in parameters:
+                known = parameters[name].max
+            found.append(max(float(known), candidates.get(name, 0.0)))
+        return max(found, default=None)
+
+    roles = model.roles
+    return Timing(reach(roles.decay), reach(roles.depression), reach(roles.facilitation))
+
+
+def stimulus_of(model: Any, protocol: Any, known: Timing) -> Stimulus:
+    """Return what a protocol does, with a run as long after the last arrival as it asks for."""
+    stimulus = protocol.stimulus(known)
+    if not stimulus.spikes:
+        return stimulus
+    return replace(stimulus, stop=stimulus.stop + model.net_con.delay)
