@@ -66,7 +66,8 @@ def save_run(
 def _at(experiment: Experiment, tree: Any) -> Experiment:
     """Return the experiment with the values that were simulated as its own.
 
-    A free parameter begins there; a value that is none, or beyond its bounds, is a fixed one.
+    A free parameter begins there, with its bounds widened to the value if need be: they set the
+    length of a run. The value of any other parameter is a fixed one.
     """
     data = experiment.to_data()
     for name, variable in tree.to_dataset().data_vars.items():
@@ -74,12 +75,13 @@ def _at(experiment: Experiment, tree: Any) -> Experiment:
             continue
         value, unit = float(variable.values[0]), variable.attrs["units"]
         free = experiment.parameters.get(str(name))
-        numbers = free.in_unit(unit) if free is not None else None
-        if numbers is not None and float(numbers.min) <= value <= float(numbers.max):
-            data["parameters"][name] = {**numbers.model_dump(), "start": value}
-        else:
-            data["parameters"].pop(name, None)
+        if free is None:
             data["model"]["fixed"][name] = value
+            continue
+        numbers = free.in_unit(unit)
+        low, high = min(float(numbers.min), value), max(float(numbers.max), value)
+        scale = numbers.scale if low > 0 else "linear"
+        data["parameters"][name] = {"min": low, "max": high, "start": value, "scale": scale}
     return Experiment.from_data(data)
 
 

@@ -250,7 +250,9 @@ def _cell_problems(model: Any, recording: Any) -> list[Problem]:
         try:
             return action()
         except TemplateError as error:
-            problems.append(Problem(path, str(error)))
+            problem = Problem(path, str(error))
+            if problem not in problems:  # both cells of a pair may lack the same section
+                problems.append(problem)
             return None
 
     built = attempt("model.cell", lambda: cells.build(model.cell))

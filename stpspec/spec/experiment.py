@@ -151,8 +151,11 @@ def unseen(found: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
     paths = {p.path for p in known}
 
     def told(path: str) -> bool:
-        keys = path.split(".")
-        return any(".".join(keys[:n]) in paths for n in range(1, len(keys) + 1))
+        below = any(p.startswith(f"{path}.") for p in paths)
+        # The name of a parameter is examined by itself: no stand-in can make it wrong.
+        is_name = path.startswith("parameters.") and path.count(".") == 1
+        above = any(f"{path}.".startswith(f"{p}.") for p in paths)
+        return above or (below and not is_name)
 
     return [p for p in found if not told(p.path)]
 
