@@ -319,3 +319,28 @@ def test_roles_of_our_own_mechanisms_are_not_demanded_of_others():
         parameters={"tau2": {"min": 1, "max": 9}},
         recording={"kind": "voltage_clamp"},
     )
+
+
+def test_a_section_that_both_cells_of_a_pair_lack_is_one_problem():
+    patch = {"file": "patch.py", "template": "Patch"}
+    found = check(
+        model={"kind": "gap_junction", "mechanism": "GapJunction", "cell": patch, "cell_2": patch},
+        recording={"kind": "current_clamp", "electrode_section": "axon"},
+        parameters={}, objective=None, protocols={"step": {"kind": "gap_step"}},
+    )  # fmt: skip
+    assert set(found) == {"recording.electrode_section"}
+
+
+def test_what_only_follows_from_a_default_put_in_for_a_wrong_field_is_not_told():
+    budget = {"evaluations": None, "seconds": "x"}
+    found = check(
+        fitter={"kind": "optuna", "budget": budget},
+        recording__signals=["clamp", 3],
+        model__cell__arguments=7,
+        parameters__Uu={"min": 0, "max": 1, "start": "x"},
+    )
+    assert set(found) == {
+        "fitter.budget.seconds", "recording.signals.0", "recording.signals.1",
+        "model.cell.arguments.dict[str,any]", "model.cell.arguments.list[any]",
+        "parameters.Uu.start", "parameters.Uu",
+    }  # fmt: skip
