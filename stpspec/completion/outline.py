@@ -34,7 +34,8 @@ def outline(words: Sequence[str]) -> dict[str, Any]:
     """
     pairs = [w.lstrip("+").partition("=")[::2] for w in words if "=" in w and w[:1] != "~"]
     body = _read(_file(words))
-    chosen = {**_defaults(_read(shipped("conf") / "config.yaml")), **_defaults(body)}
+    base = _read(shipped("conf") / "config.yaml")
+    chosen = {**_defaults(base), **_defaults(body)}
     for group in GROUPS:
         if isinstance(body.get(group), dict) and "kind" in body[group]:
             chosen.pop(group, None)  # written out in the file: no group beneath it
@@ -47,7 +48,7 @@ def outline(words: Sequence[str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for place, (group, name) in chosen.items():
         _put(made, place, _group_file(group, name))
-    made = _merged(made, body)
+    made = _merged(_merged(made, base), body)
     for key, value in pairs:
         if "." in key and "@" not in key:
             _put(made, key, _parsed(_first(value)))

@@ -70,7 +70,7 @@ def answer(words: Sequence[str], parser: argparse.ArgumentParser) -> str:
     """
     try:
         shell, *rest = words
-        return "\n".join(_bash(*rest, parser) if shell == "bash" else _others(rest, parser))
+        return "\n".join(_bash(rest, parser) if shell == "bash" else _others(rest, parser))
     except Exception:  # whatever it is: a traceback in the middle of a prompt helps nobody
         return ""
 
@@ -83,9 +83,10 @@ def _others(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     return [f"{word}\t{meaning}" for word, meaning in found.items()]
 
 
-def _bash(line: str, breaks: str, parser: argparse.ArgumentParser) -> list[str]:
+def _bash(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     from stpspec.completion.candidates import candidates
 
+    line, breaks = words
     before, current, quoted = _cut(line)
     found = candidates(before[1:], current, parser)
     # Bash replaces only what stands after the last of its break characters, unless in quotes.

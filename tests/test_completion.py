@@ -1,0 +1,265 @@
+"""Completion: the words offered, and the same in the real shells."""
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from small import YAML, cli, python
+
+from stpspec.cli import _parser
+from stpspec.completion.candidates import candidates
+from stpspec.completion.fields import registered
+from stpspec.completion.outline import outline
+from stpspec.completion.shells import answer
+from stpspec.config import compose
+from stpspec.registry import FITTERS, LOSSES, METRICS, RECORDINGS
+from stpspec.resources import experiments
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Work in a folder with one experiment file, one folder and one file of no interest."""
+    (tmp_path / "small.yaml").write_text(YAML)
+    (tmp_path / "my results").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def offered(*words):
+    *before, current = words
+    return list(candidates(before, current, _parser()))
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["f"], ["fit"]),
+        (["--quiet", "sw"], ["sweep"]),
+        (["fit", "pv"], ["pvalb_pyr"]),
+        (["fit", "sm"], ["small.yaml"]),
+        (["fit", "no"], []),
+        (["fit", "experiment=pv"], ["experiment=pvalb_pyr"]),
+        (["fit", "pvalb_pyr", "fitter=sl"], ["fitter=slsqp"]),
+        (["fit", "-m", "pvalb_pyr", "fitter=slsqp,t"], ["fitter=slsqp,tpe"]),
+        (["fit", "-m", "pvalb_pyr", "fitter=tpe,t"], []),
+        (["fit", "pvalb_pyr", "protocols."], ["protocols.train.", "protocols.single."]),
+        (["fit", "pvalb_pyr", "protocols.train.fr"], ["protocols.train.frequency="]),
+        (["fit", "pvalb_pyr", "protocols.single.fr"], []),
+        (["fit", "pvalb_pyr", "p"],
+         ["protocols.", "parameters.", "plugins=", "protocol@protocols."]),
+        (["fit", "+protocol@protocols.t40=train", "protocols.t40.rec"],
+         ["protocols.t40.recovery_delay="]),
+        (["fit", "+protocol@protocols.t40=tr"], ["+protocol@protocols.t40=train"]),
+        (["fit", "small.yaml", "parameters.U.m"], ["parameters.U.min=", "parameters.U.max="]),
+        (["fit", "small.yaml", "~parameters."], ["~parameters.U."]),
+        (["fit", "pvalb_pyr", "fitter.budget.e"], ["fitter.budget.evaluations="]),
+        (["fit", "pvalb_pyr", "fitter.met"], []),
+        (["fit", "pvalb_pyr", "fitter=slsqp", "fitter.met"], ["fitter.method="]),
+        (["fit", "pvalb_pyr", "fitter.kind=minimize", "fitter.method=CO"],
+         ["fitter.method=COBYLA", "fitter.method=COBYQA"]),
+        (["fit", "pvalb_pyr", "recording=current_clamp", "recording.hol"],
+         ["recording.holding_current="]),
+        (["fit", "pvalb_pyr", "recording.signals=[clamp_current,so"],
+         ["recording.signals=[clamp_current,somatic_voltage"]),
+        (["fit", "pvalb_pyr", "objective.terms.recovery.protocol=s"],
+         ["objective.terms.recovery.protocol=single"]),
+        (["fit", "pvalb_pyr", "numerics.dt="], []),
+        (["run", "pvalb_pyr", "U"], ["U="]),
+        (["fit", "pvalb_pyr", "U"], []),
+        (["sweep", "pvalb_pyr", "--axis", "l"], ["log", "linear"]),
+        (["sweep", "pvalb_pyr", "--axis=l"], ["--axis=log", "--axis=linear"]),
+        (["fit", "pvalb_pyr", "--over"], ["--overwrite"]),
+        (["fit", "pvalb_pyr", "--overwrite", "--over"], []),
+        (["fit", "pvalb_pyr", "--out", "m"], ["my results/"]),
+        (["collect", ""], ["my results/"]),
+        (["list", "me"], ["metrics", "mechanisms"]),
+        (["schema", "pro"], ["protocol"]),
+        (["schema", "protocol", ""], []),
+        (["completion", ""], ["bash", "zsh", "fish"]),
+        (["nonsense", ""], []),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)  # fmt: skip
+def test_the_words_offered(words, wanted):
+    assert sorted(offered(*words)) == sorted(wanted)
+
+
+@pytest.mark.parametrize("key", ["fitter.kind", "recording.kind"])
+def test_every_kind_is_offered_whichever_is_chosen(key):
+    registry = {"fitter.kind": FITTERS, "recording.kind": RECORDINGS}[key]
+    wanted = {f"{key}={name}" for name in registry.names()}
+    assert wanted == set(offered("fit", "pvalb_pyr", f"{key}="))
+
+
+@pytest.mark.parametrize(("sort", "registry"), [("metric", METRICS), ("loss", LOSSES)])
+def test_the_names_read_from_the_source_are_those_registered(sort, registry):
+    own = [n for n in registry.names() if registry.get(n).function.__module__.startswith("stpspec")]
+    assert set(own) <= set(registered(sort)) <= set(registry.names())
+
+
+def scalars(data, path=""):
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from scalars(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+@pytest.mark.parametrize("name", sorted(experiments()))
+@pytest.mark.parametrize(
+    "extra", [[], ["fitter=tpe", "numerics.dt=0.05"]], ids=["as is", "changed"]
+)
+def test_the_outline_is_what_hydra_composes(name, extra):
+    composed, _ = compose(name, extra)
+    assert dict(scalars(outline([name, *extra]))) == dict(scalars(composed))
+
+
+@pytest.mark.parametrize("name", sorted(experiments()))
+def test_every_field_of_a_shipped_experiment_is_offered(name):
+    for path, _ in scalars(yaml.safe_load(experiments()[name].read_text())):
+        if path != "defaults" and ".options." not in path:
+            assert f"{path}=" in offered("fit", name, path), path
+
+
+def test_completion_answers_without_loading_anything_heavy():
+    heavy = ("neuron", "optuna", "xarray", "scipy", "matplotlib", "hydra", "numpy", "pydantic")
+    done = python(
+        "import sys, stpspec.cli\n"
+        "for word in ('', 'fitter=', 'objective.terms.recovery.metric='):\n"
+        "    stpspec.cli.main(['__complete', 'fish', 'fit', 'pvalb_pyr', word])\n"
+        f"print([m for m in {heavy!r} if m in sys.modules])"
+    )
+    assert "objective.terms.recovery.metric=induction" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize("text", ["{", "- a list", "fitter: 3", "defaults: 5\nmodel: x", "\0"])
+def test_a_broken_file_still_completes_the_rest(text, here):
+    (here / "broken.yaml").write_text(text)
+    assert answer(["fish", "fit", "broken.yaml", "fitter=sl"], _parser()) == "fitter=slsqp\t"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["bash"], ["tcsh", "a"], ["zsh"], ["fish", "fit", "/nowhere/"]]
+)
+def test_what_cannot_be_answered_is_an_empty_answer(words):
+    done = cli("__complete", *words, cwd=Path.cwd())
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+def test_completion_needs_a_shell_it_knows():
+    done = cli("completion", "bsh", cwd=Path.cwd())
+    assert done.returncode == 2
+    assert "Did you mean 'bash'?" in done.stderr
+
+
+# -- in the shells ------------------------------------------------------------------------------
+
+
+def needs(shell):
+    return pytest.mark.skipif(not shutil.which(shell), reason=f"{shell} is not installed")
+
+
+def environment():
+    folder = Path(sys.executable).parent  # where the command is
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "TERM": "dumb"}
+
+
+@needs("bash")
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        ("stpspec swe", ["sweep"]),
+        ("stpspec fit pvalb_pyr fitter=sl", ["slsqp"]),
+        ("stpspec fit -m experiment=pvalb_pyr fitter=slsqp,t", ["slsqp,tpe"]),
+        ("stpspec fit 'fitter=sl", ["fitter=slsqp"]),
+        ("stpspec fit +protocol@protocols.x=tr", ["train"]),
+        ("stpspec fit m", [r"my\ results/", "model=", "model."]),
+        (r"stpspec check my\ r", [r"my\ results/"]),
+        ("stpspec fit 'not closed", []),
+    ],
+)
+def test_bash_gets_what_stands_after_its_word_breaks(line, reply):
+    script = (
+        'eval "$(stpspec completion bash)"; complete -p stpspec >&2\n'
+        "COMP_LINE=$1; COMP_POINT=${#1}; COMP_WORDS=(stpspec); _stpspec\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script, "bash", line],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr.strip() == "complete -F _stpspec stpspec"
+    assert sorted(done.stdout.split("\n")[:-1]) == sorted(reply or [""])
+
+
+@needs("fish")
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("stpspec fi", ["fit"]),
+        ("stpspec fit pvalb_pyr fitter=sl", ["fitter=slsqp"]),
+        ("stpspec fit -m fitter=slsqp,t", ["fitter=slsqp,tpe"]),
+        ("stpspec sweep pvalb_pyr --axis l", ["linear", "log"]),
+        ("stpspec fit pvalb_pyr protocols.train.fr", ["protocols.train.frequency="]),
+    ],
+)
+def test_fish_completes(line, wanted):
+    script = "stpspec completion fish | source; complete -C $argv[1]"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script, line],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert sorted(shown.split("\t")[0] for shown in done.stdout.splitlines()) == wanted
+    assert done.stderr == ""
+
+
+def typed(argv, setup, line, wanted):
+    """Type a line and a tab in a terminal; return the screen once it shows what is wanted."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(argv[0], argv, environment())
+    try:
+        os.write(terminal, f"{setup}; echo RE''ADY\n".encode())
+        seen = read(terminal, "READY\r\n")
+        assert "READY\r\n" in seen
+        os.write(terminal, f"{line}\t".encode())
+        return read(terminal, wanted)
+    finally:
+        os.close(terminal)  # hangs up: the shell ends
+        os.waitpid(child, 0)
+
+
+def read(terminal, wanted, seconds=30):
+    seen = b""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and wanted.encode() not in seen:
+        if select.select([terminal], [], [], 0.2)[0]:
+            seen += os.read(terminal, 65536)
+    return seen.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("stpspec fi", "stpspec fit "),
+        ("stpspec fit pvalb_pyr fitter=sl", "fitter=slsqp "),
+        ("stpspec fit -m experiment=pvalb_pyr fitter=slsqp,t", "fitter=slsqp,tpe "),
+        ("stpspec fit pvalb_pyr protocols.train.fr", "protocols.train.frequency="),
+    ],
+)
+@pytest.mark.parametrize(
+    "shell", [pytest.param("bash", marks=needs("bash")), pytest.param("zsh", marks=needs("zsh"))]
+)
+def test_a_tab_in_a_terminal_finishes_the_word(shell, line, wanted):
+    start = {"bash": ["bash", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}[shell]
+    setup = f"PS1='> '; eval \"$(stpspec completion {shell})\""
+    assert wanted in typed(start, setup, line, wanted)
