@@ -2,7 +2,9 @@
 
 A run is a DataTree: parameter values and ``failure`` (text, empty if all went well) over
 ``candidate`` at the root; one child per protocol. A child has the dimensions ``candidate``,
-``trial`` and ``time`` (ms, fixed step) and, for protocols with presynaptic events, ``pulse``.
+``trial`` and ``time`` (ms, fixed step) and, for protocols with presynaptic events, ``pulse``. After
+a variable step ``sample`` takes the place of ``time``, and the coordinate ``t`` (candidate, sample)
+holds the times of each candidate, ms; shorter ones are padded with NaN.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def protocol_dataset(
 
     Parameters
     ----------
-    time : ndarray, shape (n,)
+    time : ndarray, shape (n,) or (candidate, n)
         ms.
     signals : mapping of str to ndarray, shape (candidate, trial, n)
     units : mapping of str to str
@@ -51,11 +53,17 @@ def protocol_dataset(
     import xarray as xr
 
     data = {}
+    axis = "time" if time.ndim == 1 else "sample"
     for name, values in signals.items():
         unit, long_name, _ = SIGNALS.get(name, (units.get(name, ""), name, 1.0))
         attrs = {"units": unit, "long_name": long_name}
-        data[name] = (("candidate", "trial", "time"), values, attrs)
-    coords: dict[str, Any] = {"time": ("time", time, {"units": "ms", "long_name": "time"})}
+        data[name] = (("candidate", "trial", axis), values, attrs)
+    of_time = {"units": "ms", "long_name": "time"}
+    coords: dict[str, Any] = (
+        {"time": ("time", time, of_time)}
+        if time.ndim == 1
+        else {"t": (("candidate", "sample"), time, of_time)}
+    )
     spikes = np.asarray(stimulus["spikes"], float)
     if spikes.size:
         coords["pulse"] = ("pulse", np.arange(1, spikes.size + 1), {"long_name": "pulse"})
@@ -69,3 +77,13 @@ def protocol_dataset(
 def stimulus_of(dataset: Any) -> dict[str, Any]:
     """Return the description of the stimulus that a protocol's Dataset carries."""
     return json.loads(dataset.attrs["stimulus"])
+
+
+def times_of(dataset: Any) -> np.ndarray:
+    """Return the times of a protocol's Dataset, ms, shape (n,) or (candidate, n)."""
+    return dataset["time"].values if "time" in dataset.dims else dataset["t"].values
+
+
+def signals_of(dataset: Any) -> list[str]:
+    """Return the names of the variables that a protocol's Dataset holds over time."""
+    return [str(n) for n, v in dataset.data_vars.items() if {"time", "sample"} & set(v.dims)]

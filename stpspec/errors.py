@@ -88,6 +88,9 @@ class Problem:
         """Return the same problem with the place where it was written."""
         return replace(self, where=where)
 
+    def __repr__(self) -> str:
+        return f"<{self}>"  # a list of problems can be read
+
     def __str__(self) -> str:
         text = f"{self.path or '(whole file)'}: {self.rule}"
         if self.received is not None:

@@ -93,6 +93,11 @@ class FitResult:
         values = ", ".join(f"{n}={v:.4g}" for n, v in self.parameters.items())
         return f"FitResult({self.experiment.name}: {values}; loss {self.loss:.4g}, {self.status})"
 
+    def _repr_html_(self) -> str:
+        from stpspec.view.html import fit_html
+
+        return fit_html(self)
+
     # -- as data ----------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:

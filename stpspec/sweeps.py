@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.errors import Problem, SpecError, nearest
+from stpspec.errors import Problem, SpecError
 from stpspec.metrics.measure import Measurement, Request
-from stpspec.spec.experiment import Experiment, examine
+from stpspec.spec.changes import missing_field
+from stpspec.spec.experiment import Experiment
 from stpspec.spec.protocol import FREQUENCIES
 
 Progress = Callable[[int, int], None]
@@ -60,7 +61,7 @@ def sweep(
     rows: list[dict[str, Measurement]] = []
     requests: list[Request] = []
     for done, combination in enumerate(combinations):
-        changed = changed_copy(experiment, dict(zip(outer, combination, strict=True)))
+        changed = experiment.changed(dict(zip(outer, combination, strict=True)))
         requests, measured = _measure(changed, grid, values or {}, outer)
         rows += measured
         if progress is not None:
@@ -86,47 +87,14 @@ def frequency_grid(experiment: Experiment) -> dict[str, Sequence[float]]:
     )
 
 
-def changed_copy(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
-    """Return a validated copy with some fields, named by dotted paths, replaced.
-
-    Raises
-    ------
-    SpecError
-        With every problem of the changed experiment.
-    """
-    data = experiment.to_data()
-    for path, value in changes.items():
-        *parents, last = path.split(".")
-        place: Any = data
-        for part in parents:
-            place = place[int(part)] if isinstance(place, list) else place[part]
-        place[int(last) if isinstance(place, list) else last] = value
-    changed, problems, _ = examine(data)
-    if changed is None:
-        at = ", ".join(f"{n}={v!r}" for n, v in changes.items())
-        raise SpecError(problems, f"the experiment is not valid at {at}")
-    return changed
-
-
 def _check(experiment: Experiment, fields: Mapping[str, Sequence[Any]]) -> None:
     problems = []
-    data = experiment.to_data()
     for path, values in fields.items():
         if isinstance(values, str) or not len(values):
             problems.append(Problem(path, "a sweep needs a list of values", values))
-            continue
-        if "." not in path:
-            continue  # a parameter of the mechanism: known once it is loaded
-        place: Any = data
-        for depth, part in enumerate(path.split(".")):
-            keys = list(place) if isinstance(place, dict) else []
-            inside = part.isdigit() and isinstance(place, list) and int(part) < len(place)
-            is_new = depth == 2 and path.startswith("model.fixed.")
-            if part not in keys and not inside and not is_new:
-                rule = f"no such field; valid here: {', '.join(keys) or 'nothing'}"
-                problems.append(Problem(path, rule, part, nearest(part, keys)))
-                break
-            place = place[int(part)] if inside else dict(place).get(part)
+        elif "." in path:  # else a parameter of the mechanism: known once it is loaded
+            problem = missing_field(experiment, path)
+            problems += [problem] if problem is not None else []
     if problems:
         raise SpecError(problems, "the sweep is not valid")
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import math
 import re
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -154,6 +155,22 @@ Hertz = Annotated[float, _in("Hz", "0.05 kHz"), _shown("Hz", "0.05 kHz")]
 Celsius = Annotated[float, _in("degC", "34 degC"), _shown("degC", "34 degC")]
 Megaohm = Annotated[float, _in("Mohm", "1 kohm"), _shown("Mohm", "1 kohm")]
 Second = Annotated[float, _in("s", "2 min"), _shown("s", "2 min")]
+
+
+def unit_of(field: Any) -> str:
+    """Return the unit of a field of a spec (pydantic's FieldInfo) as people write it, or ``""``."""
+    for mark in _marks(field.rebuild_annotation()):
+        if isinstance(mark, WithJsonSchema) and mark.json_schema:
+            found = re.match(r"in (\w+), or", mark.json_schema.get("description", ""))
+            if found:
+                return {"degC": "°C", "Mohm": "MΩ", "uS": "µS"}.get(found[1], found[1])
+    return ""
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    yield from getattr(annotation, "__metadata__", ())
+    for inner in get_args(annotation):  # of Optional and list
+        yield from _marks(inner)
 
 
 def _quantity(value: Any) -> float | str:

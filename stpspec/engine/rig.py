@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.dataset import SIGNALS
-from stpspec.engine import cells, nrn
+from stpspec.engine import cells, nrn, states
 from stpspec.engine.bind import Bound
 from stpspec.errors import MechanismError
 from stpspec.spec.protocol import Stimulus
@@ -26,19 +26,16 @@ class Probe:
 
     def __init__(self, reference: Any, lags: bool, factor: float):
         self.vector = nrn.hoc().Vector().record(reference)
-        self.lags = lags
         self.factor = factor
+        # In a fixed step NEURON computes BREAKPOINT variables (i, g) at the beginning of the step
+        # and records them at its end: sample k + 1 holds the value that belongs to time k·dt.
+        # States and the voltage do not lag, and nothing does in a variable step.
+        self.lag = 1 if lags else 0
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Return the samples ``start`` to ``stop`` of the time grid.
-
-        In a fixed step NEURON computes BREAKPOINT variables (i, g) at the beginning of the step
-        and records them at its end: sample k + 1 holds the value that belongs to time k·dt.
-        States and the voltage do not lag.
-        """
-        shift = 1 if self.lags else 0
+    def values(self) -> np.ndarray:
+        """Return what NEURON has recorded, in its own unit, shape (n,)."""
         # Not vector.as_numpy(): each call of it leaks 0.4 kB inside NEURON 9.0.
-        return np.asarray(self.vector)[start + shift : stop + shift] * self.factor
+        return np.asarray(self.vector)
 
 
 class Rig(ABC):
@@ -67,9 +64,11 @@ class Rig(ABC):
         self.netcons: list[Any] = []
         self.electrodes: list[list[Any]] = []
         self._handler: Any = None
+        self._states: dict[int, list[Any]] = {}
         for _ in range(n):
             self._add_replica()
         self._set_globals_to_fixed()
+        self._clock = nrn.hoc().Vector().record(nrn.hoc()._ref_t)  # after: it needs a section
 
     # -- building ---------------------------------------------------------------------------
 
@@ -123,9 +122,21 @@ class Rig(ABC):
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         """Arm the stimulus: it is delivered by every run until the next one is armed."""
 
+    def times(self) -> np.ndarray:
+        """Return the times at which NEURON has recorded, ms, shape (n,)."""
+        return np.asarray(self._clock)
+
+    def states(self, replica: int) -> list[Any]:
+        """Return references to all that NEURON integrates in one replica, in a fixed order."""
+        if replica not in self._states:
+            self._states[replica] = list(states.references(self.owned[replica]))
+        return self._states[replica]
+
     def tear_down(self) -> None:
         """Let go of everything that NEURON holds for this rig."""
         self._handler = None
+        self._states.clear()
+        self._clock.play_remove()
         for replica in self.probes:
             for probe in replica.values():
                 probe.vector.play_remove()

@@ -1,4 +1,4 @@
-"""Advance NEURON: fixed step, time limit, NaN, and every global put back afterwards."""
+"""Advance NEURON: fixed or variable step, time limit, NaN, and every global put back afterwards."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
-from stpspec.engine.rig import Rig
+from stpspec.engine.rig import Probe, Rig
 from stpspec.errors import SimulationError
 from stpspec.spec.numerics import Numerics
 
 _CHUNK = 500.0  # ms of model time between two looks at the clock (and at Ctrl-C)
 _BEFORE = 100.0  # ms kept before the stimulus
+_APART = 2e-6  # ms; what CVODE records just before an event is set this much earlier
+
+
+class CannotVaryError(SimulationError):
+    """A mechanism cannot run under the variable step."""
 
 
 @contextlib.contextmanager
@@ -27,11 +33,13 @@ def globals_restored(bound: Bound) -> Iterator[None]:
     shared = [f"{n}_{bound.mechanism.name}" for n in bound.mechanism.global_parameters]
     names = ["celsius", "dt", "steps_per_ms", "secondorder", "v_init", "tstop", *shared]
     before = {name: getattr(h, name) for name in names}
-    active = cvode.active()
+    active, atol, rtol = cvode.active(), cvode.atol(), cvode.rtol()
     try:
         yield
     finally:
         cvode.active(active)
+        cvode.atol(atol)
+        cvode.rtol(rtol)
         for name, value in before.items():
             setattr(h, name, value)
 
@@ -43,42 +51,105 @@ def sample_grid(numerics: Numerics, stop: float) -> tuple[int, int]:
     return first, last + 1
 
 
-def advance(rig: Rig, numerics: Numerics, stop: float) -> None:
-    """Run all replicas of a rig from rest to ``stop`` ms after the onset of the stimulus.
+def choose_step(numerics: Numerics) -> None:
+    """Set the integrator and its global settings.
+
+    Raises
+    ------
+    CannotVaryError
+        If a mechanism that is in use cannot run under the variable step.
+    """
+    h, cvode = nrn.hoc(), nrn.cvode()
+    h.celsius = numerics.temperature
+    h.secondorder = 0
+    if numerics.integrator != "variable":
+        cvode.active(0)
+        h.dt, h.steps_per_ms = numerics.dt, 1.0 / numerics.dt
+        return
+    try:
+        with nrn.border(CannotVaryError, "the variable step"):
+            cvode.active(1)
+    except CannotVaryError:
+        cvode.active(0)
+        raise
+    cvode.rtol(0)
+    cvode.atol(numerics.tolerance)
+
+
+def end_of(numerics: Numerics, stop: float) -> float:
+    """Return the time up to which NEURON has to run, ms."""
+    if numerics.integrator == "variable":
+        return numerics.settle + stop
+    return (sample_grid(numerics, stop)[1] + 1) * numerics.dt  # one more step for what lags
+
+
+def advance(until: float, limit: float) -> None:
+    """Run all cells to a time.
+
+    Parameters
+    ----------
+    until : float
+        ms.
+    limit : float
+        Wall-clock limit, s.
 
     Raises
     ------
     SimulationError
-        If NEURON fails, or the wall-clock limit is passed.
+        If NEURON fails, or the limit is passed.
     """
-    h = nrn.hoc()
-    nrn.cvode().active(0)
-    h.secondorder = 0
-    h.dt, h.steps_per_ms = numerics.dt, 1.0 / numerics.dt
-    h.celsius = numerics.temperature
-    context = nrn.context()
-    end = (sample_grid(numerics, stop)[1] + 1) * numerics.dt  # one more step for what lags
-    started = time.monotonic()
+    started, context, h = time.monotonic(), nrn.context(), nrn.hoc()
     with nrn.border(SimulationError, "NEURON stopped"):
-        h.finitialize(numerics.v_init)
-        reached = 0.0
-        while reached < end:
-            reached = min(reached + _CHUNK, end)
+        reached = float(h.t)
+        while reached < until:
+            reached = min(reached + _CHUNK, until)
             context.psolve(reached)
-            if time.monotonic() - started > numerics.time_limit:
+            if time.monotonic() - started > limit:
                 raise SimulationError(
-                    f"the simulation passed its time limit of {numerics.time_limit:g} s at "
-                    f"t = {reached:g} of {end:g} ms"
+                    f"the simulation passed its time limit of {limit:g} s at t = {reached:g} of "
+                    f"{until:g} ms"
                 )
 
 
+def initialize(numerics: Numerics) -> None:
+    """Begin at rest: t = 0, the starting voltage everywhere.
+
+    Raises
+    ------
+    SimulationError
+        If NEURON fails.
+    """
+    with nrn.border(SimulationError, "NEURON stopped"):
+        nrn.hoc().finitialize(numerics.v_init)
+
+
 def read(
-    rig: Rig, numerics: Numerics, stop: float
+    rig: Rig, numerics: Numerics, stop: float, earlier: Any = None
 ) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
-    """Return times (ms) and, a replica, the recorded signals."""
+    """Return times (ms) and, a replica, the recorded signals.
+
+    Parameters
+    ----------
+    rig : Rig
+    numerics : Numerics
+    stop : float
+        ms after the onset of the stimulus.
+    earlier : object, optional
+        With ``times`` and ``signals``, what was recorded before the settled state.
+    """
+    if numerics.integrator == "variable":
+        return _read_steps(rig, numerics, earlier)
     first, last = sample_grid(numerics, stop)
     times = np.arange(first, last) * numerics.dt
-    replicas = [{n: p.read(first, last) for n, p in probes.items()} for probes in rig.probes]
+
+    def kept(name: str, probe: Probe) -> np.ndarray:
+        raw = probe.values()
+        if earlier is not None:  # its last sample is the first one here
+            raw = np.concatenate([earlier.signals[name], raw[1:]])
+        shift = probe.lag
+        return raw[first + shift : last + shift] * probe.factor
+
+    replicas = [{n: kept(n, p) for n, p in probes.items()} for probes in rig.probes]
     for probes in replicas:
         for name, values in probes.items():
             if values.size != times.size:
@@ -86,6 +157,27 @@ def read(
                     f"NEURON recorded {values.size} samples of {name} where {times.size} were due"
                 )
     return times, replicas
+
+
+def _read_steps(
+    rig: Rig, numerics: Numerics, earlier: Any
+) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
+    times = rig.times()
+    if earlier is not None:
+        times = np.concatenate([earlier.times, times[1:]])
+    keep = slice(int(np.searchsorted(times, numerics.settle - _BEFORE - 1e-6)), None)
+    # At an event NEURON records twice: what is, and what the event makes of it.
+    twice = np.flatnonzero(np.diff(times) <= 1e-9)
+    times = times.copy()
+    times[twice] -= _APART
+
+    def kept(name: str, probe: Probe) -> np.ndarray:
+        raw = probe.values()
+        if earlier is not None:
+            raw = np.concatenate([earlier.signals[name], raw[1:]])
+        return raw[keep] * probe.factor
+
+    return times[keep], [{n: kept(n, p) for n, p in probes.items()} for probes in rig.probes]
 
 
 def not_finite(times: np.ndarray, signals: dict[str, np.ndarray]) -> str:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from stpspec.dataset import protocol_dataset
+from stpspec.dataset import SIGNALS, protocol_dataset
 from stpspec.engine import nrn
+from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.bind import Bound, numbers
-from stpspec.engine.rig import make_rig
-from stpspec.engine.run import advance, globals_restored, not_finite, read
 from stpspec.engine.stimuli import stimulus_of, timing
-from stpspec.errors import Problem, SimulationError, SpecError
+from stpspec.errors import Problem, SpecError
+from stpspec.metrics.measure import Measurement, Recorded, Request, measure_one
 from stpspec.spec.protocol import Stimulus
 
 log = logging.getLogger("stpspec.engine")
 
-Candidate = Mapping[str, float]
+Trace = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
 def candidates_of(bound: Bound, values: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
@@ -69,6 +69,24 @@ def _numbers(bound: Bound, name: str, written: Any) -> np.ndarray:
     return np.array([numbers(bound, {name: item})[name] for item in items])
 
 
+def rows_of(columns: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
+    """Return one dict a candidate."""
+    n = next(iter(columns.values())).size if columns else 1
+    return [{name: float(a[i]) for name, a in columns.items()} for i in range(n)]
+
+
+def stimuli_of(
+    bound: Bound, columns: Mapping[str, np.ndarray], protocols: Sequence[str]
+) -> dict[str, Stimulus]:
+    """Return what each protocol does to these candidates; warn of what it cannot do well."""
+    experiment = bound.experiment
+    largest = {name: float(a.max()) for name, a in columns.items()}
+    known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
+    stimuli = {n: stimulus_of(experiment.model, experiment.protocols[n], known) for n in protocols}
+    _warn(bound, stimuli)
+    return stimuli
+
+
 def simulate(
     bound: Bound,
     values: Mapping[str, Any] | None = None,
@@ -92,105 +110,113 @@ def simulate(
     import xarray as xr
 
     columns = candidates_of(bound, values)
-    n = next(iter(columns.values())).size if columns else 1
-    rows = [{name: float(a[i]) for name, a in columns.items()} for i in range(n)]
+    rows = rows_of(columns)
+    n = len(rows)
     names = list(bound.experiment.protocols if protocols is None else protocols)
-    experiment = bound.experiment
-    largest = {name: float(a.max()) for name, a in columns.items()}
-    known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
-    stimuli = {n: stimulus_of(experiment.model, experiment.protocols[n], known) for n in names}
-    _warn(bound, stimuli)
-    traces: dict[str, list[dict[str, np.ndarray] | None]] = {p: [None] * n for p in names}
-    failures = [""] * n
-    times: dict[str, np.ndarray] = {}
-    with globals_restored(bound):
-        for batch in _batches(bound, rows):
-            for index, protocol, result in _run_batch(bound, batch, rows, stimuli):
-                if isinstance(result, str):
-                    failures[index] = failures[index] or f"{protocol}: {result}"
-                else:
-                    times[protocol], traces[protocol][index] = result
-    children = {
-        name: _dataset(bound, stimuli[name], times.get(name), traces[name]) for name in names
-    }
+    stimuli = stimuli_of(bound, columns, names)
+    runs: list[Run] = [Run()] * n
+    for batch in batches(bound, rows):
+        for index, run in zip(batch, run_batch(bound, [rows[i] for i in batch], stimuli),
+                              strict=True):  # fmt: skip
+            runs[index] = run
+    children = {p: _dataset(bound, stimuli[p], [r.traces.get(p) for r in runs]) for p in names}
     root = xr.Dataset(
         {
             **{
                 name: ("candidate", a, {"units": bound.units[name], "long_name": name})
                 for name, a in columns.items()
             },
-            "failure": ("candidate", np.array(failures, dtype=object)),
+            "failure": ("candidate", np.array([r.failure for r in runs], dtype=object)),
         },
         {"candidate": np.arange(n)},
     )
     return xr.DataTree.from_dict({"/": root, **{f"/{k}": v for k, v in children.items()}})
 
 
-def _batches(bound: Bound, rows: Sequence[Candidate]) -> Iterator[list[int]]:
-    """Group candidates that may share a simulation: all those with the same GLOBAL values."""
-    shared = sorted(bound.mechanism.global_parameters)
-    groups: dict[tuple[float | None, ...], list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    size = bound.experiment.numerics.replicas
-    for members in groups.values():
-        for start in range(0, len(members), size):
-            yield members[start : start + size]
-
-
-def _run_batch(
+def evaluate(
     bound: Bound,
-    batch: Sequence[int],
+    values: Mapping[str, Any],
+    protocols: Sequence[str],
+    requests: Sequence[Request],
+) -> list[dict[str, Measurement]]:
+    """Simulate candidates and measure each batch where it was simulated; no trace is kept.
+
+    Parameters
+    ----------
+    bound : Bound
+    values : mapping of str to sequence of float
+    protocols : sequence of str
+    requests : sequence of Request
+
+    Returns
+    -------
+    list of dict of str to Measurement
+        One dict a candidate, keyed by the names of the requests.
+    """
+    columns = candidates_of(bound, values)
+    rows = rows_of(columns)
+    stimuli = stimuli_of(bound, columns, protocols)
+    measured: list[dict[str, Measurement]] = [{}] * len(rows)
+    for batch in batches(bound, rows):
+        found = measured_batch(bound, [rows[i] for i in batch], stimuli, requests)
+        for index, values_of_one in zip(batch, found, strict=True):
+            measured[index] = values_of_one
+    return measured
+
+
+def measured_batch(
+    bound: Bound,
     rows: Sequence[Candidate],
     stimuli: Mapping[str, Stimulus],
-) -> Iterator[tuple[int, str, Any]]:
-    """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
-    numerics = bound.experiment.numerics
-    rig = make_rig(bound, len(batch))
-    stopped: dict[str, Stimulus] = {}
-    try:
-        for replica, index in enumerate(batch):
-            rig.set(replica, rows[index])
-        for name, stimulus in stimuli.items():
-            rig.stimulate(stimulus, numerics.settle)
-            try:
-                advance(rig, numerics, stimulus.stop)
-            except SimulationError as error:
-                if len(batch) == 1:
-                    yield batch[0], name, str(error)
-                else:
-                    stopped[name] = stimulus
-                continue
-            times, replicas = read(rig, numerics, stimulus.stop)
-            for index, signals in zip(batch, replicas, strict=True):
-                reason = not_finite(times, signals)
-                yield index, name, reason or (times, signals)
-    finally:
-        rig.tear_down()
-    # One candidate stops all that share its simulation: find which, with the rig out of the way.
-    for index in batch if stopped else ():
-        yield from _run_batch(bound, [index], rows, stopped)
+    requests: Sequence[Request],
+) -> list[dict[str, Measurement]]:
+    """Simulate one batch and measure it."""
+    descriptions = {name: describe(bound, s) for name, s in stimuli.items()}
+    units = signal_units(bound)
+    measured = []
+    for run in run_batch(bound, rows, stimuli):
+        children = {
+            name: Recorded(t, {n: y[None, None] for n, y in signals.items()}, units,
+                           descriptions[name])
+            for name, (t, signals) in run.traces.items()
+        }  # fmt: skip
+        measured.append(measure_one(children, requests, run.failure))
+    return measured
 
 
-def _dataset(
-    bound: Bound,
-    stimulus: Stimulus,
-    times: np.ndarray | None,
-    traces: Sequence[dict[str, np.ndarray] | None],
-) -> Any:
-    experiment = bound.experiment
-    onset = experiment.numerics.settle
-    if times is None:
-        times = np.array([0.0])
-    names = next((list(t) for t in traces if t is not None), list(experiment.recording.signals))
-    missing = np.full(times.size, np.nan)
+def _dataset(bound: Bound, stimulus: Stimulus, runs: Sequence[Trace | None]) -> Any:
+    recorded = [r for r in runs if r is not None]
+    names = list(recorded[0][1]) if recorded else list(bound.experiment.recording.signals)
+    n = max((t.size for t, _ in recorded), default=1)
+    times: np.ndarray
+    if bound.experiment.numerics.integrator == "variable" and recorded:
+        times = np.stack([padded(r[0] if r is not None else np.empty(0), n) for r in runs])
+    else:
+        times = recorded[0][0] if recorded else np.array([0.0])
     signals = {
-        name: np.stack([t[name] if t is not None else missing for t in traces])[:, None, :]
+        name: np.stack([padded(r[1][name] if r is not None else np.empty(0), n) for r in runs])
+        [:, None, :]
         for name in names
-    }
-    units = {v: nrn.unit_of(bound.mechanism.name, v) for v in experiment.recording.variables}
-    step = stimulus.step
-    description = {
+    }  # fmt: skip
+    return protocol_dataset(times, signals, signal_units(bound), describe(bound, stimulus))
+
+
+def padded(values: np.ndarray, n: int) -> np.ndarray:
+    """Return the values with NaN behind them, shape (n,)."""
+    return np.pad(values, (0, n - values.size), constant_values=np.nan)
+
+
+def signal_units(bound: Bound) -> dict[str, str]:
+    """Return the unit of every signal that is recorded."""
+    own = {v: nrn.unit_of(bound.mechanism.name, v) for v in bound.experiment.recording.variables}
+    return {name: unit for name, (unit, _, _) in SIGNALS.items()} | own
+
+
+def describe(bound: Bound, stimulus: Stimulus) -> dict[str, Any]:
+    """Return the description of a stimulus that goes with what is recorded."""
+    experiment = bound.experiment
+    onset, step = experiment.numerics.settle, stimulus.step
+    return {
         "onset": onset,
         "delay": experiment.model.net_con.delay if stimulus.spikes else 0.0,
         "spikes": [onset + s for s in stimulus.spikes],
@@ -204,7 +230,6 @@ def _dataset(
             "cell": step.cell,
         },
     }
-    return protocol_dataset(times, signals, units, description)
 
 
 def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from stpspec.engine.bind import Bound
-from stpspec.engine.simulate import simulate
+from stpspec.engine.simulate import evaluate
 from stpspec.errors import FitError, MetricError
 from stpspec.metrics.judge import Judge, why_no_residuals
-from stpspec.metrics.measure import Measurement, measure_candidates
+from stpspec.metrics.measure import Measurement
 from stpspec.registry import METRICS
 
 _REPEATS = 1000  # batches in a row without any new point
@@ -198,8 +198,7 @@ class Problem:
         return judged
 
     def _simulate(self, columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
-        tree = simulate(self.bound, columns, self._protocols)
-        return measure_candidates(tree, self.judge.requests)
+        return evaluate(self.bound, columns, self._protocols, self.judge.requests)
 
     # -- what a fitter sees -----------------------------------------------------------------
 

@@ -5,6 +5,8 @@ A metric that moves in steps of dt stops a gradient fitter at its start; these d
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from stpspec.errors import MetricError
@@ -21,18 +23,19 @@ def maximum(t: np.ndarray, y: np.ndarray) -> tuple[float, float, bool]:
     k = int(y.argmax())
     if k <= 1 or k == y.size - 1:  # at 1 the polynomial would reach back over a sudden jump
         return float(t[k]), float(y[k]), k == y.size - 1
-    x, c = _polynomial(t, y, k, 5)
-    left, right = x(t[k - 1]), x(t[k + 1])
-    d1, d2 = np.polyder(c), np.polyder(c, 2)
+    place, c = _polynomial(t, y, k, 5)
+    left, right = place(t[k - 1]), place(t[k + 1])
+    d1 = _derivative(c)
+    d2 = _derivative(d1)
     z = 0.0
     for _ in range(8):
-        curvature = np.polyval(d2, z)
+        curvature = _value(d2, z)
         if curvature >= 0:  # not a maximum of the polynomial: stay with the sample
             return float(t[k]), float(y[k]), False
-        z -= np.polyval(d1, z) / curvature
+        z -= _value(d1, z) / curvature
         if not left <= z <= right:
             return float(t[k]), float(y[k]), False
-    return float(t[k] + z * (t[k + 1] - t[k])), float(np.polyval(c, z)), False
+    return float(t[k] + z * (t[k + 1] - t[k])), _value(c, z), False
 
 
 def crossing(t: np.ndarray, y: np.ndarray, level: float, *, rising: bool) -> float:
@@ -50,28 +53,68 @@ def crossing(t: np.ndarray, y: np.ndarray, level: float, *, rising: bool) -> flo
     k = int(beyond.argmax())
     if k == 0:
         return float(t[0])
-    x, c = _polynomial(t, y, k, 4)
-    low, high = x(t[k - 1]), x(t[k])
-    below = np.polyval(c, low) - level
+    place, c = _polynomial(t, y, k, 4)
+    low, high = place(t[k - 1]), place(t[k])
+    below = _value(c, low) > level
     for _ in range(50):  # bisection: the bracket holds the crossing, the polynomial is smooth
         middle = 0.5 * (low + high)
-        here = np.polyval(c, middle) - level
-        if (here > 0) == (below > 0):
+        if (_value(c, middle) > level) == below:
             low = middle
         else:
             high = middle
     return float(t[k] + low * _scale(t, k))
 
 
+def resample(t: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return the signal at any times, from the cubic through the four nearest samples.
+
+    A straight line between the samples of a variable step would be far off.
+
+    Parameters
+    ----------
+    t, y : ndarray, shape (n,)
+        Samples; the spacing may vary.
+    at : ndarray, shape (m,)
+    """
+    if t.size < 4:
+        return np.interp(at, t, y)
+    first = np.clip(np.searchsorted(t, at) - 2, 0, t.size - 4)
+    nodes = first[:, None] + np.arange(4)
+    x, values = t[nodes], y[nodes]
+    total = np.zeros(at.size)
+    for j in range(4):  # Lagrange
+        weight = np.ones(at.size)
+        for m in range(4):
+            if m != j:
+                weight *= (at - x[:, m]) / (x[:, j] - x[:, m])
+        total += weight * values[:, j]
+    return total
+
+
 def _scale(t: np.ndarray, k: int) -> float:
     return float(t[k + 1] - t[k]) if k + 1 < t.size else float(t[k] - t[k - 1])
 
 
-def _polynomial(t: np.ndarray, y: np.ndarray, k: int, n: int):
+def _polynomial(
+    t: np.ndarray, y: np.ndarray, k: int, n: int
+) -> tuple[Callable[[float], float], list[float]]:
     """Return the map of time to x and the coefficients of the polynomial around sample ``k``."""
     n = min(n, t.size)
     start = min(max(k - n // 2, 0), t.size - n)
-    step = _scale(t, k)
-    x = (t[start : start + n] - t[k]) / step
-    c = np.linalg.solve(np.vander(x), y[start : start + n])
-    return (lambda time: (time - t[k]) / step), c
+    origin, step = float(t[k]), _scale(t, k)
+    x = (t[start : start + n] - origin) / step
+    c = np.linalg.solve(np.vander(x), y[start : start + n]).tolist()
+    return (lambda time: (float(time) - origin) / step), c
+
+
+def _value(c: Sequence[float], x: float) -> float:
+    # Horner by hand: numpy's polyval costs more than all else for a single number.
+    total = 0.0
+    for coefficient in c:
+        total = total * x + coefficient
+    return total
+
+
+def _derivative(c: Sequence[float]) -> list[float]:
+    n = len(c) - 1
+    return [coefficient * (n - i) for i, coefficient in enumerate(c[:-1])]

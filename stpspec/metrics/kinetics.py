@@ -10,10 +10,11 @@ from pydantic import AfterValidator, Field
 
 from stpspec.errors import MetricError
 from stpspec.metrics.base import SignalOptions, metric
-from stpspec.metrics.interpolate import crossing
+from stpspec.metrics.interpolate import crossing, resample
 from stpspec.metrics.response import Response
 from stpspec.units import Millisecond
 
+_FINE = 4001  # points over which a charge is integrated
 ONSET = 0.05  # fraction of the peak at which a response begins
 
 
@@ -108,7 +109,7 @@ def decay_time(response: Response, *, interval: FallingInterval = (0.8, 0.2)) ->
     t, y, _, height = response.first_response()
     # Equally spaced points between the two crossings: no sample jumps in or out of the fit.
     x = np.linspace(0.0, stop - start, 201)
-    values = np.interp(start + x, t, y) / height
+    values = resample(t, y, start + x) / height
     a, rate = interval[0], np.log(interval[0] / interval[1]) / (stop - start)
     for _ in range(50):
         model = np.exp(-rate * x)
@@ -140,7 +141,8 @@ def charge(response: Response) -> float:
             f"{t[-1] - t[0]:.4g} ms: charge lacks what follows (a longer duration, or a single "
             f"event, helps)"
         )
-    return float(np.trapezoid(y, t))
+    fine = np.linspace(t[0], t[-1], max(t.size, _FINE))
+    return float(np.trapezoid(resample(t, y, fine), fine))
 
 
 def _times(windows: Windows, interval: float) -> np.ndarray:
@@ -182,5 +184,5 @@ def trace(
             f"the windows reach beyond the recording, {response.time[0] - onset:g} to "
             f"{response.time[-1] - onset:g} ms after the stimulus onset"
         )
-    values = np.interp(times, response.time, response.trace(response.signal_name))
+    values = resample(response.time, response.trace(response.signal_name), times)
     return values - response.rest if subtract_baseline else values

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.dataset import stimulus_of
+from stpspec.dataset import signals_of, stimulus_of, times_of
 from stpspec.errors import MetricError
 from stpspec.metrics.base import Metric, ResponseOptions
 from stpspec.metrics.response import Response
@@ -48,21 +48,54 @@ class Measurement:
     steps: list[str] = field(default_factory=list)
 
 
-class _Child:
-    """The arrays of one protocol, without xarray's cost per access."""
+@dataclass(frozen=True)
+class Recorded:
+    """The arrays of one protocol, without xarray's cost per access.
 
-    def __init__(self, dataset: Any):
-        self.time = dataset["time"].values
-        self.signals = {str(n): v.values for n, v in dataset.data_vars.items() if "time" in v.dims}
-        self.units = {n: str(dataset[n].attrs.get("units", "")) for n in self.signals}
-        self.stimulus = stimulus_of(dataset)
-        self.n_trials = dataset.sizes["trial"]
+    Attributes
+    ----------
+    time : ndarray, shape (n,) or (candidate, n)
+        ms; of its own for each candidate, and padded with NaN, after a variable step.
+    signals : mapping of str to ndarray, shape (candidate, trial, n)
+    units : mapping of str to str
+    stimulus : mapping
+        As in :func:`stpspec.dataset.protocol_dataset`.
+    """
+
+    time: np.ndarray
+    signals: Mapping[str, np.ndarray]
+    units: Mapping[str, str]
+    stimulus: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, dataset: Any) -> Recorded:
+        """Return the arrays of a protocol's Dataset."""
+        names = signals_of(dataset)
+        return cls(
+            times_of(dataset),
+            {n: dataset[n].values for n in names},
+            {n: str(dataset[n].attrs.get("units", "")) for n in names},
+            stimulus_of(dataset),
+        )
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials."""
+        return next(iter(self.signals.values())).shape[1]
+
+    def at(self, candidate: int, trials: slice) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the times of one candidate, and its signals, the mean over trials."""
+        time = self.time if self.time.ndim == 1 else self.time[candidate]
+        n = time.size if self.time.ndim == 1 else int(np.isfinite(time).sum())
+        # Ratios of a stochastic synapse come from the mean trace, not from the mean of ratios.
+        signals = {s: _mean(a[candidate, trials])[:n] for s, a in self.signals.items()}
+        return time[:n], signals
 
 
 class _Candidate:
     """The responses of one candidate, built once for each set of common options."""
 
-    def __init__(self, children: Mapping[str, _Child], index: int):
+    def __init__(self, children: Mapping[str, Recorded], index: int):
         self.children = children
         self.index = index
         self._responses: dict[tuple[Any, ...], Response] = {}
@@ -73,9 +106,8 @@ class _Candidate:
         if key not in self._responses:
             child = self.children[protocol]
             pick = slice(None) if trial is None else slice(trial, trial + 1)
-            # Ratios of a stochastic synapse come from the mean trace, not from the mean of ratios.
-            signals = {n: _mean(a[self.index, pick]) for n, a in child.signals.items()}
-            response = Response(child.time, signals, child.units, child.stimulus, **common)
+            time, signals = child.at(self.index, pick)
+            response = Response(time, signals, child.units, child.stimulus, **common)
             response.find_siblings = lambda: self._siblings(protocol, common, trial)
             self._responses[key] = response
         return self._responses[key]
@@ -107,18 +139,30 @@ def measure_candidates(tree: Any, requests: Sequence[Request]) -> list[dict[str,
     list of dict of str to Measurement
         One dict a candidate, keyed by the names of the requests.
     """
-    children = {name: _Child(node.to_dataset()) for name, node in tree.children.items()}
-    failures = [str(f) for f in tree["failure"].values]
+    children = {name: Recorded.of(node.to_dataset()) for name, node in tree.children.items()}
     return [
-        {r.name: _measure(_Candidate(children, i), r, failure) for r in requests}
-        if failure
-        else _measure_all(_Candidate(children, i), requests)
-        for i, failure in enumerate(failures)
+        measure_one(children, requests, str(failure), index)
+        for index, failure in enumerate(tree["failure"].values)
     ]
 
 
-def _measure_all(candidate: _Candidate, requests: Sequence[Request]) -> dict[str, Measurement]:
-    return {r.name: _measure(candidate, r, "") for r in requests}
+def measure_one(
+    children: Mapping[str, Recorded], requests: Sequence[Request], failure: str = "", index: int = 0
+) -> dict[str, Measurement]:
+    """Measure one candidate.
+
+    Parameters
+    ----------
+    children : mapping of str to Recorded
+        By protocol.
+    requests : sequence of Request
+    failure : str
+        Why its simulation failed; empty if it did not.
+    index : int
+        Which candidate of the arrays.
+    """
+    candidate = _Candidate(children, index)
+    return {r.name: _measure(candidate, r, failure) for r in requests}
 
 
 def _measure(candidate: _Candidate, request: Request, failure: str) -> Measurement:

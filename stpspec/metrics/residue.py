@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 _STRETCH = 1.0  # ms before an event to which its residue is fitted
@@ -42,7 +44,7 @@ def decay_rate(t: np.ndarray, y: np.ndarray) -> tuple[float, str]:
     relative = y / y[-1]
     if (relative <= 0).any():
         return 0.0, "the residue before {pulses} changes its sign: taken as constant"
-    rate = -float(np.polyfit(t, np.log(relative), 1)[0])
+    rate = -_slope(t, np.log(relative))
     if rate <= 0:
         return 0.0, "the residue before {pulses} does not decay: taken as constant"
     return rate, ""
@@ -62,10 +64,19 @@ def misses_by(t: np.ndarray, y: np.ndarray, ahead: float) -> float:
     """
     if y.size < 6 or (y / y[-1] <= 0).any():
         return 0.0
-    bend, slope, _ = np.polyfit(t, np.log(y / y[-1]), 2)
-    line = np.polyfit(t, np.log(y / y[-1]), 1)
-    straight = np.polyval(line, ahead)
+    logs = np.log(y / y[-1])
+    half = y.size // 2
+    early, late = _slope(t[:half], logs[:half]), _slope(t[half:], logs[half:])
+    apart = float(t[half:].mean() - t[:half].mean())
+    bend = 0.5 * (late - early) / apart
+    now = late + 2 * bend * float(t[-1] - t[half:].mean())  # slope at the event
     # The curve may not turn upward: at the latest where its slope is 0 it stays.
-    turn = -slope / (2 * bend) if bend > 0 else np.inf
-    curved = np.polyval([bend, slope, 0.0], min(ahead, turn))
-    return float(abs(y[-1] * (np.exp(curved) - np.exp(straight))))
+    turn = min(ahead, -now / (2 * bend)) if bend > 0 else ahead
+    curved = now * turn + bend * turn**2
+    return float(abs(y[-1] * (math.exp(curved) - math.exp(_slope(t, logs) * ahead))))
+
+
+def _slope(t: np.ndarray, y: np.ndarray) -> float:
+    """Return the slope of the straight line through some points, by least squares."""
+    centered = t - t.mean()
+    return float(centered @ y / (centered @ centered))

@@ -81,12 +81,12 @@ class Response:
 
     # -- what happened ----------------------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def spikes(self) -> np.ndarray:
         """Presynaptic spike times, ms."""
         return np.asarray(self.stimulus["spikes"], float)
 
-    @property
+    @functools.cached_property
     def arrivals(self) -> np.ndarray:
         """Arrival times of the events (spike + NetCon delay), ms."""
         return self.spikes + self.stimulus["delay"]
@@ -164,6 +164,10 @@ class Response:
             self.note(unsettled(drift / largest, _FLAT))
         return corrected
 
+    @functools.cached_property
+    def _largest(self) -> float:
+        return float(np.abs(self.corrected).max())
+
     def no_spikes(self, name: str, who: str, what: str) -> None:
         """Raise a MetricError if a voltage holds an action potential."""
         at = first_spike(self.time, self.trace(name))
@@ -179,16 +183,21 @@ class Response:
             raise MetricError("this protocol has no presynaptic event")
         return float(self.arrivals[0])
 
+    @functools.cached_property
+    def _places(self) -> list[int]:
+        """Index of the first sample at or after each arrival."""
+        return np.searchsorted(self.time, self.arrivals - _EPS).tolist()
+
     def _index(self, t: float) -> int:
         return int(np.searchsorted(self.time, t - _EPS))
 
-    def _before(self, t: float) -> int:
-        """Index of the last sample before ``t``.
+    def _before(self, k: int) -> int:
+        """Index of the last sample before the arrival of event ``k``.
 
-        The response to an event at ``t`` is not in it yet, not even an instantaneous one, nor one
-        that NEURON delivers at the nearest step, up to half a step early.
+        The response to it is not in it yet, not even an instantaneous one, nor one that NEURON
+        delivers at the nearest step, up to half a step early.
         """
-        return max(int(np.searchsorted(self.time, t - _EPS)) - 1, 0)
+        return max(self._places[k] - 1, 0)
 
     # -- pulses -----------------------------------------------------------------------------
 
@@ -198,11 +207,11 @@ class Response:
         The baseline of that pulse is subtracted.
         """
         arrivals = self.arrivals
-        start = self._index(arrivals[k])
+        start = self._places[k]
         if start < self.time.size and self.time[start] - arrivals[k] > _EPS:
-            start = self._before(arrivals[k])  # the arrival lies between two samples
+            start = self._before(k)  # the arrival lies between two samples
         last = k + 1 == arrivals.size
-        stop = self.time.size if last else self._before(arrivals[k + 1]) + 1
+        stop = self.time.size if last else self._before(k + 1) + 1
         if stop - start < 3:
             raise MetricError(f"fewer than 3 samples between event {k + 1} and the next one")
         t = self.time[start:stop]
@@ -211,7 +220,7 @@ class Response:
     def _baseline(self, k: int, t: np.ndarray) -> np.ndarray | float:
         if self.baseline == "pre_train" or k == 0 or self.sign == 0:
             return 0.0
-        clean = self._before(self.arrivals[k])
+        clean = self._before(k)
         if self.baseline == "local":
             residue = float(self.corrected[clean])
             late = float(self.arrivals[k] - self.time[clean])
@@ -225,9 +234,9 @@ class Response:
 
     def _continued(self, k: int, t: np.ndarray) -> np.ndarray | float:
         """Return what is left of the earlier responses at the times ``t`` after event ``k``."""
-        clean = self._before(self.arrivals[k])
+        clean = self._before(k)
         residue = float(self.corrected[clean])
-        if abs(residue) <= _RESIDUE * float(np.abs(self.corrected).max()):
+        if abs(residue) <= _RESIDUE * self._largest:
             return residue
         rate = 1 / self.decay if self.decay else 0.0
         if not rate:
@@ -238,7 +247,7 @@ class Response:
 
     def _stretch_before(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         arrival, previous = float(self.arrivals[k]), float(self.arrivals[k - 1])
-        return stretch(self.time, self.corrected, self._before(arrival), arrival, previous)
+        return stretch(self.time, self.corrected, self._before(k), arrival, previous)
 
     def _warn_of_curvature(self, k: int, when: float, height: float) -> None:
         """Note where the residue is no single exponential, as far as it changes the amplitude."""
@@ -279,13 +288,12 @@ class Response:
 
     def _nothing_hidden(self, k: int, t: np.ndarray, y: np.ndarray) -> None:
         """Raise unless a window without any rise holds no response."""
-        largest = float(np.abs(self.corrected).max())
         if self.baseline == "local" and k > 0:
             change = y + self._baseline(k, t) - self._continued(k, t)
             hidden = float(np.abs(change).max())
         else:
             hidden = float(-y.min())
-        if hidden <= _HIDDEN * largest:
+        if hidden <= _HIDDEN * self._largest:
             return
         if self.direction != "auto":
             why = f"it does not go in the direction asked for (direction: {self.direction})"

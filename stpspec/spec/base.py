@@ -42,6 +42,16 @@ class Spec(BaseModel):
         """sha256 of the canonical JSON of this spec (str, 64 hexadecimal digits)."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
 
+    def __repr_args__(self) -> Any:
+        """What is set, for ``repr``; the kind is the name of the class."""
+        for name in type(self).model_fields:
+            value = getattr(self, name, None)
+            if name != "kind" and value not in (None, "", [], {}):
+                yield name, value
+
+    def __str__(self) -> str:
+        return repr(self)
+
     def __hash__(self) -> int:
         return hash(self.digest)
 

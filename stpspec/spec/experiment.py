@@ -11,9 +11,11 @@ from pydantic_core import InitErrorDetails
 
 from stpspec.errors import PluginError, Problem, SpecError
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
-from stpspec.spec.base import Spec, kind_of, problems_of
+from stpspec.spec.base import kind_of, problems_of
+from stpspec.spec.changes import changed_data
 from stpspec.spec.numerics import Numerics
 from stpspec.spec.objective import Objective
+from stpspec.spec.overview import Overview
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.rules import cross_problems
 from stpspec.units import rule_error
@@ -26,7 +28,7 @@ AnyProtocol = Annotated[Any, kind_of(PROTOCOLS)]
 AnyFitter = Annotated[Any, kind_of(FITTERS)]
 
 
-class Experiment(Spec):
+class Experiment(Overview):
     """One experiment on one synapse or gap junction, whole: what is done, asked and fitted."""
 
     format: Literal[1] = FORMAT
@@ -82,6 +84,32 @@ class Experiment(Spec):
         if experiment is None:
             raise SpecError(problems)
         return experiment
+
+    def changed(self, changes: Mapping[str, Any]) -> Experiment:
+        """Return a validated copy with some fields replaced.
+
+        Parameters
+        ----------
+        changes : mapping of str to object
+            Dotted path of a field → its value. A path into a mapping (``protocols``,
+            ``parameters``, ``model.fixed`` …) may end in a new name, with the whole entry as value.
+            Where a ``kind`` changes, what both kinds have in common stays as it was chosen.
+
+        Raises
+        ------
+        SpecError
+            With every path that leads to no field and every problem of the changed experiment.
+
+        Examples
+        --------
+        >>> faster = experiment.changed({"protocols.train.frequency": 20, "fitter.kind": "optuna"})
+        """
+        data, problems = changed_data(self, changes)
+        made, more, _ = examine(data)
+        if made is None or problems:
+            at = ", ".join(f"{n}={v!r}" for n, v in changes.items())
+            raise SpecError([*problems, *more], f"the experiment is not valid at {at}")
+        return made
 
     def to_data(self) -> dict[str, Any]:
         """Return the experiment as plain mappings, lists, strings and numbers."""

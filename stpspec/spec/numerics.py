@@ -1,4 +1,4 @@
-"""How NEURON integrates: step, temperature, starting voltage, settling time."""
+"""How NEURON integrates: step or tolerance, temperature, starting voltage, settling time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,22 @@ from stpspec.units import Celsius, Millisecond, Millivolt, Second
 
 
 class Numerics(Spec):
-    """Reference numerics: fixed step, the same for every candidate."""
+    """Reference numerics: fixed step, the same for every candidate.
 
-    integrator: Literal["fixed"] = "fixed"
+    A fit may search with the variable step (CVODE), which is many times faster; its winner is
+    always confirmed with the fixed one.
+    """
+
+    integrator: Literal["auto", "fixed", "variable"] = Field(
+        default="auto",
+        description="auto: variable while a fit searches, fixed for everything else",
+    )
+    tolerance: float = Field(
+        default=1e-3,
+        gt=0,
+        le=1,
+        description="absolute tolerance of the variable step, in mV and the units of the states",
+    )
     dt: Millisecond = Field(default=0.025, gt=0, le=1, description="ms")
     temperature: Celsius = Field(default=20.0, ge=-20, le=60, description="degC")
     v_init: Millivolt = Field(default=-70.0, description="voltage at t = 0, mV")

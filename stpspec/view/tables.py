@@ -7,28 +7,7 @@ from typing import Any
 
 import numpy as np
 
-
-def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Align rows of text in columns.
-
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        The first is the header; a rule is drawn under it.
-    right : sequence of int
-        Columns that are aligned to the right.
-    """
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for number, row in enumerate(rows):
-        cells = [
-            cell.rjust(w) if i in right and number else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-        if number == 0:
-            lines.append("  ".join("─" * w for w in widths).rstrip())
-    return "\n".join(lines)
+from stpspec.display import Rows, columns
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -59,17 +38,22 @@ def with_error(value: float, error: float) -> str:
 
 def fit_table(result: Any) -> str:
     """Return the report of a fit: what was asked and achieved, the parameters, the cost."""
+    head, targets, parameters, closing = fit_parts(result)
+    return "\n\n".join([head, columns(targets), columns(parameters), closing])
+
+
+def fit_parts(result: Any) -> tuple[str, Rows, Rows, str]:
+    """Return the parts of that report: a line, two tables with headers, more lines."""
     experiment = result.experiment
     n_targets, n_free = experiment.objective.n_targets, len(result.parameters)
     head = f"{experiment.name}: {n_free} free parameter{'s' * (n_free != 1)}, {n_targets} target"
     head += "s" * (n_targets != 1)
     if n_free > n_targets:
         head += " – MORE PARAMETERS THAN TARGETS: other values fit as well"
-    parts = [head, _targets(result), _parameters(result), _closing(result)]
-    return "\n\n".join(p for p in parts if p)
+    return head, _targets(result), _parameters(result), _closing(result)
 
 
-def _targets(result: Any) -> str:
+def _targets(result: Any) -> Rows:
     rows = [("metric", "protocol", "unit", "target ± sd", "achieved", "miss")]
     for name, term in result.experiment.objective.terms.items():
         label = name if name == term.metric else f"{name} ({term.metric})"
@@ -85,7 +69,7 @@ def _targets(result: Any) -> str:
         if abs(miss) <= 5e-5 * abs(term.target):
             text = "hit"
         rows.append((label, term.protocol, unit, number(term.target) + sd, number(value), text))
-    return columns(rows)
+    return rows
 
 
 def _vector(term: Any, achieved: np.ndarray) -> tuple[str, str, str]:
@@ -107,7 +91,7 @@ def _span(values: np.ndarray) -> str:
     return f"{number(float(values.min()), 3)} … {number(float(values.max()), 3)}"
 
 
-def _parameters(result: Any) -> str:
+def _parameters(result: Any) -> Rows:
     rows = [("parameter", "value ± approx. SE", "unit", "bounds", "")]
     for name, value in result.parameters.items():
         spec = result.experiment.parameters[name]
@@ -121,7 +105,7 @@ def _parameters(result: Any) -> str:
         elif name in result.undetermined:
             remark = f"no SE: {result.undetermined[name]}"
         rows.append((name, shown, unit_text(result.units[name]), bounds, remark))
-    return columns(rows)
+    return rows
 
 
 def _closing(result: Any) -> str:

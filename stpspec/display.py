@@ -1,0 +1,95 @@
+"""Tables as text and as HTML: the same rows for a terminal and for a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+Rows = Sequence[Sequence[str]]
+
+# A notebook aligns cells to the right and colors text by its theme: the one is undone, the other
+# left alone, so that it can be read on light and dark.
+_CELL = "text-align: left; vertical-align: top; padding: 2px 12px 2px 0; color: inherit"
+_TABLE = "border-collapse: collapse; margin: 4px 0 10px 0"
+
+
+def columns(rows: Rows, *, right: Sequence[int] = ()) -> str:
+    """Align rows of text in columns.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The first is the header; a rule is drawn under it.
+    right : sequence of int
+        Columns that are aligned to the right.
+    """
+    widths = _widths(rows)
+    lines = [_line(row, widths, right if number else ()) for number, row in enumerate(rows)]
+    lines.insert(1, "  ".join("─" * w for w in widths).rstrip())
+    return "\n".join(lines)
+
+
+def outline(rows: Rows, width: int = 100) -> str:
+    """Align rows of text in columns without a header, and wrap the last column.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+    width : int
+        Of the whole; the last column gets what the others leave of it.
+    """
+    widths = [*_widths(rows)[:-1], 0]
+    left = max(width - sum(widths) - 2 * (len(widths) - 1), 30)
+    lines = []
+    for *names, text in rows:
+        for number, part in enumerate(wrapped(text, left) or [""]):
+            lines.append(_line([*(names if not number else [""] * len(names)), part], widths))
+    return "\n".join(lines)
+
+
+def wrapped(text: str, width: int = 100) -> list[str]:
+    """Break text into lines, but not between a number and its unit or name."""
+    import re
+    import textwrap
+
+    bound = re.sub(r"(?<=\w) (?=-?\d)|(?<=\d) (?=[^\W\d_]|°)", "\N{NO-BREAK SPACE}", text)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(bound, width)]
+
+
+def html_table(rows: Rows, *, header: bool = True) -> str:
+    """Return rows as an HTML table; every text is escaped, empty columns are left out.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+    header : bool
+        The first row is the header; otherwise the first column names the rows.
+    """
+    body = rows[1:] if header else rows
+    shown = [i for i in range(len(rows[0])) if any(row[i] for row in body)]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = []
+        for i in shown:
+            named = number == 0 if header else i == 0
+            tag, weight = ("th", "; font-weight: 600") if named else ("td", "; font-weight: 400")
+            cells.append(f'<{tag} style="{_CELL}{weight}">{escape(row[i])}</{tag}>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<table style="{_TABLE}">{"".join(lines)}</table>'
+
+
+def html_lines(text: str, style: str = "") -> str:
+    """Return text as escaped HTML, line by line."""
+    return f'<div style="{style}">{"<br>".join(escape(text).splitlines())}</div>'
+
+
+def _widths(rows: Rows) -> list[int]:
+    return [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+
+
+def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[int] = ()) -> str:
+    cells = [
+        cell.rjust(w) if i in right else cell.ljust(w)
+        for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

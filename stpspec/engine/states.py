@@ -1,0 +1,77 @@
+"""Everything that NEURON integrates in a cell: voltages, states of mechanisms, ions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from stpspec.engine import nrn
+
+_STATE = 3  # kind of variable in NEURON's MechanismStandard
+
+
+def references(cells: Sequence[Any]) -> Iterator[Any]:
+    """Yield a reference to each variable of some cells, always in the same order."""
+    for cell in cells:
+        for section in _sections(cell):
+            for segment in section:
+                yield segment._ref_v
+                for mechanism in segment:
+                    name = mechanism.name()
+                    variables = _ion(name) if name.endswith("_ion") else _state_variables(name)
+                    for variable, size in variables:
+                        yield from _elements(getattr(segment, f"_ref_{variable}"), size)
+                for point in segment.point_processes():
+                    name = point.hname().partition("[")[0]
+                    for variable, size in _state_variables(name):
+                        yield from _elements(getattr(point, f"_ref_{variable}"), size)
+
+
+def _elements(reference: Any, size: int) -> Iterator[Any]:
+    if size == 1:
+        yield reference
+        return
+    for index in range(size):  # an array state
+        yield _Element(reference, index)
+
+
+class _Element:
+    """One element of an array variable, read and written like a reference."""
+
+    def __init__(self, reference: Any, index: int):
+        self._reference, self._index = reference, index
+
+    def __getitem__(self, _: int) -> float:
+        return float(self._reference[self._index])
+
+    def __setitem__(self, _: int, value: float) -> None:
+        self._reference[self._index] = value
+
+
+def _sections(cell: Any) -> Iterator[Any]:
+    """Yield the sections of a cell: those connected to any of its sections, in NEURON's order."""
+    h = nrn.hoc()
+    prefix, seen = f"{cell}.", []
+    for section in h.allsec():
+        own = section.cell()
+        if (own is not None and own == cell) or (own is None and section.name().startswith(prefix)):
+            seen.append(section)
+    yield from seen
+
+
+@functools.cache
+def _state_variables(mechanism: str) -> tuple[tuple[str, int], ...]:
+    """Return name and size of the STATE variables of a mechanism, as attributes call them."""
+    h = nrn.hoc()
+    standard, text = h.MechanismStandard(mechanism, _STATE), h.ref("")
+    found = []
+    for index in range(int(standard.count())):
+        size = int(standard.name(text, index))
+        found.append((text[0], size))
+    return tuple(found)
+
+
+def _ion(name: str) -> tuple[tuple[str, int], ...]:
+    ion = name.removesuffix("_ion")
+    return ((f"{ion}i", 1), (f"{ion}o", 1), (f"e{ion}", 1))

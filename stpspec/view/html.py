@@ -1,0 +1,19 @@
+"""A fit as HTML: what a notebook shows of a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stpspec.display import html_lines, html_table
+from stpspec.view.tables import fit_parts
+
+
+def fit_html(result: Any) -> str:
+    """Return the report of a fit as HTML: what :func:`stpspec.view.tables.fit_table` says."""
+    head, targets, parameters, closing = fit_parts(result)
+    return (
+        html_lines(head, "font-weight: 600; font-size: 1.1em")
+        + html_table(targets)
+        + html_table(parameters)
+        + html_lines(closing)
+    )
