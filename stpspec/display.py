@@ -9,8 +9,8 @@ Rows = Sequence[Sequence[str]]
 
 # A notebook aligns cells to the right and colors text by its theme: the one is undone, the other
 # left alone, so that it can be read on light and dark.
-_CELL = "text-align: left; vertical-align: top; padding: 2px 12px 2px 0; color: inherit"
-_TABLE = "border-collapse: collapse; margin: 4px 0 10px 0"
+_CELL = "text-align: left; vertical-align: top; padding: 2px 12px 2px 4px; color: inherit"
+_TABLE = "border-collapse: collapse; table-layout: auto; margin: 4px 0 10px 0"
 
 
 def columns(rows: Rows, *, right: Sequence[int] = ()) -> str:
