@@ -139,6 +139,7 @@ def fit(
         If there is nothing to fit, or every evaluation fails.
     """
     from stpspec.engine.bind import bind
+    from stpspec.engine.search import for_search
     from stpspec.fitters.base import run
     from stpspec.fitters.problem import Problem as FitProblem
     from stpspec.fitters.uncertainty import estimate
@@ -152,7 +153,7 @@ def fit(
             budget = problem.fitter.budget.evaluations
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
-    problem = FitProblem(bound, observe=observe)
+    problem = FitProblem(for_search(bound), observe=observe)
     outcome = run(problem)
     best = problem.best
     uncertainty = estimate(problem, best)
@@ -168,6 +169,7 @@ def fit(
         at_bound=uncertainty.at_bound,
         loss=loss,
         loss_start=first.loss,
+        loss_search=best.loss,
         metrics=metrics,
         metric_units=units,
         history=_history(problem),
@@ -195,21 +197,45 @@ def _paths(bound: Any) -> dict[str, Path]:
 
 
 def _confirm(bound: Any, problem: Any, best: Any) -> tuple[Any, ...]:
-    """Simulate the best point once more, with all protocols, and measure it."""
+    """Simulate the best point on the reference numerics, with all protocols, and measure it."""
+    from stpspec.engine.search import on_reference
     from stpspec.engine.simulate import simulate as run
 
-    tree = run(bound, {n: [v] for n, v in best.values.items()})
+    tree = run(on_reference(bound), {n: [v] for n, v in best.values.items()})
     measured = measure_candidates(tree, problem.judge.requests)[0]
     try:
         loss, _ = problem.judge(measured)
     except MetricError as error:
-        raise FitError(f"the best point cannot be simulated again: {error}") from error
-    if not np.isclose(loss, best.loss, rtol=1e-6, atol=1e-15):
-        log.warning("the loss at the best point is %.6g when it is simulated again", loss)
-    metrics = {n: float(m.value) if m.value.ndim == 0 else m.value for n, m in measured.items()}
+        raise FitError(
+            f"the best point cannot be simulated with the reference numerics: {error}; "
+            f"numerics.integrator: fixed searches with them"
+        ) from error
+    values = {n: m.value for n, m in measured.items()}
+    metrics = {n: float(v) if v.ndim == 0 else v for n, v in values.items()}
     units = {n: m.unit for n, m in measured.items()}
-    notes = {n: m.notes for n, m in measured.items() if m.notes}
+    notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
+    for name, text in _differences(problem.judge, best.metrics, values).items():
+        notes.setdefault(name, []).append(text)
     return tree, metrics, units, notes, loss
+
+
+def _differences(judge: Any, searched: Any, confirmed: Any) -> dict[str, str]:
+    """Say of which terms the search and the reference numerics differ by what matters."""
+    found = {}
+    for name, term in judge.objective.terms.items():
+        apart = np.atleast_1d(np.abs(np.asarray(searched[name]) - confirmed[name]))
+        target = np.abs(np.asarray(term.target, float)).max()
+        scale = np.asarray(term.sd, float) if term.sd is not None else target or 1.0
+        worst = float((apart / scale).max())
+        if worst > (0.1 if term.sd is not None else 0.005):
+            size = (
+                f"{worst:.2g} sd" if term.sd is not None else f"{100 * worst:.2g} % of the target"
+            )
+            found[name] = (
+                f"the search (variable step) and the reference numerics (fixed step) differ by "
+                f"{size}: search with numerics.integrator: fixed, or a smaller numerics.tolerance"
+            )
+    return found
 
 
 def _history(problem: Any) -> Any:

@@ -41,7 +41,10 @@ class FitResult:
     at_bound : dict of str to str
         Parameter → ``"min"`` or ``"max"``.
     loss, loss_start : float
-        At the best point (simulated once more), and at the first evaluation (NaN if it failed).
+        At the best point (simulated once more, on the reference numerics), and at the first
+        evaluation (NaN if it failed).
+    loss_search : float
+        At the best point on the numerics of the search.
     metrics : dict of str to float or ndarray
         Achieved values at the best point, by term name.
     metric_units : dict of str to str
@@ -69,6 +72,7 @@ class FitResult:
     at_bound: dict[str, str]
     loss: float
     loss_start: float
+    loss_search: float
     metrics: dict[str, Any]
     metric_units: dict[str, str]
     history: Any
@@ -111,6 +115,7 @@ class FitResult:
             "message": self.message,
             "loss": self.loss,
             "loss_start": _number(self.loss_start),
+            "loss_search": self.loss_search,
             "parameters": {
                 n: {
                     "value": v,
@@ -223,6 +228,7 @@ class FitResult:
             at_bound=having("at_bound"),
             loss=summary["loss"],
             loss_start=float("nan") if summary["loss_start"] is None else summary["loss_start"],
+            loss_search=summary["loss_search"],
             metrics={n: _value(m["achieved"]) for n, m in metrics.items()},
             metric_units={n: m["unit"] for n, m in metrics.items()},
             history=tree.children["history"].to_dataset(inherit=False),

@@ -21,6 +21,7 @@ from stpspec.engine.run import (
     not_finite,
     read,
 )
+from stpspec.engine.scales import set_scales
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
 
@@ -81,6 +82,8 @@ def run_batch(
     runs = [Run() for _ in rows]
     with globals_restored(bound):
         try:
+            if bound.experiment.numerics.integrator == "variable":
+                set_scales(bound)
             for index, protocol, result in _run(bound, range(len(rows)), rows, stimuli):
                 runs[index].keep(protocol, result)
         except CannotVaryError as error:
@@ -134,7 +137,7 @@ def _run(
 def _simulate(rig: Rig, bound: Bound, stimulus: Stimulus, state: settled.Settled | None) -> None:
     numerics = bound.experiment.numerics
     rig.stimulate(stimulus, numerics.settle)
-    choose_step(numerics)
+    choose_step(numerics, bound.experiment.recording)
     initialize(numerics)
     if state is not None:
         state.restore(rig)

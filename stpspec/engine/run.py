@@ -51,7 +51,7 @@ def sample_grid(numerics: Numerics, stop: float) -> tuple[int, int]:
     return first, last + 1
 
 
-def choose_step(numerics: Numerics) -> None:
+def choose_step(numerics: Numerics, recording: Any) -> None:
     """Set the integrator and its global settings.
 
     Raises
@@ -73,7 +73,16 @@ def choose_step(numerics: Numerics) -> None:
         cvode.active(0)
         raise
     cvode.rtol(0)
-    cvode.atol(numerics.tolerance)
+    cvode.atol(tolerance_of(numerics, recording))
+
+
+def tolerance_of(numerics: Numerics, recording: Any) -> float:
+    """Return the tolerance of the variable step; by default what the recorded signals need."""
+    if numerics.tolerance is not None:
+        return numerics.tolerance
+    if recording.kind != "voltage_clamp":
+        return 1e-3
+    return 1e-5 if "clamp_current" in recording.signals else 1e-2
 
 
 def end_of(numerics: Numerics, stop: float) -> float:

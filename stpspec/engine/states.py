@@ -19,12 +19,12 @@ def references(cells: Sequence[Any]) -> Iterator[Any]:
                 yield segment._ref_v
                 for mechanism in segment:
                     name = mechanism.name()
-                    variables = _ion(name) if name.endswith("_ion") else _state_variables(name)
+                    variables = _ion(name) if name.endswith("_ion") else state_variables(name)
                     for variable, size in variables:
                         yield from _elements(getattr(segment, f"_ref_{variable}"), size)
                 for point in segment.point_processes():
                     name = point.hname().partition("[")[0]
-                    for variable, size in _state_variables(name):
+                    for variable, size in state_variables(name):
                         yield from _elements(getattr(point, f"_ref_{variable}"), size)
 
 
@@ -61,8 +61,8 @@ def _sections(cell: Any) -> Iterator[Any]:
 
 
 @functools.cache
-def _state_variables(mechanism: str) -> tuple[tuple[str, int], ...]:
-    """Return name and size of the STATE variables of a mechanism, as attributes call them."""
+def state_variables(mechanism: str) -> tuple[tuple[str, int], ...]:
+    """Return name and size of the STATE variables of a mechanism."""
     h = nrn.hoc()
     standard, text = h.MechanismStandard(mechanism, _STATE), h.ref("")
     found = []

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from stpspec.fitters.problem import BudgetSpent, Problem
+from stpspec.fitters.problem import AtNoise, BudgetSpent, Evaluation, Problem
 from stpspec.registry import FITTERS
 from stpspec.spec.fitter import FitterSpec
 
@@ -70,10 +70,21 @@ def starts(problem: Problem) -> np.ndarray:
         return np.random.default_rng(problem.seed).random((spec.n_starts, problem.n))
     if spec.start == "sobol":
         return sobol(problem, spec.n_starts)
-    given = [
+    is_given = any(p.start is not None for p in problem.parameters.values())
+    if spec.start == "closed_form" or (spec.start == "auto" and not is_given):
+        from stpspec.fitters.screen import closed_form_starts
+
+        found = closed_form_starts(problem, spec.n_starts)
+        if found is not None:
+            return found
+    return given(problem)[None]
+
+
+def given(problem: Problem) -> np.ndarray:
+    """Return the point of each parameter's own start, the middle where it has none."""
+    return np.array([
         0.5 if p.start is None else p.to_unit(float(p.start)) for p in problem.parameters.values()
-    ]
-    return np.array([given])
+    ])  # fmt: skip
 
 
 def sobol(problem: Problem, n: int) -> np.ndarray:
@@ -84,11 +95,19 @@ def sobol(problem: Problem, n: int) -> np.ndarray:
     return sampler.random_base2(max(int(np.ceil(np.log2(n))), 0))[:n]
 
 
-def usable_starts(problem: Problem) -> tuple[np.ndarray, str]:
+def usable_starts(
+    problem: Problem, look: Callable[[np.ndarray], Evaluation]
+) -> tuple[np.ndarray, str]:
     """Evaluate all starts as one batch; return those that can be used, the best first.
 
     Where every start fails, as at the edge of what the mechanism can do, the best of some points
     that fill the space takes their place: a local search cannot leave a plateau of failures.
+
+    Parameters
+    ----------
+    problem : Problem
+    look : callable
+        Evaluates a single start the way the search will, with the steps around it.
 
     Returns
     -------
@@ -102,7 +121,7 @@ def usable_starts(problem: Problem) -> tuple[np.ndarray, str]:
         If nothing can be evaluated anywhere.
     """
     asked = starts(problem)
-    evaluations = problem.evaluate(asked)
+    evaluations = problem.evaluate(asked) if len(asked) > 1 else [_looked(look, asked[0])]
     good = [k for k, e in enumerate(evaluations) if not e.failed]
     failed = len(evaluations) - len(good)
     if good:
@@ -117,7 +136,18 @@ def usable_starts(problem: Problem) -> tuple[np.ndarray, str]:
     return best.point[None], f"{why}, so the search began elsewhere"
 
 
-def from_every_start(problem: Problem, local: Callable[[np.ndarray], Any]) -> tuple[list[Any], str]:
+def _looked(look: Callable[[np.ndarray], Evaluation], start: np.ndarray) -> Evaluation:
+    try:
+        return look(start)
+    except AtNoise as reached:  # the search itself will say so
+        return reached.evaluation
+
+
+def from_every_start(
+    problem: Problem,
+    local: Callable[[np.ndarray], Any],
+    look: Callable[[np.ndarray], Evaluation],
+) -> tuple[list[Any], str]:
     """Run a local search from each start, the most promising first.
 
     Returns
@@ -126,7 +156,7 @@ def from_every_start(problem: Problem, local: Callable[[np.ndarray], Any]) -> tu
     remark : str
         As in :func:`usable_starts`.
     """
-    points, remark = usable_starts(problem)
+    points, remark = usable_starts(problem, look)
     results = []
     for index, point in enumerate(points):
         problem.start_index = index

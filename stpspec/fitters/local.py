@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from stpspec.fitters.base import Outcome, fitter, from_every_start, usable_starts
-from stpspec.fitters.problem import Evaluation, Problem
+from stpspec.fitters.problem import AtNoise, Evaluation, Problem
 from stpspec.metrics.judge import why_no_residuals
 from stpspec.spec.fitter import FitterSpec
 
 log = logging.getLogger("stpspec.fitters")
+
+# What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
+# and convergence cannot be told beyond it.
+_STEP_IN_NOISE, _NOISE = 1e-4, 1e-6
+_FLOOR = 1e-8  # of the loss, a residual: misses of 1e-4 sd
 
 _WITH_GRADIENT = ("SLSQP", "L-BFGS-B", "TNC", "trust-constr")
 
@@ -32,14 +38,21 @@ _TOLERANCES: dict[str, dict[str, float]] = {
 
 
 class _Differences:
-    """Losses, residuals and their derivatives; a point and its steps go out as one batch."""
+    """Losses, residuals and their derivatives; a point and its steps go out as one batch.
 
-    def __init__(self, problem: Problem, step: float):
+    In a variable step all of a batch share their time steps, so that its errors are common to
+    them and cancel in a difference; between batches they do not.
+    """
+
+    def __init__(self, problem: Problem, step: float, *, both_sides: bool = False):
         self.problem = problem
-        self.step = step
+        self.step = step if problem.exact else max(step, _STEP_IN_NOISE)
+        self.both_sides = both_sides
+        self._known: dict[bytes, list[Evaluation]] = {}
 
     def at(self, x: np.ndarray) -> Evaluation:
-        return self.problem.evaluate(x[None])[0]
+        """Return the evaluation of a point; those of its steps are kept beside it."""
+        return self._around(x)[0]
 
     def loss(self, x: np.ndarray) -> float:
         return self.problem.seen(self.at(x))
@@ -50,12 +63,11 @@ class _Differences:
     def jacobian(self, x: np.ndarray) -> np.ndarray:
         """Forward differences of the residuals, shape (residual, parameter); inward at a bound."""
         x = np.clip(x, 0.0, 1.0)
-        steps = np.where(x + self.step <= 1.0, self.step, -self.step)
-        here = self.residuals(x)
-        there = self.problem.evaluate(x + np.diag(steps))
+        here, *there = self._around(x)
+        residuals = self.problem.residuals_of(here)
         columns = [
-            np.zeros_like(here) if e.failed else (self.problem.residuals_of(e) - here) / h
-            for e, h in zip(there, steps, strict=True)
+            np.zeros_like(residuals) if e.failed else (self.problem.residuals_of(e) - residuals) / h
+            for e, h in zip(there, self._forward(x), strict=True)
         ]
         return np.stack(columns, axis=1)
 
@@ -65,16 +77,43 @@ class _Differences:
         A forward difference on a squared loss shifts its minimum by half a step.
         """
         x = np.clip(x, 0.0, 1.0)
-        if self.problem.judge.has_residuals:
+        if not self.both_sides:
             return 2 * self.jacobian(x).T @ self.residuals(x)
-        h = np.cbrt(self.step**2) if self.step < 1e-3 else self.step
-        up = np.minimum(x + h, 1.0)
-        down = np.maximum(x - h, 0.0)
+        up, down = self._sides(x)
+        losses = np.array([self.problem.seen(e) for e in self._around(x)[1:]])
         n = self.problem.n
-        high = np.tile(x, (n, 1)) + np.diag(up - x)
-        low = np.tile(x, (n, 1)) + np.diag(down - x)
-        losses = self.problem.losses(np.concatenate([high, low]))
         return (losses[:n] - losses[n:]) / (up - down)
+
+    def _around(self, x: np.ndarray) -> list[Evaluation]:
+        x = np.clip(x, 0.0, 1.0)
+        key = x.tobytes()
+        if key not in self._known:
+            points = np.concatenate([x[None], self._stencil(x)])
+            self._known = {key: self.problem.evaluate(points, together=True)}
+            first = self._known[key][0]
+            if not self.problem.exact and first.loss <= _FLOOR * self.problem.judge.n_residuals:
+                raise AtNoise(first)
+        return self._known[key]
+
+    def _stencil(self, x: np.ndarray) -> np.ndarray:
+        if not self.both_sides:
+            return x + np.diag(self._forward(x))
+        up, down = self._sides(x)
+        return np.concatenate([x + np.diag(up - x), x + np.diag(down - x)])
+
+    def _forward(self, x: np.ndarray) -> np.ndarray:
+        return np.where(x + self.step <= 1.0, self.step, -self.step)
+
+    def _sides(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        h = np.cbrt(self.step**2) if self.step < 1e-3 else self.step
+        return np.minimum(x + h, 1.0), np.maximum(x - h, 0.0)
+
+
+class _Values(_Differences):
+    """Losses alone, for methods that use no derivative."""
+
+    def _stencil(self, x: np.ndarray) -> np.ndarray:
+        return np.empty((0, x.size))
 
 
 @fitter("minimize")
@@ -96,9 +135,13 @@ class Minimize(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import Bounds, minimize
 
-        differences = _Differences(problem, self.step)
+        with_gradient = self.method in _WITH_GRADIENT
+        differences = (_Differences if with_gradient else _Values)(
+            problem, self.step, both_sides=not problem.judge.has_residuals
+        )
         scales = _TOLERANCES[self.method]
-        options = {name: self.tolerance * s for name, s in scales.items()}
+        tolerance = self.tolerance if problem.exact else max(self.tolerance, _NOISE)
+        options = {name: tolerance * s for name, s in scales.items()}
         if self.method == "SLSQP":
             options["maxiter"] = 1000
 
@@ -107,7 +150,7 @@ class Minimize(FitterSpec):
             first = differences.at(x0)
             scale = 1.0 if first.failed else max(first.loss, self.tolerance)
             gradient = {}
-            if self.method in _WITH_GRADIENT:
+            if with_gradient:
                 gradient = {"jac": lambda x: differences.gradient(x) / scale}
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -120,7 +163,7 @@ class Minimize(FitterSpec):
                 log.info("%s: %s", self.method, warning.message)
             return result
 
-        return _outcome(*from_every_start(problem, local))
+        return _outcome(*from_every_start(problem, _until_noise(local), differences.at))
 
 
 @fitter("least_squares")
@@ -144,15 +187,16 @@ class LeastSquares(FitterSpec):
         from scipy.optimize import least_squares
 
         differences = _Differences(problem, self.step)
+        tolerance = self.tolerance if problem.exact else max(self.tolerance, _NOISE)
 
         def local(x0: np.ndarray) -> Any:
             jacobian: Any = differences.jacobian  # scipy's stubs know only its names
             return least_squares(
                 differences.residuals, x0, jacobian, bounds=(0.0, 1.0),
-                ftol=self.tolerance, xtol=self.tolerance, gtol=self.tolerance,
+                ftol=tolerance, xtol=tolerance, gtol=self.tolerance,
             )  # fmt: skip
 
-        return _outcome(*from_every_start(problem, local))
+        return _outcome(*from_every_start(problem, _until_noise(local), differences.at))
 
 
 @fitter("bounded")
@@ -173,7 +217,9 @@ class Bounded(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import minimize_scalar
 
-        points, remark = usable_starts(problem)  # so that the loss at the start is known, too
+        points, remark = usable_starts(
+            problem, _Values(problem, 0.0).at
+        )  # so that the loss at the start is known, too
         around = np.sort(points[:, 0])
         low, high = 0.0, 1.0
         if len(points) > 1:  # between the neighbors of the best start: the deepest of many valleys
@@ -185,6 +231,21 @@ class Bounded(FitterSpec):
             bounds=(low, high), method="bounded", options={"xatol": self.tolerance},
         )  # fmt: skip
         return _outcome([result], remark)
+
+
+def _until_noise(local: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
+    def search(x0: np.ndarray) -> Any:
+        try:
+            return local(x0)
+        except AtNoise as reached:
+            from scipy.optimize import OptimizeResult
+
+            end = reached.evaluation
+            return OptimizeResult(
+                x=end.point, fun=end.loss, cost=end.loss / 2, success=True, message=str(reached)
+            )
+
+    return search
 
 
 def _outcome(results: list[Any], remark: str) -> Outcome:

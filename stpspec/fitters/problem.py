@@ -21,6 +21,14 @@ _REPEATS = 1000  # batches in a row without any new point
 Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
 
 
+class AtNoise(Exception):
+    """The search has come as close as its numerics can tell."""
+
+    def __init__(self, evaluation: Evaluation):
+        super().__init__("every target is hit as closely as the variable step can tell")
+        self.evaluation = evaluation
+
+
 class BudgetSpent(Exception):
     """The budget of evaluations or seconds is spent."""
 
@@ -139,10 +147,17 @@ class Problem:
 
     # -- evaluating -------------------------------------------------------------------------
 
-    def evaluate(self, points: np.ndarray) -> list[Evaluation]:
+    @property
+    def exact(self) -> bool:
+        """Whether a point gives the same to the bit in any batch (not so in a variable step)."""
+        numerics = self.bound.experiment.numerics
+        return self.evaluator is not None or numerics.integrator != "variable"
+
+    def evaluate(self, points: np.ndarray, *, together: bool = False) -> list[Evaluation]:
         """Evaluate a batch of points, shape (point, parameter); keep them in the history.
 
-        A point that has been evaluated already is not evaluated again: the simulation is exact.
+        A point that has been evaluated already is not evaluated again, unless all must be
+        evaluated together, for their differences, and it matters in which batch a point is.
 
         Raises
         ------
@@ -151,7 +166,8 @@ class Problem:
             when the batch is larger than what is left.
         """
         points = np.clip(np.atleast_2d(np.asarray(points, float)), 0.0, 1.0)
-        new = list({p.tobytes(): p for p in points if p.tobytes() not in self._known}.values())
+        known = {} if together and not self.exact else self._known
+        new = list({p.tobytes(): p for p in points if p.tobytes() not in known}.values())
         self._repeats = 0 if new else self._repeats + 1
         if self._repeats > _REPEATS:  # a fitter that asks for nothing new would never end
             raise BudgetSpent
@@ -214,7 +230,7 @@ class Problem:
         """Return the residuals; of a failed evaluation, ones whose squares give the penalty."""
         if evaluation.residuals is not None:
             return evaluation.residuals
-        m = sum(t.size for t in self.judge.objective.terms.values())
+        m = self.judge.n_residuals
         return np.full(m, np.sqrt(self.fitter.penalty / m))
 
     def judged_at(self, points: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:

@@ -86,6 +86,7 @@ class Metric:
     siblings: bool | Callable[[Mapping[str, Any]], bool] = False
     size: Callable[[Mapping[str, Any], Any], int] | None = None
     unit_by: Callable[[Mapping[str, Any]], str] | None = None
+    of_amplitudes: bool = False
 
     def unit_in(self, signal_unit: str, options: Mapping[str, Any]) -> str:
         """Return the unit of its values for a signal of some unit, with these options."""
@@ -114,6 +115,7 @@ def metric(
     siblings: bool | Callable[[Mapping[str, Any]], bool] = False,
     size: Callable[[Mapping[str, Any], Any], int] | None = None,
     unit_by: Callable[[Mapping[str, Any]], str] | None = None,
+    of_amplitudes: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
@@ -140,6 +142,9 @@ def metric(
         :class:`stpspec.spec.protocol.Stimulus`); it raises ValueError for what cannot be measured.
     unit_by : callable, optional
         ``unit_by(options)``: the unit, where options change it.
+    of_amplitudes : bool
+        Whether it reads nothing of the response but its amplitudes and which pulses are induction:
+        then the closed form can give it, too.
 
     Returns
     -------
@@ -160,6 +165,7 @@ def metric(
                 siblings,
                 size,
                 unit_by,
+                of_amplitudes,
             )
         )
         return function

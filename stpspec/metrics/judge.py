@@ -35,7 +35,17 @@ class Judge:
             Request(name, t.metric, t.protocol, t.options) for name, t in objective.terms.items()
         ]
         self.losses: dict[str, Loss] = {n: LOSSES.get(t.loss) for n, t in objective.terms.items()}
+        self._options = {
+            n: self.losses[n].options.model_validate(t.loss_options).model_dump()
+            for n, t in objective.terms.items()
+        }
+        self._targets = {n: _target(t) for n, t in objective.terms.items()}
         self.has_residuals = not why_no_residuals(objective)
+
+    @property
+    def n_residuals(self) -> int:
+        """Number of target values, of all terms."""
+        return sum(t.size for t in self.objective.terms.values())
 
     def __call__(self, measured: Mapping[str, Measurement]) -> tuple[float, np.ndarray]:
         """Return the loss and the residuals of one candidate.
@@ -76,7 +86,7 @@ class Judge:
 
     def _compared(self, name: str, term: Term, value: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return achieved values, targets and sd (1 without one), each of shape (target,)."""
-        target = np.atleast_1d(np.asarray(term.target, float))
+        target, sd = self._targets[name]
         achieved = np.atleast_1d(value)
         if achieved.ndim > 1:
             achieved = achieved.mean(axis=0)  # `trials: each`: the mean over trials is fitted
@@ -86,14 +96,12 @@ class Judge:
             raise MetricError(
                 f"{name}: the target has {target.size} values, the metric gives {achieved.size}"
             )
-        sd = np.broadcast_to(np.asarray(1.0 if term.sd is None else term.sd, float), target.shape)
         return achieved, target, sd
 
     def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
         achieved, target, sd = self._compared(name, term, value)
         loss = self.losses[name]
-        options = loss.options.model_validate(term.loss_options).model_dump()
-        penalty = np.asarray(loss.function(achieved, target, sd, **options), float)
+        penalty = np.asarray(loss.function(achieved, target, sd, **self._options[name]), float)
         if penalty.shape != target.shape or not (penalty >= 0).all():
             raise MetricError(f"{name}: the loss {term.loss!r} gave no penalty ≥ 0 for each value")
         return np.sign(achieved - target) * np.sqrt(term.weight * penalty / target.size)
@@ -112,6 +120,12 @@ class Judge:
         if not np.isfinite(value):
             raise MetricError(f"the cost function {self.objective.cost!r} gave {value}")
         return value
+
+
+def _target(term: Term) -> tuple[np.ndarray, np.ndarray]:
+    """Return target and sd (1 without one), each of shape (target,)."""
+    target = np.atleast_1d(np.asarray(term.target, float))
+    return target, np.broadcast_to(np.asarray(term.sd or 1.0, float), target.shape)
 
 
 def why_no_residuals(objective: Objective) -> str:

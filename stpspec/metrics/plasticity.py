@@ -114,7 +114,7 @@ def _list(response: Response, first: int, values: np.ndarray) -> str:
     return f"{names} = {', '.join(f'{v:.5g}' for v in values)} {response.unit}"
 
 
-@metric("paired_pulse_ratio", "1", needs=("pair",))
+@metric("paired_pulse_ratio", "1", needs=("pair",), of_amplitudes=True)
 def paired_pulse_ratio(response: Response) -> float:
     """a2 / a1; above 1 facilitates."""
     a = response.amplitudes
@@ -124,7 +124,14 @@ def paired_pulse_ratio(response: Response) -> float:
     return float(a[1] / a[0])
 
 
-@metric("initial", "1", needs=("pair",), options=NormalizationOptions, siblings=_pools)
+@metric(
+    "initial",
+    "1",
+    needs=("pair",),
+    options=NormalizationOptions,
+    siblings=_pools,
+    of_amplitudes=True,
+)
 def initial(response: Response, **options: Any) -> float:
     """(a2 − a1) / N."""
     a = response.amplitudes
@@ -134,7 +141,14 @@ def initial(response: Response, **options: Any) -> float:
     return result
 
 
-@metric("induction", "1", needs=("induction",), options=NormalizationOptions, siblings=_pools)
+@metric(
+    "induction",
+    "1",
+    needs=("induction",),
+    options=NormalizationOptions,
+    siblings=_pools,
+    of_amplitudes=True,
+)
 def induction(response: Response, **options: Any) -> float:
     """(mean of the last three induction pulses − a1) / N; above 0 facilitates.
 
@@ -153,7 +167,14 @@ def induction(response: Response, **options: Any) -> float:
     return result
 
 
-@metric("recovery", "1", needs=("recovery_4",), options=NormalizationOptions, siblings=_pools)
+@metric(
+    "recovery",
+    "1",
+    needs=("recovery_4",),
+    options=NormalizationOptions,
+    siblings=_pools,
+    of_amplitudes=True,
+)
 def recovery(response: Response, **options: Any) -> float:
     """(mean of the first four recovery pulses − mean of a1…a4) / N.
 
@@ -176,7 +197,14 @@ def recovery(response: Response, **options: Any) -> float:
     return difference / n
 
 
-@metric("recovery_single", "1", needs=("recovery",), options=NormalizationOptions, siblings=_pools)
+@metric(
+    "recovery_single",
+    "1",
+    needs=("recovery",),
+    options=NormalizationOptions,
+    siblings=_pools,
+    of_amplitudes=True,
+)
 def recovery_single(response: Response, **options: Any) -> float:
     """(first recovery pulse − a1) / N."""
     a, last = response.amplitudes, _n_induction(response)
@@ -193,6 +221,7 @@ def recovery_single(response: Response, **options: Any) -> float:
     "amplitudes", "signal", vector=True,
     size=lambda options, stimulus: len(stimulus.spikes),
     unit_by=lambda options: "1" if options.get("normalizer") == "first" else "signal",
+    of_amplitudes=True,
 )  # fmt: skip
 def amplitudes(response: Response, *, normalizer: Literal["none", "first"] = "none") -> np.ndarray:
     """The vector a1 … an; ``normalizer: first`` divides it by a1 (unit 1)."""
@@ -204,7 +233,7 @@ def amplitudes(response: Response, *, normalizer: Literal["none", "first"] = "no
     return a / a[0]
 
 
-@metric("steady_state", "1", needs=("drive",))
+@metric("steady_state", "1", needs=("drive",), of_amplitudes=True)
 def steady_state(response: Response) -> float:
     """Mean of the last three pulses of a continuous drive, divided by a1."""
     a = response.amplitudes

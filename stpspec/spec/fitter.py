@@ -28,11 +28,14 @@ class FitterSpec(Spec):
     """Base of every fitter: a subclass adds its own settings and ``minimize(problem)``."""
 
     kind: str
-    start: Literal["given", "middle", "random", "sobol"] = Field(
-        default="given",
-        description="given: each parameter's own start, the middle where it has none",
+    start: Literal["auto", "given", "middle", "random", "sobol", "closed_form"] = Field(
+        default="auto",
+        description="given: each parameter's own start, the middle where it has none; closed_form: "
+        "the best by the event map; auto: closed_form where no start is given and there is one",
     )
-    n_starts: int = Field(default=1, ge=1, le=1024, description="number of random or Sobol starts")
+    n_starts: int = Field(
+        default=1, ge=1, le=1024, description="number of random, Sobol or closed-form starts"
+    )
     budget: Budget = Field(default_factory=Budget)
     on_failure: Literal["penalty", "raise"] = Field(
         default="penalty",
@@ -47,10 +50,10 @@ class FitterSpec(Spec):
 
     @model_validator(mode="after")
     def _starts_are_drawn(self) -> Self:
-        if self.n_starts > 1 and self.start in ("given", "middle"):
+        if self.n_starts > 1 and self.start in ("auto", "given", "middle"):
             raise ValueError(
-                f"n_starts counts starts that are drawn: it needs start: sobol or random "
-                f"(got n_starts={self.n_starts}, start={self.start!r})"
+                f"n_starts counts starts that are drawn: it needs start: sobol, random or "
+                f"closed_form (got n_starts={self.n_starts}, start={self.start!r})"
             )
         return self
 

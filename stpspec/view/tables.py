@@ -116,8 +116,9 @@ def _closing(result: Any) -> str:
     )
     lines = ["NOT CONVERGED: values and standard errors are those of the best point seen"] * early
     lines += [
-        f"loss {number(result.loss_start)} at the start, {number(result.loss)} at the end "
-        f"({result.status}: {result.message})",
+        f"loss {number(result.loss_start)} at the start, {number(result.loss)} at the end"
+        + _as_searched(result)
+        + f" ({result.status}: {result.message})",
         f"{result.n_evaluations} simulations"
         + (f" ({failed} failed)" if failed else "")
         + f" in {result.seconds:.1f} s, {experiment.fitter.kind}, seed {experiment.seed}",
@@ -131,6 +132,13 @@ def _closing(result: Any) -> str:
         names = ", ".join(n for n, own in result.notes.items() if text in own)
         lines.append(f"note on {names}: {text}")
     return "\n".join(lines)
+
+
+def _as_searched(result: Any) -> str:
+    """Say what the search saw, where it used other numerics than the reference."""
+    if result.experiment.numerics.integrator == "fixed":
+        return ""
+    return f" on the reference numerics, {number(result.loss_search)} in the search"
 
 
 def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:

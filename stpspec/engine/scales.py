@@ -1,0 +1,76 @@
+"""Error scales for the variable step: how large the states of a synapse are.
+
+CVODE compares its error with ``tolerance · scale`` of each state. A mechanism whose states are
+conductances in µS is far below the default scale of 1, and would be integrated without any error
+control; unless it declares scales itself, they are set from a short run.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from stpspec.engine import nrn
+from stpspec.engine.bind import Bound
+from stpspec.engine.rig import make_rig
+from stpspec.engine.states import state_variables
+from stpspec.errors import SimulationError
+from stpspec.spec.protocol import Stimulus
+
+_RELATIVE = 1e-3  # scale of a state, of its largest value: with a tolerance of 1e-3, one in 10⁶
+_DT, _RUN = 0.1, 30.0  # ms
+
+
+def set_scales(bound: Bound) -> None:
+    """Scale the states of the experiment's mechanism that declare nothing themselves."""
+    for name, scale in _scales(bound).items():
+        nrn.cvode().atolscale(name, scale)
+
+
+_found: dict[str, Mapping[str, float]] = {}
+
+
+def _scales(bound: Bound) -> Mapping[str, float]:
+    undeclared = _undeclared(bound.mechanism.name)
+    if not undeclared or bound.experiment.model.stimulated_by != "event":
+        return {}
+    key = bound.experiment.model.digest
+    if key not in _found:
+        try:
+            _found[key] = _measure(bound, undeclared)
+        except SimulationError:
+            return {}  # told where the candidates themselves are simulated
+    return _found[key]
+
+
+@functools.cache
+def _undeclared(mechanism: str) -> tuple[str, ...]:
+    """Return the scalar states whose scale is the default; asked before it is ever set."""
+    names = (f"{mechanism}.{name}" for name, size in state_variables(mechanism) if size == 1)
+    return tuple(n for n in names if nrn.cvode().atolscale(n) == 1.0)
+
+
+def _measure(bound: Bound, names: tuple[str, ...]) -> dict[str, float]:
+    from stpspec.engine.run import advance
+
+    h = nrn.hoc()
+    rig = make_rig(bound, 1)
+    point = rig.points[0][0]
+    vectors = {n: h.Vector().record(getattr(point, f"_ref_{n.partition('.')[2]}")) for n in names}
+    try:
+        parameters = bound.experiment.parameters
+        rig.set(0, {n: p.from_unit(0.5) for n, p in parameters.items()})
+        rig.stimulate(Stimulus((0.0,)), 1.0)
+        nrn.cvode().active(0)
+        h.dt, h.steps_per_ms, h.secondorder = _DT, 1 / _DT, 0
+        with nrn.border(SimulationError, "NEURON stopped"):
+            h.finitialize(bound.experiment.numerics.v_init)
+        advance(_RUN + bound.experiment.model.net_con.delay, bound.experiment.numerics.time_limit)
+        largest = {n: float(np.abs(np.asarray(v)).max()) for n, v in vectors.items()}
+    finally:
+        for vector in vectors.values():
+            vector.play_remove()
+        rig.tear_down()
+    return {n: _RELATIVE * x for n, x in largest.items() if 0 < x < np.inf}
