@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +118,10 @@ def run(
 
 
 def fit(
-    experiment: Experiment, *, progress: Callable[[int, int | None, float], None] | None = None
+    experiment: Experiment,
+    *,
+    progress: Callable[[int, int | None, float], None] | None = None,
+    executor: Executor | None = None,
 ) -> FitResult:
     """Fit the free parameters to the objective.
 
@@ -125,6 +130,10 @@ def fit(
     experiment : Experiment
     progress : callable, optional
         Called with the evaluations so far, the budget of evaluations and the best loss so far.
+    executor : concurrent.futures.Executor, optional
+        Where to simulate, instead of the ``workers`` of the experiment: processes of any library,
+        on any machine. It can neither kill a batch at its time limit nor survive one that crashes
+        its process, unless it does so by itself.
 
     Returns
     -------
@@ -139,6 +148,7 @@ def fit(
         If there is nothing to fit, or every evaluation fails.
     """
     from stpspec.engine.bind import bind
+    from stpspec.engine.pool import pool_for
     from stpspec.engine.search import for_search
     from stpspec.fitters.base import run
     from stpspec.fitters.problem import Problem as FitProblem
@@ -153,10 +163,12 @@ def fit(
             budget = problem.fitter.budget.evaluations
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
-    problem = FitProblem(for_search(bound), observe=observe)
-    outcome = run(problem)
-    best = problem.best
-    uncertainty = estimate(problem, best)
+    search = for_search(bound)
+    with pool_for(search, executor) or contextlib.nullcontext() as pool:
+        problem = FitProblem(search, pool=pool, observe=observe)
+        outcome = run(problem)
+        best = problem.best
+        uncertainty = estimate(problem, best)
     tree, metrics, units, notes, loss = _confirm(bound, problem, best)
     paths = _paths(bound)
     first = problem.history[0]

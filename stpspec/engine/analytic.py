@@ -45,9 +45,11 @@ def _states(
     times = np.asarray(times, float)
     u, R = np.empty((2, U.size, times.size))
     u[:, 0], R[:, 0] = U, 1.0
-    for n, interval in enumerate(np.diff(times)):
-        u[:, n + 1] = U + u[:, n] * (1 - U) * _remaining(interval, F)
-        R[:, n + 1] = 1 - (1 - R[:, n] * (1 - u[:, n])) * _remaining(interval, D)
+    intervals = np.diff(times)
+    by_f, by_d = _remaining(intervals, F[:, None]), _remaining(intervals, D[:, None])
+    for n in range(intervals.size):
+        u[:, n + 1] = U + u[:, n] * (1 - U) * by_f[:, n]
+        R[:, n + 1] = 1 - (1 - R[:, n] * (1 - u[:, n])) * by_d[:, n]
     return u, R
 
 

@@ -171,10 +171,20 @@ def measured_batch(
     requests: Sequence[Request],
 ) -> list[dict[str, Measurement]]:
     """Simulate one batch and measure it."""
+    return measured_runs(bound, run_batch(bound, rows, stimuli), stimuli, requests)
+
+
+def measured_runs(
+    bound: Bound,
+    runs: Sequence[Run],
+    stimuli: Mapping[str, Stimulus],
+    requests: Sequence[Request],
+) -> list[dict[str, Measurement]]:
+    """Measure the runs of one batch."""
     descriptions = {name: describe(bound, s) for name, s in stimuli.items()}
     units = signal_units(bound)
     measured = []
-    for run in run_batch(bound, rows, stimuli):
+    for run in runs:
         children = {
             name: Recorded(t, {n: y[None, None] for n, y in signals.items()}, units,
                            descriptions[name])

@@ -20,7 +20,7 @@ log = logging.getLogger("stpspec.fitters")
 # What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
 # and convergence cannot be told beyond it.
 _STEP_IN_NOISE, _NOISE = 1e-4, 1e-6
-_FLOOR = 1e-8  # of the loss, a residual: misses of 1e-4 sd
+_FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd
 
 _WITH_GRADIENT = ("SLSQP", "L-BFGS-B", "TNC", "trust-constr")
 
@@ -90,9 +90,9 @@ class _Differences:
         if key not in self._known:
             points = np.concatenate([x[None], self._stencil(x)])
             self._known = {key: self.problem.evaluate(points, together=True)}
-            first = self._known[key][0]
-            if not self.problem.exact and first.loss <= _FLOOR * self.problem.judge.n_residuals:
-                raise AtNoise(first)
+        first = self._known[key][0]
+        if not self.problem.exact and first.loss <= _FLOOR * self.problem.judge.n_residuals:
+            raise AtNoise(first)
         return self._known[key]
 
     def _stencil(self, x: np.ndarray) -> np.ndarray:

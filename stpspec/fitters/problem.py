@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.engine.bind import Bound
+from stpspec.engine.pool import Pool
 from stpspec.engine.simulate import evaluate
 from stpspec.errors import FitError, MetricError
 from stpspec.metrics.judge import Judge, why_no_residuals
@@ -80,12 +81,15 @@ class Problem:
     bound : Bound
     evaluator : callable, optional
         Parameter arrays → measurements; simulates in NEURON by default.
+    pool : Pool, optional
+        Worker processes in which to simulate.
     observe : callable, optional
         Called with the problem after each batch.
     """
 
     bound: Bound
     evaluator: Evaluator | None = None
+    pool: Pool | None = None
     observe: Callable[[Problem], None] | None = None
     history: list[Evaluation] = field(default_factory=list)
     start_index: int = 0
@@ -214,6 +218,8 @@ class Problem:
         return judged
 
     def _simulate(self, columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
+        if self.pool is not None:
+            return self.pool.evaluate(columns, self._protocols, self.judge.requests)
         return evaluate(self.bound, columns, self._protocols, self.judge.requests)
 
     # -- what a fitter sees -----------------------------------------------------------------

@@ -196,6 +196,11 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
     return result
 
 
+def missing(requests: Sequence[Request], reason: str) -> dict[str, Measurement]:
+    """Return the measurements of a candidate of which nothing came back."""
+    return {r.name: _measure(_Candidate({}, 0), r, reason) for r in requests}
+
+
 def to_dataset(tree: Any, requests: Sequence[Request]) -> Any:
     """Measure every candidate; return an xarray Dataset over ``candidate``.
 

@@ -42,6 +42,13 @@ class Experiment(Overview):
     objective: Objective | None = None
     fitter: AnyFitter = Field(default={"kind": "least_squares"})
     numerics: Numerics = Field(default_factory=Numerics)
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="worker processes of a fit; 0: in the process itself. Results do not depend on "
+        "it, but a candidate that crashes NEURON is survived by workers only",
+    )
     seed: int = Field(default=0, ge=0, lt=2**32)
     plugins: list[str] = Field(default_factory=list, description="modules that register plug-ins")
 

@@ -1,0 +1,266 @@
+"""Worker processes: batches go out, measured values come back; what crashes is found and named.
+
+Which candidates share a batch is decided beforehand (:func:`stpspec.engine.batch.batches`), so the
+number of workers changes nothing of the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import Any
+
+from stpspec.engine.batch import batches, run_batch
+from stpspec.engine.bind import Bound, bind
+from stpspec.engine.simulate import (
+    candidates_of,
+    measured_batch,
+    measured_runs,
+    rows_of,
+    stimuli_of,
+)
+from stpspec.errors import StpspecError
+from stpspec.metrics.measure import Measurement, Request, missing
+from stpspec.registry import METRICS
+from stpspec.resources import extra_folders, search_in
+from stpspec.spec.experiment import Experiment
+from stpspec.spec.protocol import Stimulus
+
+_GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
+_LOSSES = 2  # times that a batch is run again whole before it is split
+
+Row = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know of an experiment; sent with each batch, understood once.
+
+    Attributes
+    ----------
+    spec : str
+        The experiment as JSON, with plain numbers.
+    folders, path : tuple of str
+        Where files and modules are looked for.
+    """
+
+    spec: str
+    folders: tuple[str, ...]
+    path: tuple[str, ...]
+
+
+def job_of(bound: Bound) -> Job:
+    """Return the job of an experiment."""
+    folders = tuple(str(f) for f in extra_folders())
+    return Job(json.dumps(bound.experiment.to_data()), folders, tuple(sys.path))
+
+
+_bound: dict[Job, Bound] = {}
+
+
+def work(
+    job: Job,
+    rows: Sequence[Row],
+    stimuli: Mapping[str, Stimulus],
+    requests: Sequence[Request] | None,
+) -> Any:
+    """Simulate one batch in a worker; measure it, or return the traces without ``requests``."""
+    if job not in _bound:
+        sys.path[:] = job.path
+        with search_in(job.folders):
+            _bound[job] = bind(Experiment.from_data(json.loads(job.spec)))
+    if requests is None:
+        return run_batch(_bound[job], rows, stimuli)
+    return measured_batch(_bound[job], rows, stimuli, requests)
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+
+
+class Workers:
+    """Processes of our own: killed at a time limit, replaced when they die.
+
+    Parameters
+    ----------
+    n : int
+        Number of processes.
+    """
+
+    def __init__(self, n: int):
+        self.n = n
+        self._pool: Any = None
+
+    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
+        """Hand a batch over."""
+        from pebble import ProcessPool
+
+        if self._pool is None or not self._pool.active:
+            self._drop()
+            self._pool = ProcessPool(
+                max_workers=self.n, context=multiprocessing.get_context("spawn"),
+                initializer=_begin,
+            )  # fmt: skip
+        return self._pool.schedule(work, args=arguments, timeout=limit + _GRACE)
+
+    def _drop(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join(5)
+            self._pool = None
+
+    close = _drop
+
+
+class Foreign:
+    """Any ``concurrent.futures.Executor``: it can neither kill nor time out a batch."""
+
+    def __init__(self, executor: Executor):
+        self.executor = executor
+
+    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
+        """Hand a batch over."""
+        return self.executor.submit(work, *arguments)
+
+    def close(self) -> None:
+        """Leave the executor to its owner."""
+
+
+class Pool:
+    """Evaluates candidates in worker processes.
+
+    Parameters
+    ----------
+    bound : Bound
+    workers : Workers or Foreign
+    """
+
+    def __init__(self, bound: Bound, workers: Workers | Foreign):
+        self.bound = bound
+        self.workers = workers
+        self.job = job_of(bound)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.workers.close()
+
+    def evaluate(
+        self, values: Mapping[str, Any], protocols: Sequence[str], requests: Sequence[Request]
+    ) -> list[dict[str, Measurement]]:
+        """Do what :func:`stpspec.engine.simulate.evaluate` does, in the workers."""
+        columns = candidates_of(self.bound, values)
+        rows = rows_of(columns)
+        stimuli = stimuli_of(self.bound, columns, protocols)
+        # A metric defined in a notebook is known here only: the traces come back to be measured.
+        here = any(_is_local(r.metric) for r in requests)
+        found: list[dict[str, Measurement]] = [{}] * len(rows)
+        waiting = [_Task(batch) for batch in batches(self.bound, rows)]
+        while waiting:
+            futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
+            again: list[_Task] = []
+            for task, future in zip(waiting, futures, strict=True):
+                outcome = _outcome(future)
+                if isinstance(outcome, _Lost):
+                    again += task.after(outcome)
+                    for index in task.given_up(outcome):
+                        reason = f"the worker process was lost: {outcome.reason}"
+                        found[index] = missing(requests, reason)
+                    continue
+                if here:
+                    outcome = measured_runs(self.bound, outcome, stimuli, requests)
+                for index, measured in zip(task.batch, outcome, strict=True):
+                    found[index] = measured
+            waiting = again
+        return found
+
+    def _submit(self, task: _Task, rows: Sequence[Row], stimuli: Any, requests: Any) -> Future[Any]:
+        limit = self.bound.experiment.numerics.time_limit
+        batch = [rows[i] for i in task.batch]
+        return self.workers.submit(limit, self.job, batch, dict(stimuli), requests)
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """Why a batch brought nothing back, and whether that may be its own fault."""
+
+    reason: str
+    guilty: bool = True
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A batch, and how often it has been lost."""
+
+    batch: Sequence[int]
+    losses: int = 0
+
+    def after(self, lost: _Lost) -> list[_Task]:
+        """Return what is tried next: the same again, then its halves."""
+        if not lost.guilty:
+            return [self]
+        if self.losses + 1 < _LOSSES:
+            return [_Task(self.batch, self.losses + 1)]
+        if len(self.batch) == 1:
+            return []
+        half = len(self.batch) // 2
+        # A half that dies is guilty at once: the whole has been lost twice.
+        return [_Task(self.batch[:half], self.losses), _Task(self.batch[half:], self.losses)]
+
+    def given_up(self, lost: _Lost) -> Sequence[int]:
+        """Return the candidates that are the cause."""
+        return () if self.after(lost) else self.batch
+
+
+def _outcome(future: Future[Any]) -> Any:
+    """Return what a batch brought back, or why it was lost."""
+    from pebble import ProcessExpired
+
+    try:
+        return future.result()
+    except FutureTimeoutError:
+        return _Lost("it passed its time limit")
+    except ProcessExpired as error:
+        return _Lost(_death(error))
+    except StpspecError:
+        raise
+    except MemoryError:
+        return _Lost("it ran out of memory")
+    except (RuntimeError, OSError, EOFError) as error:
+        # pebble and others: the pool broke, as when an idle worker was killed.
+        if isinstance(error, RuntimeError) and not _is_pool_error(error):
+            raise
+        return _Lost(f"the pool broke ({error})", guilty=False)
+
+
+def _is_pool_error(error: Exception) -> bool:
+    names = {c.__name__ for c in type(error).__mro__}
+    return bool(names & {"BrokenProcessPool", "BrokenExecutor"}) or "pool" in str(error).lower()
+
+
+def _death(error: Any) -> str:
+    code = getattr(error, "exitcode", None)
+    if isinstance(code, int) and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    return f"it ended with code {code}"
+
+
+def _is_local(metric: str) -> bool:
+    return METRICS.get(metric).function.__module__ == "__main__"
+
+
+def pool_for(bound: Bound, executor: Executor | None = None) -> Pool | None:
+    """Return a pool as the experiment or the caller asks for one; None: in this process."""
+    if executor is not None:
+        return Pool(bound, Foreign(executor))
+    n = bound.experiment.workers
+    return Pool(bound, Workers(n)) if n else None
