@@ -87,7 +87,7 @@ def write_netcdf(tree: Any, path: Path) -> None:
         for name, variable in node.dataset.data_vars.items():
             if variable.dtype.kind == "f" and variable.ndim:
                 here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
-                if "time" in variable.dims:
+                if {"time", "sample"} & set(variable.dims):
                     here[str(name)]["dtype"] = "float32"
     tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
 

@@ -93,7 +93,9 @@ def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
 def children():
     """Return the process ids of the workers of this process."""
     out = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())],
+        capture_output=True,
+        text=True,
     ).stdout
     return [int(line.split()[0]) for line in out.splitlines() if "spawn_main" in line]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.dataset import stimulus_of
+from stpspec.dataset import signals_of, stimulus_of, times_of
 from stpspec.errors import UnknownNameError
 from stpspec.view.style import BLUE, GRAY, GREEN, ORANGE, PALE, legend, new_axes, wrap
 
@@ -72,12 +72,14 @@ def plot_traces(
 def _draw_signal(
     ax: Any, node: Any, stimulus: Mapping[str, Any], name: str, color: str, *, relative: bool
 ) -> None:
-    signals = {str(n): v for n, v in node.data_vars.items() if "time" in v.dims}
+    signals = {n: node[n] for n in signals_of(node)}
     mean = _child(signals, name, "signal").mean("trial", skipna=False)
-    t = node["time"].values - stimulus["onset"]
+    t = times_of(node)
+    n = int(np.isfinite(t).sum())  # after a variable step, shorter ones are padded
+    t = t[:n] - stimulus["onset"]
     before = 100.0 if stimulus.get("step") else max(5.0, 0.05 * t[-1])
     shown = t >= min(-before, t[-1]) - 1e-6
-    t, y = t[shown], mean.values[shown]
+    t, y = t[shown], mean.values[:n][shown]
     y = y - np.interp(0.0, t, y) if relative else y
     unit, long_name = node[name].attrs.get("units", ""), node[name].attrs.get("long_name", name)
     long_name = long_name[:1].upper() + long_name[1:]

@@ -1,0 +1,206 @@
+"""The variable step: as right as the fixed one, and never used where it cannot be."""
+
+import logging
+
+import numpy as np
+import pytest
+from helpers import MOD, gap, run, synapse, values_of
+
+import stpspec
+from stpspec.engine import settled
+from stpspec.engine.bind import bind
+from stpspec.engine.simulate import evaluate, simulate
+from stpspec.metrics.measure import Request
+
+TRAIN = {"train": {"kind": "train"}}
+FS = {"file": "fast_spiking.hoc", "template": "FastSpikingInterneuron"}
+PYRAMIDAL = {"file": "pyramidal.py", "template": "PyramidalCell"}
+CURRENT_CLAMP = {"kind": "current_clamp", "signals": ["somatic_voltage"]}
+CASES = {
+    "our synapse on a patch": {},
+    "a slow kernel": {"kernel": (1.0, 10.0)},
+    "states in µS without a declared scale": {
+        "mechanism": "Exp2Syn", "fixed": {"tau1": 0.3, "tau2": 3, "weight": 0.001},
+    },
+    "an instantaneous rise": {"mechanism": "ExpSyn", "fixed": {"tau": 3, "weight": 0.001}},
+    "an active cell, clamped": {
+        "mechanism": "GabaA", "fixed": {"e": -75}, "model": {"cell": FS},
+        "recording": {"holding_potential": -50, "signals": ["synaptic_current"]},
+    },
+    "the clamp current of a dendritic synapse": {
+        "mechanism": "GabaA", "fixed": {"e": -75},
+        "model": {"cell": FS, "section": "dend", "position": 0.9},
+        "recording": {"holding_potential": -50, "signals": ["clamp_current"]},
+        "options": {"signal": "clamp_current"},
+    },
+    "the potential of an active cell": {"model": {"cell": FS}, "recording": CURRENT_CLAMP},
+    "the potential of a pyramidal cell": {
+        "mechanism": "Exp2Syn", "fixed": {"tau1": 0.3, "tau2": 3, "weight": 0.0003},
+        "model": {"cell": PYRAMIDAL, "section": "basal[0]"}, "recording": CURRENT_CLAMP,
+    },
+}  # fmt: skip
+
+
+def with_numerics(experiment, **changes):
+    return experiment.copy_with(numerics=experiment.numerics.model_dump() | changes)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_amplitudes_of_a_train_are_those_of_a_very_fine_fixed_step_to_a_thousandth(case):
+    made = dict(CASES[case])
+    options = made.pop("options", {})
+    if "signals" in made.get("recording", {}):
+        options = options or {"signal": made["recording"]["signals"][0]}
+    experiment = synapse(TRAIN, **made)
+    fine = values_of(run(with_numerics(experiment, dt=0.0025)), "amplitudes", "train", **options)
+    quick = run(with_numerics(experiment, integrator="variable"))
+    assert quick["train"].sizes["sample"] < 4000
+    np.testing.assert_allclose(values_of(quick, "amplitudes", "train", **options), fine, rtol=1e-3)
+
+
+def test_kinetics_do_not_depend_on_the_integrator():
+    experiment = synapse({"one": {"kind": "single_event"}}, kernel=(0.5, 5.0))
+    fixed, variable = run(experiment), run(with_numerics(experiment, integrator="variable"))
+    for metric in ("amplitude", "latency", "rise_time", "decay_time", "half_width", "charge"):
+        a, b = (values_of(t, metric, "one")[0] for t in (fixed, variable))
+        assert b == pytest.approx(a, rel=1e-3), metric
+
+
+def test_coupling_does_not_depend_on_the_integrator():
+    experiment = gap((100.0, 150.0))
+    for metric in ("coupling_coefficient", "junctional_conductance", "input_resistance"):
+        a, b = (
+            values_of(run(with_numerics(experiment, integrator=i), {"g": 0.001}), metric, "forth")
+            for i in ("fixed", "variable")
+        )
+        np.testing.assert_allclose(b, a, rtol=1e-4)
+
+
+def test_candidates_of_several_batches_each_have_their_own_times():
+    experiment = with_numerics(synapse(TRAIN), integrator="variable", replicas=2)
+    u = [0.2, 0.4, 0.6]
+    tree = run(experiment, {"U": u})
+    t = tree["train"]["t"].values
+    assert t.shape[0] == 3
+    alone = run(experiment, {"U": u[2:]})
+    n = np.isfinite(t[2]).sum()
+    np.testing.assert_array_equal(t[2][:n], alone["train"]["t"].values[0])
+
+
+NO_CVODE = """\
+NEURON { POINT_PROCESS NoCvode RANGE g, i, tau, e NONSPECIFIC_CURRENT i }
+UNITS { (nA) = (nanoamp) (mV) = (millivolt) (uS) = (microsiemens) }
+PARAMETER { tau = 2 (ms) e = 0 (mV) }
+ASSIGNED { v (mV) i (nA) g (uS) dt (ms) }
+STATE { s (uS) }
+INITIAL { s = 0 }
+BREAKPOINT { SOLVE advance g = s i = g * (v - e) }
+PROCEDURE advance() { s = s * (1 - dt / tau) }
+NET_RECEIVE (w (uS)) { s = s + w }
+"""
+
+
+def test_mechanism_that_cannot_vary_falls_back_to_the_fixed_step_and_says_so_once(tmp_path, caplog):
+    file = tmp_path / "NoCvode.mod"
+    file.write_text(NO_CVODE)
+    experiment = synapse(
+        {"one": {"kind": "single_event"}}, mechanism="NoCvode", fixed={"weight": 0.001},
+        model={"mod": [str(file)]},
+    )  # fmt: skip
+    with caplog.at_level(logging.WARNING, "stpspec.engine"):
+        for _ in range(2):
+            tree = simulate(bind(with_numerics(experiment, integrator="variable")))
+    told = [r.getMessage() for r in caplog.records if "NoCvode" in r.getMessage()]
+    assert len(told) == 1
+    assert "cannot be used with CVODE" in told[0]
+    assert "fixed step is used instead" in told[0]
+    fixed = run(experiment)
+    np.testing.assert_array_equal(
+        values_of(tree, "amplitude", "one"), values_of(fixed, "amplitude", "one")
+    )
+
+
+# -- the settled state --------------------------------------------------------------------------
+
+REQUESTS = [Request("a", "amplitudes", "train")]
+
+
+def amplitudes(bound, values):
+    return np.stack([m["a"].value for m in evaluate(bound, values, ["train"], REQUESTS)])
+
+
+def settling(integrator, **made):
+    """Return a bound experiment whose free parameters the mechanism has."""
+    free = {"U": {"min": 0.1, "max": 0.9}, "tau_rec": {"min": 50, "max": 900}}
+    experiment = synapse(TRAIN, **({"parameters": free} | made))
+    return bind(with_numerics(experiment, integrator=integrator))
+
+
+@pytest.mark.parametrize("cell", [FS, PYRAMIDAL], ids=["active", "passive"])
+@pytest.mark.parametrize("recording", [{}, CURRENT_CLAMP], ids=["clamped", "free"])
+def test_restored_settled_state_gives_the_same_to_the_bit_in_fixed_step(
+    cell, recording, monkeypatch
+):
+    bound = settling("fixed", model={"cell": cell, "net_con": {"weight": 0.3}}, recording=recording)
+    values = {"U": [0.2, 0.5, 0.8], "tau_rec": [100.0, 500.0, 800.0]}
+    settled._known.clear()
+    restored = amplitudes(bound, values)
+    assert [s is not None for s in settled._known.values()] == [True]
+    monkeypatch.setattr(settled, "_WORTH", np.inf)
+    np.testing.assert_array_equal(restored, amplitudes(bound, values))
+
+
+def test_settled_state_is_not_used_where_a_free_parameter_touches_it():
+    bound = settling(
+        "fixed", mechanism="Resting", fixed={}, model={"mod": [str(MOD / "Resting.mod")]},
+        parameters={"leak": {"min": 0.0, "max": 1e-4}},
+    )  # fmt: skip
+    settled._known.clear()
+    simulated = amplitudes(bound, {"leak": [0.0, 1e-4]})
+    assert list(settled._known.values()) == [None]
+    alone = amplitudes(bound, {"leak": [1e-4]})
+    np.testing.assert_array_equal(simulated[1], alone[0])
+
+
+# -- fits ---------------------------------------------------------------------------------------
+
+
+def known_fit(**changes):
+    truth = {"U": 0.35, "tau_rec": 300.0, "tau_facil": 60.0}
+    bounds = {
+        "U": {"min": 0.05, "max": 0.9}, "tau_rec": {"min": 20, "max": 1000},
+        "tau_facil": {"min": 5, "max": 1000},
+    }  # fmt: skip
+    experiment = synapse(TRAIN, parameters=bounds)
+    tree = run(experiment, truth)
+    terms = {
+        f"the_{m}": {"metric": m, "protocol": "train", "sd": 0.05,
+                     "target": float(values_of(tree, m, "train")[0])}
+        for m in ("paired_pulse_ratio", "induction", "recovery")
+    }  # fmt: skip
+    made = experiment.copy_with(objective={"terms": terms}, **changes)
+    return truth, stpspec.fit(made)
+
+
+def test_fit_ends_with_a_confirmation_on_the_reference_numerics():
+    truth, result = known_fit()
+    assert result.parameters == pytest.approx(truth, rel=0.01)
+    assert "time" in result.traces["train"].dims  # the fixed step, whatever searched
+    assert result.loss != result.loss_search
+    assert result.loss < 1e-4
+    assert "on the reference numerics" in str(result)
+
+
+def test_difference_between_search_and_reference_that_matters_is_flagged():
+    coarse = {"integrator": "variable", "tolerance": 1.0}
+    _, result = known_fit(numerics=coarse)
+    told = [n for notes in result.notes.values() for n in notes]
+    if not any("differ by" in n for n in told):  # then it must not have mattered
+        assert abs(result.loss - result.loss_search) < 0.1
+
+
+def test_closed_form_start_needs_a_few_simulations_where_the_middle_needs_many():
+    truth, quick = known_fit()
+    _, slow = known_fit(fitter={"kind": "least_squares", "start": "middle"})
+    assert quick.parameters == pytest.approx(truth, rel=0.01)
+    assert quick.n_evaluations * 2 <= slow.n_evaluations
