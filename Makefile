@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp-installed
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-long lint schema build clean
+.PHONY: demo test test-long lint schema docs build clean
 
 demo: $(STAMP)
 	$(BIN)/stpspec fit experiment=pvalb_pyr
@@ -26,6 +26,9 @@ lint: $(STAMP)
 schema: $(STAMP)
 	for part in experiment model recording protocol objective fitter numerics; do \
 	  $(BIN)/stpspec schema $$part > conf/schema/$$part.json || exit 1; done
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
 
 build: $(STAMP)
 	$(BIN)/python -m build

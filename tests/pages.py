@@ -2,7 +2,7 @@
 
 A page is worked through from top to bottom in a folder of its own:
 
-* a block with a ``title`` is saved under that name;
+* a block with a ``title``, or that begins with a comment that is a file name, is saved under it;
 * ``bash`` is run; a line that is one plain ``stpspec`` command in a fork of this process, which has
   everything imported already, anything else by bash;
 * ``python`` is run in one namespace;
@@ -35,6 +35,7 @@ _FENCE = re.compile(
     r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?[^\n]*\n(?P<body>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+_NAMED = re.compile(r"# ([\w./-]+\.(?:py|yaml|toml))\b")
 _TABLE = re.compile(r"^<!-- run the last column -->\n+((?:^\|.*\n)+)", re.MULTILINE)
 _PLAIN = re.compile(r"stpspec [^|;&<>$`]*")
 _NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -63,7 +64,9 @@ def blocks(text: str) -> list[Block]:
     for match in _FENCE.finditer(text):
         comment = (match["comment"] or "").strip()
         reason = comment.removeprefix("not run:").strip() if comment[:8] == "not run:" else ""
-        block = Block(match["language"] or "text", match["body"], match["title"] or "", reason)
+        named = _NAMED.match(match["body"])
+        title = match["title"] or (named[1] if named else "")
+        block = Block(match["language"] or "text", match["body"], title, reason)
         if block.language == "text" and not block.title and last is not None:
             last.expected, last = block.body, None
             continue
@@ -95,7 +98,8 @@ def like(expected: str, printed: str) -> bool:
 
 def _same(expected: str, printed: str) -> bool:
     pattern = re.escape(" ".join(_NUMBER.sub("\0", expected).split()))
-    pattern = pattern.replace("\0", f"({_NUMBER.pattern})").replace("…", ".*").replace(r"\ ", " ")
+    pattern = pattern.replace("\0", f"({_NUMBER.pattern})").replace(r"\ ", " ")
+    pattern = pattern.replace(" … ", ".* ").replace("…", ".*")
     pattern = re.sub(r"─+", "─+", pattern)
     match = re.fullmatch(pattern, " ".join(printed.split()))
     if match is None:
@@ -164,6 +168,9 @@ def _python(code: str, names: dict[str, object]) -> tuple[str, bool]:
 def _command(line: str) -> tuple[str, int]:
     if not line.strip() or line.startswith("#"):
         return "", 0
+    if match := re.fullmatch(r"export (\w+)=(\S+)", line):
+        os.environ[match[1]] = match[2]
+        return "", 0
     if not _PLAIN.fullmatch(line.partition("  #")[0].strip()):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
@@ -191,6 +198,9 @@ def _child(words: list[str], output: int) -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.argv = ["stpspec", *words]
+        # The installed command does not look into the current folder by itself.
+        sys.path[:] = [p for p in sys.path if Path(p) != Path.cwd()]
+        sys.path[:0] = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
         code = main(words)
     except SystemExit as end:
         code = end.code or 0
@@ -200,25 +210,37 @@ def _child(words: list[str], output: int) -> None:
         os._exit(code if isinstance(code, int) else 1)
 
 
-def _import_all() -> None:
-    import hydra
-    import matplotlib.figure
+def _warm_up() -> None:
+    """Import everything and fill the caches that every command would fill for itself."""
     import neuron
     import optuna
     import scipy.optimize
-    import xarray
+    import xarray as xr
 
+    import stpspec
     import stpspec.cli
+    import stpspec.engine.simulate
     import stpspec.fitters.bayes
-    import stpspec.multirun  # noqa: F401
+    import stpspec.jobs
+    import stpspec.kept
+    import stpspec.metrics.judge
+    import stpspec.multirun
+    import stpspec.results
+    import stpspec.view.sweep
+    from stpspec.view.figures import write_sweep
 
-    del hydra, matplotlib, neuron, optuna, scipy, xarray
+    stpspec.load("pvalb_pyr", ["protocols.train.frequency=20"])
+    rows = xr.Dataset({"recovery": ("U", [0.1, 0.2])}, {"U": [1.0, 20.0]})
+    with tempfile.TemporaryDirectory() as folder:
+        write_sweep(rows, Path(folder))
+        rows.to_netcdf(Path(folder) / "rows.nc")
+    del neuron, optuna, scipy
 
 
 def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    _import_all()
+    _warm_up()
     warnings.simplefilter("error")
     for line in sys.stdin:
         page, folder = line.rstrip("\n").split("\t")
