@@ -153,6 +153,7 @@ def fit(
     from stpspec.fitters.base import run
     from stpspec.fitters.problem import Problem as FitProblem
     from stpspec.fitters.uncertainty import estimate
+    from stpspec.studies import study_for
 
     started = time.monotonic()
     bound = bind(experiment)
@@ -165,7 +166,7 @@ def fit(
 
     search = for_search(bound)
     with pool_for(search, executor) or contextlib.nullcontext() as pool:
-        problem = FitProblem(search, pool=pool, observe=observe)
+        problem = FitProblem(search, pool=pool, study=study_for(search.experiment), observe=observe)
         outcome = run(problem)
         best = problem.best
         uncertainty = estimate(problem, best)

@@ -11,6 +11,7 @@
     ├── SimulationError    NEURON stopped, or gave something that is not a number
     ├── MetricError        a trace does not give the metric that is asked of it
     ├── FitError           a fitter cannot start or cannot go on
+    ├── StudyError         a study cannot be opened, or belongs to another experiment
     └── ResultError        a result cannot be written or read
 """
 
@@ -54,6 +55,10 @@ class MetricError(StpspecError):
 
 class FitError(StpspecError):
     """A fitter cannot start or cannot go on."""
+
+
+class StudyError(StpspecError):
+    """A study cannot be opened, or belongs to another experiment."""
 
 
 class ResultError(StpspecError):

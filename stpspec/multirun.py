@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ class Task:
         folder = Path(here.runtime.output_dir)
         out = str(folder / jobs.RESULT)
         mine = argparse.Namespace(**{**vars(self.arguments), "out": out})
+        for name in logging.root.manager.loggerDict:
+            if name.startswith("stpspec"):  # Hydra disables every logger that it does not know
+                logging.getLogger(name).disabled = False
         print(f"\n── job {here.job.num}: {' '.join(overrides)}", flush=True)
         jobs.begin(folder, overrides)
         try:

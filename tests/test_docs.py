@@ -1,12 +1,15 @@
 """What the README and the manual show is what happens."""
 
+import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pages
 import pytest
 import yaml
 
@@ -17,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    fenced = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [body for name, body in fenced if name == language]
 
 
@@ -73,26 +76,168 @@ def test_every_command_of_the_readme_names_a_verb_that_exists():
         assert verb in VERBS
 
 
-def test_the_experiment_in_the_manual_is_valid(tmp_path):
-    text = blocks((ROOT / "docs/specs.md").read_text(encoding="utf-8"), "yaml")[0]
-    (tmp_path / "my.yaml").write_text(text)
-    done = stpspec("check", "my.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_the_commands_in_the_table_of_the_readme_are_understood(tmp_path, monkeypatch):
+    from stpspec.api import examine
+    from stpspec.config import compose, list_overrides
+
+    (tmp_path / "depressing.yaml").write_text(blocks(README, "yaml")[0])
+    (tmp_path / "my_fit").mkdir()
+    (tmp_path / "my_fit/experiment.yaml").write_text(blocks(README, "yaml")[0])
+    monkeypatch.chdir(tmp_path)
+    rows = [r for r in README.splitlines() if r.startswith("| `stpspec ")]
+    commands = [c for r in rows for c in re.findall(r"`stpspec ((?:run|fit|sweep) [^`]+)`", r)]
+    assert len(commands) >= 8
+    for command in commands:
+        verb, *words = shlex.split(command)
+        words = words[: words.index("--out")] if "--out" in words else words
+        jobs = "-m" in words
+        words = [w for w in words if w != "-m"]
+        path = None if "=" in words[0] else words.pop(0)
+        words = [w.partition(",")[0] for w in words] if jobs else words
+        words = [w.replace("range(5)", "0") for w in words]
+        words = list_overrides(path, words)[1] if verb == "sweep" else words
+        data, _ = compose(path, [w for w in words if not w.startswith("U=")])
+        assert examine(data)[1] == [], command
 
 
-def test_the_python_in_the_manual_runs(tmp_path):
-    plugin, contracts, script = blocks(
-        (ROOT / "docs/specs.md").read_text(encoding="utf-8"), "python"
+def test_the_readme_has_no_block_that_is_not_tested_above():
+    fences = re.findall(r"^```(\w*)[^\n]*\n.*?^```$", README, re.DOTALL | re.MULTILINE)
+    assert fences == ["bash", "yaml", "", "python", ""]
+
+
+MANUAL = sorted(p.name for p in ROOT.glob("docs/*.md"))
+
+
+@pytest.fixture(scope="module")
+def run_page(tmp_path_factory):
+    """Return a function that runs the code of a page (see pages.py) in a folder of its own."""
+    server = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/pages.py")], text=True, encoding="utf-8",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "MPLBACKEND": "Agg"},
+    )  # fmt: skip
+
+    def run(page: Path) -> list[str]:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        print(page, tmp_path_factory.mktemp(page.stem), sep="\t", file=server.stdin, flush=True)
+        return json.loads(server.stdout.readline())
+
+    yield run
+    server.communicate("", timeout=60)
+
+
+@pytest.mark.parametrize("page", MANUAL)
+def test_the_code_of_a_page_does_what_the_page_shows(page, run_page):
+    wrong = run_page(ROOT / "docs" / page)
+    assert not wrong, "\n\n".join(wrong)
+
+
+def test_only_these_blocks_of_the_manual_are_not_run():
+    skipped = {
+        (page, block.body.split()[0], block.skipped)
+        for page in MANUAL
+        for block in pages.blocks((ROOT / "docs" / page).read_text(encoding="utf-8"))
+        if block.skipped
+    }
+    assert skipped == {
+        ("index.md", "make", "makes an environment of its own and runs all tests"),
+    }
+
+
+def test_what_runs_the_pages_sees_errors_and_wrong_output(tmp_path, run_page):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```bash\nstpspec list losses\n```\n\n```text\nno such line\n```\n\n"
+        "```bash\nstpspec list nothing\n```\n\n```python\n1 / 0\n```\n\n"
+        "```python\nprint(2.0)\n```\n\n```text\n2.5\n```\n\n```yaml\na: 1\n```\n\n"
+        "<!-- run the last column -->\n| a | b |\n|---|---|\n| c | `print(`<br>`nothing)` |\n"
     )
-    (tmp_path / "my_metrics.py").write_text(plugin)
-    (tmp_path / "test_my_metrics.py").write_text(contracts)
-    (tmp_path / "script.py").write_text(script)
-    for words in (["script.py"], ["-m", "pytest", "-q", "-p", "no:cacheprovider"]):
-        done = subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert "10 passed" in done.stdout
+    said = [w.partition(":")[0] for w in run_page(page)]
+    assert said == [
+        "printed something else", "failed", "failed", "printed something else", "failed", "failed",
+    ]  # fmt: skip
+
+
+def test_every_row_of_the_tables_for_notebook_users_is_run():
+    """Each table that says what to do instead is one whose last column is run."""
+    text = (ROOT / "docs/notebooks.md").read_text(encoding="utf-8")
+    for title in ("SynapseTuner", "SynapseOptimizer", "GapJunctionTuner", "GapJunctionOptimizer"):
+        section = re.split(r"^## ", text.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
+        tables = re.findall(r"(.*)\n+((?:^\|.*\n)+)", section, re.MULTILINE)
+        assert [before for before, _ in tables] == ["<!-- run the last column -->"]
+        for row in tables[0][1].splitlines()[2:]:
+            code = re.findall(r"`[^`]+`", re.split(r"(?<!\\)\|", row)[-2])
+            assert 1 <= len(code) <= 3, row
+
+
+def said_in_code() -> dict[str, str]:
+    """Return the texts of errors, problems, notes and warnings in stpspec → where they are."""
+    found: dict[str, str] = {}
+    for path in sorted(ROOT.glob("stpspec/**/*.py")):
+        if path.parent.name in ("testing", "completion"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for text in filter(None, map(_text, _told(node))):
+                found.setdefault(text, f"{path.relative_to(ROOT)}:{node.lineno}")  # pyright: ignore
+    return found
+
+
+def _told(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        told = ("_usage", "note", "note_pulse", "warning")
+        return node.args if name in told or re.search(r"(Error|Problem)$", name) else []
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return [node.value] if node.targets[0].id in ("rule", "why") else []
+    return []
+
+
+def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(getattr(v, "value", "…")) if isinstance(v, ast.Constant) else "…"
+                       for v in node.values)  # fmt: skip
+    return ""
+
+
+def test_every_message_of_the_code_is_explained():
+    page = " ".join((ROOT / "docs/errors.md").read_text(encoding="utf-8").split())
+    lacking = []
+    for text, where in said_in_code().items():
+        longest = max(re.split(r"…|\{\w+\}|%[.\w]*g|%s|\n", text), key=len)
+        words = " ".join(longest.split()).strip(" (;:,")
+        if len(words) >= 14 and " " in words and words not in page:
+            lacking.append(f"{where}: {text}")
+    assert not lacking, "docs/errors.md does not explain\n" + "\n".join(lacking)
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs", reason="the extra 'docs' is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    api = (tmp_path / "api.html").read_text(encoding="utf-8")
+    import stpspec as package
+
+    for name in package.__all__:
+        assert re.search(rf'id="stpspec\.(errors\.)?{name}"', api), name
+
+
+def test_every_page_is_in_the_navigation_and_exists():
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_multi_constructor("tag:", lambda *_: None)
+    nav = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)["nav"]
+    named = [p for entry in nav for p in entry.values()]
+    made = {f"experiments/{p.parent.name}.md" for p in ROOT.glob("experiments/*/README.md")}
+    assert set(named.pop()) == made
+    assert set(named) == {*MANUAL, "tutorial.md"}
+    assert (ROOT / "docs/tutorial.ipynb").is_file()
 
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("experiments/*/*.md")]

@@ -180,7 +180,7 @@ def test_parameters_of_a_real_synapse_are_recovered_from_its_own_metrics(fitter)
 
 
 def test_bounded_recovers_a_real_parameter():
-    result = api.fit(experiment(fitter={"kind": "bounded"}))
+    result = api.fit(experiment(fitter={"kind": "bounded"}, numerics__integrator="fixed"))
     assert result.metrics["size"] == pytest.approx(42.0, rel=1e-6)
     assert result.loss <= min(float(x) for x in result.history["loss"])
 
@@ -653,7 +653,10 @@ def test_a_vector_of_another_length_than_its_target_is_a_failure_with_both_numbe
 
 
 def test_amplitudes_and_a_trace_window_are_fitted_as_vectors():
-    base = {"protocols": {"train": TRAIN | {"n_induction": 3}}, "model__fixed": {"tau_facil": 0}}
+    base = {
+        "protocols": {"train": TRAIN | {"n_induction": 3}}, "model__fixed": {"tau_facil": 0},
+        "numerics__integrator": "fixed",
+    }  # fmt: skip
     made = experiment(objective=None, **base)
     truth = api.simulate(made, {"U": 0.4})
     windows = {"windows": [[0.5, 3.0]]}

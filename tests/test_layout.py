@@ -14,7 +14,7 @@ PACKAGE = ROOT / "stpspec"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What the user fixed, and what every Python project has beside it.
-TOP = {
+TOP = {"mkdocs.yml",
     "pyproject.toml", "README.md", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
     "CITATION.cff", "constraints.txt", "stpspec", "conf", "mod", "templates", "experiments",
     "tests", "docs",

@@ -137,7 +137,7 @@ def _run(
 def _simulate(rig: Rig, bound: Bound, stimulus: Stimulus, state: settled.Settled | None) -> None:
     numerics = bound.experiment.numerics
     rig.stimulate(stimulus, numerics.settle)
-    choose_step(numerics, bound.experiment.recording)
+    choose_step(bound.experiment)
     initialize(numerics)
     if state is not None:
         state.restore(rig)

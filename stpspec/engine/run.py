@@ -14,6 +14,7 @@ from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
 from stpspec.engine.rig import Probe, Rig
 from stpspec.errors import SimulationError
+from stpspec.spec.experiment import Experiment
 from stpspec.spec.numerics import Numerics
 
 _CHUNK = 500.0  # ms of model time between two looks at the clock (and at Ctrl-C)
@@ -51,7 +52,7 @@ def sample_grid(numerics: Numerics, stop: float) -> tuple[int, int]:
     return first, last + 1
 
 
-def choose_step(numerics: Numerics, recording: Any) -> None:
+def choose_step(experiment: Experiment) -> None:
     """Set the integrator and its global settings.
 
     Raises
@@ -59,7 +60,7 @@ def choose_step(numerics: Numerics, recording: Any) -> None:
     CannotVaryError
         If a mechanism that is in use cannot run under the variable step.
     """
-    h, cvode = nrn.hoc(), nrn.cvode()
+    h, cvode, numerics = nrn.hoc(), nrn.cvode(), experiment.numerics
     h.celsius = numerics.temperature
     h.secondorder = 0
     if numerics.integrator != "variable":
@@ -73,16 +74,18 @@ def choose_step(numerics: Numerics, recording: Any) -> None:
         cvode.active(0)
         raise
     cvode.rtol(0)
-    cvode.atol(tolerance_of(numerics, recording))
+    cvode.atol(tolerance_of(experiment))
 
 
-def tolerance_of(numerics: Numerics, recording: Any) -> float:
+def tolerance_of(experiment: Experiment) -> float:
     """Return the tolerance of the variable step; by default what the recorded signals need."""
-    if numerics.tolerance is not None:
-        return numerics.tolerance
-    if recording.kind != "voltage_clamp":
-        return 1e-3
-    return 1e-5 if "clamp_current" in recording.signals else 1e-2
+    if experiment.numerics.tolerance is not None:
+        return experiment.numerics.tolerance
+    if experiment.model.stimulated_by == "step":
+        return 1e-6  # the deflection of the other cell may be a hundredth of a millivolt
+    if experiment.recording.kind != "voltage_clamp":
+        return 1e-4
+    return 1e-5 if "clamp_current" in experiment.recording.signals else 1e-2
 
 
 def end_of(numerics: Numerics, stop: float) -> float:

@@ -132,7 +132,7 @@ def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None
         for replica, row in enumerate(rows):
             rig.set(replica, row)
         rig.stimulate(Stimulus(), numerics.settle)
-        choose_step(numerics, bound.experiment.recording)
+        choose_step(bound.experiment)
         initialize(numerics)
         steps = math.floor((numerics.settle - _AHEAD) / numerics.dt + 1e-9)
         advance(steps * numerics.dt, numerics.time_limit)
@@ -161,7 +161,7 @@ def _goes_on_alike(bound: Bound, beside: Mapping[str, float], kept: Settled) -> 
         rig.set(0, _corners(bound, beside)[0])
         for state in (None, kept):
             rig.stimulate(stimulus, numerics.settle)
-            choose_step(numerics, bound.experiment.recording)
+            choose_step(bound.experiment)
             initialize(numerics)
             if state is not None:
                 state.restore(rig)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import warnings
 from typing import Any, ClassVar, Literal
 
@@ -10,8 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from stpspec.fitters.base import Outcome, fitter, starts
-from stpspec.fitters.problem import Problem
+from stpspec.fitters.problem import BudgetSpent, Problem
 from stpspec.spec.fitter import Budget, FitterSpec
+from stpspec.studies import Study
 
 
 @fitter("optuna")
@@ -29,6 +31,7 @@ class Optuna(FitterSpec):
     budget: Budget = Field(default_factory=lambda: Budget(evaluations=200))
 
     uses_whole_budget: ClassVar[bool] = True
+    keeps_its_trials: ClassVar[bool] = True
 
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
         found: list[tuple[str, str, Any]] = []
@@ -46,35 +49,42 @@ class Optuna(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         import optuna
 
-        level = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study = optuna.create_study(sampler=self._sampler(optuna, problem.seed))
-                space = {
-                    n: optuna.distributions.FloatDistribution(
-                        float(p.min), float(p.max), log=p.scale == "log"
-                    )
-                    for n, p in problem.parameters.items()
-                }
+        study = problem.study or Study(None, problem.bound.experiment)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # What others have sampled already must not be sampled again with the same numbers.
+            seed = problem.seed if study.is_new else int.from_bytes(os.urandom(4), "little")
+            study.study.sampler = self._sampler(optuna, seed)
+            if study.is_new:
                 for point in starts(problem):
-                    study.enqueue_trial(problem.values_at(point))
-                while True:  # the problem ends it when the budget is spent
-                    self._step(optuna, study, space, problem)
-        finally:
-            optuna.logging.set_verbosity(level)
-
-    def _step(self, optuna: Any, study: Any, space: dict[str, Any], problem: Problem) -> None:
-        left = self.budget.evaluations
-        n = self.batch if left is None else min(self.batch, max(left - len(problem.history), 1))
-        trials = [study.ask(space) for _ in range(n)]
-        points = np.array([problem.point_at(t.params) for t in trials])
-        for trial, evaluation in zip(trials, problem.evaluate(points), strict=True):
-            if evaluation.failed:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                    study.study.enqueue_trial(problem.values_at(point))
             else:
-                study.tell(trial, evaluation.loss)
+                study.retry_dead()
+                problem.restore(study.kept())
+            try:
+                while True:  # the budget ends it
+                    self._step(study, problem)
+            finally:
+                if problem.study is not None:
+                    problem.restore(study.kept())  # with what other processes have added
+
+    def _step(self, study: Study, problem: Problem) -> None:
+        budget = self.budget.evaluations
+        left = self.batch if budget is None else budget - len(problem.history)
+        if left <= 0:
+            raise BudgetSpent
+        trials = study.ask(min(self.batch, left), budget if problem.study is not None else None)
+        if not trials:
+            raise BudgetSpent
+        waiting = list(trials)
+        try:
+            points = np.array([problem.point_at(t.params) for t in trials])
+            for trial, evaluation in zip(trials, problem.evaluate(points), strict=True):
+                study.tell(trial, evaluation.to_kept(f"trial {trial.number}", 0))
+                waiting.remove(trial)
+        finally:
+            if problem.study is not None:
+                study.drop(waiting, "the fit ended before")
 
     def _sampler(self, optuna: Any, seed: int) -> Any:
         samplers = optuna.samplers

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from stpspec.engine.bind import Bound
+from stpspec.engine.keys import content_key
 from stpspec.engine.pool import Pool
 from stpspec.engine.simulate import evaluate
 from stpspec.errors import FitError, MetricError
 from stpspec.metrics.judge import Judge, why_no_residuals
 from stpspec.metrics.measure import Measurement
 from stpspec.registry import METRICS
+from stpspec.studies import Study
 
 _REPEATS = 1000  # batches in a row without any new point
 
@@ -71,6 +73,28 @@ class Evaluation:
         """Whether the evaluation gave no loss."""
         return bool(self.reason)
 
+    def to_kept(self, batch: str, index: int) -> dict[str, Any]:
+        """Return what a study keeps of it: plain data."""
+        return {
+            "batch": batch, "index": index, "point": self.point.tolist(), "values": self.values,
+            "loss": None if self.failed else float(self.loss),
+            "residuals": None if self.residuals is None else self.residuals.tolist(),
+            "metrics": {n: np.asarray(v).tolist() for n, v in self.metrics.items()},
+            "reason": self.reason, "seconds": self.seconds, "start": self.start,
+        }  # fmt: skip
+
+    @classmethod
+    def from_kept(cls, kept: Mapping[str, Any]) -> Evaluation:
+        """Return the evaluation that a study has kept."""
+        residuals = kept["residuals"]
+        return cls(
+            np.array(kept["point"]), dict(kept["values"]),
+            float("nan") if kept["loss"] is None else kept["loss"],
+            None if residuals is None else np.array(residuals),
+            {n: np.array(v) for n, v in kept["metrics"].items()},
+            kept["reason"], kept["seconds"], kept["start"],
+        )  # fmt: skip
+
 
 @dataclass
 class Problem:
@@ -83,6 +107,8 @@ class Problem:
         Parameter arrays → measurements; simulates in NEURON by default.
     pool : Pool, optional
         Worker processes in which to simulate.
+    study : Study, optional
+        Where evaluations are kept; those that are there already are not made again.
     observe : callable, optional
         Called with the problem after each batch.
     """
@@ -90,6 +116,7 @@ class Problem:
     bound: Bound
     evaluator: Evaluator | None = None
     pool: Pool | None = None
+    study: Study | None = None
     observe: Callable[[Problem], None] | None = None
     history: list[Evaluation] = field(default_factory=list)
     start_index: int = 0
@@ -185,16 +212,30 @@ class Problem:
         return [self._known[p.tobytes()] for p in points]
 
     def _evaluate_new(self, points: np.ndarray) -> list[Evaluation]:
-        rows = [self.values_at(p) for p in points[: self._allowed()]]
-        done = [
-            Evaluation(p, v, loss, r, m, why, time.monotonic() - self.started, self.start_index)
-            for p, v, (loss, r, m, why) in zip(points, rows, self._judge_all(rows), strict=False)
-        ]
+        points = points[: self._allowed()]
+        key = content_key(points.tobytes())
+        stored = self.study.recall(key, len(points)) if self.study is not None else None
+        if stored is not None:
+            done = [Evaluation.from_kept(k) for k in stored]
+        else:
+            rows = [self.values_at(p) for p in points]
+            now = time.monotonic
+            done = [
+                Evaluation(p, v, loss, r, m, why, now() - self.started, self.start_index)
+                for p, v, (loss, r, m, why) in zip(points, rows, self._judge_all(rows), strict=True)
+            ]
+            if self.study is not None and not self.fitter.keeps_its_trials:
+                self.study.record([e.to_kept(key, i) for i, e in enumerate(done)])
         self.history += done
         self._known |= {e.point.tobytes(): e for e in done}
         if self.observe is not None:
             self.observe(self)
         return done
+
+    def restore(self, kept: Sequence[Mapping[str, Any]]) -> None:
+        """Take the evaluations of a study as the history so far."""
+        self.history = [Evaluation.from_kept(k) for k in kept]
+        self._known = {e.point.tobytes(): e for e in self.history}
 
     def _allowed(self) -> int:
         budget = self.fitter.budget

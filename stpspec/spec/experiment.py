@@ -18,6 +18,7 @@ from stpspec.spec.objective import Objective
 from stpspec.spec.overview import Overview
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.rules import cross_problems
+from stpspec.spec.study import StudySpec
 from stpspec.units import rule_error
 
 FORMAT = 1
@@ -42,6 +43,9 @@ class Experiment(Overview):
     objective: Objective | None = None
     fitter: AnyFitter = Field(default={"kind": "least_squares"})
     numerics: Numerics = Field(default_factory=Numerics)
+    study: StudySpec | None = Field(
+        default=None, description="where evaluations are kept, to be watched, resumed and shared"
+    )
     workers: int = Field(
         default=0,
         ge=0,

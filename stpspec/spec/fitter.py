@@ -48,6 +48,9 @@ class FitterSpec(Spec):
     uses_whole_budget: ClassVar[bool] = False
     """Whether it goes on until the budget is spent, as samplers do, instead of converging."""
 
+    keeps_its_trials: ClassVar[bool] = False
+    """Whether it makes its own trials in the study, so that none is kept twice."""
+
     @model_validator(mode="after")
     def _starts_are_drawn(self) -> Self:
         if self.n_starts > 1 and self.start in ("auto", "given", "middle"):

@@ -27,7 +27,8 @@ class Numerics(Spec):
         le=1,
         description="absolute tolerance of the variable step, in mV and the units of the states; "
         "by default 1e-2 in voltage clamp, 1e-5 where the clamp current is recorded (it is the "
-        "error of the voltage over the series resistance), 1e-3 in current clamp",
+        "error of the voltage over the series resistance), 1e-4 in current clamp, 1e-6 for gap "
+        "junctions",
     )
     dt: Millisecond = Field(default=0.025, gt=0, le=1, description="ms")
     temperature: Celsius = Field(default=20.0, ge=-20, le=60, description="degC")

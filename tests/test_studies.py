@@ -1,0 +1,191 @@
+"""Studies: every evaluation is kept, nothing is made twice, a killed fit goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from small import data
+
+import stpspec
+from stpspec.errors import StudyError
+from stpspec.spec.experiment import Experiment
+from stpspec.studies import open_storage
+
+FITTERS = {
+    "least_squares": {"kind": "least_squares", "start": "middle"},
+    "SLSQP": {"kind": "minimize", "start": "middle"},
+    "Nelder-Mead": {"kind": "minimize", "method": "Nelder-Mead", "budget": {"evaluations": 30}},
+    "bounded": {"kind": "bounded"},
+    "TPE": {"kind": "optuna", "budget": {"evaluations": 24}},
+}
+
+
+def studied(folder, fitter="TPE", name="s", **changes):
+    """Return a small fit that is kept in a journal in a folder."""
+    chosen = FITTERS[fitter] if isinstance(fitter, str) else fitter
+    study = {"name": name, "storage": str(folder / "s.journal")}
+    made = data(fitter=chosen, study=study) | changes
+    return Experiment.from_data(made)
+
+
+def trials(folder, name="s"):
+    storage = open_storage(str(folder / "s.journal"))
+    return optuna.load_study(study_name=name, storage=storage).trials
+
+
+@pytest.mark.parametrize("fitter", FITTERS)
+def test_every_evaluation_of_every_fitter_is_one_trial_with_its_metrics(fitter, tmp_path):
+    result = stpspec.fit(studied(tmp_path, fitter))
+    kept = [t for t in trials(tmp_path) if "evaluation" in t.user_attrs]
+    assert len(kept) == result.n_evaluations
+    for trial, loss in zip(kept, result.history["loss"].values, strict=True):
+        assert trial.value == loss
+        assert trial.user_attrs["evaluation"]["metrics"].keys() == {"size"}
+    best = min(kept, key=lambda t: t.value)
+    assert best.params == pytest.approx(result.parameters)
+
+
+@pytest.mark.parametrize("fitter", FITTERS)
+def test_same_command_again_simulates_nothing_anew(fitter, tmp_path, monkeypatch):
+    first = stpspec.fit(studied(tmp_path, fitter))
+    before = len(trials(tmp_path))
+
+    def refuse(*_):
+        raise AssertionError("simulated again")
+
+    monkeypatch.setattr("stpspec.fitters.problem.Problem._simulate", refuse)
+    monkeypatch.setattr("stpspec.fitters.uncertainty._jacobians", lambda *_: None)
+    again = stpspec.fit(studied(tmp_path, fitter))
+    assert again.parameters == first.parameters
+    assert again.n_evaluations == first.n_evaluations
+    assert sum("evaluation" in t.user_attrs for t in trials(tmp_path)) == sum(
+        "evaluation" in t.user_attrs for t in trials(tmp_path)[:before]
+    )
+
+
+def test_budget_means_the_total_over_all_runs(tmp_path):
+    def run(n):
+        fitter = {"kind": "optuna", "budget": {"evaluations": n}}
+        return stpspec.fit(studied(tmp_path, fitter=fitter))
+
+    assert run(10).n_evaluations == 10
+    assert run(25).n_evaluations == 25
+    assert run(25).n_evaluations == 25
+
+
+def test_changed_experiment_is_refused_with_the_difference_unless_accepted(tmp_path):
+    stpspec.fit(studied(tmp_path))
+    changed = {"numerics": {"dt": 0.05, "settle": 20}}
+    with pytest.raises(StudyError, match=r"numerics.dt: 0.1 then, 0.05 now"):
+        stpspec.fit(studied(tmp_path, **changed))
+    accepted = {"name": "s", "storage": str(tmp_path / "s.journal"), "accept_changes": True}
+    stpspec.fit(studied(tmp_path, **changed, study=accepted))
+    stpspec.fit(studied(tmp_path, workers=1))  # how it is computed is no change
+
+
+def test_failure_is_a_failed_trial_with_its_reason(tmp_path):
+    terms = {"decay": {"metric": "decay_time", "protocol": "single", "target": 3.0, "sd": 1}}
+    made = studied(
+        tmp_path,
+        protocols={"single": {"kind": "train", "n_induction": 2, "n_recovery": 0}},
+        parameters={"tau_decay": {"min": "1 ms", "max": "40 ms"}},
+        objective={"terms": terms},
+    )
+    result = stpspec.fit(made)
+    failed = [t for t in trials(tmp_path) if t.state == optuna.trial.TrialState.FAIL]
+    assert len(failed) == int((result.history["reason"] != "").sum()) > 0
+    assert all("falls only to" in t.user_attrs["evaluation"]["reason"] for t in failed)
+
+
+def test_journal_cut_in_the_middle_of_a_line_opens_again(tmp_path):
+    stpspec.fit(studied(tmp_path))
+    n = len(trials(tmp_path))
+    journal = tmp_path / "s.journal"
+    with journal.open("rb+") as file:
+        file.truncate(journal.stat().st_size - 20)
+    assert stpspec.fit(studied(tmp_path)).n_evaluations == 24
+    assert len(trials(tmp_path)) >= n
+
+
+def test_study_of_someone_else_is_not_touched(tmp_path):
+    storage = open_storage(str(tmp_path / "s.journal"))
+    optuna.create_study(study_name="s", storage=storage)
+    with pytest.raises(StudyError, match="was not made by stpspec"):
+        stpspec.fit(studied(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["postgresql://nobody@127.0.0.1:1/none", "nosuchdb://x"])
+def test_storage_that_cannot_be_opened_is_named(place, tmp_path):
+    made = studied(tmp_path, study={"name": "s", "storage": place})
+    with pytest.raises(StudyError, match="cannot be opened"):
+        stpspec.fit(made)
+
+
+# -- killed, and shared -------------------------------------------------------------------------
+
+RUN = """\
+import json, sys
+import stpspec
+from stpspec.spec.experiment import Experiment
+stpspec.fit(Experiment.from_data(json.loads(sys.argv[1])))
+"""
+
+
+def started(made):
+    """Start a fit in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, json.dumps(made.to_data())], stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
+
+
+def n_kept(folder):
+    journal = folder / "s.journal"
+    if not journal.exists():
+        return 0
+    return journal.read_bytes().count(b'"evaluation"')
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("fitter", ["TPE", "Nelder-Mead"])
+def test_killing_a_fit_at_any_moment_loses_at_most_what_is_in_flight(fitter, times, tmp_path):
+    rng = np.random.default_rng(times)
+    budget = {"evaluations": 40 * times}
+    made = studied(tmp_path, fitter=FITTERS[fitter] | {"budget": budget})
+    if fitter == "Nelder-Mead":  # so that it does not end by itself
+        made = made.changed({"fitter.tolerance": 1e-300})
+    for _ in range(times):
+        before, process = n_kept(tmp_path), started(made)
+        while n_kept(tmp_path) <= before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert n_kept(tmp_path) > before or process.returncode == 0
+    kept = [t for t in trials(tmp_path) if "evaluation" in t.user_attrs]
+    result = stpspec.fit(made)
+    assert result.n_evaluations <= budget["evaluations"]
+    losses = set(result.history["loss"].values.tolist())
+    assert {t.value for t in kept} <= losses  # nothing of what was kept is lost
+
+
+def test_four_processes_share_one_study_without_losing_or_repeating_a_trial(tmp_path):
+    n = 120
+    made = studied(tmp_path, fitter={"kind": "optuna", "batch": 4, "budget": {"evaluations": n}})
+    processes = [started(made) for _ in range(4)]
+    for process in processes:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    done = [t for t in trials(tmp_path) if "evaluation" in t.user_attrs]
+    assert len(done) == n
+    assert len({tuple(t.params.values()) for t in done}) == n
+    workers = {t.user_attrs["worker"] for t in done}
+    assert len(workers) > 1
+    assert not [t for t in trials(tmp_path) if t.state == optuna.trial.TrialState.RUNNING]
