@@ -258,6 +258,7 @@ def _serve() -> None:
         with os.fdopen(reading, encoding="utf-8") as said:
             text = said.read() or json.dumps([f"the page ended with status {status}"])
         print(text, file=answers, flush=True)
+    answers.close()
 
 
 if __name__ == "__main__":
