@@ -344,3 +344,14 @@ def test_what_only_follows_from_a_default_put_in_for_a_wrong_field_is_not_told()
         "model.cell.arguments.dict[str,any]", "model.cell.arguments.list[any]",
         "parameters.Uu.start", "parameters.Uu",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [({"sd": -1}, "sd"), ({"sd": "0 pA"}, "sd"), ({"sd": [1, 2]}, "sd"), ({"target": []}, "target"),
+     ({"target": "x"}, "target")],
+)  # fmt: skip
+def test_a_wrong_sd_or_target_does_not_hide_the_wrong_metric_and_protocol_of_its_term(wrong, path):
+    term = TERM | {"metric": "amplitud", "protocol": "singel"} | wrong
+    found = check(objective={"terms": {"t": term}})
+    assert set(found) == {f"objective.terms.t.{n}" for n in (path, "metric", "protocol")}

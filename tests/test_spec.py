@@ -143,7 +143,7 @@ def test_all_problems_of_a_spec_are_reported_at_once_and_each_once():
         "name", "model.positon", "recording.holding_potential", "protocols.bad",
         "protocols.train.frequency", "parameters.U", "parameters.tau_rec.max",
         "objective.terms.typo.metric", "objective.terms.absent.protocol",
-        "objective.terms.cannot.metric", "objective.terms.sd", "objective.terms.loss.loss",
+        "objective.terms.cannot.metric", "objective.terms.sd.sd", "objective.terms.loss.loss",
         "numerics.dt", "seed", "fiter",
     }  # fmt: skip
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from stpspec.spec.base import Spec
 from stpspec.units import Quantities, convert, number_of
@@ -33,18 +33,25 @@ class Term(Spec):
     loss_options: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict, description="of the metric")
 
-    @model_validator(mode="after")
-    def _sd_fits(self) -> Self:
-        sds = self.sd if isinstance(self.sd, list) else [] if self.sd is None else [self.sd]
-        if any(number_of(s) <= 0 for s in sds):
-            raise ValueError(f"sd must be above 0 (got {self.sd!r})")
-        if isinstance(self.target, list) and not self.target:
+    # Rules of one field, so that a wrong one does not hide what is wrong with the others.
+    @field_validator("target")
+    @classmethod
+    def _target_is_not_empty(cls, target: Any) -> Any:
+        if isinstance(target, list) and not target:
             raise ValueError("a target list must not be empty")
-        if isinstance(self.sd, list) and (
-            not isinstance(self.target, list) or len(self.sd) != len(self.target)
-        ):
-            raise ValueError("a list of sd needs a list of as many targets")
-        return self
+        return target
+
+    @field_validator("sd")
+    @classmethod
+    def _sd_fits(cls, sd: Any, info: ValidationInfo) -> Any:
+        sds = sd if isinstance(sd, list) else [] if sd is None else [sd]
+        if any(number_of(s) <= 0 for s in sds):
+            raise ValueError("sd must be above 0")
+        if isinstance(sd, list) and "target" in info.data:
+            target = info.data["target"]
+            if not isinstance(target, list) or len(sd) != len(target):
+                raise ValueError("a list of sd needs a list of as many targets")
+        return sd
 
     def in_unit(self, unit: str) -> Term:
         """Return the same term with target and sd as plain numbers in ``unit``.
