@@ -26,7 +26,7 @@ _AHEAD = 1.0  # ms before the stimulus at which the state is kept
 _AFTER = 30.0  # ms after the stimulus over which a restored run is compared with a full one
 _WORTH = 100.0  # ms; a shorter time to settle is not worth the proof
 _CLOSE = 1e-6  # of the largest value: what two variable-step runs may differ by
-_MOST = 256  # states kept
+_MOST = 32  # states kept
 
 
 @dataclass(frozen=True)
