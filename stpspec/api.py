@@ -21,7 +21,8 @@ from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
 from stpspec.results import FitResult
 from stpspec.spec.base import Spec
-from stpspec.spec.experiment import Experiment, examine, unseen
+from stpspec.spec.experiment import Experiment, examine
+from stpspec.spec.salvage import unseen
 
 log = logging.getLogger("stpspec")
 

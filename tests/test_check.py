@@ -240,11 +240,12 @@ def test_one_invalid_field_hides_nothing_else_of_its_part():
         recording__holding_potential="3 ms",
         recording__electrode_section="axon",
         protocols__single__duration=-1,
+        protocols__pulse={"kind": "single_event"},
         parameters={"U": {"min": 0.9, "max": 0.1}, "tau_recc": {"min": 1, "max": 2}},
         numerics__dt=-1,
         fitter={"kind": "minimize", "method": "SLSPQ", "step": 5},
         objective__terms={
-            "a": {"metric": "ppr", "protocol": "single", "target": 1, "weight": -1},
+            "a": {"metric": "ppr", "protocol": "pulse", "target": 1, "weight": -1},
             "b": {"metric": "amplitude", "protocol": "singel", "target": "x", "loss": "huberr"},
         },
     )
@@ -355,3 +356,120 @@ def test_a_wrong_sd_or_target_does_not_hide_the_wrong_metric_and_protocol_of_its
     term = TERM | {"metric": "amplitud", "protocol": "singel"} | wrong
     found = check(objective={"terms": {"t": term}})
     assert set(found) == {f"objective.terms.t.{n}" for n in (path, "metric", "protocol")}
+
+
+def test_a_wrong_bound_does_not_hide_that_there_is_no_such_parameter_nor_the_other_bound():
+    found = check(
+        parameters={
+            "Uu": {"min": "x", "max": 1}, "tau_recc": {"min": "20 ms"}, "tau_facll": {},
+            "U": {"min": [0], "max": 3, "start": 2, "scale": "log"},
+            "tau_facil": {"min": -5, "max": "x"}, "tau_decay": {"min": "x", "max": "3 mV"},
+        },
+    )  # fmt: skip
+    assert set(found) == {
+        "parameters.Uu", "parameters.Uu.min", "parameters.tau_recc", "parameters.tau_recc.max",
+        "parameters.tau_facll", "parameters.tau_facll.min", "parameters.tau_facll.max",
+        "parameters.U.min", "parameters.U.max", "parameters.tau_facil.min",
+        "parameters.tau_facil.max", "parameters.tau_decay", "parameters.tau_decay.min",
+    }  # fmt: skip
+    assert "did you mean 'tau_rec'" in found["parameters.tau_recc"]
+    assert "has another dimension" in found["parameters.tau_decay"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "path"),
+    [({"file": 3, "template": "Patch"}, "model.cell.file"), ("patch.py", "model.cell"),
+     ({"template": "Patch"}, "model.cell.file"), ({"file": "patch.py"}, "model.cell.template"),
+     ({"fiel": "patch.py", "template": "Patch"}, "model.cell.file")],
+)  # fmt: skip
+def test_a_wrong_cell_hides_nothing_else_of_its_model(cell, path):
+    found = check(
+        model__cell=cell, model__section="axon", model__fixed={"tau_recc": 1}, model__current="ii"
+    )
+    assert set(found) - {"model.cell.fiel"} == {path, "model.fixed.tau_recc", "model.current"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model__modd": ["own.mod"], "model__mechanism": "Own"}, {"model.modd"}),
+        ({"model__mod": "own.mod", "model__mechanism": "Own"}, {"model.mod"}),
+        (
+            {
+                "recording__signls": ["conductance"],
+                "objective__terms__size__options": {"signal": "conductance"},
+            },
+            {"recording.signls"},
+        ),
+        ({"protocls": {"pulse": {"kind": "train"}}, "protocols": None}, {"protocols", "protocls"}),
+        (
+            {"objective__terms__size__optoins": {"signal": "conductance"}},
+            {"objective.terms.size.optoins"},
+        ),
+    ],
+)
+def test_from_a_misspelled_field_nothing_follows(changes, told):
+    assert set(check(**changes)) == told
+
+
+def test_from_a_misspelled_part_no_fault_of_its_default_follows():
+    wrong = data(objective__terms__size__target="3 mV", recordng={"kind": "current_clamp"})
+    del wrong["recording"]
+    assert [p.path for p in api.check(wrong)] == ["recordng"]
+
+
+@pytest.mark.parametrize("field", [{"n_induction": 0}, {"n_inductoin": 3}, {"frequency": "50 ms"}])
+def test_from_a_wrong_field_of_a_protocol_no_length_or_need_follows(field):
+    terms = {
+        "a": TERM | {"metric": "amplitudes", "protocol": "train", "target": [1, 2, 3]},
+        "b": TERM | {"metric": "recovery", "protocol": "train"},
+    }
+    train = {"kind": "train", "n_recovery": 0} | field
+    found = check(protocols={"train": train}, objective={"terms": terms})
+    expected = {f"protocols.train.{n}" for n in field}
+    assert set(found) == expected
+
+
+def test_from_a_wrong_time_constant_no_length_of_a_target_follows():
+    protocols = {"drive": {"kind": "continuous"}, "train": {"kind": "train"}}
+    terms = {
+        "drive": {"metric": "amplitudes", "protocol": "drive", "target": [1.0]},
+        "train": {"metric": "amplitudes", "protocol": "train", "target": [1.0]},
+    }
+    wrong = {"tau_rec": {"min": 900, "max": "x"}}
+    found = check(protocols=protocols, objective={"terms": terms}, parameters=wrong)
+    assert set(found) == {"parameters.tau_rec.max", "objective.terms.train.target"}
+
+
+TRACE = TERM | {"metric": "trace", "target": [0.0] * 11}
+
+
+@pytest.mark.parametrize(
+    ("settle", "options", "told"),
+    [
+        (20, {"windows": [[-20, -19]]}, ""),
+        (20, {"windows": [[-21, -20]]}, "beyond what is recorded, -20 to"),
+        (500, {"windows": [[-100, -99]]}, ""),
+        (500, {"windows": [[-101, -100]]}, "beyond what is recorded, -100 to"),
+        (20, {"windows": [[0, 1e12]]}, "beyond what is recorded"),
+        (20, {"windows": [[-1e300, 1e300]]}, "beyond what is recorded"),
+        (20, {"windows": [[0, 1]], "interval": 1e-12}, "more than 1e+06 samples"),
+        (20, {"windows": [[0, 1]], "interval": 1e-320}, "more than 1e+06 samples"),
+    ],
+)
+def test_windows_are_compared_with_what_is_recorded_before_any_sample_is_made(
+    settle, options, told
+):
+    found = check(numerics__settle=settle, objective={"terms": {"t": TRACE | {"options": options}}})
+    assert bool(found) == bool(told)
+    assert told in found.get("objective.terms.t.options", "")
+
+
+@pytest.mark.parametrize("name", ["tau_rec", "weight", "U"])
+def test_a_protocol_or_term_must_not_be_called_like_a_parameter_of_the_mechanism(name):
+    single = {"kind": "single_event"}
+    found = check(
+        protocols={name: single, "single": single}, objective={"terms": {name: TERM}}, parameters={}
+    )
+    assert set(found) == {f"protocols.{name}", f"objective.terms.{name}"}
+    assert "parameter of TsodyksMarkram" in found[f"protocols.{name}"]

@@ -89,8 +89,10 @@ def examine(
     problems += found
     parameters, found = _parameters(parts.get("parameters", {}), units, limits)
     problems += found
+    problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
-    terms, found = bind_terms({**parts, "model": numeric}, info, parameters)
+    wrong = [*parts.get("wrong", ()), *(p.path for p in problems)]
+    terms, found = bind_terms({**parts, "model": numeric, "wrong": wrong}, info, parameters)
     problems += found
     if problems or experiment is None:
         return problems, None
@@ -134,6 +136,25 @@ def settable(model: Any, info: mechanisms.Mechanism) -> dict[str, str]:
     """Return name → unit of what a candidate may set: mechanism parameters and the weight."""
     weight = {"weight": "1"} if model.stimulated_by == "event" else {}
     return {**weight, **info.parameters}
+
+
+def _name_problems(
+    parts: Mapping[str, Any], mechanism: str, units: Mapping[str, str]
+) -> list[Problem]:
+    """Find protocols and terms that are called like a parameter: all are names in one dataset."""
+    objective = parts.get("objective")
+    named = {
+        "protocols": parts.get("protocols", {}),
+        "objective.terms": objective.terms if objective is not None else {},
+    }
+    told = {*parts.get("parameters", {}), *parts["model"].fixed}
+    rule = f"this is the name of a parameter of {mechanism}; choose another"
+    return [
+        Problem(f"{path}.{name}", rule, name)
+        for path, names in named.items()
+        for name in names
+        if name in units and name not in told
+    ]
 
 
 def _fixed(

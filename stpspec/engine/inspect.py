@@ -32,6 +32,7 @@ def main() -> None:
         for name, field in Experiment.model_fields.items()
         if name in job["parts"]
     }
+    parts["wrong"] = job["parts"].get("wrong", [])
     with search_in(job["folders"]):
         problems: list[Problem] = examine(parts)[0]
     answer.write(json.dumps([dataclasses.asdict(p) for p in problems], default=repr) + "\n")

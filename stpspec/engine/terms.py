@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +16,11 @@ from stpspec.errors import Problem, UnknownNameError
 from stpspec.metrics.base import Metric
 from stpspec.registry import METRICS
 from stpspec.spec.objective import Term
+from stpspec.spec.protocol import BEFORE, Stimulus, Timing
+from stpspec.spec.rules import is_whole
 from stpspec.units import UnitError, convert
+
+_LONG = 1e4  # ms; a time constant longer than those of synapses
 
 
 def bind_terms(
@@ -43,11 +48,24 @@ def bind_terms(
         terms[name], found = _in_unit(path, term, metric, options, parts, mechanism)
         problems += found
         protocol = parts.get("protocols", {}).get(term.protocol)
-        if protocol is not None and metric.size is not None and isinstance(term.target, list):
-            known = timing(parts["model"], parameters, mechanism)
-            stimulus = stimulus_of(parts["model"], protocol, known)
-            problems += _size_problems(path, term, metric, options, stimulus)
+        if protocol is None or not is_whole(term.protocol, parts):
+            continue
+        if metric.size is not None and isinstance(term.target, list):
+            stimuli = _stimuli(protocol, parts, mechanism, parameters)
+            problems += _size_problems(path, term, metric, options, stimuli)
     return terms, problems
+
+
+def _stimuli(
+    protocol: Any, parts: Mapping[str, Any], mechanism: Mechanism, parameters: Mapping[str, Any]
+) -> list[Stimulus]:
+    """Return what a protocol does; if the time constants are not certain, also with long ones."""
+    model, numerics = parts["model"], parts.get("numerics")
+    known = [timing(model, parameters, mechanism)]
+    if any(p.startswith(("model", "parameters")) for p in parts.get("wrong", ())):
+        known.append(Timing(_LONG, _LONG, _LONG))
+    before = BEFORE if numerics is None else min(BEFORE, numerics.settle)
+    return [replace(stimulus_of(model, protocol, t), before=before) for t in known]
 
 
 def _in_unit(
@@ -88,14 +106,23 @@ def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanis
 
 
 def _size_problems(
-    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimulus: Any
+    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimuli: Sequence[Stimulus]
 ) -> list[Problem]:
+    found = [_size_problem(path, term, metric, options, s) for s in stimuli]
+    # What only some of the stimuli make wrong may follow from what is wrong elsewhere.
+    return [p for p in found[:1] if p is not None and all(p == other for other in found)]
+
+
+def _size_problem(
+    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimulus: Stimulus
+) -> Problem | None:
     assert metric.size is not None
+    assert isinstance(term.target, list)
     try:
         size = metric.size(options, stimulus)
     except ValueError as error:
-        return [Problem(f"{path}.options", str(error))]
-    if len(term.target) == size:  # pyright: ignore[reportArgumentType]
-        return []
+        return Problem(f"{path}.options", str(error))
+    if len(term.target) == size:
+        return None
     rule = f"{metric.name} of {term.protocol!r} gives {size} values, so {size} targets are needed"
-    return [Problem(f"{path}.target", rule, f"{len(term.target)} values")]  # pyright: ignore[reportArgumentType]
+    return Problem(f"{path}.target", rule, f"{len(term.target)} values")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from stpspec.metrics.interpolate import crossing, resample
 from stpspec.metrics.response import Response
 from stpspec.units import Millisecond
 
+_MOST = 1e6  # samples of all windows of a trace
 _FINE = 4001  # points over which a charge is integrated
 ONSET = 0.05  # fraction of the peak at which a response begins
 
@@ -145,21 +147,24 @@ def charge(response: Response) -> float:
     return float(np.trapezoid(resample(t, y, fine), fine))
 
 
-def _times(windows: Windows, interval: float) -> np.ndarray:
-    """Return the times that are read, ms after the stimulus onset."""
+def _count(windows: Windows, interval: float, first: float, last: float) -> list[int]:
+    """Return how many samples each window has, before any array is made of them."""
     if interval <= 0 or any(stop <= start for start, stop in windows):
         raise ValueError("each window must end after its start, and the interval be above 0")
-    return np.concatenate([np.arange(a, b + 1e-9 * interval + 1e-9, interval) for a, b in windows])
+    if min(a for a, _ in windows) < first - 1e-6 or max(b for _, b in windows) > last + 1e-6:
+        raise ValueError(
+            f"the windows reach beyond what is recorded, {first:g} to {last:g} ms after the "
+            f"stimulus onset"
+        )
+    counts = [(b + 1e-9 * interval + 1e-9 - a) / interval for a, b in windows]
+    if sum(counts) > _MOST:
+        raise ValueError(f"the windows hold more than {_MOST:g} samples; the interval is too short")
+    return [math.ceil(n) for n in counts]
 
 
 def _samples(options: Mapping[str, Any], stimulus: Any) -> int:
-    times = _times(options["windows"], options["interval"])
-    if times.min() < -100 or times.max() > stimulus.stop + 1e-6:
-        raise ValueError(
-            f"the windows reach beyond what is recorded, −100 to {stimulus.stop:g} ms after the "
-            f"stimulus onset"
-        )
-    return times.size
+    windows, interval = options["windows"], options["interval"]
+    return sum(_count(windows, interval, -stimulus.before, stimulus.stop))
 
 
 @metric("trace", "signal", vector=True, options=SignalOptions, size=_samples)
@@ -174,15 +179,12 @@ def trace(
 
     With the sign of the recorded signal; the resting baseline is subtracted unless told not to.
     """
-    onset = response.stimulus["onset"]
+    onset, time = response.stimulus["onset"], response.time
     try:
-        times = _times(windows, interval) + onset
+        counts = _count(windows, interval, float(time[0] - onset), float(time[-1] - onset))
     except ValueError as error:
         raise MetricError(str(error)) from None
-    if times.min() < response.time[0] - 1e-6 or times.max() > response.time[-1] + 1e-6:
-        raise MetricError(
-            f"the windows reach beyond the recording, {response.time[0] - onset:g} to "
-            f"{response.time[-1] - onset:g} ms after the stimulus onset"
-        )
+    starts = [a + interval * np.arange(n) for (a, _), n in zip(windows, counts, strict=True)]
+    times = np.concatenate(starts) + onset
     values = resample(response.time, response.trace(response.signal_name), times)
     return values - response.rest if subtract_baseline else values

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
@@ -18,6 +17,7 @@ from stpspec.spec.objective import Objective
 from stpspec.spec.overview import Overview
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.rules import cross_problems
+from stpspec.spec.salvage import salvage, unseen, wrong_paths
 from stpspec.spec.study import StudySpec
 from stpspec.units import rule_error
 
@@ -164,7 +164,8 @@ def examine(
         None when there is any problem.
     problems : list of Problem
     parts : dict
-        The fields (and entries of mappings) that are valid.
+        The fields (and entries of mappings) that are valid; if not all are, with
+        ``protocol_names`` and ``wrong``, the paths where anything is wrong.
     """
     try:
         data = migrate(data)
@@ -176,27 +177,10 @@ def examine(
         parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
         return (None if problems else experiment), problems, parts
     except ValidationError as error:
-        parts = _valid_parts(data)
         problems += problems_of(error)
+        parts = _valid_parts(data, wrong_paths(problems))
         problems += unseen(cross_problems(parts), problems)
         return None, problems, parts
-
-
-def unseen(found: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """Return the problems at places where none is known yet.
-
-    What is said of a field that is wrong already may only follow from its stand-in.
-    """
-    paths = {p.path for p in known}
-
-    def told(path: str) -> bool:
-        below = any(p.startswith(f"{path}.") for p in paths)
-        # The name of a parameter is examined by itself: no stand-in can make it wrong.
-        is_name = path.startswith("parameters.") and path.count(".") == 1
-        above = any(f"{path}.".startswith(f"{p}.") for p in paths)
-        return above or (below and not is_name)
-
-    return [p for p in found if not told(p.path)]
 
 
 def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -215,13 +199,13 @@ def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     return {**data, "plugins": kept}, problems
 
 
-def _valid_parts(data: Mapping[str, Any]) -> dict[str, Any]:
-    parts: dict[str, Any] = {}
+def _valid_parts(data: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:
+    parts: dict[str, Any] = {"wrong": sorted(wrong)}
     for name, field in Experiment.model_fields.items():
         adapter = TypeAdapter(field.rebuild_annotation())
         if name in data:
-            value = _salvage(adapter, data[name])
-        elif not field.is_required():
+            value = salvage(adapter, data[name])
+        elif not field.is_required() and name not in wrong:  # its name may be misspelled
             value = adapter.validate_python(field.get_default(call_default_factory=True))
         else:
             continue
@@ -230,43 +214,6 @@ def _valid_parts(data: Mapping[str, Any]) -> dict[str, Any]:
     protocols = data.get("protocols")
     parts["protocol_names"] = list(protocols) if isinstance(protocols, Mapping) else []
     return parts
-
-
-# What stands in for a required field that is wrong, so that the fields beside it are examined.
-_STAND_INS = {"target": 1.0, "protocol": "", "metric": "", "mechanism": ""}
-
-
-def _salvage(adapter: TypeAdapter[Any], value: Any) -> Any:
-    """Validate a value without its invalid fields and entries; None if nothing is left."""
-    value = copy.deepcopy(value)
-    while True:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError as error:
-            errors = error.errors(include_url=False, include_context=False, include_input=False)
-            if not any(_drop(value, e["loc"], e["type"] == "missing") for e in errors):
-                return None
-
-
-def _drop(data: Any, loc: Sequence[Any], missing: bool) -> bool:
-    """Take the place that an error names out of the data; return whether that changed anything."""
-    place: Any = data
-    holder: Any = None
-    last: Any = None
-    for part in loc:
-        inside = isinstance(place, dict) and part in place
-        if not inside and not (isinstance(place, list) and isinstance(part, int)
-                               and part < len(place)):  # fmt: skip
-            continue
-        holder, last, place = place, part, place[part]
-    field = loc[-1] if loc else None
-    if missing and isinstance(place, dict) and field in _STAND_INS:
-        place[field] = _STAND_INS[field]
-        return True
-    if holder is None:
-        return False
-    del holder[last]
-    return True
 
 
 def json_schema(part: str | None = None) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from stpspec.registry import PROTOCOLS
 from stpspec.spec.base import Spec
 from stpspec.units import Hertz, Millisecond, Nanoampere
 
+BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
+
 # The default grid of a frequency response, Hz.
 FREQUENCIES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 35, 50, 100, 200)
 
@@ -49,12 +51,15 @@ class Stimulus:
     step : CurrentStep or None
     n_induction : int or None
         How many of the pulses are induction pulses; the rest are recovery pulses.
+    before : float
+        How much is recorded before the onset.
     """
 
     spikes: tuple[float, ...] = ()
     stop: float = 0.0
     step: CurrentStep | None = None
     n_induction: int | None = None
+    before: float = BEFORE
 
 
 class Protocol(Spec):

@@ -101,11 +101,13 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
     except UnknownNameError:
         yield _unknown(f"{path}.metric", METRICS, term.metric)
     if metric is not None:
-        yield from _option_problems(f"{path}.options", metric, term.options)
+        wrong_options = list(_option_problems(f"{path}.options", metric, term.options))
+        yield from wrong_options
         if isinstance(term.target, list) != metric.vector:
             wanted = "a list of numbers" if metric.vector else "a single number"
             yield Problem(f"{path}.target", f"{metric.name} takes {wanted} as target", term.target)
-        yield from _signal_problems(path, term, metric, parts)
+        if not wrong_options or "signal" in term.options:
+            yield from _signal_problems(path, term, metric, parts)
     protocols = parts.get("protocols", {})
     names = parts.get("protocol_names", list(protocols))
     if term.protocol not in names:
@@ -115,7 +117,7 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
             term.protocol,
             nearest(term.protocol, names),
         )
-    elif metric is not None and term.protocol in protocols:
+    elif metric is not None and term.protocol in protocols and is_whole(term.protocol, parts):
         for need in metric.needs:
             if need not in protocols[term.protocol].provides():
                 yield Problem(
@@ -124,6 +126,18 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
                     f"{term.protocol!r} ({protocols[term.protocol].kind}) does not give",
                     term.metric,
                 )
+
+
+def is_whole(protocol: str, parts: Mapping[str, Any]) -> bool:
+    """Tell whether no field of a protocol was wrong: with a default instead, it gives another run.
+
+    Parameters
+    ----------
+    protocol : str
+    parts : mapping
+        ``wrong`` holds the paths where anything is wrong.
+    """
+    return not any(p.startswith(f"protocols.{protocol}.") for p in parts.get("wrong", ()))
 
 
 def _loss_problems(path: str, term: Term) -> Iterator[Problem]:

@@ -1,0 +1,108 @@
+"""What is still valid of data with problems, and which further problems only follow from those."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from stpspec.errors import Problem
+from stpspec.units import split
+
+# What stands in for a required field that is wrong, so that the fields beside it are examined.
+_STAND_INS: dict[str, Any] = {
+    "target": 1.0, "protocol": "", "metric": "", "mechanism": "", "file": "", "template": "",
+    "cell": {"file": "", "template": ""},
+}  # fmt: skip
+
+# Where something is wrong → what may only follow from it.
+_FOLLOWS = {
+    r"model\.mod(\..*)?": r"model\.mechanism",
+    r"recording|recording\.(kind|signals|variables)(\..*)?":
+        r"objective\.terms\.[^.]+\.options\.signal",
+    r"protocols": r"objective\.terms\.[^.]+\.protocol",
+}  # fmt: skip
+
+_MISSPELLED = re.compile(r"no field of this name here;.*did you mean '(\w+)'\?$", re.DOTALL)
+
+
+def wrong_paths(problems: Sequence[Problem]) -> set[str]:
+    """Return the places where anything is wrong, with the fields that misspelled ones may mean."""
+    paths = {p.path for p in problems}
+    for problem in problems:
+        if meant := _MISSPELLED.match(problem.rule):
+            parent = problem.path.rpartition(".")[0]
+            paths.add(f"{parent}.{meant[1]}" if parent else meant[1])
+    return paths
+
+
+def unseen(found: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
+    """Return the problems at places where none is known yet.
+
+    What is said of a field that is wrong already may only follow from its stand-in.
+    """
+    paths = wrong_paths(known)
+    follow = [follows for cause, follows in _FOLLOWS.items()
+              if any(re.fullmatch(cause, p) for p in paths)]  # fmt: skip
+
+    def told(path: str) -> bool:
+        below = any(p.startswith(f"{path}.") for p in paths)
+        # A name is examined by itself: no stand-in can make it wrong.
+        is_name = re.fullmatch(r"(parameters|protocols|objective\.terms)\.[^.]+", path) is not None
+        above = any(f"{path}.".startswith(f"{p}.") for p in paths)
+        return above or (below and not is_name) or any(re.fullmatch(f, path) for f in follow)
+
+    return [p for p in found if not told(p.path)]
+
+
+def salvage(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """Validate a value without its invalid fields and entries; None if nothing is left."""
+    value = copy.deepcopy(value)
+    while True:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_context=False, include_input=False)
+            if not any(_drop(value, e["loc"], e["type"] == "missing") for e in errors):
+                return None
+
+
+def _drop(data: Any, loc: Sequence[Any], missing: bool) -> bool:
+    """Take the place that an error names out of the data; return whether that changed anything."""
+    place: Any = data
+    holder: Any = None
+    last: Any = None
+    for part in loc:
+        inside = isinstance(place, dict) and part in place
+        if not inside and not (isinstance(place, list) and isinstance(part, int)
+                               and part < len(place)):  # fmt: skip
+            continue
+        holder, last, place = place, part, place[part]
+    field = loc[-1] if loc else None
+    if missing and isinstance(place, dict):
+        if field in _STAND_INS:
+            place[field] = copy.deepcopy(_STAND_INS[field])
+            return True
+        if field in ("min", "max"):
+            _stand_in_for_a_bound(place)
+            return True
+    if holder is None:
+        return False
+    del holder[last]
+    return True
+
+
+def _stand_in_for_a_bound(parameter: dict[str, Any]) -> None:
+    """Give a parameter the bounds that it lacks, such that they break no rule."""
+    given: Mapping[str, Any] = {n: parameter[n] for n in ("min", "max") if n in parameter}
+    parameter.pop("start", None)  # it need not lie within the stand-in
+    parameter.pop("scale", None)
+    for end, value in given.items():
+        number, unit = split(value) if isinstance(value, str) else (value, "")
+        other = number + (1.0 if end == "min" else -1.0) * (abs(number) or 1.0)
+        parameter["max" if end == "min" else "min"] = f"{other!r} {unit}" if unit else other
+    if not given:
+        parameter.update(min=1.0, max=2.0)
