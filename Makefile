@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp-installed
 export MPLBACKEND := Agg
 
-.PHONY: demo test test-long lint schema docs build clean
+.PHONY: demo test test-long lint schema docs bench build clean
 
 demo: $(STAMP)
 	$(BIN)/stpspec fit experiment=pvalb_pyr
@@ -29,6 +29,11 @@ schema: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
+
+# One table from one run, about ten minutes; the predecessor is installed in ~/.cache/stpspec-bench.
+bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python tests/benchmarks/run.py --write docs/performance.md
 
 build: $(STAMP)
 	$(BIN)/python -m build

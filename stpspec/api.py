@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import FitError, MetricError, Problem, StpspecError
-from stpspec.folders import texts, versions
+from stpspec.folders import Sources, read_sources, versions
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
 from stpspec.results import FitResult
@@ -172,7 +172,7 @@ def fit(
         best = problem.best
         uncertainty = estimate(problem, best)
     tree, metrics, units, notes, loss = _confirm(bound, problem, best)
-    paths = _paths(bound)
+    sources = read_sources(_paths(bound))
     first = problem.history[0]
     return FitResult(
         experiment=bound.experiment,
@@ -193,16 +193,16 @@ def fit(
         seconds=time.monotonic() - started,
         notes=notes,
         versions=versions(),
-        sources=_sha256(paths),
-        files=texts(paths),
+        sources=sources.sha256,
+        files=sources.texts,
     )
 
 
-def source_files(experiment: Experiment) -> dict[str, str]:
-    """Return the texts of the mechanisms and templates, by ``mod/NAME`` and ``templates/NAME``."""
+def source_files(experiment: Experiment) -> Sources:
+    """Return the texts and hashes of the mechanisms and templates."""
     from stpspec.engine.bind import bind
 
-    return texts(_paths(bind(experiment)))
+    return read_sources(_paths(bind(experiment)))
 
 
 def _paths(bound: Any) -> dict[str, Path]:
@@ -274,12 +274,6 @@ def _history(problem: Any) -> Any:
     data["start"] = ("evaluation", np.array([e.start for e in history]))
     data["reason"] = ("evaluation", np.array([e.reason for e in history], dtype=object))
     return xr.Dataset(data, {"evaluation": np.arange(1, len(history) + 1)})
-
-
-def _sha256(paths: Mapping[str, Path]) -> dict[str, str]:
-    from stpspec.engine.keys import file_sha256
-
-    return {name: file_sha256(path) for name, path in paths.items()}
 
 
 def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:

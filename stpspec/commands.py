@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
         tree, measured = api.run(experiment, values)
     print(f"{experiment.name} at {_at(tree)}\n")
     print(run_table(measured, experiment.protocols))
-    files = api.source_files(experiment)
-    saved = save_run(folder, experiment, tree, files, overwrite=arguments.overwrite)
+    sources = api.source_files(experiment)
+    saved = save_run(folder, experiment, tree, sources, overwrite=arguments.overwrite)
     print(f"\nfiles in {_shown(saved)}")
     failed = str(tree["failure"].values[0])
     if failed:

@@ -21,7 +21,7 @@ class ConfigError(StpspecError):
 
 
 class OverrideError(ConfigError):
-    """An override on the command line cannot be read."""
+    """An override on the command line cannot be read, or there is nothing that it can change."""
 
     exit_code = 2
 
@@ -76,7 +76,7 @@ def compose(
     chosen, file = choose(name)
     overrides = [forced(o) for o in overrides]
     check_overrides(overrides)
-    with sources(file, overrides), _readable():
+    with sources(file, overrides), readable(chosen, file, overrides):
         with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
             config = hydra.compose("config", [*chosen, *overrides], return_hydra_config=True)
         data, origin = data_of(config, file)
@@ -238,6 +238,51 @@ def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def readable(
+    chosen: Sequence[str] = (), file: Path | None = None, overrides: Sequence[str] = ()
+) -> Iterator[None]:
+    """Raise what cannot be composed as one readable ConfigError: an OverrideError if that is why.
+
+    Parameters
+    ----------
+    chosen : sequence of str
+        What selects the experiment.
+    file : Path or None
+    overrides : sequence of str
+        The fault is theirs if everything can be composed without them.
+    """
+    try:
+        with _readable():
+            yield
+    except OverrideError:
+        raise
+    except ConfigError as error:
+        if _is_due_to(error, chosen, file, overrides):
+            raise OverrideError(str(error)) from error
+        raise
+
+
+def _is_due_to(
+    error: ConfigError, chosen: Sequence[str], file: Path | None, overrides: Sequence[str]
+) -> bool:
+    import hydra
+    import yaml
+
+    known = {f"experiment={n}" for n in experiments()}
+    kept = [o for o in overrides if o.lstrip("+") in known]
+    if len(kept) == len(overrides) or isinstance(error.__cause__, yaml.YAMLError):
+        return False  # a file that an override names is broken
+    try:
+        with sources(file, kept), _readable():
+            with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+                config = hydra.compose("config", [*chosen, *kept], return_hydra_config=True)
+            data_of(config, file)
+    except ConfigError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
 def _readable() -> Iterator[None]:
     """Raise what Hydra, OmegaConf and YAML raise as one readable ConfigError."""
     import yaml
@@ -281,5 +326,3 @@ def _plain(error: Exception) -> str:
              "See https://hydra.cc", "^")  # fmt: skip
     return "\n  ".join(line for line in lines if not line.startswith(noise))
 
-
-readable = _readable

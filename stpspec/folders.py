@@ -8,10 +8,12 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
+from stpspec.engine.keys import file_sha256
 from stpspec.errors import ResultError
 from stpspec.resources import shipped
 from stpspec.spec.experiment import Experiment
@@ -141,6 +143,24 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{n: version(n) for n in names}}
 
 
-def texts(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Return name → text of some source files."""
-    return {n: p.read_text(encoding="utf-8", errors="replace") for n, p in paths.items()}
+@dataclass(frozen=True)
+class Sources:
+    """The mechanisms and templates of an experiment, by ``mod/NAME`` and ``templates/NAME``.
+
+    Attributes
+    ----------
+    texts : dict of str to str
+    sha256 : dict of str to str
+        Of the bytes of each file, hexadecimal.
+    """
+
+    texts: dict[str, str]
+    sha256: dict[str, str]
+
+
+def read_sources(paths: Mapping[str, Path]) -> Sources:
+    """Return the texts and hashes of some source files."""
+    return Sources(
+        {n: p.read_text(encoding="utf-8", errors="replace") for n, p in paths.items()},
+        {n: file_sha256(p) for n, p in paths.items()},
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from stpspec.folders import (
+    Sources,
     as_result_error,
     nodes,
     to_yaml,
@@ -26,7 +27,7 @@ def save_run(
     folder: Path,
     experiment: Experiment,
     tree: Any,
-    files: Mapping[str, str],
+    sources: Sources,
     *,
     overwrite: bool = False,
 ) -> Path:
@@ -37,8 +38,8 @@ def save_run(
     folder : Path
     experiment : Experiment
     tree : xarray.DataTree
-    files : mapping of str to str
-        Texts of the mechanisms and templates, by ``mod/NAME`` and ``templates/NAME``.
+    sources : Sources
+        The mechanisms and templates.
     overwrite : bool
 
     Raises
@@ -50,13 +51,14 @@ def save_run(
 
     def write(temporary: Path) -> None:
         kept = xr.DataTree.from_dict(nodes(tree))
-        again = with_own_files(_at(experiment, tree), files)
+        again = with_own_files(_at(experiment, tree), sources.texts)
         kept.attrs["spec"] = json.dumps(again.to_data())
         kept.attrs["versions"] = json.dumps(versions())
-        kept.attrs["files"] = json.dumps(dict(files))
+        kept.attrs["files"] = json.dumps(sources.texts)
+        kept.attrs["sources"] = json.dumps(sources.sha256)
         write_netcdf(kept, temporary / "simulation.nc")
         (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
-        write_sources(temporary, files)
+        write_sources(temporary, sources.texts)
         if not str(tree["failure"].values[0]):
             write_traces(tree, temporary)
 

@@ -349,6 +349,11 @@ def test_a_run_is_saved_with_its_sources_and_gives_the_same_again(tmp_path):
     assert {"simulation.nc", "experiment.yaml", "traces_single.png"} < set(left_over(saved))
     assert (saved / "mod" / "TsodyksMarkram.mod").is_file()
     assert (saved / "templates" / "patch.py").is_file()
+    with xr.open_datatree(saved / "simulation.nc", engine="netcdf4") as kept:
+        hashes = json.loads(kept.attrs["sources"])
+    assert set(hashes) == {"mod/TsodyksMarkram.mod", "templates/patch.py"}
+    for name, sha in hashes.items():
+        assert hashlib.sha256((saved / name).read_bytes()).hexdigest() == sha
     again = load(saved)
     assert again.parameters["U"].start == 0.3
     assert again.model.fixed["tau_rec"] == 123.0

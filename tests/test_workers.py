@@ -92,12 +92,13 @@ def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
 
 def children():
     """Return the process ids of the workers of this process."""
-    out = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())],
-        capture_output=True,
-        text=True,
-    ).stdout
-    return [int(line.split()[0]) for line in out.splitlines() if "spawn_main" in line]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if parent == str(os.getpid()) and "spawn_main" in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+    return found
 
 
 def killed_while_fitting(times, seed):
