@@ -329,7 +329,7 @@ class Bench:
             ("stpspec --help", [command, "--help"], 0.5),
             ("import stpspec", [sys.executable, "-c", "import stpspec"], 0.3),
         ):
-            times = [clock(lambda w=words: subprocess.run(w, capture_output=True, check=True), wall=True)
+            times = [clock(lambda w=words: subprocess.run(w, capture_output=True, check=True), wall=True)  # noqa: E501
                      for _ in range(self.rounds + 1)][1:]  # fmt: skip
             value = statistics.median(times)
             self.line(name, f"{value:.2f} s", f"≤ {must} s", value <= must)
@@ -385,7 +385,7 @@ def machine(rounds: int) -> str:
     load = os.getloadavg()[1]
     return (
         f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores, "
-        f"{platform.system()} {platform.machine()}; load {load:.1f} over the last 5 minutes; Python "
+        f"{platform.system()} {platform.machine()}; load {load:.1f} over the last 5 minutes; Python "  # noqa: E501
         f"{platform.python_version()}, NEURON {version('neuron')}, numpy {version('numpy')}, scipy "
         f"{version('scipy')}; {rounds} rounds, {clock_name} time; {time.strftime('%Y-%m-%d')}"
     )
@@ -400,7 +400,7 @@ def main() -> None:
     reader.add_argument("--rounds", type=int, default=5)
     reader.add_argument("--write", type=Path, help="a page that holds the two marks")
     reader.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a busy machine, "
-                        "of one process; what has several is on the wall clock all the same")  # fmt: skip
+                        "of one process; what has several is on the wall clock all the same")  # fmt: skip  # noqa: E501
     given = reader.parse_args()
     global clock_name
     clock_name = given.clock
