@@ -71,16 +71,20 @@ def compose(
     origin : Origin
         Tells where each value was written.
     """
-    import hydra
-
     chosen, file = choose(name)
     overrides = [forced(o) for o in overrides]
     check_overrides(overrides)
     with sources(file, overrides), readable(chosen, file, overrides):
-        with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-            config = hydra.compose("config", [*chosen, *overrides], return_hydra_config=True)
-        data, origin = data_of(config, file)
+        data, origin = _composed([*chosen, *overrides], file)
     return beside(data, file), origin
+
+
+def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], Origin]:
+    import hydra
+
+    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        config = hydra.compose("config", list(words), return_hydra_config=True)
+    return data_of(config, file)
 
 
 def beside(data: dict[str, Any], file: Path | None) -> dict[str, Any]:
@@ -265,7 +269,6 @@ def readable(
 def _is_due_to(
     error: ConfigError, chosen: Sequence[str], file: Path | None, overrides: Sequence[str]
 ) -> bool:
-    import hydra
     import yaml
 
     known = {f"experiment={n}" for n in experiments()}
@@ -274,9 +277,7 @@ def _is_due_to(
         return False  # a file that an override names is broken
     try:
         with sources(file, kept), _readable():
-            with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-                config = hydra.compose("config", [*chosen, *kept], return_hydra_config=True)
-            data_of(config, file)
+            _composed([*chosen, *kept], file)
     except ConfigError:
         return False
     return True
@@ -325,4 +326,3 @@ def _plain(error: Exception) -> str:
     noise = ("Set the env", "object_type=", "reference_type=", "Config search path", "provider=",
              "See https://hydra.cc", "^")  # fmt: skip
     return "\n  ".join(line for line in lines if not line.startswith(noise))
-

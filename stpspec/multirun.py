@@ -79,7 +79,7 @@ def multirun(arguments: argparse.Namespace, path: str | None, overrides: Sequenc
     sys.argv = ["stpspec", *words, *settings, "--multirun"]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, who know how to tell them
     try:
-        with sources(file, overrides), readable():
+        with sources(file, overrides), readable(chosen, file, overrides):
             conf = str(shipped("conf"))
             hydra.main(config_path=conf, config_name="config", version_base="1.3")(task)()
     except KeyboardInterrupt:

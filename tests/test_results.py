@@ -351,7 +351,7 @@ def test_a_run_is_saved_with_its_sources_and_gives_the_same_again(tmp_path):
     assert (saved / "templates" / "patch.py").is_file()
     with xr.open_datatree(saved / "simulation.nc", engine="netcdf4") as kept:
         hashes = json.loads(kept.attrs["sources"])
-    assert set(hashes) == {"mod/TsodyksMarkram.mod", "templates/patch.py"}
+    assert {"mod/TsodyksMarkram.mod", "templates/patch.py"} <= set(hashes)
     for name, sha in hashes.items():
         assert hashlib.sha256((saved / name).read_bytes()).hexdigest() == sha
     again = load(saved)
