@@ -147,9 +147,14 @@ def _why_not(problem: Problem, roles: Mapping[str, Any], terms: Sequence[str]) -
         return "model.roles name no utilization that the mechanism has"
     if experiment.objective is not None and experiment.objective.cost is not None:
         return "the objective is a cost function of its own"
-    if not {name for name, *_ in roles.values()} & set(problem.names):
+    free = {name for name, *_ in roles.values()} & set(problem.names)
+    if not free:
         return "none of U, D and F is free"
-    return "" if terms else "no term is a ratio of amplitudes"
+    objective = experiment.objective
+    if objective is None or sum(objective.terms[n].size for n in terms) < len(free):
+        # Then many points fit the closed form equally well, and the one it finds is any of them.
+        return "there are fewer ratios of amplitudes than free parameters among U, D and F"
+    return ""
 
 
 def closed_form_starts(problem: Problem, n: int) -> np.ndarray | None:
