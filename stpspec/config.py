@@ -263,7 +263,29 @@ def readable(
     except ConfigError as error:
         if _is_due_to(error, chosen, file, overrides):
             raise OverrideError(str(error)) from error
+        if file is not None and (found := _lists_for_mappings(file)):
+            raise ConfigError(found) from error
         raise
+
+
+# Where the groups have mappings; Hydra does not say which list it cannot merge with one.
+_MAPPINGS = (*_GROUPS, "protocols", "parameters", "model.cell", "model.fixed", "model.net_con",
+             "fitter.budget")  # fmt: skip
+
+
+def _lists_for_mappings(file: Path) -> str:
+    """Return which fields of an experiment file are lists where there must be mappings."""
+    import yaml
+
+    with contextlib.suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        origin = Origin({"experiment": FILE}, [], file, {})
+        return "\n  ".join(
+            f"{origin.where(path)} | {path}: expected a mapping, name: value, no list with dashes"
+            for path in _MAPPINGS
+            if isinstance(_at(data, path), list)
+        )
+    return ""
 
 
 def _is_due_to(
@@ -314,6 +336,8 @@ def _missing(error: Any) -> str:
     if not group:
         return _plain(error)
     known = [o for o in error.options or [] if not o.startswith("_")]
+    if not known and not group.startswith("experiment"):
+        return str(unknown_name("group", group, (*_GROUPS, "protocol", "experiment")))
     text = str(unknown_name(group, name, known))
     if group.startswith("experiment"):
         text += " In the defaults list of an experiment, groups begin with a slash: /model."

@@ -47,6 +47,8 @@ def split(value: str) -> tuple[float, str]:
     match = _QUANTITY.match(value)
     if match is None:
         raise UnitError(f"not a number with a unit: {value!r}")
+    if match.group(2).startswith(","):  # pint takes "0,1" for 0 × 1
+        raise UnitError(f"a number has a decimal point, no comma: {value!r}")
     return float(match.group(1)), match.group(2)
 
 

@@ -353,3 +353,44 @@ def test_loading_leaves_nothing_behind(small, here):
         load(small, ["fitter=nothing"])
     assert load(small) == before
     assert sorted(p.name for p in Path(here).iterdir()) == ["small.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "told"),
+    [
+        ("{min: 0.1, max", "{min: 0,1, max", "parameters.U.1", "Write 0.5, not 0,5"),
+        ("min: 0.1", "min: '0,1'", "parameters.U.min", "a decimal point, no comma"),
+        ("2 ms}", "'2,5 ms'}", "model.fixed.tau_decay", "a decimal point, no comma"),
+        ("  U: {min: 0.1, max: 0.9}", "  U: 0.5", "parameters.U", "belongs in model.fixed"),
+        ("parameters:\n  U: ", "  parameters: ", "model.parameters", "at the top level"),
+        ("    size: {", "    - {", "objective.terms", "expected a mapping"),
+        ("  - /protocol@protocols.single: single_event\n", "", "protocols.single",
+         "in the defaults list (- /protocol@protocols.single: train)"),
+    ],
+)  # fmt: skip
+def test_what_a_tired_person_writes_is_told_in_plain_words(tmp_path, old, new, path, told):
+    assert old in YAML
+    (tmp_path / "tired.yaml").write_text(YAML.replace(old, new))
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path / "tired.yaml")
+    rules = {p.path: p.rule for p in caught.value.problems}
+    assert told in rules[path]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("name: small", "name: small\nname: other", r"tired\.yaml:7: .*duplicate key name"),
+        ("  U: {", "  U: {min: 0, max: 1}\n  U: {", r"tired\.yaml:14: .*duplicate key U"),
+        ("  U: {", "\tU: {", r"tired\.yaml:13: .*'\\t'"),
+        ("/protocol@", "/protocols@", r"no group is called 'protocols'. Did you mean 'protocol'"),
+        ("  single: {", "  - single: {", r"tired\.yaml:8 \| protocols: expected a mapping"),
+        ("fixed: {tau_decay: 2 ms}", "fixed: [tau_decay: 2 ms]",
+         r"tired\.yaml:11 \| model\.fixed: expected a mapping"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_composed_is_named_with_its_line(tmp_path, old, new, told):
+    assert old in YAML
+    (tmp_path / "tired.yaml").write_text(YAML.replace(old, new))
+    with pytest.raises(ConfigError, match=told):
+        load(tmp_path / "tired.yaml")

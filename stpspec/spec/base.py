@@ -104,6 +104,15 @@ def kind_of(registry: Registry, default: str | None = None) -> BeforeValidator:
     return BeforeValidator(dispatch)
 
 
+# Where pydantic speaks of Python; its type of error → what is meant.
+_PLAIN = {
+    "model_type": "expected a mapping, name: value",
+    "dict_type": "expected a mapping, name: value",
+    "invalid_key": "expected a name here; is there a decimal comma? Write 0.5, not 0,5",
+    "string_key": "expected a name here; is there a decimal comma? Write 0.5, not 0,5",
+}
+
+
 def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     """Translate pydantic's errors into problems, with ``prefix`` before each path."""
     found = []
@@ -113,5 +122,6 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
         if isinstance(received, dict | Spec):
             received = None if e["type"] in ("rule", "value_error") else received
         full = ".".join(p for p in (prefix, path) if p)
-        found.append(Problem(full, e["msg"].removeprefix("Value error, "), received))
+        rule = _PLAIN.get(e["type"], e["msg"].removeprefix("Value error, "))
+        found.append(Problem(full, rule, received))
     return found

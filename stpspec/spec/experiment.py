@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
@@ -177,10 +178,22 @@ def examine(
         parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
         return (None if problems else experiment), problems, parts
     except ValidationError as error:
-        problems += problems_of(error)
+        problems += [_in_its_place(p) for p in problems_of(error)]
         parts = _valid_parts(data, wrong_paths(problems))
         problems += unseen(cross_problems(parts), problems)
         return None, problems, parts
+
+
+def _in_its_place(problem: Problem) -> Problem:
+    """Say where else something belongs: a part within another part, a kind in the defaults."""
+    parent, _, name = problem.path.rpartition(".")
+    if parent == "protocols" and problem.rule.startswith("needs a 'kind'"):
+        hint = f", here or in the defaults list (- /protocol@protocols.{name}: train)"
+        return replace(problem, rule=problem.rule + hint)
+    if parent and name in Experiment.model_fields and problem.rule.startswith("no field of"):
+        rule = f"no field of this name here: {name} belongs at the top level, without indentation"
+        return replace(problem, rule=rule)
+    return problem
 
 
 def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from stpspec.spec.base import Spec
-from stpspec.units import Quantity, UnitError, convert, split
+from stpspec.units import Quantity, UnitError, convert, rule_error, split
 
 
 class Parameter(Spec):
@@ -21,6 +21,14 @@ class Parameter(Spec):
     max: Quantity
     start: Quantity | None = None
     scale: Literal["linear", "log"] = "linear"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_more_than_a_value(cls, data: Any) -> Any:
+        if isinstance(data, int | float | str | list):
+            rule = "a mapping such as {min: 0.1, max: 0.9}; a value that is not fitted belongs in "
+            raise rule_error("rule", f"{rule}model.fixed")
+        return data
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Self:
