@@ -685,3 +685,10 @@ def test_a_plugin_module_adds_a_metric_a_loss_a_cost_a_protocol_and_a_fitter(tmp
     assert losses.index(min(losses)) == (parameters["U"] - 0.1) / 0.8 * 8
     assert cost == pytest.approx((metrics["peak"] - 0.035) ** 2 + (metrics["ratio"] - 0.5) ** 2)
     assert set(found) == {"fitter.point", "objective.cost_options.pwer"}
+
+
+@pytest.mark.parametrize("wrong", ["0,1", "x", [1], True, None, {}, float("nan")])
+def test_both_bounds_may_be_wrong_in_any_way(wrong):
+    _, problems, parts = examine(data(parameters={"U": {"min": wrong, "max": wrong}}))
+    assert {p.path for p in problems} == {"parameters.U.min", "parameters.U.max"}
+    assert set(parts["parameters"]) == {"U"}

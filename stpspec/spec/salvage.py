@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from stpspec.errors import Problem
-from stpspec.units import split
+from stpspec.units import Quantity, split
+
+_QUANTITY: TypeAdapter[float | str] = TypeAdapter(Quantity)
 
 # What stands in for a required field that is wrong, so that the fields beside it are examined.
 _STAND_INS: dict[str, Any] = {
@@ -97,10 +99,15 @@ def _drop(data: Any, loc: Sequence[Any], missing: bool) -> bool:
 
 def _stand_in_for_a_bound(parameter: dict[str, Any]) -> None:
     """Give a parameter the bounds that it lacks, such that they break no rule."""
-    given: Mapping[str, Any] = {n: parameter[n] for n in ("min", "max") if n in parameter}
+    given = [n for n in ("min", "max") if n in parameter]
     parameter.pop("start", None)  # it need not lie within the stand-in
     parameter.pop("scale", None)
-    for end, value in given.items():
+    for end in given:
+        try:
+            value = _QUANTITY.validate_python(parameter[end])
+        except ValidationError:  # both are wrong
+            given = []
+            break
         number, unit = split(value) if isinstance(value, str) else (value, "")
         other = number + (1.0 if end == "min" else -1.0) * (abs(number) or 1.0)
         parameter["max" if end == "min" else "min"] = f"{other!r} {unit}" if unit else other
