@@ -17,7 +17,7 @@ import numpy as np
 
 from stpspec.errors import FitError, MetricError, Problem, StpspecError
 from stpspec.folders import Sources, read_sources, versions
-from stpspec.metrics.judge import Judge
+from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
 from stpspec.results import FitResult
 from stpspec.spec.base import Spec
@@ -64,7 +64,7 @@ def simulate(
 
 def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Request]:
     """Return what is measured: the terms of the objective, or everything without one."""
-    terms = Judge(experiment.objective).requests if experiment.objective else []
+    terms = requested(experiment.objective) if experiment.objective else []
     if terms and not all_metrics:
         return terms
     asked = {(t.metric, t.protocol) for t in terms if not t.options}

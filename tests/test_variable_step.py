@@ -7,6 +7,7 @@ import pytest
 from helpers import MOD, gap, run, synapse, values_of
 
 import stpspec
+from stpspec import api
 from stpspec.engine import settled
 from stpspec.engine.bind import bind
 from stpspec.engine.simulate import evaluate, simulate
@@ -204,3 +205,23 @@ def test_closed_form_start_needs_a_few_simulations_where_the_middle_needs_many()
     _, slow = known_fit(fitter={"kind": "least_squares", "start": "middle"})
     assert quick.parameters == pytest.approx(truth, rel=0.01)
     assert quick.n_evaluations * 2 <= slow.n_evaluations
+
+
+def test_candidate_that_stops_the_variable_step_does_not_take_its_batch_along():
+    experiment = synapse(
+        {"one": {"kind": "single_event"}}, mechanism="Faulty", fixed={"fault": 3},
+        model={"mod": [str(MOD / "Faulty.mod")]},
+    )  # fmt: skip
+    tree = simulate(bind(with_numerics(experiment, integrator="variable")), {"U": [0.9, 0.3, 0.6]})
+    failed, *fine = tree["failure"].values
+    assert failed
+    assert fine == ["", ""]
+
+
+def test_targets_with_units_are_measured_too():
+    term = {"metric": "amplitude", "protocol": "one", "target": "30 pA", "sd": "1 pA"}
+    experiment = synapse({"one": {"kind": "single_event"}})
+    experiment = experiment.copy_with(objective={"terms": {"size": term}})
+    measured = stpspec.measure(experiment, run(experiment))
+    assert measured["size"].attrs["units"] == "pA"
+    assert "size" in {request.name for request in api.run(experiment)[1]}

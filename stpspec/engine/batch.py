@@ -125,6 +125,12 @@ def _run(
                     stopped[name] = stimulus
                 continue
             times, replicas = read(rig, numerics, stimulus.stop, state)
+            if cut := _cut_short(bound, stimulus, times):
+                if len(batch) == 1:
+                    yield batch[0], name, cut
+                else:
+                    stopped[name] = stimulus
+                continue
             for index, signals in zip(batch, replicas, strict=True):
                 yield index, name, not_finite(times, signals) or (times, signals)
     finally:
@@ -132,6 +138,18 @@ def _run(
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
         yield from _run(bound, [index], rows, stopped)
+
+
+def _cut_short(bound: Bound, stimulus: Stimulus, times: np.ndarray) -> str:
+    """Say where CVODE gave up, which raises nothing; empty if it came past the last event."""
+    numerics = bound.experiment.numerics
+    if numerics.integrator != "variable" or not stimulus.spikes:
+        return ""
+    last = numerics.settle + stimulus.spikes[-1] + bound.experiment.model.net_con.delay
+    if times.size and times[-1] > last + 1e-3:
+        return ""
+    at = float(times[-1]) if times.size else 0.0
+    return f"NEURON stopped: the variable step gave up at t = {at:g} ms"
 
 
 def _simulate(rig: Rig, bound: Bound, stimulus: Stimulus, state: settled.Settled | None) -> None:

@@ -31,9 +31,7 @@ class Judge:
 
     def __init__(self, objective: Objective):
         self.objective = objective
-        self.requests = [
-            Request(name, t.metric, t.protocol, t.options) for name, t in objective.terms.items()
-        ]
+        self.requests = requested(objective)
         self.losses: dict[str, Loss] = {n: LOSSES.get(t.loss) for n, t in objective.terms.items()}
         self._options = {
             n: self.losses[n].options.model_validate(t.loss_options).model_dump()
@@ -126,6 +124,11 @@ def _target(term: Term) -> tuple[np.ndarray, np.ndarray]:
     """Return target and sd (1 without one), each of shape (target,)."""
     target = np.atleast_1d(np.asarray(term.target, float))
     return target, np.broadcast_to(np.asarray(term.sd or 1.0, float), target.shape)
+
+
+def requested(objective: Objective) -> list[Request]:
+    """Return what has to be measured; targets may still have units."""
+    return [Request(n, t.metric, t.protocol, t.options) for n, t in objective.terms.items()]
 
 
 def why_no_residuals(objective: Objective) -> str:
