@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from stpspec.engine.rig import Rig, make_rig
 from stpspec.engine.run import (
     CannotVaryError,
     advance,
-    choose_step,
+    begin,
     end_of,
     globals_restored,
-    initialize,
     not_finite,
     read,
 )
 from stpspec.engine.scales import set_scales
+from stpspec.engine.search import on_reference
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
 
@@ -95,11 +95,8 @@ def run_batch(
 
 def _able(bound: Bound) -> Bound:
     """Return the experiment with the fixed step if its mechanism can have no other."""
-    numerics = bound.experiment.numerics
-    if numerics.integrator != "variable" or bound.mechanism.name not in _fixed_only:
-        return bound
-    fixed = numerics.copy_with(integrator="fixed")
-    return replace(bound, experiment=bound.experiment.model_copy(update={"numerics": fixed}))
+    varies = bound.experiment.numerics.integrator == "variable"
+    return on_reference(bound) if varies and bound.mechanism.name in _fixed_only else bound
 
 
 def _run(
@@ -125,12 +122,6 @@ def _run(
                     stopped[name] = stimulus
                 continue
             times, replicas = read(rig, numerics, stimulus.stop, state)
-            if cut := _cut_short(bound, stimulus, times):
-                if len(batch) == 1:
-                    yield batch[0], name, cut
-                else:
-                    stopped[name] = stimulus
-                continue
             for index, signals in zip(batch, replicas, strict=True):
                 yield index, name, not_finite(times, signals) or (times, signals)
     finally:
@@ -140,23 +131,14 @@ def _run(
         yield from _run(bound, [index], rows, stopped)
 
 
-def _cut_short(bound: Bound, stimulus: Stimulus, times: np.ndarray) -> str:
-    """Say where CVODE gave up, which raises nothing; empty if it came past the last event."""
-    numerics = bound.experiment.numerics
-    if numerics.integrator != "variable" or not stimulus.spikes:
-        return ""
-    last = numerics.settle + stimulus.spikes[-1] + bound.experiment.model.net_con.delay
-    if times.size and times[-1] > last + 1e-3:
-        return ""
-    at = float(times[-1]) if times.size else 0.0
-    return f"NEURON stopped: the variable step gave up at t = {at:g} ms"
-
-
 def _simulate(rig: Rig, bound: Bound, stimulus: Stimulus, state: settled.Settled | None) -> None:
-    numerics = bound.experiment.numerics
-    rig.stimulate(stimulus, numerics.settle)
-    choose_step(bound.experiment)
-    initialize(numerics)
-    if state is not None:
-        state.restore(rig)
+    experiment = bound.experiment
+    numerics = experiment.numerics
+    begin(rig, experiment, stimulus, state)
     advance(end_of(numerics, stimulus.stop), numerics.time_limit)
+    if numerics.integrator != "variable" or not stimulus.spikes:
+        return
+    # CVODE gives up without raising anything: then it did not come past the last event.
+    at = float(rig.times()[-1])
+    if at <= numerics.settle + stimulus.spikes[-1] + experiment.model.net_con.delay + 1e-3:
+        raise SimulationError(f"NEURON stopped: the variable step gave up at t = {at:g} ms")

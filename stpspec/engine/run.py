@@ -16,9 +16,9 @@ from stpspec.engine.rig import Probe, Rig
 from stpspec.errors import SimulationError
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.numerics import Numerics
+from stpspec.spec.protocol import BEFORE, Stimulus
 
 _CHUNK = 500.0  # ms of model time between two looks at the clock (and at Ctrl-C)
-_BEFORE = 100.0  # ms kept before the stimulus
 _APART = 2e-6  # ms; what CVODE records just before an event is set this much earlier
 
 
@@ -47,7 +47,7 @@ def globals_restored(bound: Bound) -> Iterator[None]:
 
 def sample_grid(numerics: Numerics, stop: float) -> tuple[int, int]:
     """Return the first and one past the last sample (multiples of dt) that are kept."""
-    first = math.ceil(max(numerics.settle - _BEFORE, 0.0) / numerics.dt - 1e-9)
+    first = math.ceil(max(numerics.settle - BEFORE, 0.0) / numerics.dt - 1e-9)
     last = math.ceil((numerics.settle + stop) / numerics.dt - 1e-9)
     return first, last + 1
 
@@ -135,6 +135,23 @@ def initialize(numerics: Numerics) -> None:
         nrn.hoc().finitialize(numerics.v_init)
 
 
+def begin(rig: Rig, experiment: Experiment, stimulus: Stimulus, earlier: Any = None) -> None:
+    """Arm a stimulus and begin at rest, or in the settled state ``earlier``.
+
+    Raises
+    ------
+    CannotVaryError
+        If a mechanism that is in use cannot run under the variable step.
+    SimulationError
+        If NEURON fails.
+    """
+    rig.stimulate(stimulus, experiment.numerics.settle)
+    choose_step(experiment)
+    initialize(experiment.numerics)
+    if earlier is not None:
+        earlier.restore(rig)
+
+
 def read(
     rig: Rig, numerics: Numerics, stop: float, earlier: Any = None
 ) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
@@ -155,11 +172,8 @@ def read(
     times = np.arange(first, last) * numerics.dt
 
     def kept(name: str, probe: Probe) -> np.ndarray:
-        raw = probe.values()
-        if earlier is not None:  # its last sample is the first one here
-            raw = np.concatenate([earlier.signals[name], raw[1:]])
         shift = probe.lag
-        return raw[first + shift : last + shift] * probe.factor
+        return _recorded(name, probe, earlier)[first + shift : last + shift] * probe.factor
 
     replicas = [{n: kept(n, p) for n, p in probes.items()} for probes in rig.probes]
     for probes in replicas:
@@ -177,19 +191,23 @@ def _read_steps(
     times = rig.times()
     if earlier is not None:
         times = np.concatenate([earlier.times, times[1:]])
-    keep = slice(int(np.searchsorted(times, numerics.settle - _BEFORE - 1e-6)), None)
+    keep = slice(int(np.searchsorted(times, numerics.settle - BEFORE - 1e-6)), None)
     # At an event NEURON records twice: what is, and what the event makes of it.
     twice = np.flatnonzero(np.diff(times) <= 1e-9)
     times = times.copy()
     times[twice] -= _APART
 
-    def kept(name: str, probe: Probe) -> np.ndarray:
-        raw = probe.values()
-        if earlier is not None:
-            raw = np.concatenate([earlier.signals[name], raw[1:]])
-        return raw[keep] * probe.factor
+    replicas = [
+        {n: _recorded(n, p, earlier)[keep] * p.factor for n, p in probes.items()}
+        for probes in rig.probes
+    ]
+    return times[keep], replicas
 
-    return times[keep], [{n: kept(n, p) for n, p in probes.items()} for probes in rig.probes]
+
+def _recorded(name: str, probe: Probe, earlier: Any) -> np.ndarray:
+    """Return all that was recorded, also before the settled state: its last sample is the first."""
+    values = probe.values()
+    return values if earlier is None else np.concatenate([earlier.signals[name], values[1:]])
 
 
 def not_finite(times: np.ndarray, signals: dict[str, np.ndarray]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
 from stpspec.engine.rig import make_rig
+from stpspec.engine.run import advance, initialize
 from stpspec.engine.states import state_variables
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
@@ -53,8 +54,6 @@ def _undeclared(mechanism: str) -> tuple[str, ...]:
 
 
 def _measure(bound: Bound, names: tuple[str, ...]) -> dict[str, float]:
-    from stpspec.engine.run import advance
-
     h = nrn.hoc()
     rig = make_rig(bound, 1)
     point = rig.points[0][0]
@@ -65,8 +64,7 @@ def _measure(bound: Bound, names: tuple[str, ...]) -> dict[str, float]:
         rig.stimulate(Stimulus((0.0,)), 1.0)
         nrn.cvode().active(0)
         h.dt, h.steps_per_ms, h.secondorder = _DT, 1 / _DT, 0
-        with nrn.border(SimulationError, "NEURON stopped"):
-            h.finitialize(bound.experiment.numerics.v_init)
+        initialize(bound.experiment.numerics)
         advance(_RUN + bound.experiment.model.net_con.delay, bound.experiment.numerics.time_limit)
         largest = {n: float(np.abs(np.asarray(v)).max()) for n, v in vectors.items()}
     finally:

@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +17,15 @@ from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
 from stpspec.engine.keys import content_key
 from stpspec.engine.rig import Rig, make_rig
-from stpspec.engine.run import advance, choose_step, end_of, initialize, read
+from stpspec.engine.run import advance, begin, end_of, read
+from stpspec.engine.stimuli import timing
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
 
 _AHEAD = 1.0  # ms before the stimulus at which the state is kept
 _AFTER = 30.0  # ms after the stimulus over which a restored run is compared with a full one
 _WORTH = 100.0  # ms; a shorter time to settle is not worth the proof
-_CLOSE = 1e-6  # of the largest value: what two variable-step runs may differ by
+_CLOSE = 0.01  # of the span of a trace: what two variable-step runs may differ by
 _MOST = 32  # states kept
 
 
@@ -131,9 +131,7 @@ def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None
     try:
         for replica, row in enumerate(rows):
             rig.set(replica, row)
-        rig.stimulate(Stimulus(), numerics.settle)
-        choose_step(bound.experiment)
-        initialize(numerics)
+        begin(rig, bound.experiment, Stimulus())
         steps = math.floor((numerics.settle - _AHEAD) / numerics.dt + 1e-9)
         advance(steps * numerics.dt, numerics.time_limit)
         every = [np.array([r[0] for r in rig.states(k)]) for k in range(rig.n)]
@@ -153,18 +151,15 @@ def _goes_on_alike(bound: Bound, beside: Mapping[str, float], kept: Settled) -> 
     """Tell whether the restored run equals the full one, with a stimulus and after it."""
     experiment = bound.experiment
     numerics = experiment.numerics
-    one = next(iter(experiment.protocols.values())).stimulus(_timing(bound))
+    known = timing(experiment.model, experiment.parameters, bound.mechanism)
+    one = next(iter(experiment.protocols.values())).stimulus(known)
     stimulus = Stimulus(one.spikes, min(one.stop, _AFTER), one.step, one.n_induction)
     rig = make_rig(bound, 1)
     found: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
     try:
         rig.set(0, _corners(bound, beside)[0])
         for state in (None, kept):
-            rig.stimulate(stimulus, numerics.settle)
-            choose_step(bound.experiment)
-            initialize(numerics)
-            if state is not None:
-                state.restore(rig)
+            begin(rig, experiment, stimulus, state)
             advance(end_of(numerics, stimulus.stop), numerics.time_limit)
             times, (signals,) = read(rig, numerics, stimulus.stop, state)
             found.append((times, signals))
@@ -179,7 +174,7 @@ def _alike(
 ) -> bool:  # fmt: skip
     if exactly:
         return all(np.array_equal(full[n], restored[n]) for n in full)
-    return all(_distance(t, full[n], s, restored[n]) <= 0.01 for n in full)
+    return all(_distance(t, full[n], s, restored[n]) <= _CLOSE for n in full)
 
 
 def _distance(t: np.ndarray, y: np.ndarray, s: np.ndarray, z: np.ndarray) -> float:
@@ -187,10 +182,3 @@ def _distance(t: np.ndarray, y: np.ndarray, s: np.ndarray, z: np.ndarray) -> flo
     grid = np.linspace(max(t[0], s[0]), min(t[-1], s[-1]), 2001)
     span = float(np.ptp(y)) or 1.0
     return float(np.abs(np.interp(grid, t, y) - np.interp(grid, s, z)).max()) / span
-
-
-def _timing(bound: Bound) -> Any:
-    from stpspec.engine.stimuli import timing
-
-    e = bound.experiment
-    return timing(e.model, e.parameters, bound.mechanism)

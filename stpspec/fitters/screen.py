@@ -16,6 +16,7 @@ from stpspec.engine.analytic import event_map
 from stpspec.engine.stimuli import timing
 from stpspec.errors import MetricError
 from stpspec.fitters.problem import Problem
+from stpspec.metrics.base import ResponseOptions
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement
 from stpspec.registry import METRICS
@@ -112,7 +113,7 @@ class ClosedForm:
         return factor * values.get(name, default)
 
 
-_OF_SIGNALS = ("signal", "trials", "baseline", "decay", "direction")
+_OF_SIGNALS = tuple(ResponseOptions.model_fields)
 
 
 def _roles(problem: Problem) -> dict[str, tuple[str, float, float]]:
