@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from stpspec.fitters.points import given, sobol
 from stpspec.fitters.problem import AtNoise, BudgetSpent, Evaluation, Problem
+from stpspec.fitters.screen import closed_form_starts
 from stpspec.registry import FITTERS
 from stpspec.spec.fitter import FitterSpec
 
@@ -72,27 +74,10 @@ def starts(problem: Problem) -> np.ndarray:
         return sobol(problem, spec.n_starts)
     is_given = any(p.start is not None for p in problem.parameters.values())
     if spec.start == "closed_form" or (spec.start == "auto" and not is_given):
-        from stpspec.fitters.screen import closed_form_starts
-
         found = closed_form_starts(problem, spec.n_starts)
         if found is not None:
             return found
     return given(problem)[None]
-
-
-def given(problem: Problem) -> np.ndarray:
-    """Return the point of each parameter's own start, the middle where it has none."""
-    return np.array([
-        0.5 if p.start is None else p.to_unit(float(p.start)) for p in problem.parameters.values()
-    ])  # fmt: skip
-
-
-def sobol(problem: Problem, n: int) -> np.ndarray:
-    """Return n points that fill the unit cube evenly, shape (n, parameter); seeded."""
-    from scipy.stats import qmc
-
-    sampler = qmc.Sobol(problem.n, scramble=True, rng=np.random.default_rng(problem.seed))
-    return sampler.random_base2(max(int(np.ceil(np.log2(n))), 0))[:n]
 
 
 def usable_starts(

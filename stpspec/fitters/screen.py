@@ -15,6 +15,7 @@ import numpy as np
 from stpspec.engine.analytic import event_map
 from stpspec.engine.stimuli import timing
 from stpspec.errors import MetricError
+from stpspec.fitters.points import given, sobol
 from stpspec.fitters.problem import Problem
 from stpspec.metrics.base import ResponseOptions
 from stpspec.metrics.judge import Judge
@@ -163,8 +164,6 @@ def closed_form_starts(problem: Problem, n: int) -> np.ndarray | None:
 
     Parameters that are not U, D or F stay at their start.
     """
-    from stpspec.fitters.base import given, sobol
-
     form = ClosedForm(problem)
     if form.why_not:
         return None
