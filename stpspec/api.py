@@ -13,9 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from stpspec.errors import FitError, MetricError, Problem, StpspecError
+from stpspec.errors import Problem, StpspecError
 from stpspec.folders import Sources, read_sources, versions
 from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
@@ -139,25 +137,31 @@ def fit(
     Returns
     -------
     FitResult
-        At the best point seen, simulated once more with all protocols.
+        At the best point seen, simulated once more with all protocols on the reference numerics
+        (fixed step), where it takes a last step if that lowers the loss.
 
     Raises
     ------
     SpecError
         If the experiment is not valid.
     FitError
-        If there is nothing to fit, or every evaluation fails.
+        If there is nothing to fit, every evaluation fails, or a mechanism draws random numbers.
     """
     from stpspec.engine.bind import bind
+    from stpspec.engine.chance import refuse_chance
     from stpspec.engine.pool import pool_for
     from stpspec.engine.search import for_search
     from stpspec.fitters.base import run
+    from stpspec.fitters.confirm import confirm
+    from stpspec.fitters.history import to_history
     from stpspec.fitters.problem import Problem as FitProblem
     from stpspec.fitters.uncertainty import estimate
     from stpspec.studies import study_for
 
     started = time.monotonic()
     bound = bind(experiment)
+
+    refuse_chance(bound)
 
     def observe(problem: FitProblem) -> None:
         if progress is not None:
@@ -171,23 +175,27 @@ def fit(
         outcome = run(problem)
         best = problem.best
         uncertainty = estimate(problem, best)
-    tree, metrics, units, notes, loss = _confirm(bound, problem, best)
+    confirmed = confirm(bound, problem, best, uncertainty)
+    measured = confirmed.measured
+    notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
+    for name, text in confirmed.apart.items():
+        notes.setdefault(name, []).append(text)
     sources = read_sources(_paths(bound))
     first = problem.history[0]
     return FitResult(
         experiment=bound.experiment,
-        parameters=best.values,
+        parameters=confirmed.values,
         units={n: bound.units[n] for n in problem.names},
         errors=uncertainty.errors,
         undetermined=uncertainty.undetermined,
         at_bound=uncertainty.at_bound,
-        loss=loss,
+        loss=confirmed.loss,
         loss_start=first.loss,
         loss_search=best.loss,
-        metrics=metrics,
-        metric_units=units,
-        history=_history(problem),
-        traces=tree,
+        metrics={n: m.value if m.value.ndim else float(m.value) for n, m in measured.items()},
+        metric_units={n: m.unit for n, m in measured.items()},
+        history=to_history(problem),
+        traces=confirmed.traces,
         status=outcome.status,
         message=outcome.message,
         seconds=time.monotonic() - started,
@@ -208,72 +216,6 @@ def source_files(experiment: Experiment) -> Sources:
 def _paths(bound: Any) -> dict[str, Path]:
     paths = {f"mod/{p.name}": p for p in bound.sources.values()}
     return paths | {f"templates/{p.name}": p for p in bound.templates}
-
-
-def _confirm(bound: Any, problem: Any, best: Any) -> tuple[Any, ...]:
-    """Simulate the best point on the reference numerics, with all protocols, and measure it."""
-    from stpspec.engine.search import on_reference
-    from stpspec.engine.simulate import simulate as run
-
-    tree = run(on_reference(bound), {n: [v] for n, v in best.values.items()})
-    measured = measure_candidates(tree, problem.judge.requests)[0]
-    try:
-        loss, _ = problem.judge(measured)
-    except MetricError as error:
-        raise FitError(
-            f"the best point cannot be simulated with the reference numerics: {error}; "
-            f"numerics.integrator: fixed searches with them"
-        ) from error
-    values = {n: m.value for n, m in measured.items()}
-    metrics = {n: float(v) if v.ndim == 0 else v for n, v in values.items()}
-    units = {n: m.unit for n, m in measured.items()}
-    notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
-    for name, text in _differences(problem.judge, best.metrics, values).items():
-        notes.setdefault(name, []).append(text)
-    return tree, metrics, units, notes, loss
-
-
-def _differences(judge: Any, searched: Any, confirmed: Any) -> dict[str, str]:
-    """Say of which terms the search and the reference numerics differ by what matters."""
-    found = {}
-    for name, term in judge.objective.terms.items():
-        apart = np.atleast_1d(np.abs(np.asarray(searched[name]) - confirmed[name]))
-        target = np.abs(np.asarray(term.target, float)).max()
-        scale = np.asarray(term.sd, float) if term.sd is not None else target or 1.0
-        worst = float((apart / scale).max())
-        if worst > (0.1 if term.sd is not None else 0.005):
-            size = (
-                f"{worst:.2g} sd" if term.sd is not None else f"{100 * worst:.2g} % of the target"
-            )
-            found[name] = (
-                f"the search (variable step) and the reference numerics (fixed step) differ by "
-                f"{size}: search with numerics.integrator: fixed, or a smaller numerics.tolerance"
-            )
-    return found
-
-
-def _history(problem: Any) -> Any:
-    import xarray as xr
-
-    history = problem.history
-    data: dict[str, Any] = {}
-    for name in problem.names:
-        attrs = {"units": problem.bound.units[name], "long_name": name, "role": "parameter"}
-        data[f"parameter_{name}"] = (
-            "evaluation",
-            np.array([e.values[name] for e in history]),
-            attrs,
-        )
-    for name, term in problem.judge.objective.terms.items():
-        if isinstance(term.target, list):
-            continue
-        values = [float(np.mean(e.metrics[name])) if e.metrics else np.nan for e in history]
-        data[f"metric_{name}"] = ("evaluation", np.array(values), {"role": "metric"})
-    data["loss"] = ("evaluation", np.array([e.loss for e in history]), {"long_name": "loss"})
-    data["seconds"] = ("evaluation", np.array([e.seconds for e in history]), {"units": "s"})
-    data["start"] = ("evaluation", np.array([e.start for e in history]))
-    data["reason"] = ("evaluation", np.array([e.reason for e in history], dtype=object))
-    return xr.Dataset(data, {"evaluation": np.arange(1, len(history) + 1)})
 
 
 def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:

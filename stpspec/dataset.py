@@ -44,7 +44,8 @@ def protocol_dataset(
         Units of the signals that are not in :data:`SIGNALS`.
     stimulus : mapping
         ``kind``, ``onset`` (ms), ``delay`` (ms), ``spikes`` (ms, absolute), ``n_induction``,
-        ``default_signal`` and, for a current step, ``step`` (amplitude nA, start, stop, cell).
+        ``default_signal``, ``undriven`` (mV, the holding potential where it is the reversal
+        potential, else None) and, for a current step, ``step`` (amplitude nA, start, stop, cell).
 
     Returns
     -------

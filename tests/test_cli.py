@@ -246,7 +246,10 @@ def test_fit_prints_targets_achieved_parameters_bounds_errors_loss_cost_and_file
     assert shown.startswith("small: 1 free parameter, 1 target\n")
     assert re.search(r"^size \(amplitude\) +single +pA +42 ± 1 +42 +hit$", shown, re.MULTILINE)
     assert re.search(r"^U +0\.6\d* ± 0\.0\d+ +0\.1 … 0\.9", shown, re.MULTILINE)
-    assert re.search(r"^loss \d.* at the start, \d.* at the end.* \(converged", shown, re.MULTILINE)
+    assert re.search(
+        r"^loss \d\S* at the start, \d\S* at the end of the search", shown, re.MULTILINE
+    )
+    assert re.search(r" \d\S* on the reference numerics .*\nconverged: ", shown)
     assert re.search(r"^\d+ simulations in \d.* s, least_squares, seed 0$", shown, re.MULTILINE)
     assert shown.endswith("files in fitted\n")
     assert (folder / "fitted" / "result.nc").is_file()

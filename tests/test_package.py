@@ -58,7 +58,7 @@ def test_an_installation_in_a_fresh_environment_fits_a_shipped_experiment(tmp_pa
     out = run(tmp_path / "venv/bin/stpspec", "fit", "experiment=pvalb_pyr", "--out", "fit",
               cwd=tmp_path, STPSPEC_CACHE=cache, PYTHONPATH="")  # fmt: skip
     assert "4 free parameters, 4 targets" in out
-    assert out.count(" hit") == 4
+    assert out.count(" hit\n") == 4
     place = run(python, "-c", "from stpspec.resources import shipped; print(shipped('conf'))",
                 cwd=tmp_path, PYTHONPATH="")  # fmt: skip
     assert place.startswith(str(ROOT if how == "editable" else tmp_path / "venv"))

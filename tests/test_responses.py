@@ -70,6 +70,21 @@ def test_coarse_step_still_tells_how_the_residue_decays():
 # -- 0 means that nothing was released, and nothing else ----------------------------------------
 
 
+@pytest.mark.parametrize("cell", ["patch.py Patch", "fast_spiking.hoc FastSpikingInterneuron"])
+def test_no_current_at_the_reversal_potential_is_a_reason_that_names_it(cell):
+    file, template = cell.split()
+    experiment = synapse(
+        {"one": {"kind": "single_event"}}, model={"cell": {"file": file, "template": template}},
+        recording={"holding_potential": 0},
+    )  # fmt: skip
+    tree = run(experiment)
+    for metric in ("amplitude", "rise_time", "charge"):
+        told = reason(tree, metric, "one")
+        assert "the holding potential is the reversal potential (0 mV)" in told
+    assert values_of(tree, "amplitude", "one", signal="conductance") > 0
+    assert values_of(run(experiment, {"e": -60}), "amplitude", "one") > 1
+
+
 def slow_summing():
     """Return potentials at 200 Hz so slow that the later ones never rise above what is left."""
     amplitudes = np.array([8, *[0.3] * 11])

@@ -169,10 +169,18 @@ def test_the_summary_says_what_was_fitted_with_units_errors_and_versions(result,
     assert {"python", "neuron", "numpy", "scipy"} <= set(summary["versions"])
 
 
-def test_the_reported_values_are_those_of_the_best_point_seen(result):
+def test_the_history_holds_each_value_of_a_vector(result):
+    best = int(np.nanargmin(result.history["loss"].values))
+    assert result.history["metric_all"].dims == ("evaluation", "all_element")
+    found = result.history["metric_all"].values[best]
+    assert found == pytest.approx(result.metrics["all"], rel=1e-3)
+
+
+def test_the_reported_values_are_those_of_the_best_point_seen_but_for_a_last_step(result):
     best = int(np.nanargmin(result.history["loss"].values))
     for name, value in result.parameters.items():
-        assert value == float(result.history[f"parameter_{name}"][best])
+        searched = float(result.history[f"parameter_{name}"][best])
+        assert value == pytest.approx(searched, rel=1e-3)
     assert result.loss_search == float(result.history["loss"][best])
     assert result.loss == pytest.approx(result.loss_search, rel=1e-3)  # confirmed, fixed step
     assert result.loss <= result.loss_start

@@ -677,6 +677,15 @@ print(json.dumps([list(res.history.loss.values), res.parameters, cos.loss,
 """
 
 
+def test_drive_that_would_not_fit_into_memory_is_refused_before_anything_is_simulated():
+    drive = {"kind": "continuous", "frequency": "1 kHz", "duration": "200 s"}
+    for kind in (drive, {"kind": "single_event", "duration": "1e9 s"}):
+        made = data()
+        made["protocols"]["more"] = kind
+        _, problems, _ = examine(made)
+        assert [p.path for p in problems][:1] in (["protocols.more"], ["protocols.more.duration"])
+
+
 def test_a_plugin_module_adds_a_metric_a_loss_a_cost_a_protocol_and_a_fitter(tmp_path):
     (tmp_path / "my_plugin.py").write_text(PLUGIN)
     done = python(USE, str(tmp_path), str(ROOT / "tests"))

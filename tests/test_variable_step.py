@@ -192,6 +192,20 @@ def test_fit_ends_with_a_confirmation_on_the_reference_numerics():
     assert "on the reference numerics" in str(result)
 
 
+def test_the_last_step_of_a_fit_is_taken_on_the_reference_numerics():
+    coarse = {"integrator": "variable", "tolerance": 0.3}
+    truth, result = known_fit(numerics=coarse)
+    best = int(np.argmin(result.history["loss"].values))
+    searched = {n: float(result.history[f"parameter_{n}"][best]) for n in truth}
+    tree = api.simulate(with_numerics(result.experiment, integrator="fixed"), searched)
+    achieved = api.measure(result.experiment, tree)
+    terms = result.experiment.objective.terms.items()
+    before = sum(((float(achieved[n][0]) - t.target) / t.sd) ** 2 for n, t in terms)
+    assert result.loss < 0.01 * before
+    for name, value in truth.items():
+        assert abs(result.parameters[name] - value) < abs(searched[name] - value)
+
+
 def test_difference_between_search_and_reference_that_matters_is_flagged():
     coarse = {"integrator": "variable", "tolerance": 1.0}
     _, result = known_fit(numerics=coarse)

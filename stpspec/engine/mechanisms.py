@@ -80,8 +80,13 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
     return found
 
 
+def code_of(path: Path) -> str:
+    """Return the text of a .mod file without its comments."""
+    return _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
+
+
 def _name_in(path: Path) -> str:
-    match = _NAME.search(_COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace")))
+    match = _NAME.search(code_of(path))
     if match is None:
         raise MechanismError(f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file")
     return match.group(1)
@@ -270,14 +275,12 @@ def describe(name: str) -> Mechanism:
 
 def limits_in(path: Path) -> dict[str, tuple[float, float]]:
     """Return parameter → (low, high) as declared with ``<low, high>`` in a .mod file."""
-    text = _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
-    return {n: (float(low), float(high)) for n, low, high in _LIMITS.findall(text)}
+    return {n: (float(low), float(high)) for n, low, high in _LIMITS.findall(code_of(path))}
 
 
 def pointers_in(path: Path) -> list[str]:
     """Return the names that a .mod file declares as POINTER."""
-    text = _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
-    found = re.findall(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)", text)
+    found = re.findall(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)", code_of(path))
     return [name.strip() for group in found for name in group.split(",")]
 
 

@@ -232,6 +232,7 @@ def describe(bound: Bound, stimulus: Stimulus) -> dict[str, Any]:
         "spikes": [onset + s for s in stimulus.spikes],
         "n_induction": stimulus.n_induction,
         "default_signal": experiment.recording.default_signal,
+        "undriven": _undriven(bound),
         "step": step
         and {
             "amplitude": step.amplitude,
@@ -240,6 +241,21 @@ def describe(bound: Bound, stimulus: Stimulus) -> dict[str, Any]:
             "cell": step.cell,
         },
     }
+
+
+def _driving_force(bound: Bound) -> float | None:
+    """Return holding minus reversal potential, mV, where both are fixed."""
+    model, recording = bound.experiment.model, bound.experiment.recording
+    if recording.kind != "voltage_clamp" or model.reversal in bound.experiment.parameters:
+        return None
+    reversal = model.fixed.get(model.reversal, bound.mechanism.defaults.get(model.reversal))
+    return None if reversal is None else recording.holding_potential - reversal
+
+
+def _undriven(bound: Bound) -> float | None:
+    force = _driving_force(bound) if bound.experiment.model.stimulated_by == "event" else None
+    at_reversal = force is not None and abs(force) < 1e-3
+    return bound.experiment.recording.holding_potential if at_reversal else None
 
 
 def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
@@ -256,11 +272,10 @@ def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
                 "%s: events do not fall on multiples of dt = %g ms; the response to each starts up "
                 "to %.2g ms off (its size is not affected)", name, dt, off * dt,
             )  # fmt: skip
-    reversal = model.fixed.get(model.reversal, bound.mechanism.defaults.get(model.reversal))
-    if recording.kind == "voltage_clamp" and reversal is not None:
-        distance = abs(recording.holding_potential - reversal)
-        if distance < 5 and model.reversal not in experiment.parameters:
-            log.warning(
-                "the holding potential (%g mV) is within 5 mV of the reversal potential (%g mV): "
-                "currents are small or reversed", recording.holding_potential, reversal,
-            )  # fmt: skip
+    force = _driving_force(bound)
+    if force is not None and abs(force) < 5:
+        holding = recording.holding_potential
+        log.warning(
+            "the holding potential (%g mV) is within 5 mV of the reversal potential (%g mV): "
+            "currents are small or reversed", holding, holding - force,
+        )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from stpspec.fitters.base import Outcome, fitter, from_every_start, usable_starts
-from stpspec.fitters.problem import AtNoise, Evaluation, Problem
+from stpspec.fitters.problem import FLOOR, AtNoise, Evaluation, Problem
 from stpspec.metrics.judge import why_no_residuals
 from stpspec.spec.fitter import FitterSpec
 
@@ -20,7 +20,6 @@ log = logging.getLogger("stpspec.fitters")
 # What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
 # and convergence cannot be told beyond it.
 _STEP_IN_NOISE, _NOISE = 1e-4, 1e-6
-_FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd
 
 _WITH_GRADIENT = ("SLSQP", "L-BFGS-B", "TNC", "trust-constr")
 
@@ -90,10 +89,19 @@ class _Differences:
         if key not in self._known:
             points = np.concatenate([x[None], self._stencil(x)])
             self._known = {key: self.problem.evaluate(points, together=True)}
+            self._keep(self._known[key])
         first = self._known[key][0]
-        if not self.problem.exact and first.loss <= _FLOOR * self.problem.judge.n_residuals:
+        if not self.problem.exact and first.loss <= FLOOR * self.problem.judge.n_residuals:
             raise AtNoise(first)
         return self._known[key]
+
+    def _keep(self, around: list[Evaluation]) -> None:
+        """Leave the derivatives at the best point to those who ask how well it is determined."""
+        before = self.problem.stencil
+        if self.both_sides or len(around) < 2 or any(e.failed for e in around):
+            return
+        if not before or around[0].loss < before[0].loss:
+            self.problem.stencil = around
 
     def _stencil(self, x: np.ndarray) -> np.ndarray:
         if not self.both_sides:

@@ -20,6 +20,7 @@ from stpspec.registry import METRICS
 from stpspec.studies import Study
 
 _REPEATS = 1000  # batches in a row without any new point
+FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd are below what a variable step can tell
 
 Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
 
@@ -28,7 +29,7 @@ class AtNoise(Exception):
     """The search has come as close as its numerics can tell."""
 
     def __init__(self, evaluation: Evaluation):
-        super().__init__("every target is hit as closely as the variable step can tell")
+        super().__init__("no target is missed by more than the variable step can tell")
         self.evaluation = evaluation
 
 
@@ -111,6 +112,11 @@ class Problem:
         Where evaluations are kept; those that are there already are not made again.
     observe : callable, optional
         Called with the problem after each batch.
+
+    Attributes
+    ----------
+    stencil : list of Evaluation
+        The best point that a fitter has taken differences at, and then a step of each parameter.
     """
 
     bound: Bound
@@ -120,6 +126,7 @@ class Problem:
     observe: Callable[[Problem], None] | None = None
     history: list[Evaluation] = field(default_factory=list)
     start_index: int = 0
+    stencil: list[Evaluation] = field(default_factory=list)
     _known: dict[bytes, Evaluation] = field(default_factory=dict)
     _repeats: int = 0
 

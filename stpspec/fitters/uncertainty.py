@@ -29,11 +29,17 @@ class Uncertainty:
         Parameter → reason.
     at_bound : dict of str to str
         Parameter → ``"min"`` or ``"max"``.
+    free : list of int
+        Indices of the parameters that are not at a bound.
+    jacobian : ndarray, shape (residual, free parameter), or None
+        Derivatives of the residuals by the place in the unit interval, as far as they are known.
     """
 
     errors: dict[str, float] = field(default_factory=dict)
     undetermined: dict[str, str] = field(default_factory=dict)
     at_bound: dict[str, str] = field(default_factory=dict)
+    free: list[int] = field(default_factory=list)
+    jacobian: np.ndarray | None = None
 
 
 def at_bound(problem: Problem, best: Evaluation) -> dict[str, str]:
@@ -52,7 +58,8 @@ def estimate(problem: Problem, best: Evaluation) -> Uncertainty:
     move the optimum: P·G²·Pᵀ with P the pseudoinverse of the Jacobian of the weighted residuals
     and G the weights in it (the sandwich of a weighted least-squares estimate; (JᵀJ)⁻¹ where all
     weigh alike). Without, (JᵀJ)⁻¹ is scaled by the residual variance, which needs more targets
-    than parameters. The simulations made here are not part of the history.
+    than parameters. The derivatives are those that the fitter has taken at the best point; where
+    it has none, simulations are made here, which are no part of the history.
     """
     bounds = at_bound(problem, best)
     free = [i for i, name in enumerate(problem.names) if name not in bounds]
@@ -79,13 +86,16 @@ def estimate(problem: Problem, best: Evaluation) -> Uncertainty:
     )
     noise = weights if has_sd else np.full(weights.size, np.sqrt(best.loss / (m - len(free))))
     errors, why_not = _from_jacobian(problem, best, free, by_residuals, noise)
-    return Uncertainty(errors, reasons | why_not, bounds)
+    return Uncertainty(errors, reasons | why_not, bounds, free, by_residuals)
 
 
 def _jacobians(
     problem: Problem, best: Evaluation, free: list[int]
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Central differences of residuals and of misses, each of shape (target, free parameter)."""
+    """Differences of residuals and of misses, each of shape (target, free parameter)."""
+    stencil = problem.stencil
+    if stencil and stencil[0] is best:
+        return _from_stencil(problem, stencil, free)
     steps = np.array([min(_STEP, best.point[i], 1 - best.point[i]) for i in free])
     shifts = np.zeros((len(free), problem.n))
     shifts[np.arange(len(free)), free] = steps
@@ -99,6 +109,21 @@ def _jacobians(
         return np.stack(rows, axis=1)
 
     return differences(0), differences(1)
+
+
+def _from_stencil(
+    problem: Problem, stencil: list[Evaluation], free: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    here, *there = stencil
+    steps = [there[i].point[i] - here.point[i] for i in free]
+    misses = [problem.judge.misses(e.metrics) for e in stencil]
+
+    def columns(at_here: np.ndarray, at_there: list[np.ndarray]) -> np.ndarray:
+        rows = [(at_there[i] - at_here) / h for i, h in zip(free, steps, strict=True)]
+        return np.stack(rows, axis=1)
+
+    residuals = [problem.residuals_of(e) for e in stencil]
+    return columns(residuals[0], residuals[1:]), columns(misses[0], misses[1:])
 
 
 def _from_jacobian(

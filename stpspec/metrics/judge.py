@@ -82,14 +82,19 @@ class Judge:
             (self._compared(n, t, metrics[n]) for n, t in self.objective.terms.items())
         ])  # fmt: skip
 
+    def achieved(self, name: str, value: np.ndarray) -> np.ndarray:
+        """Return what of a term's value is compared with its target, shape (target,)."""
+        achieved = np.atleast_1d(value)
+        if achieved.ndim > 1:
+            return achieved.mean(axis=0)  # `trials: each`: the mean over trials is fitted
+        if not isinstance(self.objective.terms[name].target, list):
+            return achieved.mean(keepdims=True)
+        return achieved
+
     def _compared(self, name: str, term: Term, value: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return achieved values, targets and sd (1 without one), each of shape (target,)."""
         target, sd = self._targets[name]
-        achieved = np.atleast_1d(value)
-        if achieved.ndim > 1:
-            achieved = achieved.mean(axis=0)  # `trials: each`: the mean over trials is fitted
-        elif not isinstance(term.target, list):
-            achieved = achieved.mean(keepdims=True)
+        achieved = self.achieved(name, value)
         if achieved.shape != target.shape:
             raise MetricError(
                 f"{name}: the target has {target.size} values, the metric gives {achieved.size}"

@@ -18,6 +18,7 @@ _EPS = 1e-6  # ms; times are compared with this slack, far below any dt
 _RESIDUE = 1e-9  # of the largest response; what is left below this is no residue
 _FLAT = 20.0  # ms before the first event over which the trace must be flat
 _HIDDEN = 0.01  # of the largest response; what is missed by less than this counts as no release
+_UNDRIVEN = 0.01  # pA; at the reversal potential less than this is the error of the clamp
 _CURVED = 0.01  # of an amplitude; a larger error of the continued residue is worth a note
 
 
@@ -139,6 +140,12 @@ class Response:
         if deviation.size == 0:
             raise MetricError("nothing was recorded after the first event")
         extreme = deviation[np.abs(deviation).argmax()]
+        potential = self.stimulus.get("undriven")
+        if potential is not None and self.unit == "pA" and abs(extreme) < _UNDRIVEN:
+            raise MetricError(
+                f"there is no current to measure: the holding potential is the reversal potential "
+                f"({potential:g} mV)"
+            )
         if abs(extreme) <= 1e-9 * abs(self.rest):
             return 0
         if self.direction != "auto":

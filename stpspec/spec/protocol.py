@@ -16,6 +16,9 @@ from stpspec.units import Hertz, Millisecond, Nanoampere
 
 BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
 
+LONGEST = 1e7  # ms; what is longer is a slip of the pen, and would not fit into memory
+MOST_PULSES = 100_000
+
 # The default grid of a frequency response, Hz.
 FREQUENCIES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 35, 50, 100, 200)
 
@@ -114,6 +117,7 @@ class SingleEvent(Protocol):
     duration: Millisecond = Field(
         default=100.0,
         gt=0,
+        le=LONGEST,
         description="least time recorded after the event, ms; at least 5 decay time constants are",
     )
 
@@ -159,8 +163,21 @@ class Continuous(Protocol):
     kind: Literal["continuous"] = "continuous"
     frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
     duration: Millisecond | None = Field(
-        default=None, gt=0, description="ms; by default the larger of 300 and 5·(D + F)"
+        default=None,
+        gt=0,
+        le=LONGEST,
+        description="ms; by default the larger of 300 and 5·(D + F)",
     )
+
+    @model_validator(mode="after")
+    def _pulses_fit_into_memory(self) -> Self:
+        pulses = (self.duration or 0.0) * self.frequency / 1000.0
+        if pulses > MOST_PULSES:
+            raise ValueError(
+                f"at most {MOST_PULSES:,} pulses (got {self.frequency:g} Hz for "
+                f"{self.duration:g} ms, {pulses:,.0f} pulses)"
+            )
+        return self
 
     def stimulus(self, timing: Timing) -> Stimulus:
         interval = 1000.0 / self.frequency
@@ -186,7 +203,7 @@ class GapStep(Protocol):
 
     kind: Literal["gap_step"] = "gap_step"
     amplitude: Nanoampere = Field(default=-0.01, description="nA")
-    duration: Millisecond = Field(default=500.0, gt=0, description="ms")
+    duration: Millisecond = Field(default=500.0, gt=0, le=LONGEST, description="ms")
     cell: Literal[1, 2] = Field(default=1, description="the cell that gets the current")
 
     @model_validator(mode="after")

@@ -116,9 +116,8 @@ def _closing(result: Any) -> str:
     )
     lines = ["NOT CONVERGED: values and standard errors are those of the best point seen"] * early
     lines += [
-        f"loss {number(result.loss_start)} at the start, {number(result.loss)} at the end"
-        + _as_searched(result)
-        + f" ({result.status}: {result.message})",
+        _losses(result),
+        f"{result.status}: {result.message}",
         f"{result.n_evaluations} simulations"
         + (f" ({failed} failed)" if failed else "")
         + f" in {result.seconds:.1f} s, {experiment.fitter.kind}, seed {experiment.seed}",
@@ -134,11 +133,15 @@ def _closing(result: Any) -> str:
     return "\n".join(lines)
 
 
-def _as_searched(result: Any) -> str:
-    """Say what the search saw, where it used other numerics than the reference."""
+def _losses(result: Any) -> str:
+    """Name start and end, and the numerics of each where the search had others."""
+    start, end = number(result.loss_start), number(result.loss)
     if result.experiment.numerics.integrator == "fixed":
-        return ""
-    return f" on the reference numerics, {number(result.loss_search)} in the search"
+        return f"loss {start} at the start, {end} at the end"
+    return (
+        f"loss {start} at the start, {number(result.loss_search)} at the end of the search "
+        f"(variable step), {end} on the reference numerics (fixed step)"
+    )
 
 
 def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:

@@ -1,0 +1,58 @@
+"""Chance: mechanisms that give another response each time are found before anything is fitted."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from stpspec.engine.batch import run_batch
+from stpspec.engine.bind import Bound
+from stpspec.engine.mechanisms import code_of
+from stpspec.engine.simulate import candidates_of, rows_of, stimuli_of
+from stpspec.errors import FitError
+
+# How random numbers are drawn in NMODL, and in the C of a VERBATIM block.
+_DRAWS = re.compile(
+    r"\b(RANDOM|scop_random|normrand|exprand|poisrand|nrnran123_\w+|nrn_random_\w+|\w*rand48|"
+    r"rand|random|random_\w+|sample_\w+|set_seed)\b"
+)
+
+
+def draws(bound: Bound) -> list[str]:
+    """Return the mechanisms whose source speaks of random numbers."""
+    return [n for n, path in sorted(bound.sources.items()) if _DRAWS.search(code_of(path))]
+
+
+def differs(bound: Bound) -> bool:
+    """Tell whether the same candidate, simulated twice, gives two responses.
+
+    Only asked where a source speaks of random numbers; the first protocol answers.
+    """
+    columns = candidates_of(bound, None)
+    first = list(bound.experiment.protocols)[:1]
+    stimuli = stimuli_of(bound, columns, first)
+    one, two = (run_batch(bound, rows_of(columns), stimuli)[0].traces for _ in range(2))
+    return any(
+        not np.array_equal(signal, two[name][1][key])
+        for name, (_, signals) in one.items() if name in two
+        for key, signal in signals.items()
+    )  # fmt: skip
+
+
+def refuse_chance(bound: Bound) -> None:
+    """Refuse to fit what gives another response each time.
+
+    Raises
+    ------
+    FitError
+        If a mechanism draws random numbers that are not the same each time.
+    """
+    names = draws(bound)
+    if names and differs(bound):
+        raise FitError(
+            f"the response differs from one simulation of the same values to the next: "
+            f"{' and '.join(names)} draws random numbers. The loss of one realization says nothing "
+            f"of the synapse: fit the deterministic mechanism of its mean release, or seed its "
+            f"random numbers in INITIAL"
+        )

@@ -1,0 +1,121 @@
+"""The end of a fit: its best point on the reference numerics, with a last step taken there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from stpspec.engine.bind import Bound
+from stpspec.engine.search import on_reference
+from stpspec.engine.simulate import simulate
+from stpspec.errors import FitError, MetricError
+from stpspec.fitters.problem import FLOOR, Evaluation, Problem
+from stpspec.fitters.uncertainty import Uncertainty
+from stpspec.metrics.judge import Judge
+from stpspec.metrics.measure import Measurement, measure_candidates
+
+_FURTHEST = 0.05  # of the bounds: a longer step is a search of its own, and is not taken here
+_WORTH = 0.01  # of the loss, that a step must promise
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A point on the reference numerics, with all protocols.
+
+    Attributes
+    ----------
+    values : dict of str to float
+        Parameter values.
+    loss : float
+    residuals : ndarray
+    measured : dict of str to Measurement
+    traces : xarray.DataTree
+    apart : dict of str to str
+        Term → by how much search and reference numerics differ, where it matters.
+    """
+
+    values: dict[str, float]
+    loss: float
+    residuals: np.ndarray
+    measured: dict[str, Measurement]
+    traces: Any
+    apart: dict[str, str] = field(default_factory=dict)
+
+
+def confirm(bound: Bound, problem: Problem, best: Evaluation, found: Uncertainty) -> Confirmed:
+    """Simulate the best point on the reference numerics, and take a last step there.
+
+    What the variable step leaves of the misses is the same at a point and at those around it, so
+    that one Gauss-Newton step with the derivatives that the fitter has taken there removes it. A
+    fitter that takes none (a sampler, a simplex) answers with a point it has seen.
+
+    Raises
+    ------
+    FitError
+        If the best point of the search has no loss on the reference numerics.
+    """
+    reference = on_reference(bound)
+    try:
+        here = _at(reference, problem.judge, best.values)
+    except MetricError as error:
+        raise FitError(
+            f"the best point cannot be simulated with the reference numerics: {error}; "
+            f"numerics.integrator: fixed searches with them"
+        ) from error
+    here = replace(here, apart=_differences(problem.judge, best.metrics, here.measured))
+    by_derivatives = problem.stencil[:1] == [best] and not problem.exact
+    point = _next(here, best, found) if by_derivatives else None
+    if point is None:
+        return here
+    try:
+        there = _at(reference, problem.judge, problem.values_at(point))
+    except MetricError:
+        return here
+    return replace(there, apart=here.apart) if there.loss < here.loss else here
+
+
+def _at(reference: Bound, judge: Judge, values: Mapping[str, float]) -> Confirmed:
+    traces = simulate(reference, {n: [v] for n, v in values.items()})
+    measured = measure_candidates(traces, judge.requests)[0]
+    loss, residuals = judge(measured)
+    return Confirmed(dict(values), loss, residuals, measured, traces)
+
+
+def _next(here: Confirmed, best: Evaluation, found: Uncertainty) -> np.ndarray | None:
+    """Return where Gauss and Newton would go; None where that is not worth a simulation."""
+    jacobian = found.jacobian
+    if jacobian is None or best.residuals is None:
+        return None
+    step = -np.linalg.pinv(jacobian, rcond=1e-6) @ here.residuals
+    left = here.residuals + jacobian @ step
+    gain = float(here.residuals @ here.residuals - left @ left)
+    if gain < max(FLOOR * here.residuals.size, _WORTH * here.loss):
+        return None
+    point = best.point.copy()
+    point[found.free] += step
+    far = np.abs(step).max() > _FURTHEST
+    return None if far or not ((point >= 0) & (point <= 1)).all() else point
+
+
+def _differences(
+    judge: Judge, searched: Mapping[str, np.ndarray], confirmed: Mapping[str, Measurement]
+) -> dict[str, str]:
+    """Say of which terms the search and the reference numerics differ by what matters."""
+    found = {}
+    for name, term in judge.objective.terms.items():
+        apart = np.atleast_1d(np.abs(np.asarray(searched[name]) - confirmed[name].value))
+        target = np.abs(np.asarray(term.target, float)).max()
+        scale = np.asarray(term.sd, float) if term.sd is not None else target or 1.0
+        worst = float((apart / scale).max())
+        if worst > (0.1 if term.sd is not None else 0.005):
+            size = (
+                f"{worst:.2g} sd" if term.sd is not None else f"{100 * worst:.2g} % of the target"
+            )
+            found[name] = (
+                f"the search (variable step) and the reference numerics (fixed step) differ by "
+                f"{size}: search with numerics.integrator: fixed, or a smaller numerics.tolerance"
+            )
+    return found

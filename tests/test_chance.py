@@ -1,0 +1,37 @@
+"""What is drawn by chance is no measurement of the synapse, and is not fitted as one."""
+
+import pytest
+from helpers import MOD, synapse
+
+from stpspec import api
+from stpspec.engine.bind import bind
+from stpspec.engine.chance import differs, draws
+from stpspec.errors import FitError
+
+
+def coin(seeded: int, **changes):
+    made = synapse(
+        {"one": {"kind": "single_event"}}, mechanism="Coin",
+        fixed={"seeded": seeded, "weight": 0.001}, model={"mod": [str(MOD / "Coin.mod")]},
+        recording={"signals": ["synaptic_current"]}, parameters={"tau": {"min": 1, "max": 9}},
+        numerics={"settle": 20},
+    )  # fmt: skip
+    term = {"metric": "decay_time", "protocol": "one", "target": 5, "sd": 1}
+    return made.copy_with(objective={"terms": {"decay": term}}, **changes)
+
+
+def test_stochastic_synapse_is_not_fitted_and_the_mechanism_is_named():
+    with pytest.raises(FitError, match=r"Coin draws random numbers"):
+        api.fit(coin(0))
+
+
+def test_stochastic_synapse_whose_numbers_are_seeded_is_fitted():
+    bound = bind(coin(1))
+    assert draws(bound) == ["Coin"]
+    assert not differs(bound)
+    result = api.fit(coin(1))
+    assert result.metrics["decay"] == pytest.approx(5, rel=1e-3)
+
+
+def test_mechanisms_without_random_numbers_cost_no_second_look():
+    assert draws(bind(synapse({"one": {"kind": "single_event"}}))) == []
