@@ -31,6 +31,8 @@ class Bound:
     sources : dict of str to Path
         Mechanism name → .mod file.
     templates : tuple of Path
+    brief : bool
+        Whether only the pulses that the objective reads are simulated.
     """
 
     experiment: Experiment
@@ -38,6 +40,7 @@ class Bound:
     units: dict[str, str]
     sources: dict[str, Path]
     templates: tuple[Path, ...]
+    brief: bool = False
 
 
 def bind(experiment: Experiment) -> Bound:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,17 @@ def build(cell: Cell) -> Any:
     TemplateError
         With NEURON's own words, if the file or the template in it fails.
     """
+    return builder(cell)()
+
+
+def builder(cell: Cell) -> Callable[[], Any]:
+    """Return what builds a cell any number of times, its file read once.
+
+    Raises
+    ------
+    TemplateError
+        As :func:`build`; what is returned raises it too.
+    """
     path = template_path(cell)
     factory = _hoc_template(cell, path) if path.suffix == ".hoc" else _python_class(cell, path)
     arguments = cell.arguments
@@ -56,10 +68,14 @@ def build(cell: Cell) -> Any:
         if arguments:
             raise TemplateError(f"{path}: a HOC template takes a list of arguments, not a mapping")
         arguments = []
-    with nrn.border(TemplateError, f"building a cell from {cell.template!r} in {path}"):
-        if isinstance(arguments, dict):
-            return factory(**arguments)
-        return factory(*arguments)
+
+    def build_one() -> Any:
+        with nrn.border(TemplateError, f"building a cell from {cell.template!r} in {path}"):
+            if isinstance(arguments, dict):
+                return factory(**arguments)
+            return factory(*arguments)
+
+    return build_one
 
 
 def _hoc_template(cell: Cell, path: Path) -> Any:

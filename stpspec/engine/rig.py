@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from stpspec.dataset import SIGNALS
 from stpspec.engine import cells, nrn, states
 from stpspec.engine.bind import Bound
 from stpspec.errors import MechanismError
+from stpspec.spec.model import Cell
 from stpspec.spec.protocol import Stimulus
 
 _FOREVER = 1e9  # ms
@@ -64,13 +65,18 @@ class Rig(ABC):
         self.netcons: list[Any] = []
         self.electrodes: list[list[Any]] = []
         self._handler: Any = None
-        self._states: dict[int, list[Any]] = {}
+        self._states: list[list[Any]] = []
+        self._builders = [cells.builder(cell) for cell in self._cells()]
         for _ in range(n):
             self._add_replica()
         self._set_globals_to_fixed()
         self._clock = nrn.hoc().Vector().record(nrn.hoc()._ref_t)  # after: it needs a section
 
     # -- building ---------------------------------------------------------------------------
+
+    def _cells(self) -> Sequence[Cell]:
+        """Return the cells of a replica, as the model describes them."""
+        return [self.model.cell]
 
     @abstractmethod
     def _add_replica(self) -> None:
@@ -128,8 +134,8 @@ class Rig(ABC):
 
     def states(self, replica: int) -> list[Any]:
         """Return references to all that NEURON integrates in one replica, in a fixed order."""
-        if replica not in self._states:
-            self._states[replica] = list(states.references(self.owned[replica]))
+        if not self._states:
+            self._states = states.references(self.owned)
         return self._states[replica]
 
     def tear_down(self) -> None:
@@ -152,7 +158,7 @@ class SynapseRig(Rig):
 
     def _add_replica(self) -> None:
         h = nrn.hoc()
-        cell = cells.build(self.model.cell)
+        cell = self._builders[0]()
         synapse = self._place(cell, self.model.section, self.model.position)
         segment = self._electrode_segment(cell)
         if self.recording.kind == "voltage_clamp":
@@ -201,10 +207,13 @@ class SynapseRig(Rig):
 class GapRig(Rig):
     """Replicas of two cells joined by a gap junction, both recorded in current clamp."""
 
+    def _cells(self) -> Sequence[Cell]:
+        return [self.model.cell, self.model.second_cell]
+
     def _add_replica(self) -> None:
         h = nrn.hoc()
         model = self.model
-        pair = [cells.build(model.cell), cells.build(model.second_cell)]
+        pair = [build() for build in self._builders]
         places = [
             (model.section, model.position),
             (model.section_2 or model.section, _or(model.position_2, model.position)),

@@ -7,12 +7,14 @@ from typing import Any
 
 from stpspec.engine.bind import Bound
 from stpspec.registry import METRICS
+from stpspec.spec.protocol import Stimulus
 
 
 def for_search(bound: Bound) -> Bound:
     """Return the experiment with the integrator that a fit searches with.
 
-    Of our own metrics it is known which signals they read; the others need not be recorded.
+    Of our own metrics it is known which signals they read; the others need not be recorded. Nor
+    are pulses simulated that no term reads.
     """
     e = bound.experiment
     recording = e.recording
@@ -21,9 +23,20 @@ def for_search(bound: Bound) -> Bound:
         read = {t.options.get("signal") or recording.default_signal for t in terms}
         kept = [s for s in recording.signals if s in read]
         recording = recording.copy_with(signals=kept or recording.signals[:1])
-    if e.numerics.integrator == "fixed":
-        return _with(bound, recording, e.numerics)
-    return _with(bound, recording, e.numerics.copy_with(integrator="variable"))
+    numerics = e.numerics
+    if numerics.integrator != "fixed":
+        numerics = numerics.copy_with(integrator="variable")
+    return replace(_with(bound, recording, numerics), brief=True)
+
+
+def pulses_read(objective: Any, protocol: str, stimulus: Stimulus) -> int:
+    """Return how many leading pulses of a protocol the terms of an objective read."""
+    terms = objective.terms.values() if objective is not None else ()
+    read = [METRICS.get(t.metric) for t in terms if t.protocol == protocol]
+    if not read or any(METRICS.get(t.metric).needs_siblings(t.options) for t in terms):
+        return len(stimulus.spikes)
+    return max(METRICS.get(t.metric).pulses_read(t.options, stimulus)
+               for t in terms if t.protocol == protocol)  # fmt: skip
 
 
 def on_reference(bound: Bound) -> Bound:

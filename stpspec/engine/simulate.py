@@ -12,7 +12,8 @@ from stpspec.dataset import SIGNALS, protocol_dataset
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.bind import Bound, numbers
-from stpspec.engine.stimuli import stimulus_of, timing
+from stpspec.engine.search import pulses_read
+from stpspec.engine.stimuli import timing, with_delay
 from stpspec.errors import Problem, SpecError
 from stpspec.metrics.measure import Measurement, Recorded, Request, measure_one
 from stpspec.spec.protocol import Stimulus
@@ -82,7 +83,12 @@ def stimuli_of(
     experiment = bound.experiment
     largest = {name: float(a.max()) for name, a in columns.items()}
     known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
-    stimuli = {n: stimulus_of(experiment.model, experiment.protocols[n], known) for n in protocols}
+    stimuli = {}
+    for name in protocols:
+        stimulus = experiment.protocols[name].stimulus(known)
+        if bound.brief:
+            stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
+        stimuli[name] = with_delay(experiment.model, stimulus)
     _warn(bound, stimuli)
     return stimuli
 

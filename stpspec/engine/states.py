@@ -11,21 +11,27 @@ from stpspec.engine import nrn
 _STATE = 3  # kind of variable in NEURON's MechanismStandard
 
 
-def references(cells: Sequence[Any]) -> Iterator[Any]:
-    """Yield a reference to each variable of some cells, always in the same order."""
-    for cell in cells:
-        for section in _sections(cell):
-            for segment in section:
-                yield segment._ref_v
-                for mechanism in segment:
-                    name = mechanism.name()
-                    variables = _ion(name) if name.endswith("_ion") else state_variables(name)
-                    for variable, size in variables:
-                        yield from _elements(getattr(segment, f"_ref_{variable}"), size)
-                for point in segment.point_processes():
-                    name = point.hname().partition("[")[0]
-                    for variable, size in state_variables(name):
-                        yield from _elements(getattr(point, f"_ref_{variable}"), size)
+def references(replicas: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Return references to each variable of the cells of each replica, in one order for all."""
+    sections = _sections([cell for cells in replicas for cell in cells])
+    return [
+        [r for cell in cells for section in sections[str(cell)] for r in _in_section(section)]
+        for cells in replicas
+    ]
+
+
+def _in_section(section: Any) -> Iterator[Any]:
+    for segment in section:
+        yield segment._ref_v
+        for mechanism in segment:
+            name = mechanism.name()
+            variables = _ion(name) if name.endswith("_ion") else state_variables(name)
+            for variable, size in variables:
+                yield from _elements(getattr(segment, f"_ref_{variable}"), size)
+        for point in segment.point_processes():
+            name = point.hname().partition("[")[0]
+            for variable, size in state_variables(name):
+                yield from _elements(getattr(point, f"_ref_{variable}"), size)
 
 
 def _elements(reference: Any, size: int) -> Iterator[Any]:
@@ -49,15 +55,15 @@ class _Element:
         self._reference[self._index] = value
 
 
-def _sections(cell: Any) -> Iterator[Any]:
-    """Yield the sections of a cell: those connected to any of its sections, in NEURON's order."""
-    h = nrn.hoc()
-    prefix, seen = f"{cell}.", []
-    for section in h.allsec():
+def _sections(cells: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return the sections of each cell, by its name, in NEURON's order."""
+    found: dict[str, list[Any]] = {str(cell): [] for cell in cells}
+    for section in nrn.hoc().allsec():
         own = section.cell()
-        if (own is not None and own == cell) or (own is None and section.name().startswith(prefix)):
-            seen.append(section)
-    yield from seen
+        name = str(own) if own is not None else section.name().rpartition(".")[0]
+        if name in found:
+            found[name].append(section)
+    return found
 
 
 @functools.cache

@@ -49,9 +49,8 @@ def timing(
     return Timing(reach(roles.decay), reach(roles.depression), reach(roles.facilitation))
 
 
-def stimulus_of(model: Any, protocol: Any, known: Timing) -> Stimulus:
-    """Return what a protocol does, with a run as long after the last arrival as it asks for."""
-    stimulus = protocol.stimulus(known)
+def with_delay(model: Any, stimulus: Stimulus) -> Stimulus:
+    """Return a stimulus whose run is as long after the last arrival as the protocol asks for."""
     if not stimulus.spikes:
         return stimulus
     return replace(stimulus, stop=stimulus.stop + model.net_con.delay)

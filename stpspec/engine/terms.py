@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from stpspec.dataset import SIGNALS
 from stpspec.engine import nrn
 from stpspec.engine.mechanisms import Mechanism
-from stpspec.engine.stimuli import stimulus_of, timing
+from stpspec.engine.stimuli import timing, with_delay
 from stpspec.errors import Problem, UnknownNameError
 from stpspec.metrics.base import Metric
 from stpspec.registry import METRICS
@@ -65,7 +65,7 @@ def _stimuli(
     if any(p.startswith(("model", "parameters")) for p in parts.get("wrong", ())):
         known.append(Timing(_LONG, _LONG, _LONG))
     before = BEFORE if numerics is None else min(BEFORE, numerics.settle)
-    return [replace(stimulus_of(model, protocol, t), before=before) for t in known]
+    return [replace(with_delay(model, protocol.stimulus(t)), before=before) for t in known]
 
 
 def _in_unit(

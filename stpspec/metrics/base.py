@@ -87,6 +87,12 @@ class Metric:
     size: Callable[[Mapping[str, Any], Any], int] | None = None
     unit_by: Callable[[Mapping[str, Any]], str] | None = None
     of_amplitudes: bool = False
+    pulses: Callable[[Mapping[str, Any], Any], int | None] | None = None
+
+    def pulses_read(self, options: Mapping[str, Any], stimulus: Any) -> int:
+        """Return how many leading pulses of a stimulus it reads, with these options."""
+        n = self.pulses(options, stimulus) if self.pulses is not None else None
+        return len(stimulus.spikes) if n is None else n
 
     def unit_in(self, signal_unit: str, options: Mapping[str, Any]) -> str:
         """Return the unit of its values for a signal of some unit, with these options."""
@@ -116,6 +122,7 @@ def metric(
     size: Callable[[Mapping[str, Any], Any], int] | None = None,
     unit_by: Callable[[Mapping[str, Any]], str] | None = None,
     of_amplitudes: bool = False,
+    pulses: Callable[[Mapping[str, Any], Any], int | None] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
@@ -145,6 +152,9 @@ def metric(
     of_amplitudes : bool
         Whether it reads nothing of the response but its amplitudes and which pulses are induction:
         then the closed form can give it, too.
+    pulses : callable, optional
+        ``pulses(options, stimulus)``: how many leading pulses it reads; None, and without it: all
+        of them. The search of a fit does not simulate what no term reads.
 
     Returns
     -------
@@ -166,6 +176,7 @@ def metric(
                 size,
                 unit_by,
                 of_amplitudes,
+                pulses,
             )
         )
         return function

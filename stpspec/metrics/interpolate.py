@@ -102,9 +102,24 @@ def _polynomial(
     n = min(n, t.size)
     start = min(max(k - n // 2, 0), t.size - n)
     origin, step = float(t[k]), _scale(t, k)
-    x = (t[start : start + n] - origin) / step
-    c = np.linalg.solve(np.vander(x), y[start : start + n]).tolist()
-    return (lambda time: (float(time) - origin) / step), c
+    x = ((t[start : start + n] - origin) / step).tolist()
+    return (lambda time: (float(time) - origin) / step), _through(x, y[start : start + n].tolist())
+
+
+def _through(x: Sequence[float], y: list[float]) -> list[float]:
+    """Return the coefficients, highest power first, of the polynomial through some points.
+
+    By Newton's divided differences: a general solver costs more than all of the metric for five.
+    """
+    n, d = len(x), list(y)
+    for order in range(1, n):
+        for i in range(n - 1, order - 1, -1):
+            d[i] = (d[i] - d[i - 1]) / (x[i] - x[i - order])
+    c = [d[-1]]
+    for i in range(n - 2, -1, -1):  # c(x) · (x − xᵢ) + dᵢ
+        c = [a - x[i] * b for a, b in zip([*c, 0.0], [0.0, *c], strict=True)]
+        c[-1] += d[i]
+    return c
 
 
 def _value(c: Sequence[float], x: float) -> float:

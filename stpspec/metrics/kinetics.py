@@ -37,7 +37,11 @@ FallingInterval = Annotated[tuple[float, float], AfterValidator(_falling)]
 Windows = Annotated[list[tuple[Millisecond, Millisecond]], Field(min_length=1)]
 
 
-@metric("amplitude", "signal")
+def _first(options: Mapping[str, Any], stimulus: Any) -> int:
+    return 1
+
+
+@metric("amplitude", "signal", pulses=_first)
 def amplitude(response: Response) -> float:
     """Peak of the first response; 0 when nothing was released."""
     return float(response.amplitudes[0])
@@ -61,7 +65,7 @@ def _onset(response: Response, method: str) -> float:
     return t20 - 0.2 / 0.6 * (t80 - t20)
 
 
-@metric("latency", "ms")
+@metric("latency", "ms", pulses=_first)
 def latency(
     response: Response, *, method: Literal["threshold", "extrapolated"] = "threshold"
 ) -> float:
@@ -77,7 +81,7 @@ def latency(
     return value
 
 
-@metric("rise_time", "ms")
+@metric("rise_time", "ms", pulses=_first)
 def rise_time(
     response: Response, *, interval: RisingInterval | Literal["onset_to_peak"] = (0.2, 0.8)
 ) -> float:
@@ -104,7 +108,7 @@ def _fall_crossing(response: Response, fraction: float) -> float:
                     fraction * height, rising=False)  # fmt: skip
 
 
-@metric("decay_time", "ms")
+@metric("decay_time", "ms", pulses=_first)
 def decay_time(response: Response, *, interval: FallingInterval = (0.8, 0.2)) -> float:
     """Time constant of a·exp(−t/τ), fitted by least squares between two fractions of the peak."""
     start, stop = (_fall_crossing(response, f) for f in interval)
@@ -125,7 +129,7 @@ def decay_time(response: Response, *, interval: FallingInterval = (0.8, 0.2)) ->
     return float(1 / rate)
 
 
-@metric("half_width", "ms")
+@metric("half_width", "ms", pulses=_first)
 def half_width(response: Response) -> float:
     """Time from half of the peak on the rise to half of the peak on the decay."""
     return _fall_crossing(response, 0.5) - _rise_crossing(response, 0.5)

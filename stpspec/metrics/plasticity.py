@@ -7,7 +7,7 @@ doi:10.1126/science.abj5861).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -82,6 +82,17 @@ def _pools(options: Mapping[str, Any]) -> bool:
     return _rule(**known).scope == "all"
 
 
+def _up_to(last: Callable[[Any], int | None]) -> Callable[[Mapping[str, Any], Any], int | None]:
+    """Return what a metric reads whose own pulses end at ``last``: all where N does."""
+
+    def pulses(options: Mapping[str, Any], stimulus: Any) -> int | None:
+        known = {n: options[n] for n in (*_Rule._fields, "preset") if n in options}
+        alone = _rule(**known).normalizer in ("first", "value")
+        return last(stimulus) if alone else None
+
+    return pulses
+
+
 def _normalizer(response: Response, rule: _Rule) -> float:
     """Return N, in the unit of the signal, and explain it."""
     amplitudes = response.amplitudes
@@ -114,7 +125,13 @@ def _list(response: Response, first: int, values: np.ndarray) -> str:
     return f"{names} = {', '.join(f'{v:.5g}' for v in values)} {response.unit}"
 
 
-@metric("paired_pulse_ratio", "1", needs=("pair",), of_amplitudes=True)
+@metric(
+    "paired_pulse_ratio",
+    "1",
+    needs=("pair",),
+    of_amplitudes=True,
+    pulses=lambda options, stimulus: 2,
+)
 def paired_pulse_ratio(response: Response) -> float:
     """a2 / a1; above 1 facilitates."""
     a = response.amplitudes
@@ -131,6 +148,7 @@ def paired_pulse_ratio(response: Response) -> float:
     options=NormalizationOptions,
     siblings=_pools,
     of_amplitudes=True,
+    pulses=_up_to(lambda stimulus: 2),
 )
 def initial(response: Response, **options: Any) -> float:
     """(a2 − a1) / N."""
@@ -148,6 +166,7 @@ def initial(response: Response, **options: Any) -> float:
     options=NormalizationOptions,
     siblings=_pools,
     of_amplitudes=True,
+    pulses=_up_to(lambda stimulus: stimulus.n_induction),
 )
 def induction(response: Response, **options: Any) -> float:
     """(mean of the last three induction pulses − a1) / N; above 0 facilitates.

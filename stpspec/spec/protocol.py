@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -63,6 +63,14 @@ class Stimulus:
     step: CurrentStep | None = None
     n_induction: int | None = None
     before: float = BEFORE
+
+    def leading(self, n: int) -> Stimulus:
+        """Return the first pulses, at least n, up to a pause as long as the time after the last."""
+        after = self.stop - (self.spikes[-1] if self.spikes else 0.0)
+        for k in range(max(n, 1), len(self.spikes)):
+            if self.spikes[k] - self.spikes[k - 1] >= after - 1e-9:
+                return replace(self, spikes=self.spikes[:k], stop=self.spikes[k - 1] + after)
+        return self
 
 
 class Protocol(Spec):
