@@ -156,6 +156,7 @@ def fit(
     from stpspec.fitters.history import to_history
     from stpspec.fitters.problem import Problem as FitProblem
     from stpspec.fitters.uncertainty import estimate
+    from stpspec.portraits import Portraits
     from stpspec.studies import study_for
 
     started = time.monotonic()
@@ -163,7 +164,10 @@ def fit(
 
     refuse_chance(bound)
 
+    portraits = Portraits(bound)
+
     def observe(problem: FitProblem) -> None:
+        portraits.look(problem)
         if progress is not None:
             losses = [e.loss for e in problem.history if not e.failed]
             budget = problem.fitter.budget.evaluations
@@ -175,6 +179,7 @@ def fit(
         outcome = run(problem)
         best = problem.best
         uncertainty = estimate(problem, best)
+        portraits.finish(problem)
     confirmed = confirm(bound, problem, best, uncertainty)
     measured = confirmed.measured
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}

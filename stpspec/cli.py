@@ -101,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--axis", choices=["auto", "log", "linear"], default="auto", help="of a sweep's figure"
     )
+    parser.add_argument("--host", default="127.0.0.1", help="of the dashboard: who may open it")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="of the dashboard; 0 for any that is free"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
         "--traceback", action="store_true", help="show Python's traceback on errors"
@@ -128,6 +132,8 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         return _completion(paths)
     if arguments.verb == "collect":
         return _collect(paths)
+    if arguments.verb == "dashboard":
+        return _dashboard(arguments, paths)
     if not paths and not overrides:
         return _usage(f"stpspec {arguments.verb} what? For example: experiment=pvalb_pyr")
     with search_in(arguments.config_dir):
@@ -191,6 +197,19 @@ def _collect(paths: Sequence[str]) -> int:
     if len(paths) != 1:
         return _usage("collect takes the folder of one multirun")
     return commands.collect(paths[0])
+
+
+def _dashboard(arguments: argparse.Namespace, paths: Sequence[str]) -> int:
+    from stpspec.dashboard import serve
+
+    if len(paths) > 1:
+        return _usage("dashboard takes one study")
+
+    def ready(url: str) -> None:
+        print(f"{url}\nit only reads; Ctrl-C ends it", flush=True)
+
+    serve(paths[0] if paths else None, arguments.host, arguments.port, ready)
+    return 0
 
 
 def _list(words: Sequence[str]) -> int:

@@ -61,6 +61,10 @@ class StudyError(StpspecError):
     """A study cannot be opened, or belongs to another experiment."""
 
 
+class DashboardError(StpspecError):
+    """A study cannot be shown."""
+
+
 class ResultError(StpspecError):
     """A result cannot be written or read."""
 

@@ -122,11 +122,12 @@ def _shipped_text(name: str) -> str | None:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
-def to_yaml(experiment: Experiment) -> str:
-    """Return the resolved experiment as YAML that can be run again."""
+def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
+    """Return the resolved experiment, or its data, as YAML that can be run again."""
     import yaml
 
-    body = yaml.safe_dump(experiment.to_data(), sort_keys=False, allow_unicode=True)
+    data = experiment.to_data() if isinstance(experiment, Experiment) else dict(experiment)
+    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     return "# @package _global_\n" + _SCHEMA_LINE + body
 
 

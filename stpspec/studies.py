@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
 import json
 import os
@@ -17,12 +18,19 @@ from stpspec.spec.study import StudySpec
 
 _FREE = ("study", "workers", "description", "source")  # may change between two runs of a study
 _ATTRIBUTE = "evaluation"  # all that we keep of a trial, in one entry: each entry is a write
+_ARTIFACTS = "artifacts"
 _WORKER = "worker"
 _NAMELESS = 60.0  # s after which a running trial without a worker is given up
 
 
-def open_storage(place: str) -> Any:
+def open_storage(place: str, *, trim: bool = True) -> Any:
     """Return Optuna's storage: a journal file, or whatever a URL names.
+
+    Parameters
+    ----------
+    place : str
+    trim : bool
+        Whether a torn last line of a journal is cut off; one who only reads leaves it.
 
     Raises
     ------
@@ -43,11 +51,12 @@ def open_storage(place: str) -> Any:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileOpenLock(str(path))
-        lock.acquire()
-        try:
-            _trim(path)
-        finally:
-            lock.release()
+        if trim:
+            lock.acquire()
+            try:
+                _trim(path)
+            finally:
+                lock.release()
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     except OSError as error:
         raise StudyError(
@@ -98,6 +107,7 @@ class Study:
             for n, p in experiment.parameters.items()
         }
         self._batches: dict[str, list[dict[str, Any]]] = {}
+        self._folder = None if spec is None else _artifacts_of(spec)
         with _quiet():
             if spec is None:
                 self.study, self.is_new = optuna.create_study(), True
@@ -113,6 +123,7 @@ class Study:
         try:
             study = optuna.create_study(study_name=spec.name, storage=storage)
             study.set_user_attr("spec", json.dumps(_comparable(experiment)))
+            study.set_user_attr(_ARTIFACTS, str(_artifacts_of(spec)))
             return study, True
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(study_name=spec.name, storage=storage)
@@ -147,6 +158,33 @@ class Study:
                     user_attrs={_ATTRIBUTE: dict(kept)},
                 )
             )  # fmt: skip
+
+    # -- figures -------------------------------------------------------------------------------
+
+    def number_of(self, values: Mapping[str, float]) -> int | None:
+        """Return the number of a finished trial with these parameter values, if there is one."""
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.state.is_finished() and trial.params == values:
+                return trial.number
+        return None
+
+    def attached(self) -> set[str]:
+        """Return the names of the files that have been attached to the study."""
+        from optuna.artifacts import get_all_artifact_meta
+
+        return {meta.filename for meta in get_all_artifact_meta(self.study)}
+
+    def attach(self, path: Path) -> None:
+        """Attach a file to the study: it is copied beside the journal."""
+        from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        upload_artifact(
+            artifact_store=FileSystemArtifactStore(base_path=str(self._folder)),
+            file_path=str(path), study_or_trial=self.study,
+        )  # fmt: skip
 
     # -- what Optuna's own samplers need ------------------------------------------------------
 
@@ -217,6 +255,32 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(level)
+
+
+def _artifacts_of(spec: StudySpec) -> Path:
+    """Return the folder of the files that are attached to a study."""
+    beside = Path(spec.place) if "://" not in spec.place else Path("stpspec-studies") / spec.name
+    return beside.expanduser().resolve().with_suffix(".artifacts")
+
+
+def artifact_folder(study: Any) -> Path | None:
+    """Return where the files attached to a study of ours are, wherever it was fitted."""
+    place = study.user_attrs.get(_ARTIFACTS)
+    return None if place is None else Path(place)
+
+
+def trial_facts(trial: Any) -> Any:
+    """Return a copy of a trial with each metric, and the reason of a failure, by its own name."""
+    kept = trial.user_attrs.get(_ATTRIBUTE)
+    if kept is None:
+        return trial
+    facts = {n: v if not isinstance(v, list) else f"{len(v)} values"
+             for n, v in kept["metrics"].items()}  # fmt: skip
+    if kept["reason"]:
+        facts["reason"] = kept["reason"]
+    shown = copy.copy(trial)
+    shown.user_attrs = facts
+    return shown
 
 
 def _refuse_changes(spec: StudySpec, study: Any, experiment: Experiment) -> None:

@@ -11,6 +11,7 @@ VERBS = {
     "sweep": "measure over a list of values of any fields; frequency response by default",
     "check": "report all problems of an experiment, without simulating",
     "collect": "one table and one figure over the jobs of a multirun, also while some still run",
+    "dashboard": "watch a study in the browser: stpspec dashboard [STUDY | JOURNAL | URL | FOLDER]",
     "list": "list what there is: experiments, models, protocols, metrics, losses, fitters",
     "schema": "print the JSON schema of experiment files, or of one group: schema protocol",
     "completion": 'print what completes words in a shell: eval "$(stpspec completion bash)"',

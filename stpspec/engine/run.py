@@ -85,7 +85,7 @@ def tolerance_of(experiment: Experiment) -> float:
         return 1e-6  # the deflection of the other cell may be a hundredth of a millivolt
     if experiment.recording.kind != "voltage_clamp":
         return 1e-4
-    return 1e-5 if "clamp_current" in experiment.recording.signals else 1e-2
+    return 1e-5 if "clamp_current" in experiment.recording.signals else 3e-3
 
 
 def end_of(numerics: Numerics, stop: float) -> float:

@@ -1,0 +1,79 @@
+"""Figures of the best trials of a study: traces, and targets against what was achieved."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+from stpspec.engine.bind import Bound
+from stpspec.engine.search import on_reference
+from stpspec.engine.simulate import simulate
+from stpspec.fitters.problem import Evaluation, Problem
+from stpspec.metrics.measure import measure_candidates
+from stpspec.view.portrait import write_portrait
+
+_PAUSE = 60.0  # s between two figures of a running fit
+_AT_END = 3  # best trials that have a figure in the end
+
+
+class Portraits:
+    """Draws the best trials of a fit's study, seldom enough not to slow it down.
+
+    Parameters
+    ----------
+    bound : Bound
+    """
+
+    def __init__(self, bound: Bound):
+        self.bound = on_reference(bound)
+        self._last = time.monotonic()
+        self._drawn: Evaluation | None = None
+
+    def look(self, problem: Problem) -> None:
+        """Draw the best trial so far, if the last figure is old and there is a better one."""
+        if problem.study is None or time.monotonic() - self._last < _PAUSE:
+            return
+        good = [e for e in problem.history if not e.failed]
+        best = min(good, key=lambda e: e.loss, default=None)
+        if best is not None and (self._drawn is None or best.loss < self._drawn.loss):
+            self._draw(problem, [best])
+            self._drawn, self._last = best, time.monotonic()
+
+    def finish(self, problem: Problem) -> None:
+        """Draw the best trials, each place once."""
+        if problem.study is None:
+            return
+        good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)
+        self._draw(problem, list({e.point.tobytes(): e for e in reversed(good)}.values())[::-1])
+
+    def _draw(self, problem: Problem, evaluations: Sequence[Evaluation]) -> None:
+        study, done = problem.study, 0
+        assert study is not None
+        there = study.attached()
+        for evaluation in evaluations:
+            number = study.number_of(evaluation.values)
+            name = f"trial_{number}.png"
+            if done >= _AT_END:
+                return
+            done += 1
+            if number is None or name in there:
+                continue
+            self._attach(problem, evaluation, name)
+
+    def _attach(self, problem: Problem, evaluation: Evaluation, name: str) -> None:
+        tree = simulate(self.bound, {n: [v] for n, v in evaluation.values.items()})
+        measured = measure_candidates(tree, problem.judge.requests)[0]
+        shown = SimpleNamespace(
+            experiment=self.bound.experiment,
+            metrics={n: m.value for n, m in measured.items()},
+            metric_units={n: m.unit for n, m in measured.items()},
+        )
+        assert problem.study is not None
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            title = f"{name.removesuffix('.png').replace('_', ' ')}: loss {evaluation.loss:.4g}"
+            write_portrait(tree, shown, title, path)
+            problem.study.attach(path)
