@@ -162,6 +162,8 @@ def fit(
     started = time.monotonic()
     bound = bind(experiment)
 
+    log.info("fit of %s with %s, seed %d; %s", experiment.name, experiment.fitter.kind,
+             experiment.seed, ", ".join(f"{n} {v}" for n, v in versions().items()))  # fmt: skip
     refuse_chance(bound)
 
     portraits = Portraits(bound)
@@ -177,6 +179,8 @@ def fit(
     with pool_for(search, executor) or contextlib.nullcontext() as pool:
         problem = FitProblem(search, pool=pool, study=study_for(search.experiment), observe=observe)
         outcome = run(problem)
+        log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
+                 outcome.message)  # fmt: skip
         best = problem.best
         uncertainty = estimate(problem, best)
         portraits.finish(problem)

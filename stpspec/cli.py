@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NoReturn
 from stpspec import __version__
 from stpspec.commands import complain
 from stpspec.errors import StpspecError
+from stpspec.log import to_terminal
 from stpspec.words import SCHEMAS, SHELLS, SORTS, VERBS
 
 _HELP = f"""\
@@ -42,9 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(answer(words[1:], _parser()))
         return 0
     arguments = _parser().parse_intermixed_args(words)
-    logging.basicConfig(
-        level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
+    to_terminal(arguments.log_level)
     if arguments.verb is None:
         _parser().print_help()
         return 2

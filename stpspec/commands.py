@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.log import kept
 
 
 def check(data: dict[str, Any], origin: Any) -> int:
@@ -30,12 +31,13 @@ def fit(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     from stpspec import api
     from stpspec.view.tables import fit_table
 
-    with _located(origin):
+    with _located(origin), kept() as log:
         experiment = _experiment(data)
         folder = _folder(arguments, experiment.name, "fit")
         with _progress(experiment, arguments.quiet) as progress:
             result = api.fit(experiment, progress=progress)
     saved = result.save(folder, overwrite=arguments.overwrite)
+    log.write(saved)
     print(fit_table(result))
     print(f"files in {_shown(saved)}")
     return 1 if result.status == "interrupted" else 0
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     from stpspec.view.tables import run_table
 
     values = _values(arguments, data)
-    with _located(origin):
+    with _located(origin), kept() as log:
         experiment = _experiment(data)
         folder = _folder(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)
@@ -56,6 +58,7 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     print(run_table(measured, experiment.protocols))
     sources = api.source_files(experiment)
     saved = save_run(folder, experiment, tree, sources, overwrite=arguments.overwrite)
+    log.write(saved)
     print(f"\nfiles in {_shown(saved)}")
     failed = str(tree["failure"].values[0])
     if failed:
@@ -73,7 +76,7 @@ def sweep(
     from stpspec.view.tables import sweep_table
 
     values = _values(arguments, data)
-    with _located(origin):
+    with _located(origin), kept() as log:
         experiment = _experiment(data)
         fields = fields or frequency_grid(experiment)
         folder = _folder(arguments, experiment.name, "sweep")
@@ -88,6 +91,7 @@ def sweep(
     saved = save_sweep(
         folder, experiment, swept, scale=arguments.axis, overwrite=arguments.overwrite
     )
+    log.write(saved)
     print(f"\nevery metric in {_shown(saved)}: sweep.nc, sweep.csv, sweep.png")
     return 0
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.util import setup_testing_defaults
 
 import yaml
 
@@ -135,8 +137,18 @@ def serve(
             f"--port 0 for any that is free"
         ) from error
     with server:
+        threading.Thread(target=_warm, args=(app, page), daemon=True).start()
         ready(f"http://{host}:{server.server_address[1]}{page}")
         server.serve_forever(poll_interval=0.2)
+
+
+def _warm(app: Callable[..., Any], page: str) -> None:
+    """Ask for the study once, so that the browser finds the trials of a long one understood."""
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    for path in ("", "/param_importances"):
+        environ |= {"PATH_INFO": page.replace("/dashboard", "/api", 1) + path}
+        list(app(dict(environ), lambda *_: None))
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -175,7 +187,9 @@ class _View:
         studies = self._storage.get_all_studies()
         for study in studies:
             study.system_attrs = study.system_attrs | _note(study)
-            study.user_attrs = {n: v for n, v in study.user_attrs.items() if n != "spec"}
+            study.user_attrs = {
+                n: v for n, v in study.user_attrs.items() if n not in ("spec", "artifacts")
+            }
         return studies
 
     def get_all_trials(self, study_id: int, **options: Any) -> list[Any]:

@@ -495,3 +495,17 @@ def test_interrupt_stops_a_multirun_and_keeps_what_its_job_had_found(here, monke
     assert "interrupted; the jobs so far are kept" in err
     assert [p.name for p in sorted((here / "jobs").iterdir()) if p.is_dir()] == ["0"]
     assert FitResult.load(here / "jobs" / "0" / "result").status == "interrupted"
+
+
+def test_each_result_folder_holds_the_log_of_how_it_was_made(runs):
+    folder, _, _ = runs
+    log = (folder / "fitted" / "log.txt").read_text()
+    first, second, *rest = log.splitlines()
+    assert re.match(r"\d\d:\d\d:\d\d INFO stpspec: stpspec fit small.yaml", first)
+    assert "fit of small with least_squares, seed 0; " in second
+    assert "the best so far, at U = " in rest[0]
+    assert "converged after" in rest[-1]
+    assert "INFO" in (folder / "ran" / "log.txt").read_text()
+    words = ["fit", "small.yaml", "--out", "loud", "--log-level", "info"]
+    shown = cli(*words, cwd=folder).stderr
+    assert re.search(r"^\d\d:\d\d:\d\d INFO stpspec.fitters: evaluation 1: loss", shown, re.M)

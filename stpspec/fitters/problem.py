@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from stpspec.metrics.judge import Judge, why_no_residuals
 from stpspec.metrics.measure import Measurement
 from stpspec.registry import METRICS
 from stpspec.studies import Study
+
+log = logging.getLogger("stpspec.fitters")
 
 _REPEATS = 1000  # batches in a row without any new point
 FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd are below what a variable step can tell
@@ -129,6 +132,7 @@ class Problem:
     stencil: list[Evaluation] = field(default_factory=list)
     _known: dict[bytes, Evaluation] = field(default_factory=dict)
     _repeats: int = 0
+    _lowest: float = np.inf
 
     def __post_init__(self) -> None:
         experiment = self.bound.experiment
@@ -233,11 +237,22 @@ class Problem:
             ]
             if self.study is not None and not self.fitter.keeps_its_trials:
                 self.study.record([e.to_kept(key, i) for i, e in enumerate(done)])
+        self._tell(done)
         self.history += done
         self._known |= {e.point.tobytes(): e for e in done}
         if self.observe is not None:
             self.observe(self)
         return done
+
+    def _tell(self, done: Sequence[Evaluation]) -> None:
+        """Log what is better than all before, and what failed."""
+        for number, e in enumerate(done, len(self.history) + 1):
+            if e.failed:
+                log.info("evaluation %d failed: %s", number, e.reason)
+            elif not e.loss >= self._lowest:
+                self._lowest = e.loss
+                values = ", ".join(f"{n} = {v:.6g}" for n, v in e.values.items())
+                log.info("evaluation %d: loss %.6g, the best so far, at %s", number, e.loss, values)
 
     def restore(self, kept: Sequence[Mapping[str, Any]]) -> None:
         """Take the evaluations of a study as the history so far."""

@@ -1,0 +1,162 @@
+"""The dashboard shows a study while it is written, with its spec and figures, and only reads."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import optuna
+import pytest
+from programs import page_in_browser
+from small import data
+from test_studies import n_kept, started, studied, trials
+
+import stpspec
+from stpspec.dashboard import application, find
+from stpspec.errors import DashboardError, StudyError
+from stpspec.spec.experiment import Experiment
+from stpspec.studies import open_storage
+
+
+@contextlib.contextmanager
+def dashboard(study, **where):
+    """Run the command; yield the address of the page that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stpspec.cli", "dashboard", str(study), "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **where,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def api(page, path=""):
+    """Return what the page asks the server for."""
+    base, number = re.fullmatch(r"(http://[\d.:]+)/dashboard/studies/(\d+)", page).groups()
+    with urllib.request.urlopen(f"{base}/api/studies/{number}{path}", timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fitted")
+    return folder, stpspec.fit(studied(folder))
+
+
+def test_study_is_watched_in_a_browser_while_it_is_written(tmp_path):
+    fitter = {"kind": "optuna", "budget": {"evaluations": 2000, "seconds": 60}}
+    fit = started(studied(tmp_path, fitter=fitter, name="watched"))
+    while n_kept(tmp_path) < 30 and fit.poll() is None:
+        time.sleep(0.05)
+    with dashboard(tmp_path / "s.journal") as page:
+        assert page.startswith("http://127.0.0.1:")
+        before = len(api(page)["trials"])
+        shown = page_in_browser(page)
+        assert "watched" in shown
+        assert "Best Trial" in shown
+        assert fit.poll() is None, "the fit ended before it was looked at"
+        time.sleep(6)  # the page's own cache
+        assert len(api(page)["trials"]) > before >= 30
+    fit.terminate()
+    fit.communicate()
+    kept = [t for t in trials(tmp_path, "watched") if "evaluation" in t.user_attrs]
+    assert len(kept) == n_kept(tmp_path)
+
+
+def test_page_shows_spec_targets_and_figures_of_the_best_trials(fitted):
+    folder, result = fitted
+    with dashboard(folder / "s.journal") as page:
+        detail = api(page)
+        note = page_in_browser(f"{page}/note")
+        front = page_in_browser(page)
+        base = page.partition("/dashboard")[0]
+        images = [f"{base}/artifacts/0/{a['artifact_id']}" for a in detail["artifacts"]]
+        pictures = [urllib.request.urlopen(i, timeout=30).read() for i in images]
+    for text in ("TsodyksMarkram", "amplitude", "42", "tau_decay"):
+        assert text in note
+    assert len(pictures) == 3
+    assert all(p.startswith(b"\x89PNG") for p in pictures)
+    best = int(result.history["loss"].values.argmin())
+    names = {a["filename"] for a in detail["artifacts"]}
+    assert f"trial_{best}.png" in names
+    assert all(name in front for name in names)
+    facts = {a["key"] for a in detail["trials"][0]["user_attrs"]}
+    assert "size" in facts  # each metric by its name
+
+
+def test_request_that_could_write_is_refused_and_changes_nothing(fitted):
+    folder, _ = fitted
+    before = (folder / "s.journal").read_bytes()
+    with dashboard(folder / "s.journal") as page:
+        study = page.replace("/dashboard", "/api")
+        for method in ("DELETE", "POST", "PUT"):
+            for path in ("", "/rename", "/note"):
+                request = urllib.request.Request(study + path, method=method, data=b"{}")
+                with pytest.raises(urllib.error.HTTPError) as refused:
+                    urllib.request.urlopen(request, timeout=30)
+                assert refused.value.code == 403
+                assert "only reads" in refused.value.read().decode()
+    assert (folder / "s.journal").read_bytes() == before
+
+
+def test_torn_journal_is_shown_and_left_as_it_is(fitted, tmp_path):
+    whole = (fitted[0] / "s.journal").read_bytes()
+    journal = tmp_path / "torn.journal"
+    journal.write_bytes(whole[:-20])
+    with dashboard(journal) as page:
+        assert api(page)["trials"]
+    assert journal.read_bytes() == whole[:-20]
+
+
+def test_study_is_found_by_name_by_file_and_by_the_folder_of_a_fit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DashboardError, match="which study"):
+        find(None)
+    result = stpspec.fit(Experiment.from_data(data(study="mine")))
+    result.save("folder")
+    journal = "stpspec-studies/mine.journal"
+    assert find(None) == (journal, None)
+    assert find("mine") == (journal, "mine")
+    assert find(journal) == (journal, None)
+    assert find("folder") == (journal, "mine")
+    assert find("sqlite:///x.db") == ("sqlite:///x.db", None)
+    with pytest.raises(DashboardError, match="did you mean 'mine'"):
+        find("mime")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DashboardError, match="no result of a fit with a study"):
+        find("empty")
+    with pytest.raises(StudyError, match="holds mine, not other"):
+        application(journal, "other")
+
+
+def test_missing_package_is_named_with_its_cure(fitted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    with pytest.raises(DashboardError, match=r"pip install 'stpspec\[dashboard\]'"):
+        application(str(fitted[0] / "s.journal"))
+
+
+def test_taken_port_is_told(fitted):
+    with dashboard(fitted[0] / "s.journal") as page:
+        port = re.search(r":(\d+)/", page)[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "stpspec.cli", "dashboard", str(fitted[0] / "s.journal"),
+             "--port", port], capture_output=True, text=True, check=False, env=os.environ,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+
+
+def test_study_in_a_database_is_shown_like_one_in_a_journal(tmp_path):
+    place = f"sqlite:///{tmp_path}/s.db"
+    stpspec.fit(Experiment.from_data(data(study={"name": "d", "storage": place})))
+    assert optuna.load_study(study_name="d", storage=open_storage(place)).trials
+    with dashboard(place) as page:
+        assert api(page)["name"] == "d"
