@@ -151,6 +151,7 @@ def fit(
     from stpspec.engine.chance import refuse_chance
     from stpspec.engine.pool import pool_for
     from stpspec.engine.search import for_search
+    from stpspec.engine.spare import rigs_kept
     from stpspec.fitters.base import run
     from stpspec.fitters.confirm import confirm
     from stpspec.fitters.history import to_history
@@ -176,7 +177,7 @@ def fit(
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
     search = for_search(bound)
-    with pool_for(search, executor) or contextlib.nullcontext() as pool:
+    with pool_for(search, executor) or contextlib.nullcontext() as pool, rigs_kept():
         problem = FitProblem(search, pool=pool, study=study_for(search.experiment), observe=observe)
         outcome = run(problem)
         log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),

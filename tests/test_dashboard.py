@@ -154,7 +154,8 @@ def test_taken_port_is_told(fitted):
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
 
 
-def test_study_in_a_database_is_shown_like_one_in_a_journal(tmp_path):
+def test_study_in_a_database_is_shown_like_one_in_a_journal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the figures go beside it
     place = f"sqlite:///{tmp_path}/s.db"
     stpspec.fit(Experiment.from_data(data(study={"name": "d", "storage": place})))
     assert optuna.load_study(study_name="d", storage=open_storage(place)).trials

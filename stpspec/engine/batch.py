@@ -10,7 +10,7 @@ import numpy as np
 
 from stpspec.engine import settled
 from stpspec.engine.bind import Bound
-from stpspec.engine.rig import Rig, make_rig
+from stpspec.engine.rig import Rig
 from stpspec.engine.run import (
     CannotVaryError,
     advance,
@@ -22,6 +22,7 @@ from stpspec.engine.run import (
 )
 from stpspec.engine.scales import set_scales
 from stpspec.engine.search import on_reference
+from stpspec.engine.spare import give_back, rig_for
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
 
@@ -105,8 +106,10 @@ def _run(
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     numerics = bound.experiment.numerics
     state = settled.find(bound, [rows[i] for i in batch])
-    rig = make_rig(bound, len(batch))
+    names = list(rows[batch[0]])
+    rig = rig_for(bound, len(batch), names)
     stopped: dict[str, Stimulus] = {}
+    broken, sound = False, False
     try:
         for replica, index in enumerate(batch):
             rig.set(replica, rows[index])
@@ -120,12 +123,16 @@ def _run(
                     yield batch[0], name, str(error)
                 else:
                     stopped[name] = stimulus
+                broken = True
                 continue
             times, replicas = read(rig, numerics, stimulus.stop, state)
             for index, signals in zip(batch, replicas, strict=True):
-                yield index, name, not_finite(times, signals) or (times, signals)
+                why = not_finite(times, signals)
+                broken = broken or bool(why)
+                yield index, name, why or (times, signals)
+        sound = not broken
     finally:
-        rig.tear_down()
+        give_back(rig, names, sound=sound)
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
         yield from _run(bound, [index], rows, stopped)

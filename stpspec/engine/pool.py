@@ -26,6 +26,7 @@ from stpspec.engine.simulate import (
     rows_of,
     stimuli_of,
 )
+from stpspec.engine.spare import rigs_kept
 from stpspec.errors import StpspecError
 from stpspec.metrics.measure import Measurement, Request, missing
 from stpspec.registry import METRICS
@@ -83,6 +84,7 @@ def work(
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    rigs_kept().__enter__()  # this process has nothing else to do
 
 
 class Workers:

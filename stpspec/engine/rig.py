@@ -112,6 +112,11 @@ class Rig(ABC):
 
     # -- using ------------------------------------------------------------------------------
 
+    def use_again(self, bound: Bound) -> None:
+        """Begin another batch: what is shared by all replicas may have been changed since."""
+        self.bound = bound
+        self._set_globals_to_fixed()
+
     def set(self, replica: int, values: Mapping[str, float]) -> None:
         """Set parameter values of one replica (a GLOBAL one is set for all of them)."""
         h = nrn.hoc()

@@ -14,8 +14,8 @@ import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
-from stpspec.engine.rig import make_rig
 from stpspec.engine.run import advance, initialize
+from stpspec.engine.spare import only_rig
 from stpspec.engine.states import state_variables
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
@@ -55,7 +55,7 @@ def _undeclared(mechanism: str) -> tuple[str, ...]:
 
 def _measure(bound: Bound, names: tuple[str, ...]) -> dict[str, float]:
     h = nrn.hoc()
-    rig = make_rig(bound, 1)
+    rig = only_rig(bound, 1)
     point = rig.points[0][0]
     vectors = {n: h.Vector().record(getattr(point, f"_ref_{n.partition('.')[2]}")) for n in names}
     try:

@@ -16,8 +16,9 @@ import numpy as np
 from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
 from stpspec.engine.keys import content_key
-from stpspec.engine.rig import Rig, make_rig
+from stpspec.engine.rig import Rig
 from stpspec.engine.run import advance, begin, end_of, read
+from stpspec.engine.spare import only_rig
 from stpspec.engine.stimuli import timing
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
@@ -127,7 +128,7 @@ def _corners(bound: Bound, beside: Mapping[str, float]) -> list[dict[str, float]
 def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None:
     """Return the state of the first candidate if all others reach exactly the same one."""
     numerics = bound.experiment.numerics
-    rig = make_rig(bound, len(rows))
+    rig = only_rig(bound, len(rows))
     try:
         for replica, row in enumerate(rows):
             rig.set(replica, row)
@@ -154,7 +155,7 @@ def _goes_on_alike(bound: Bound, beside: Mapping[str, float], kept: Settled) -> 
     known = timing(experiment.model, experiment.parameters, bound.mechanism)
     one = next(iter(experiment.protocols.values())).stimulus(known)
     stimulus = Stimulus(one.spikes, min(one.stop, _AFTER), one.step, one.n_induction)
-    rig = make_rig(bound, 1)
+    rig = only_rig(bound, 1)
     found: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
     try:
         rig.set(0, _corners(bound, beside)[0])

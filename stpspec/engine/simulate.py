@@ -13,6 +13,7 @@ from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.bind import Bound, numbers
 from stpspec.engine.search import pulses_read
+from stpspec.engine.spare import rigs_kept
 from stpspec.engine.stimuli import timing, with_delay
 from stpspec.errors import Problem, SpecError
 from stpspec.metrics.measure import Measurement, Recorded, Request, measure_one
@@ -163,10 +164,11 @@ def evaluate(
     rows = rows_of(columns)
     stimuli = stimuli_of(bound, columns, protocols)
     measured: list[dict[str, Measurement]] = [{}] * len(rows)
-    for batch in batches(bound, rows):
-        found = measured_batch(bound, [rows[i] for i in batch], stimuli, requests)
-        for index, values_of_one in zip(batch, found, strict=True):
-            measured[index] = values_of_one
+    with rigs_kept():
+        for batch in batches(bound, rows):
+            found = measured_batch(bound, [rows[i] for i in batch], stimuli, requests)
+            for index, values_of_one in zip(batch, found, strict=True):
+                measured[index] = values_of_one
     return measured
 
 
