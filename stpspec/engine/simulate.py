@@ -272,7 +272,8 @@ def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
     if model.stimulated_by != "event":
         return
     dt, delay = experiment.numerics.dt, model.net_con.delay
-    for name, stimulus in stimuli.items():
+    by_steps = experiment.numerics.integrator != "variable"  # else events come when they come
+    for name, stimulus in stimuli.items() if by_steps else ():
         steps = (np.array(stimulus.spikes) + experiment.numerics.settle + delay) / dt
         off = np.abs(steps - np.round(steps)).max(initial=0.0)
         if off > 1e-6:
