@@ -1,10 +1,16 @@
 """Many processes on one study: none of its trials is lost, none is made twice."""
 
 import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import optuna
+import pages
 import postgresql
 import pytest
+from small import ROOT
 from test_studies import started, studied
 
 import stpspec
@@ -74,6 +80,29 @@ def test_fit_in_postgresql_goes_on_where_it_stopped(database, tmp_path, monkeypa
     first, again = fit(12), fit(20)
     assert again.n_evaluations == 20
     assert again.history["loss"].values[:12].tolist() == first.history["loss"].values.tolist()
+
+
+def test_recipe_of_the_manual_fits_and_shows_a_study_in_a_database(database, tmp_path):
+    from test_dashboard import api, dashboard
+
+    page = pages.blocks((ROOT / "docs/studies.md").read_text(encoding="utf-8"))
+    (tmp_path / "depressing.yaml").write_text(next(b for b in page if b.language == "yaml").body)
+    recipe = next(b.body for b in page if b.body.startswith("createdb"))
+    there = database.partition("//")[2].partition("/")[0]
+    host, _, port = there.partition("@")[2].partition(":")
+    recipe = recipe.replace("USER@SERVER", there).replace("SERVER", host)
+    *commands, show = recipe.splitlines()
+    path = f"{Path(sys.executable).parent}:{postgresql.programs()}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(commands)], cwd=tmp_path, text=True, capture_output=True,
+        check=False, env=os.environ | {"PATH": path, "PGPORT": port, "PGUSER": "stpspec"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "8 simulations in" in done.stdout
+    with dashboard(show.split()[-1], cwd=tmp_path) as url:
+        detail = api(url)
+    assert [t["state"] for t in detail["trials"]] == ["Complete"] * 8
+    assert detail["artifacts"]
 
 
 def test_database_that_is_not_there_is_named(database, tmp_path):
