@@ -177,8 +177,12 @@ def fit(
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
     search = for_search(bound)
-    with pool_for(search, executor) or contextlib.nullcontext() as pool, rigs_kept():
-        problem = FitProblem(search, pool=pool, study=study_for(search.experiment), observe=observe)
+    with (
+        study_for(search.experiment) or contextlib.nullcontext() as study,
+        pool_for(search, executor) or contextlib.nullcontext() as pool,
+        rigs_kept(),
+    ):
+        problem = FitProblem(search, pool=pool, study=study, observe=observe)
         outcome = run(problem)
         log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
                  outcome.message)  # fmt: skip

@@ -8,6 +8,7 @@ import datetime
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,64 +16,13 @@ from typing import Any
 from stpspec.errors import StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.study import StudySpec
+from stpspec.storages import ATTEMPTS, SHORTLY, close_storage, open_storage
 
 _FREE = ("study", "workers", "description", "source")  # may change between two runs of a study
 _ATTRIBUTE = "evaluation"  # all that we keep of a trial, in one entry: each entry is a write
 _ARTIFACTS = "artifacts"
 _WORKER = "worker"
 _NAMELESS = 60.0  # s after which a running trial without a worker is given up
-
-
-def open_storage(place: str, *, trim: bool = True) -> Any:
-    """Return Optuna's storage: a journal file, or whatever a URL names.
-
-    Parameters
-    ----------
-    place : str
-    trim : bool
-        Whether a torn last line of a journal is cut off; one who only reads leaves it.
-
-    Raises
-    ------
-    StudyError
-        If it cannot be opened.
-    """
-    import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-
-    if "://" in place:
-        try:
-            return optuna.storages.get_storage(place)
-        except Exception as error:  # drivers and databases have exceptions of their own
-            raise StudyError(
-                f"the storage {place} cannot be opened: {type(error).__name__}: {error}"
-            ) from error
-    path = Path(place).expanduser()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = JournalFileOpenLock(str(path))
-        if trim:
-            lock.acquire()
-            try:
-                _trim(path)
-            finally:
-                lock.release()
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-    except OSError as error:
-        raise StudyError(
-            f"the journal {path} cannot be opened: {error.strerror or error}"
-        ) from error
-
-
-def _trim(path: Path) -> None:
-    """Cut off a last line that was torn by a crash: nothing could be appended after it."""
-    if not path.is_file():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            file.truncate(whole)
 
 
 class Study:
@@ -127,8 +77,19 @@ class Study:
             return study, True
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(study_name=spec.name, storage=storage)
-            _refuse_changes(spec, study, experiment)
+            try:
+                _refuse_changes(spec, study, experiment)
+            except StudyError:
+                close_storage(storage)
+                raise
             return study, False
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections to a database."""
+        close_storage(self.study._storage)
 
     def kept(self) -> list[dict[str, Any]]:
         """Return what is kept of each finished trial, in the order of the trials."""
@@ -285,7 +246,7 @@ def trial_facts(trial: Any) -> Any:
 
 def _refuse_changes(spec: StudySpec, study: Any, experiment: Experiment) -> None:
     where = f"the study {spec.name!r} in {spec.place}"
-    text = study.user_attrs.get("spec")
+    text = _spec_of(study)
     if text is None:
         raise StudyError(f"{where} was not made by stpspec; give the study another name")
     changes = list(_differences(json.loads(text), _comparable(experiment)))
@@ -296,6 +257,16 @@ def _refuse_changes(spec: StudySpec, study: Any, experiment: Experiment) -> None
             f"another name, or accept the changes with study.accept_changes=true (what was "
             f"evaluated before stays in it)"
         )
+
+
+def _spec_of(study: Any) -> str | None:
+    """Return the experiment of a study; another process may be about to write it."""
+    for _ in range(ATTEMPTS):
+        text = study.user_attrs.get("spec")
+        if text is not None or study.get_trials(deepcopy=False):
+            return text
+        time.sleep(SHORTLY)
+    return None
 
 
 def _comparable(experiment: Experiment) -> dict[str, Any]:

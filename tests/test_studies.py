@@ -138,11 +138,11 @@ stpspec.fit(Experiment.from_data(json.loads(sys.argv[1])))
 """
 
 
-def started(made):
+def started(made, cwd=None):
     """Start a fit in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", RUN, json.dumps(made.to_data())], stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}, cwd=cwd,
     )  # fmt: skip
 
 

@@ -1,0 +1,84 @@
+"""Optuna's storages: opened so that what a crash has torn is mended and many may begin at once."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from stpspec.errors import StudyError
+
+ATTEMPTS = 20
+SHORTLY = 0.2  # s until what another process is making is looked for again
+
+
+def open_storage(place: str, *, trim: bool = True) -> Any:
+    """Return Optuna's storage: a journal file, or whatever a URL names.
+
+    Parameters
+    ----------
+    place : str
+    trim : bool
+        Whether a torn last line of a journal is cut off; one who only reads leaves it.
+
+    Raises
+    ------
+    StudyError
+        If it cannot be opened.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    if "://" in place:
+        return _open_database(place)
+    path = Path(place).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = JournalFileOpenLock(str(path))
+        if trim:
+            lock.acquire()
+            try:
+                _trim(path)
+            finally:
+                lock.release()
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    except OSError as error:
+        raise StudyError(
+            f"the journal {path} cannot be opened: {error.strerror or error}"
+        ) from error
+
+
+def _open_database(place: str) -> Any:
+    """Open a database; of processes that begin together one makes its tables, the others wait."""
+    import optuna
+
+    for attempt in range(ATTEMPTS):
+        try:
+            return optuna.storages.get_storage(place)
+        except Exception as error:  # drivers and databases have exceptions of their own
+            if "already exists" in str(error) and attempt < ATTEMPTS - 1:
+                time.sleep(SHORTLY)
+                continue
+            raise StudyError(
+                f"the storage {place} cannot be opened: {type(error).__name__}: {error}"
+            ) from error
+    return None
+
+
+def close_storage(storage: Any) -> None:
+    """Close the connections to a database; a journal has none."""
+    storage.remove_session()
+    engine = getattr(getattr(storage, "_backend", None), "engine", None)
+    if engine is not None:
+        engine.dispose()
+
+
+def _trim(path: Path) -> None:
+    """Cut off a last line that was torn by a crash: nothing could be appended after it."""
+    if not path.is_file():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            file.truncate(whole)

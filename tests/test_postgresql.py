@@ -1,0 +1,111 @@
+"""Many processes on one study: none of its trials is lost, none is made twice."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pages
+import postgresql
+import pytest
+from small import ROOT
+from test_studies import started, studied
+
+import stpspec
+from stpspec.errors import StudyError
+from stpspec.storages import close_storage, open_storage
+
+
+@pytest.fixture(scope="module")
+def database():
+    with postgresql.server() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def opened(place):
+    """Open a storage, and close its connections: warnings of open ones are errors."""
+    storage = open_storage(place)
+    yield storage
+    close_storage(storage)
+
+
+def share(place, name, n, tmp_path):
+    """Fit with four processes that were given the same command; return the trials."""
+    fitter = {"kind": "optuna", "batch": 4, "budget": {"evaluations": n}}
+    made = studied(tmp_path, fitter=fitter, study={"name": name, "storage": place})
+    processes = [started(made, cwd=tmp_path) for _ in range(4)]
+    for process in processes:
+        _, err = process.communicate(timeout=900)
+        assert process.returncode == 0, err
+    with opened(place) as storage:
+        return optuna.load_study(study_name=name, storage=storage).trials
+
+
+def see_that_each_counts_once(trials, n):
+    """See that there are n evaluations, of n points, by several workers, and no loose end."""
+    done = [t for t in trials if "evaluation" in t.user_attrs]
+    assert len(done) == n
+    assert len({tuple(t.params.values()) for t in done}) == n
+    assert [t.number for t in trials] == list(range(len(trials)))
+    assert len({t.user_attrs["worker"] for t in done}) > 1
+    states = optuna.trial.TrialState
+    assert not [t for t in trials if t.state in (states.RUNNING, states.WAITING)]
+
+
+def test_four_processes_share_a_study_in_postgresql(database, tmp_path):
+    see_that_each_counts_once(share(database, "four", 16, tmp_path), 16)
+
+
+@pytest.mark.long
+def test_400_trials_of_four_processes_in_postgresql(database, tmp_path):
+    see_that_each_counts_once(share(database, "many", 400, tmp_path), 400)
+
+
+@pytest.mark.long
+def test_400_trials_of_four_processes_in_a_journal(tmp_path):
+    see_that_each_counts_once(share(str(tmp_path / "s.journal"), "many", 400, tmp_path), 400)
+
+
+def test_fit_in_postgresql_goes_on_where_it_stopped(database, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the figures of a study in a database are kept here
+
+    def fit(n):
+        fitter = {"kind": "optuna", "budget": {"evaluations": n}}
+        study = {"name": "resumed", "storage": database}
+        return stpspec.fit(studied(tmp_path, fitter=fitter, study=study))
+
+    first, again = fit(12), fit(20)
+    assert again.n_evaluations == 20
+    assert again.history["loss"].values[:12].tolist() == first.history["loss"].values.tolist()
+
+
+def test_recipe_of_the_manual_fits_and_shows_a_study_in_a_database(database, tmp_path):
+    from test_dashboard import api, dashboard
+
+    page = pages.blocks((ROOT / "docs/studies.md").read_text(encoding="utf-8"))
+    (tmp_path / "depressing.yaml").write_text(next(b for b in page if b.language == "yaml").body)
+    recipe = next(b.body for b in page if b.body.startswith("createdb"))
+    there = database.partition("//")[2].partition("/")[0]
+    host, _, port = there.partition("@")[2].partition(":")
+    recipe = recipe.replace("USER@SERVER", there).replace("SERVER", host)
+    *commands, show = recipe.splitlines()
+    path = f"{Path(sys.executable).parent}:{postgresql.programs()}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(commands)], cwd=tmp_path, text=True, capture_output=True,
+        check=False, env=os.environ | {"PATH": path, "PGPORT": port, "PGUSER": "stpspec"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "8 simulations in" in done.stdout
+    with dashboard(show.split()[-1], cwd=tmp_path) as url:
+        detail = api(url)
+    assert [t["state"] for t in detail["trials"]] == ["Complete"] * 8
+    assert detail["artifacts"]
+
+
+def test_database_that_is_not_there_is_named(database, tmp_path):
+    place = database.replace("/postgres", "/nowhere")
+    with pytest.raises(StudyError, match=r"cannot be opened: .*\"nowhere\" does not exist"):
+        stpspec.fit(studied(tmp_path, study={"name": "s", "storage": place}))
