@@ -22,6 +22,13 @@ def to_terminal(level: str) -> None:
     logging.getLogger(_OURS).setLevel(min(logging.INFO, logging.getLevelName(level.upper())))
 
 
+def enable() -> None:
+    """Let our loggers speak again: Hydra and Alembic disable every one that they do not know."""
+    for name in logging.root.manager.loggerDict:
+        if name.partition(".")[0] == _OURS:
+            logging.getLogger(name).disabled = False
+
+
 class Kept(logging.Handler):
     """What has been logged while it was listening.
 

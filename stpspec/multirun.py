@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stpspec import jobs
+from stpspec import jobs, log
 from stpspec.errors import StpspecError
 from stpspec.resources import extra_folders, search_in, shipped
 
@@ -36,9 +35,7 @@ class Task:
         folder = Path(here.runtime.output_dir)
         out = str(folder / jobs.RESULT)
         mine = argparse.Namespace(**{**vars(self.arguments), "out": out})
-        for name in logging.root.manager.loggerDict:
-            if name.startswith("stpspec"):  # Hydra disables every logger that it does not know
-                logging.getLogger(name).disabled = False
+        log.enable()
         print(f"\n── job {here.job.num}: {' '.join(overrides)}", flush=True)
         jobs.begin(folder, overrides)
         try:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from stpspec import log
 from stpspec.errors import StudyError
 
 ATTEMPTS = 20
@@ -54,7 +55,9 @@ def _open_database(place: str) -> Any:
 
     for attempt in range(ATTEMPTS):
         try:
-            return optuna.storages.get_storage(place)
+            storage = optuna.storages.get_storage(place)
+            log.enable()
+            return storage
         except Exception as error:  # drivers and databases have exceptions of their own
             if "already exists" in str(error) and attempt < ATTEMPTS - 1:
                 time.sleep(SHORTLY)

@@ -1,6 +1,7 @@
 """Studies: every evaluation is kept, nothing is made twice, a killed fit goes on."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -189,3 +190,12 @@ def test_four_processes_share_one_study_without_losing_or_repeating_a_trial(tmp_
     workers = {t.user_attrs["worker"] for t in done}
     assert len(workers) > 1
     assert not [t for t in trials(tmp_path) if t.state == optuna.trial.TrialState.RUNNING]
+
+
+def test_study_in_a_database_leaves_our_warnings_audible(tmp_path, caplog):
+    place = f"sqlite:///{tmp_path}/s.db"
+    made = studied(tmp_path, study={"name": "s", "storage": place})
+    stpspec.fit(made.changed({"fitter.budget.evaluations": 2}))
+    with caplog.at_level(logging.WARNING, "stpspec.engine"):
+        logging.getLogger("stpspec.engine").warning("heard")
+    assert "heard" in caplog.text
