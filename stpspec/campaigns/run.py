@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from stpspec.campaigns.record import (
     write_json,
 )
 from stpspec.campaigns.summary import Campaign
-from stpspec.errors import StpspecError
+from stpspec.errors import FitError, StpspecError
 from stpspec.folders import as_result_error
 from stpspec.spec.experiment import Experiment
 
@@ -106,9 +106,14 @@ def _write_task(connection: Connection) -> None:
     }
     if before.get("digest") != connection.digest:
         if (folder / RESULT).exists():
-            (folder / RESULT).replace(_free(folder / f"{RESULT}-{before.get('digest', '')[:8]}"))
+            _set_aside([folder / RESULT], f"-{before.get('digest', '')[:8]}")
         before = {}
     note(folder, **{"status": "waiting", "reason": "", **before, **task})
+
+
+def _set_aside(paths: Iterable[Path], ending: str) -> None:
+    for path in list(paths):
+        path.replace(_free(path.with_name(f"{path.stem}{ending}{path.suffix}")))
 
 
 def _free(path: Path) -> Path:
@@ -142,6 +147,8 @@ def fit_connection(folder: Path) -> str:
             named = isinstance(error, StpspecError)
             reason = str(error) if named else f"{type(error).__name__}: {error}"
             note(folder, status="failed", reason=reason)
+            if isinstance(error, FitError):  # another try shall not recall its failed evaluations
+                _set_aside(folder.glob("study-????????.journal"), "-failed")
             return "failed"
         status = "interrupted" if result.status == "interrupted" else "done"
         note(folder, status=status)

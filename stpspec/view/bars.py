@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.view.style import BLUE, DPI, GRAY, wrap
+from stpspec.view.style import BLUE, DPI, GRAY, cut, wrap
 
 _ROW, _PANEL, _MANY = 0.30, 2.3, 40  # inches; connections from which on the rows are narrower
 
@@ -51,7 +51,7 @@ def _axes(n: int, connections: Sequence[Any]) -> Any:
 
     across = min(n, 6)
     down = -(-n // across)
-    labels = [c.label if len(c.label) <= 40 else f"{c.label[:39]}…" for c in connections]
+    labels = [cut(c.label, 40) for c in connections]
     height = max(_ROW * (1 if len(labels) <= _MANY else 0.55) * len(labels), 0.9)
     names = 0.085 * max(map(len, labels), default=1)
     size = (max(names + _PANEL * across, 5.0), down * (height + 0.8) + 0.5)
@@ -66,7 +66,7 @@ def _axes(n: int, connections: Sequence[Any]) -> Any:
                       fontsize=_font(connections))  # fmt: skip
         ax.set_ylim(len(labels) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
-        ax.tick_params(axis="x", labelsize=8)
+        ax.tick_params(axis="x", labelsize=8, labeltop=len(labels) > _MANY)
         ax.locator_params(axis="x", nbins=4)
         ax.spines[["top", "right", "left"]].set_visible(False)
         for y in range(len(labels)):

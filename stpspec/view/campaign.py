@@ -10,11 +10,11 @@ from typing import Any
 
 from stpspec.display import columns, html_lines, html_table, wrapped
 from stpspec.view.bars import plot_campaign
-from stpspec.view.style import DPI
+from stpspec.view.style import DPI, cut
 from stpspec.view.tables import number, unit_text, with_error
 
 _MISS = " miss"
-_NAME, _ROWS = 28, 40  # width of a name in the table; more connections are left to summary.csv
+_NAME, _ROWS = 36, 40  # width of a name in the table; more connections are left to summary.csv
 
 
 def campaign_rows(connections: Sequence[Any]) -> list[list[str]]:
@@ -84,13 +84,15 @@ def campaign_table(connections: Sequence[Any], width: int = 100) -> str:
     rest = len(connections) - len(shown)
     if rest:
         blocks.append(f"… and {rest} more, which hit their targets better")
-    many = [_cut(c.label) for c in shown if _more_parameters(c.summary)]
+    many = [cut(c.label, _NAME) for c in shown if _more_parameters(c.summary)]
     if many:
         text = f"more free parameters than targets, so other values fit as well: {', '.join(many)}"
         blocks.append("\n  ".join(wrapped(text, width - 2)))
     for c in shown:
         if c.reason:
-            lines = wrapped(f"{_cut(c.label)} failed: {' '.join(c.reason.split())}", width - 2)
+            lines = wrapped(
+                f"{cut(c.label, _NAME)} failed: {' '.join(c.reason.split())}", width - 2
+            )
             blocks.append("\n  ".join(lines))
     return "\n\n".join(blocks)
 
@@ -109,7 +111,7 @@ def _people(connections: Sequence[Any]) -> list[list[str]]:
     for c in connections:
         s = c.summary
         status = s["status"] if c.status == "done" and s else c.status
-        row = [_cut(c.label), status, number(s["loss"], 3) if s else ""]
+        row = [cut(c.label, _NAME), status, number(s["loss"], 3) if s else ""]
         for name, unit in parameters:
             p = _entry(s, "parameters", name, unit)
             value = with_error(p["value"], p.get("standard_error", math.nan)) if p else ""
@@ -134,10 +136,6 @@ def _miss(metric: Any, miss: float) -> str:
 def _quality(connection: Any) -> tuple[bool, float]:
     misses = [abs(m) for m in connection.misses.values() if math.isfinite(m)]
     return bool(connection.summary), -max(misses, default=connection.summary.get("loss", 0.0))
-
-
-def _cut(label: str) -> str:
-    return label if len(label) <= _NAME else f"{label[: _NAME - 1]}…"
 
 
 def _more_parameters(summary: Any) -> bool:
