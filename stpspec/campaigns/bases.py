@@ -67,7 +67,8 @@ class Bases:
             name = self._named(chosen)
             if name is None:
                 rule = "name the experiment of this row here, or one for all: experiment=…"
-                return Problem("column experiment", rule, where=self.table.header)
+                at = "column experiment"
+                return Problem(at, rule, where=self.table.header)
             if isinstance(name, Experiment):
                 if not chosen:
                     return Base(name)
