@@ -14,6 +14,7 @@ _PUBLIC = {
     "StpspecError": "stpspec.errors",
     "SpecError": "stpspec.errors",
     "MetricError": "stpspec.errors",
+    "campaign": "stpspec.campaigns.run",
     "check": "stpspec.api",
     "cost": "stpspec.metrics.base",
     "fit": "stpspec.api",
@@ -29,6 +30,7 @@ _PUBLIC = {
 
 if TYPE_CHECKING:
     from stpspec.api import check, fit, measure, simulate
+    from stpspec.campaigns.run import campaign
     from stpspec.config import load
     from stpspec.errors import MetricError, SpecError, StpspecError
     from stpspec.fitters.base import fitter
@@ -44,6 +46,7 @@ __all__ = [
     "MetricError",
     "SpecError",
     "StpspecError",
+    "campaign",
     "check",
     "cost",
     "fit",

@@ -250,10 +250,28 @@ def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:
     """
     raw = data.to_data() if isinstance(data, Experiment) else data
     _, problems, parts = examine(raw)
-    if "model" not in parts:
-        return problems
-    wanted = {name: _dump(part) for name, part in parts.items()}
-    return problems + unseen(_check_in_subprocess(wanted), problems)
+    return problems + unseen(check_parts([parts])[0], problems)
+
+
+def check_parts(several: Sequence[Mapping[str, Any]]) -> list[list[Problem]]:
+    """Ask NEURON about the valid parts of several experiments, all in one process of its own.
+
+    Parameters
+    ----------
+    several : sequence of mapping
+        As :func:`stpspec.spec.experiment.examine` returns them.
+
+    Returns
+    -------
+    list of list of Problem
+        For each experiment, those that only the loaded mechanism and the built cell can tell.
+    """
+    found: list[list[Problem]] = [[] for _ in several]
+    asked = [index for index, parts in enumerate(several) if "model" in parts]
+    wanted = [{name: _dump(p) for name, p in several[index].items()} for index in asked]
+    for index, problems in zip(asked, _check_in_subprocess(wanted) if asked else [], strict=True):
+        found[index] = problems
+    return found
 
 
 def _dump(part: Any) -> Any:
@@ -262,10 +280,10 @@ def _dump(part: Any) -> Any:
     return part.model_dump(mode="json") if isinstance(part, Spec) else part
 
 
-def _check_in_subprocess(parts: Mapping[str, Any]) -> list[Problem]:
+def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[Problem]]:
     from stpspec.resources import extra_folders
 
-    job = {"parts": parts, "folders": [str(f) for f in extra_folders()], "path": sys.path}
+    job = {"parts": several, "folders": [str(f) for f in extra_folders()], "path": sys.path}
     done = subprocess.run(
         [sys.executable, "-m", "stpspec.engine.inspect"],
         input=json.dumps(job), capture_output=True, text=True, timeout=600,
@@ -276,4 +294,5 @@ def _check_in_subprocess(parts: Mapping[str, Any]) -> list[Problem]:
             f"the process that loads the mechanisms and builds the cell ended with code "
             f"{done.returncode}: {' / '.join(last) or 'no message'}"
         )
-    return [Problem(**p) for p in json.loads(done.stdout.splitlines()[-1])]
+    told = json.loads(done.stdout.splitlines()[-1])
+    return [[Problem(**p) for p in problems] for problems in told]

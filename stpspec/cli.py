@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ examples
   stpspec fit my_experiment.yaml protocols.train.frequency=20
   stpspec sweep experiment=pvalb_pyr protocols.train.frequency=[1,10,100] U=[0.2,0.4]
   stpspec fit -m experiment=pvalb_pyr fitter=slsqp,least_squares,tpe
+  stpspec campaign connections.csv experiment=pvalb_pyr
   stpspec run experiment=pvalb_pyr U=0.3 tau_rec='0.5 s'
   stpspec check my_experiment.yaml
 
@@ -91,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("-m", "--multirun", action="store_true", help="one job per combination")
     parser.add_argument("--out", metavar="DIR", help="where the results go")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", default=[],
+        help="of a campaign: this connection and no other (may be repeated)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace results in --out")
     parser.add_argument(
         "--config-dir", metavar="DIR", action="append", default=[],
@@ -122,19 +128,15 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     missing = [d for d in arguments.config_dir if not Path(d).is_dir()]
     if missing:
         return _usage(f"--config-dir: no such folder: {missing[0]}")
-    if arguments.verb == "list":
-        return _list(paths)
-    if arguments.verb == "schema":
-        return _schema(paths)
-    if arguments.verb == "completion":
-        return _completion(paths)
-    if arguments.verb == "collect":
-        return _collect(paths)
-    if arguments.verb == "dashboard":
-        return _dashboard(arguments, paths)
+    alone = {"list": _list, "schema": _schema, "completion": _completion, "collect": _collect,
+             "dashboard": functools.partial(_dashboard, arguments)}  # fmt: skip
+    if arguments.verb in alone:
+        return alone[arguments.verb](paths)
     if not paths and not overrides:
         return _usage(f"stpspec {arguments.verb} what? For example: experiment=pvalb_pyr")
     with search_in(arguments.config_dir):
+        if arguments.verb == "campaign":
+            return _campaign(arguments, paths, overrides)
         if arguments.multirun:
             return _multirun(arguments, paths, overrides)
         if arguments.out and len(paths) > 1:
@@ -189,11 +191,32 @@ def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: li
     return multirun(arguments, paths[0] if paths else None, overrides)
 
 
+def _campaign(arguments: argparse.Namespace, paths: Sequence[str], overrides: list[str]) -> int:
+    from stpspec import campaign_command
+    from stpspec.multirun import launch_campaign
+
+    if not 1 <= len(paths) <= 2:
+        return _usage("campaign takes a table and one experiment: TABLE experiment=pvalb_pyr")
+    if arguments.multirun:
+        return _usage("a campaign is many jobs already: leave out -m")
+    if arguments.overwrite:
+        return _usage("a campaign goes on where it stopped: for a new one choose another --out")
+    launcher = [word for word in overrides if word.lstrip("+").startswith(("hydra/", "hydra."))]
+    rest = [word for word in overrides if word not in launcher]
+    root, pending = campaign_command.prepare(arguments, paths, rest)
+    if launcher and pending:
+        launch_campaign(arguments, root, pending, launcher)
+        return campaign_command.close(arguments, root)
+    return campaign_command.run(arguments, root, pending)
+
+
 def _collect(paths: Sequence[str]) -> int:
-    from stpspec import commands
+    from stpspec import campaign_command, commands
 
     if len(paths) != 1:
-        return _usage("collect takes the folder of one multirun")
+        return _usage("collect takes the folder of one multirun or campaign")
+    if campaign_command.is_campaign(paths[0]):
+        return campaign_command.collect(paths[0])
     return commands.collect(paths[0])
 
 

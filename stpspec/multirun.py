@@ -6,7 +6,7 @@ import argparse
 import datetime
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,29 @@ class Task:
         return "done"
 
 
+@dataclass
+class ConnectionTask:
+    """What one job of a campaign does: fit the connection whose name the launcher hands over."""
+
+    root: Path
+    labels: dict[str, str]
+    quiet: bool
+    folders: tuple[Path, ...]
+
+    def __call__(self, config: Any) -> str:
+        from stpspec.campaign_command import fit_and_tell
+
+        log.enable()
+        name = str(config.connection)
+        with search_in(self.folders):
+            status = fit_and_tell(self.root / name, self.labels[name], quiet=self.quiet)
+        if status == "interrupted":  # Ctrl-C is meant for all of them
+            raise KeyboardInterrupt
+        return status
+
+
 def multirun(arguments: argparse.Namespace, path: str | None, overrides: Sequence[str]) -> int:
     """Run one job for each combination of the overrides; return the exit code."""
-    import hydra
-
     from stpspec import commands
     from stpspec.config import check_overrides, choose, forced, readable, sources
 
@@ -67,22 +86,54 @@ def multirun(arguments: argparse.Namespace, path: str | None, overrides: Sequenc
     if Path(sweep).exists() and any(Path(sweep).rglob(jobs.JOB_FILE)):
         raise StpspecError(f"{sweep} holds the jobs of another multirun; choose another --out")
     words = [*chosen, *(forced(o) for o in overrides)]
+    task = Task(arguments, file, extra_folders())
+    with sources(file, overrides), readable(chosen, file, overrides):
+        interrupted = _launch(task, words, sweep)
+    print()
+    return max(commands.collect(sweep), int(interrupted))
+
+
+def launch_campaign(
+    arguments: argparse.Namespace, root: Path, pending: Sequence[Any], launcher: Sequence[str]
+) -> None:
+    """Hand the connections of a campaign over to Hydra's launcher, one job each.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+    root : Path
+        Of the campaign.
+    pending : sequence of Connection
+    launcher : sequence of str
+        Overrides that choose and set it, such as ``hydra/launcher=joblib``.
+    """
+    from stpspec.config import check_overrides, readable, sources
+
+    check_overrides(launcher)
+    labels = {c.name: c.label for c in pending}
+    names = ",".join(f"'{name}'" for name in labels)
+    words = [f"+connection={names}", "hydra.sweep.subdir=${connection}", *launcher]
+    task = ConnectionTask(root, labels, arguments.quiet, extra_folders())
+    with sources(None, launcher), readable((), None, launcher):
+        _launch(task, words, str(root))
+
+
+def _launch(task: Callable[[Any], str], words: Sequence[str], sweep: str) -> bool:
+    """Let Hydra's launcher run the task for each combination; tell if it was interrupted."""
+    import hydra
+
     settings = [f"hydra.sweep.dir='{sweep}'", "hydra.job.chdir=false",
                 "hydra.output_subdir=null", "hydra/job_logging=disabled",
                 "hydra/hydra_logging=disabled", "hydra.job.name=stpspec"]  # fmt: skip
-    task = Task(arguments, file, extra_folders())
-    interrupted = False
     before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
     sys.argv = ["stpspec", *words, *settings, "--multirun"]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, who know how to tell them
     try:
-        with sources(file, overrides), readable(chosen, file, overrides):
-            conf = str(shipped("conf"))
-            hydra.main(config_path=conf, config_name="config", version_base="1.3")(task)()
+        conf = str(shipped("conf"))
+        hydra.main(config_path=conf, config_name="config", version_base="1.3")(task)()
     except KeyboardInterrupt:
         print("\nstpspec: interrupted; the jobs so far are kept", file=sys.stderr)
-        interrupted = True
+        return True
     finally:
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = before, full
-    print()
-    return max(commands.collect(sweep), int(interrupted))
+    return False

@@ -21,8 +21,8 @@ TOP = {"mkdocs.yml",
 }  # fmt: skip
 
 PUBLIC = {
-    "Experiment", "FitResult", "MetricError", "SpecError", "StpspecError", "check", "cost", "fit",
-    "fitter", "load", "loss", "measure", "metric", "protocol", "simulate", "sweep",
+    "Experiment", "FitResult", "MetricError", "SpecError", "StpspecError", "campaign", "check",
+    "cost", "fit", "fitter", "load", "loss", "measure", "metric", "protocol", "simulate", "sweep",
 }  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from stpspec.words import SCHEMAS, SHELLS, SORTS, VERBS
 Candidates = dict[str, str]
 """Word → what it means. A word that ends in ``=``, ``.``, ``@`` or ``/`` can go on."""
 
-_OF_EXPERIMENTS = ("run", "fit", "sweep", "check")
+_OF_EXPERIMENTS = ("run", "fit", "sweep", "check", "campaign")
 _FILES = (".yaml", ".yml")
+_TABLES = (".csv", ".tsv", *_FILES)
 
 
 def candidates(words: Sequence[str], current: str, parser: argparse.ArgumentParser) -> Candidates:
@@ -55,6 +56,10 @@ def _after(verb: str, rest: list[str], current: str) -> Candidates:
         return {} if rest else _paths(current, ())
     if verb not in _OF_EXPERIMENTS:
         return {}
+    if verb == "campaign":
+        if not rest:
+            return _paths(current, _TABLES)
+        rest = rest[1:]  # the table comes first
     if "=" in current and not Path(current).exists():
         return _values(rest, current)
     found = _keys(verb, rest, current)

@@ -1,6 +1,7 @@
 """``python -m stpspec.engine.inspect``: check parts of a spec against NEURON, beside the caller.
 
-Reads one JSON job from standard input and writes the problems as one line of JSON.
+Reads one JSON job from standard input and writes the problems of each of its experiments as one
+line of JSON: one process is enough for a whole campaign.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -26,17 +29,21 @@ def main() -> None:
     # NEURON, HOC and nrnivmodl may write to standard output: keep the real one for the answer.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    import_plugins(job["parts"].get("plugins", []))
-    parts = {
-        name: TypeAdapter(field.rebuild_annotation()).validate_python(job["parts"][name])
-        for name, field in Experiment.model_fields.items()
-        if name in job["parts"]
-    }
-    parts["wrong"] = job["parts"].get("wrong", [])
     with search_in(job["folders"]):
-        problems: list[Problem] = examine(parts)[0]
-    answer.write(json.dumps([dataclasses.asdict(p) for p in problems], default=repr) + "\n")
+        found = [[dataclasses.asdict(p) for p in _problems(given)] for given in job["parts"]]
+    answer.write(json.dumps(found, default=repr) + "\n")
     answer.close()
+
+
+def _problems(given: Mapping[str, Any]) -> list[Problem]:
+    import_plugins(given.get("plugins", []))
+    parts = {
+        name: TypeAdapter(field.rebuild_annotation()).validate_python(given[name])
+        for name, field in Experiment.model_fields.items()
+        if name in given
+    }
+    parts["wrong"] = given.get("wrong", [])
+    return examine(parts)[0]
 
 
 if __name__ == "__main__":

@@ -34,6 +34,12 @@ def legend(ax: Any, *sources: Any) -> None:
                   ncols=len(unique), frameon=False, fontsize=9, borderaxespad=0.2)  # fmt: skip
 
 
+def cut(label: str, width: int) -> str:
+    """Cut a long name in its middle: it may begin and end like others, as in pre→post."""
+    half = width // 2
+    return label if len(label) <= width else f"{label[: half - 1]}…{label[-half:]}"
+
+
 def wrap(text: str, width: int, unit: str = "") -> str:
     """Break text and unit into lines, at underscores too; a dollar sign is no mathematics."""
     unit = UNITS.get(unit, unit)

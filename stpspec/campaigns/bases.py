@@ -1,0 +1,126 @@
+"""The experiments on which the rows of a campaign are based."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stpspec.campaigns.table import Cell, Row, Table
+from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.spec.experiment import Experiment, examine
+
+GROUPS = ("model", "recording", "numerics", "fitter", "objective")
+CHOICES = ("experiment", *GROUPS)
+
+
+@dataclass(frozen=True)
+class Base:
+    """An experiment, and the terms that it leaves without a target for the rows to give."""
+
+    experiment: Experiment
+    open_terms: frozenset[str] = frozenset()
+
+    @property
+    def terms(self) -> list[str]:
+        objective = self.experiment.objective
+        return list(objective.terms) if objective is not None else []
+
+
+@dataclass
+class Bases:
+    """Compose each experiment that a row is based on, once.
+
+    Parameters
+    ----------
+    experiment : Experiment, str, Path or None
+        Of the rows that name none.
+    overrides : sequence of str
+        For all of them, in Hydra's syntax.
+    table : Table
+    """
+
+    experiment: Experiment | str | Path | None
+    overrides: Sequence[str]
+    table: Table
+    _made: dict[tuple[str, ...], Base | Problem] = field(default_factory=dict)
+
+    def of(self, row: Row) -> Base | Problem:
+        """Return the base of a row, or why there is none.
+
+        Raises
+        ------
+        StpspecError
+            If the experiment that is the base of all rows is not valid.
+        """
+        chosen = {k: row.cells[k] for k in CHOICES if k in row.cells and row.cells[k].value}
+        key = tuple(f"{name}={cell.value}" for name, cell in chosen.items())
+        if key not in self._made:
+            self._made[key] = self._make(row, chosen, key)
+        return self._made[key]
+
+    def _make(self, row: Row, chosen: Mapping[str, Cell], key: Sequence[str]) -> Base | Problem:
+        at = f"row {row.label}, column {next(iter(chosen), 'experiment')}"
+        cell = next(iter(chosen.values()), None)
+        try:
+            name = self._named(chosen)
+            if name is None:
+                rule = "name the experiment of this row here, or one for all: experiment=…"
+                at = "column experiment"
+                return Problem(at, rule, where=self.table.header)
+            if isinstance(name, Experiment):
+                if not chosen:
+                    return Base(name)
+                rule = "a group can be chosen only where the base is a file or a name"
+                return Problem(at, rule, key, where=row.where)
+            groups = [word for word in key if not word.startswith("experiment=")]
+            return load_base(name, [*self.overrides, *groups])
+        except StpspecError as error:
+            if cell is None:
+                raise
+            return Problem(at, str(error), cell.value, where=cell.where)
+
+    def _named(self, chosen: Mapping[str, Cell]) -> Experiment | str | Path | None:
+        """Return the base as it is named: a path is one from here, or from the table's folder."""
+        if "experiment" not in chosen:
+            return self.experiment
+        name = str(chosen["experiment"].value)
+        beside = self.table.folder / name if self.table.folder is not None else None
+        if beside is not None and not Path(name).exists() and beside.exists():
+            return beside
+        return name
+
+
+def load_base(name: str | Path, overrides: Sequence[str] = ()) -> Base:
+    """Compose the experiment that rows are based on; its terms may lack targets.
+
+    Raises
+    ------
+    StpspecError
+        If it is not valid.
+    """
+    from stpspec.config import compose
+
+    data, origin = compose(name, overrides)
+    open_terms = frozenset(_stand_in_for_targets(data))
+    experiment, problems, _ = examine(data)
+    if experiment is None:
+        raise SpecError([p.at(origin.where(p.path)) for p in problems], f"{name} is not valid")
+    return Base(experiment, open_terms)
+
+
+def _stand_in_for_targets(data: Any) -> list[str]:
+    """Give each term without a target one that is valid; return which they are."""
+    from stpspec.registry import METRICS
+
+    objective = data.get("objective")
+    terms = objective.get("terms") if isinstance(objective, Mapping) else None
+    found = []
+    for name, term in (terms if isinstance(terms, Mapping) else {}).items():
+        if isinstance(term, dict) and term.get("target") in (None, "???"):
+            known = term.get("metric") in METRICS.names()
+            vector = known and METRICS.get(term["metric"]).vector
+            term["target"] = [1.0] if vector else 1.0
+            found.append(str(name))
+    return found

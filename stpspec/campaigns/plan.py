@@ -1,0 +1,155 @@
+"""What a campaign will do: one valid experiment, folder and study for each row of its table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stpspec.campaigns.bases import Bases
+from stpspec.campaigns.record import is_done
+from stpspec.campaigns.rows import Made, make, unknown_columns
+from stpspec.campaigns.table import Table, read
+from stpspec.errors import Problem, SpecError, nearest
+from stpspec.spec.base import canonical_json
+from stpspec.spec.experiment import Experiment
+from stpspec.spec.salvage import unseen
+
+_ALIKE = 3  # rows with the same fault in the same column that are told one by one
+_NOT_OF_THE_RESULT = ("study", "workers", "description", "source")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One row of the table, ready to be fitted.
+
+    Attributes
+    ----------
+    label, name : str
+        As written, and as the name of its folder.
+    folder : Path
+    experiment : Experiment
+        With its study.
+    digest : str
+        Of everything in the experiment that its result depends on.
+    """
+
+    label: str
+    name: str
+    folder: Path
+    experiment: Experiment
+    digest: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its result is there, and from the same experiment."""
+        return is_done(self.folder, self.digest)
+
+
+def plan(
+    table: Any,
+    experiment: Experiment | str | Path | None,
+    overrides: Sequence[str],
+    folder: str | Path | None,
+    only: Sequence[str] = (),
+) -> tuple[Path, list[Connection], list[Connection]]:
+    """Make and check the experiment of each row; nothing is simulated or written.
+
+    Returns
+    -------
+    folder : Path
+        Of the campaign.
+    connections : list of Connection
+    chosen : list of Connection
+        Those that are asked for and have no result yet.
+
+    Raises
+    ------
+    SpecError
+        With every problem of the table at once, each with its file, line, row and column.
+    """
+    rows = read(table)
+    root = Path(folder or Path("stpspec-results/campaigns") / rows.stem).expanduser().resolve()
+    bases = Bases(experiment, overrides, rows)
+    made = [make(row, bases) for row in rows.rows]
+    problems = [*rows.problems, *unknown_columns(made, rows.header), *_unknown_names(rows, only)]
+    connections = {m.row.name: _connection(m, root) for m in made if m.experiment is not None}
+    asked = {n for n in connections if not only or n in only or connections[n].label in only}
+    pending = [c for c in connections.values() if c.name in asked and not c.is_done]
+    to_check = [m for m in made if m.experiment is None or connections[m.row.name] in pending]
+    problems += [p for m in made for p in m.problems]
+    problems += _told_by_neuron(to_check)
+    if problems:
+        problems = _gathered(sorted(problems, key=_place))
+        raise SpecError(problems, f"the table {rows.stem!r} is not valid")
+    return root, list(connections.values()), pending
+
+
+def _place(problem: Problem) -> tuple[str, int]:
+    file, _, line = (problem.where or "").rpartition(":")
+    return file, int(line) if line.isdigit() else 0
+
+
+def _gathered(problems: Sequence[Problem]) -> list[Problem]:
+    """Tell what is wrong in a whole column once: a wrong unit in the header is no 200 problems."""
+    groups: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        column = problem.path.partition(", column ")[2] or problem.path
+        groups.setdefault((column, problem.rule), []).append(problem)
+    found = []
+    for (column, rule), those in groups.items():
+        first = those[0]
+        if len(those) <= _ALIKE:
+            found += those if first.path.startswith("row ") else [first]
+            continue
+        rows = [p.path.partition(", column ")[0].removeprefix("row ") for p in those[:_ALIKE]]
+        at = f"rows {', '.join(rows)} and {len(those) - _ALIKE} more, column {column}"
+        found.append(Problem(at, rule, first.received, first.nearest, first.where))
+    return found
+
+
+def _unknown_names(rows: Table, only: Sequence[str]) -> list[Problem]:
+    known = [n for row in rows.rows for n in dict.fromkeys((row.label, row.name))]
+    rule = "--only takes the name of a connection in the table"
+    return [Problem("--only", rule, name, nearest(name, known), "command line")
+            for name in only if name not in known]  # fmt: skip
+
+
+def _connection(made: Made, root: Path) -> Connection:
+    experiment, row = made.experiment, made.row
+    assert experiment is not None
+    data = experiment.to_data()
+    for name in _NOT_OF_THE_RESULT:
+        data.pop(name)
+    digest = _hash(data)
+    data["fitter"].pop("budget", None)  # a larger budget goes on in the same study
+    folder, study = root / row.name, experiment.study
+    named = {
+        "name": f"{study.name if study is not None else _plain(root.name)}.{row.name}",
+        "storage": (study and study.storage) or str(folder / f"study-{_hash(data)[:8]}.journal"),
+        "accept_changes": study is not None and study.accept_changes,
+    }
+    return Connection(row.label, row.name, folder, experiment.copy_with(study=named), digest)
+
+
+def _hash(data: Any) -> str:
+    return hashlib.sha256(canonical_json(data).encode()).hexdigest()
+
+
+def _plain(name: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in name)
+    return kept if kept[:1].isalnum() else f"campaign{kept}"
+
+
+def _told_by_neuron(made: Sequence[Made]) -> list[Problem]:
+    """Return what only mechanisms and cells can tell, of all rows in one process."""
+    from stpspec.api import check_parts
+
+    told = check_parts([m.parts for m in made])
+    return [
+        m.located(problem)
+        for m, problems in zip(made, told, strict=True)
+        for problem in unseen(problems, m.raw)
+    ]

@@ -1,0 +1,134 @@
+"""What the folder of a connection tells: its state, and the summary of its result."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import ResultError
+
+CAMPAIGN_FILE = "campaign.json"
+RECORD_FILE = "connection.json"
+RESULT = "result"
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One connection of a campaign, as its folder tells.
+
+    Attributes
+    ----------
+    label, name : str
+        As written in the table, and as the name of its folder.
+    status : str
+        ``done``, ``interrupted`` (with a result so far), ``failed``, ``running``, ``stopped``
+        (its process has ended: the same command goes on with it) or ``waiting``.
+    reason : str
+        Why it failed.
+    summary : dict
+        The summary of its result; empty unless there is one.
+    """
+
+    label: str
+    name: str
+    status: str
+    reason: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def misses(self) -> dict[str, float]:
+        """Term → (achieved − target) / sd, of a vector the RMS; NaN without an sd."""
+        return {n: _miss(m) for n, m in self.summary.get("metrics", {}).items()}
+
+
+def _miss(metric: dict[str, Any]) -> float:
+    if metric.get("sd") is None:
+        return float("nan")
+    target = np.asarray(metric["target"], float)
+    achieved = np.asarray(metric["achieved"], float)
+    achieved = achieved.mean(axis=0) if achieved.ndim > target.ndim else achieved
+    misses = (achieved - target) / np.asarray(metric["sd"], float)
+    return float(misses) if misses.ndim == 0 else float(np.sqrt(np.mean(misses**2)))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what was noted last in the folder of a connection; empty if nothing was."""
+    try:
+        return json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{folder / RECORD_FILE} cannot be read: {error}") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one piece."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    temporary.replace(path)
+
+
+def note(folder: Path, **changes: Any) -> None:
+    """Note something in the record of a connection."""
+    write_json(folder / RECORD_FILE, {**read_record(folder), **changes})
+
+
+def is_done(folder: Path, digest: str) -> bool:
+    """Tell whether a connection has its result, from the experiment of this digest."""
+    record = read_record(folder)
+    same = record.get("digest") == digest and record.get("status") == "done"
+    return same and (folder / RESULT / "summary.json").is_file()
+
+
+@contextlib.contextmanager
+def alone(folder: Path, patience: float = 1.0) -> Iterator[bool]:
+    """Give True to one process at a time; False where another fits this connection already."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def outcomes(root: str | Path) -> list[Outcome]:
+    """Read the connections of a campaign, also while some run or after some failed.
+
+    Raises
+    ------
+    ResultError
+        If the folder holds no campaign.
+    """
+    path = Path(root) / CAMPAIGN_FILE
+    if not path.is_file():
+        raise ResultError(f"no campaign in {root}: it would have left a {CAMPAIGN_FILE} there")
+    names = json.loads(path.read_text(encoding="utf-8"))["connections"]
+    return [_outcome(Path(root) / name, name) for name in names]
+
+
+def _outcome(folder: Path, name: str) -> Outcome:
+    record = read_record(folder)
+    label, status = record.get("connection", name), record.get("status", "waiting")
+    if status == "running":
+        with alone(folder, 0.0) as free:
+            status = "stopped" if free and read_record(folder) == record else status
+    summary = folder / RESULT / "summary.json"
+    if status not in ("done", "interrupted") or not summary.is_file():
+        return Outcome(label, name, status, record.get("reason", ""))
+    content = json.loads(summary.read_text(encoding="utf-8"))
+    return Outcome(label, name, status, record.get("reason", ""), content)

@@ -1,0 +1,157 @@
+"""Run a campaign: fit what has no result yet, keep what fails, sum up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stpspec.campaigns.plan import Connection, plan
+from stpspec.campaigns.record import (
+    CAMPAIGN_FILE,
+    RESULT,
+    alone,
+    note,
+    read_record,
+    write_json,
+)
+from stpspec.campaigns.summary import Campaign
+from stpspec.errors import FitError, StpspecError
+from stpspec.folders import as_result_error
+from stpspec.log import kept
+from stpspec.spec.experiment import Experiment
+
+log = logging.getLogger("stpspec")
+
+Progress = Callable[[int, int, str, str], None]
+
+
+def campaign(
+    table: Any,
+    experiment: Experiment | str | Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    folder: str | Path | None = None,
+    only: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Campaign:
+    """Fit one experiment for each row of a table of connections.
+
+    The same call again goes on where it stopped: a connection whose result is there from the same
+    experiment is left alone, one half done goes on in its study, one that failed is tried again.
+
+    Parameters
+    ----------
+    table : path, sequence of mappings, mapping of mappings, or DataFrame
+        One row a connection. The column ``connection`` names it; ``TERM`` and ``TERM_sd`` are
+        target and sd of a term of the base, in the metric's unit or with a unit in the header
+        (``amplitude [pA]``) or the cell; a column with dots sets a field. See the manual.
+    experiment : Experiment, str or path, optional
+        The base of all rows that name none in a column ``experiment``.
+    overrides : sequence of str
+        For the base, in Hydra's syntax.
+    folder : path, optional
+        ``stpspec-results/campaigns/TABLE`` by default; one folder in it for each connection.
+    only : sequence of str
+        Names of connections; all by default.
+    progress : callable, optional
+        Called after each fit with the connections done, their number, name and status.
+
+    Returns
+    -------
+    Campaign
+
+    Raises
+    ------
+    SpecError
+        With every problem of the table at once, before anything is simulated.
+
+    Examples
+    --------
+    >>> stpspec.campaign("connections.csv", "pvalb_pyr")
+    """
+    root, connections, pending = plan(table, experiment, overrides, folder, only)
+    begin(root, connections, pending)
+    for index, connection in enumerate(pending):
+        status = fit_connection(connection.folder)
+        if progress is not None:
+            progress(index + 1, len(pending), connection.label, status)
+        if status == "interrupted":  # Ctrl-C is meant for all of them
+            break
+    return Campaign(root)
+
+
+def begin(root: Path, connections: Sequence[Connection], pending: Sequence[Connection]) -> None:
+    """Write what is to be done into the folders; a result of another experiment is set aside.
+
+    Raises
+    ------
+    ResultError
+        If nothing can be written there.
+    """
+    with as_result_error(root):
+        write_json(root / CAMPAIGN_FILE, {"connections": [c.name for c in connections]})
+        for connection in pending:
+            with alone(connection.folder) as mine:
+                if mine:
+                    _write_task(connection)
+
+
+def _write_task(connection: Connection) -> None:
+    folder, before = connection.folder, read_record(connection.folder)
+    task = {
+        "connection": connection.label,
+        "digest": connection.digest,
+        "spec": connection.experiment.to_data(),
+    }
+    if before.get("digest") != connection.digest:
+        if (folder / RESULT).exists():
+            _set_aside([folder / RESULT], f"-{before.get('digest', '')[:8]}")
+        before = {}
+    note(folder, **{"status": "waiting", "reason": "", **before, **task})
+
+
+def _set_aside(paths: Iterable[Path], ending: str) -> None:
+    for path in list(paths):
+        path.replace(_free(path.with_name(f"{path.stem}{ending}{path.suffix}")))
+
+
+def _free(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.name}-{n}") for n in range(2, 10**6))
+    return path if not path.exists() else next(p for p in numbered if not p.exists())
+
+
+def fit_connection(folder: Path) -> str:
+    """Fit the connection whose task stands in a folder; whatever fails is kept as its reason.
+
+    Returns
+    -------
+    str
+        ``done``, ``failed``, ``interrupted``, or ``running`` if another process fits it.
+    """
+    from stpspec import api
+
+    with alone(folder) as mine:
+        record = read_record(folder)
+        if not mine or record["status"] == "done":  # by another process, in the meantime
+            return "done" if mine else "running"
+        note(folder, status="running", reason="")
+        try:
+            with kept() as told:
+                result = api.fit(Experiment.from_data(record["spec"]))
+            told.write(result.save(folder / RESULT, overwrite=True))
+        except KeyboardInterrupt:
+            note(folder, status="stopped")
+            return "interrupted"
+        except Exception as error:  # whatever it is, the other connections are fitted
+            log.debug("the connection %s failed", folder.name, exc_info=True)
+            named = isinstance(error, StpspecError)
+            reason = str(error) if named else f"{type(error).__name__}: {error}"
+            note(folder, status="failed", reason=reason)
+            if isinstance(error, FitError):  # another try shall not recall its failed evaluations
+                _set_aside(folder.glob("study-????????.journal"), "-failed")
+            return "failed"
+        status = "interrupted" if result.status == "interrupted" else "done"
+        note(folder, status=status)
+        return status

@@ -1,0 +1,96 @@
+"""All connections of a campaign together: a table, ``summary.csv`` and ``summary.png``."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from stpspec.campaigns.record import RESULT, Outcome, outcomes
+from stpspec.errors import ResultError, unknown_name
+from stpspec.folders import as_result_error
+from stpspec.results import FitResult
+from stpspec.view.campaign import campaign_html, campaign_rows, campaign_table, write_campaign
+
+STATES = ("done", "failed", "interrupted", "stopped", "running", "waiting")
+
+
+class Campaign:
+    """The connections of a campaign, as its folder tells at the moment.
+
+    Parameters
+    ----------
+    folder : path
+        Of a campaign, also one that still runs elsewhere.
+
+    Attributes
+    ----------
+    folder : Path
+    connections : tuple of Outcome
+        In the order of the table: ``label``, ``name``, ``status``, ``reason``, ``summary`` and
+        ``misses`` (term → (achieved − target) / sd) of each.
+
+    Raises
+    ------
+    ResultError
+        If the folder holds no campaign.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.connections: tuple[Outcome, ...] = tuple(outcomes(folder))
+
+    @property
+    def states(self) -> dict[str, int]:
+        """Status → number of connections that have it."""
+        found = [c.status for c in self.connections]
+        return {s: found.count(s) for s in STATES if s in found}
+
+    def __len__(self) -> int:
+        return len(self.connections)
+
+    def __getitem__(self, connection: str) -> FitResult:
+        """Load the result of one connection.
+
+        Raises
+        ------
+        UnknownNameError
+            If the campaign has no connection of this name.
+        ResultError
+            If it has no result.
+        """
+        for found in self.connections:
+            if connection in (found.label, found.name):
+                if not found.summary:
+                    why = f": {found.reason}" if found.reason else ""
+                    raise ResultError(f"{found.label} has no result, it is {found.status}{why}")
+                return FitResult.load(self.folder / found.name / RESULT)
+        raise unknown_name("connection", connection, [c.label for c in self.connections])
+
+    def __str__(self) -> str:
+        return campaign_table(self.connections)
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{n} {s}" for s, n in self.states.items())
+        return f"Campaign({self.folder.name}: {len(self)} connections; {states})"
+
+    def _repr_html_(self) -> str:
+        return campaign_html(self.connections)
+
+    def table(self, width: int = 100) -> str:
+        """Return the table as text, for a terminal of so many columns."""
+        return campaign_table(self.connections, width)
+
+    def save(self) -> None:
+        """Write ``summary.csv`` and ``summary.png`` into the folder of the campaign.
+
+        Raises
+        ------
+        ResultError
+            If they cannot be written.
+        """
+        with as_result_error(self.folder):
+            temporary = self.folder / ".summary.csv"
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(campaign_rows(self.connections))
+            temporary.replace(self.folder / "summary.csv")
+            write_campaign(self.connections, self.folder)

@@ -1,0 +1,290 @@
+"""Read a table of connections, CSV or YAML, as rows of cells; each knows where it was written."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stpspec.errors import Problem, SpecError, StpspecError
+
+NAME = "connection"
+_ENDINGS = {".csv": ",", ".tsv": "\t", ".yaml": "", ".yml": ""}
+_HEADER = re.compile(r"^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))$")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes
+    ----------
+    column : str
+        Header as it was written, with its unit.
+    value : object
+        Text as it was written (CSV), or a value (YAML, Python); None if empty.
+    unit : str
+        The one in the header; empty if there is none.
+    where : str or None
+        ``file:line``.
+    """
+
+    column: str
+    value: Any
+    unit: str = ""
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One connection: its cells by column, without units.
+
+    Attributes
+    ----------
+    label : str
+        The name of the connection as it was written.
+    name : str
+        The same as the name of a folder and of an experiment: ``pvalb→pyr`` is ``pvalb_pyr``.
+    """
+
+    label: str
+    cells: dict[str, Cell]
+    where: str | None = None
+
+    @property
+    def name(self) -> str:
+        return re.sub(r"[^A-Za-z0-9.-]+", "_", self.label).strip("_.-")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of connections: ``stem`` names it, ``header`` is where its columns are written."""
+
+    stem: str
+    rows: list[Row]
+    folder: Path | None = None
+    header: str | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read(table: Any) -> Table:
+    """Read a table of connections.
+
+    Parameters
+    ----------
+    table : path, or sequence of mappings, or mapping of mappings
+        A .csv, .tsv, .yaml or .yml file; or rows, each with its ``connection``; or connection →
+        row; or what gives rows by ``to_dict("records")``, such as a pandas DataFrame.
+
+    Returns
+    -------
+    Table
+        With everything that is wrong with names and shape among its ``problems``.
+
+    Raises
+    ------
+    SpecError
+        If the file cannot be read as a table at all.
+    """
+    if not isinstance(table, str | Path):
+        rows = table.to_dict("records") if hasattr(table, "to_dict") else table
+        listed = [(None, value) for value in _listed(rows)]
+        found, problems = _mapped(listed)
+        return _named(Table("campaign", found, problems=problems))
+    path = Path(table).expanduser()
+    if path.suffix.lower() not in _ENDINGS:
+        rule = f"a table of connections ends in {', '.join(_ENDINGS)}"
+        raise _unreadable(Problem(str(table), rule, path.suffix or path.name))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(Problem(str(table), f"the table cannot be read: {why}")) from error
+    if path.suffix.lower() in (".yaml", ".yml"):
+        found, problems = _mapped(_yaml_rows(text, path))
+        return _named(Table(path.stem, found, path.parent, problems=problems))
+    header, found, problems = _csv_rows(text, path)
+    return _named(Table(path.stem, found, path.parent, header, problems))
+
+
+def split_header(column: str) -> tuple[str, str]:
+    """Split ``"amplitude [pA]"`` into ``"amplitude"`` and ``"pA"``."""
+    match = _HEADER.match(column.strip())
+    if match is None:
+        return column.strip(), ""
+    return match[1].strip(), (match[2] or match[3] or "").strip()
+
+
+def _unreadable(problem: Problem) -> SpecError:
+    return SpecError([problem], "the table of connections is not valid")
+
+
+def _named(table: Table) -> Table:
+    """Find rows without a name, and names that mean the same folder."""
+    problems = list(table.problems)
+    seen: dict[str, Row] = {}
+    for number, row in enumerate(table.rows, 1):
+        at = f"row {row.label or number}, column {NAME}"
+        if not row.name:
+            rule = "each row needs the name of its connection, with letters or digits"
+            problems.append(Problem(at, rule, row.label, where=row.where))
+        elif row.name in seen:
+            other = seen[row.name].label
+            same = "" if other == row.label else f" ({other!r}: both have the folder {row.name})"
+            rule = f"each connection has one row; this one has two{same}"
+            problems.append(Problem(at, rule, row.label, where=row.where))
+        seen.setdefault(row.name, row)
+    if not table.rows and not problems:
+        problems.append(Problem("(whole table)", "there is no row in it", where=table.header))
+    return Table(table.stem, table.rows, table.folder, table.header, problems)
+
+
+# -- CSV ----------------------------------------------------------------------------------------
+
+
+def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[Problem]]:
+    """Return where the header is, the rows, and what is wrong with their shape."""
+    lines = _records(text, _delimiter(text, path))
+    first = next(lines, None)
+    if first is None:
+        return f"{path}:1", [], []
+    header_line, header = first
+    header = [column.strip() for column in header]
+    at = f"{path}:{header_line}"
+    problems = _header_problems(header, at)
+    rows = []
+    for line, texts in lines:
+        where = f"{path}:{line}"
+        if len(texts) != len(header):
+            rule = f"{len(header)} cells are needed, as many as columns (quote text with commas)"
+            problems.append(Problem(f"row {texts[0].strip()}", rule, len(texts), where=where))
+            continue
+        cells: dict[str, Cell] = {}
+        for column, value in zip(header, texts, strict=True):
+            key, unit = split_header(column)
+            if key and not key.startswith("#"):
+                cells.setdefault(key, Cell(column, value.strip() or None, unit, where))
+        label = cells.pop(NAME, Cell(NAME, None)).value or ""
+        rows.append(Row(label, cells, where))
+    return at, rows if NAME in map(_key, header) else [], problems
+
+
+def _key(column: str) -> str:
+    return split_header(column)[0]
+
+
+def _header_problems(header: Sequence[str], where: str) -> list[Problem]:
+    keys = [_key(column) for column in header]
+    problems = []
+    if NAME not in keys:
+        rule = f"the first line names the columns, and one of them is called {NAME}"
+        problems.append(Problem(f"column {NAME}", rule, ", ".join(keys), where=where))
+    for key in dict.fromkeys(k for k in keys if k and not k.startswith("#") and keys.count(k) > 1):
+        problems.append(Problem(f"column {key}", "two columns have this name", key, where=where))
+    return problems
+
+
+def _delimiter(text: str, path: Path) -> str:
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    first = next((x for x in text.splitlines() if x.strip() and not x.startswith("#")), "")
+    return max(",;\t", key=first.count)
+
+
+def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the cells of each record; blank lines and remarks are left out."""
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True)
+    while True:
+        line = reader.line_num + 1
+        texts = next(reader, None)
+        if texts is None:
+            return
+        if any(t.strip() for t in texts) and not texts[0].startswith("#"):
+            yield line, texts
+
+
+# -- YAML and Python ----------------------------------------------------------------------------
+
+
+def _listed(rows: Any) -> list[Any]:
+    """Return rows; of a mapping connection → row, each with its name."""
+    if isinstance(rows, Mapping):
+        return [{NAME: name, **row} if isinstance(row, Mapping) else row
+                for name, row in rows.items()]  # fmt: skip
+    if not isinstance(rows, Iterable):
+        rule = "a path, a list of rows or a mapping of connection to row"
+        raise _unreadable(Problem("(whole table)", rule, rows))
+    return list(rows)
+
+
+def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, Any]]:
+    """Return (lines of the fields by path, row) of each row."""
+    import yaml
+
+    try:
+        node, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or error
+        raise StpspecError(f"{at}: this is not valid YAML: {problem}") from error
+    if isinstance(node, yaml.MappingNode) and isinstance(data, dict):
+        pairs = [(key.start_mark.line, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode) and isinstance(data, list):
+        pairs = [(value.start_mark.line, value) for value in node.value]
+    else:
+        rule = "a list of rows, or a mapping of connection to row"
+        raise _unreadable(Problem("(whole table)", rule, data, where=f"{path}:1"))
+    lines = [{"": f"{path}:{line + 1}", **dict(_lines(value, path))} for line, value in pairs]
+    return list(zip(lines, _listed(data), strict=False))
+
+
+def _lines(node: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
+    if not isinstance(node.value, list) or not node.value or not isinstance(node.value[0], tuple):
+        return
+    for key, value in node.value:
+        name = f"{prefix}{key.value}"
+        yield _key(name), f"{path}:{key.start_mark.line + 1}"
+        yield from _lines(value, path, f"{name}.")
+
+
+def _mapped(
+    listed: Sequence[tuple[dict[str, str] | None, Any]],
+) -> tuple[list[Row], list[Problem]]:
+    rows, problems = [], []
+    for number, (lines, data) in enumerate(listed, 1):
+        where = (lines or {}).get("")
+        if not isinstance(data, Mapping):
+            rule = "expected a mapping, column: value"
+            problems.append(Problem(f"row {number}", rule, data, where=where))
+            continue
+        cells = {}
+        for column, value in _flat(data):
+            key, unit = split_header(column)
+            if not key.startswith("#"):
+                at = (lines or {}).get(key, where)
+                cells[key] = Cell(column, _plain(value), unit, at)
+        label = cells.pop(NAME, Cell(NAME, None)).value
+        rows.append(Row("" if label is None else str(label), cells, where))
+    return rows, problems
+
+
+def _flat(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of Python's own; None for NaN, which is an empty cell in a DataFrame."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    with contextlib.suppress(TypeError, ValueError):
+        if value != value:
+            return None
+    return value.strip() or None if isinstance(value, str) else value
