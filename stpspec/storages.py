@@ -20,7 +20,8 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
     ----------
     place : str
     trim : bool
-        Whether a torn last line of a journal is cut off; one who only reads leaves it.
+        Whether a torn last line of a journal is cut off. One who only reads leaves it, and gets
+        a journal that can be neither locked nor written.
 
     Raises
     ------
@@ -34,14 +35,17 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
         return _open_database(place)
     path = Path(place).expanduser()
     try:
+        if not trim:
+            from stpspec.journal import ReadOnlyJournal
+
+            return optuna.storages.JournalStorage(ReadOnlyJournal(str(path)))
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = JournalFileOpenLock(str(path))
-        if trim:
-            lock.acquire()
-            try:
-                _trim(path)
-            finally:
-                lock.release()
+        lock.acquire()
+        try:
+            _trim(path)
+        finally:
+            lock.release()
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
     except OSError as error:
         raise StudyError(
