@@ -15,6 +15,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ import conventional
 import numpy as np
 import ours
 import problem
+import shown
 
 from stpspec.engine.bind import bind
 from stpspec.engine.pool import Pool, Workers
@@ -322,6 +324,31 @@ class Bench:
                   f"{seen[-1][1]:.0f} MB, {grown:+.1f} MB since evaluation {seen[0][0]}",
                   "flat, < 400 MB", seen[-1][1] < 400 and grown < 4)  # fmt: skip
 
+    def studies(self) -> None:
+        """What a study costs a fit, and how long one of 20,000 trials takes to be shown."""
+        import stpspec
+
+        fitter = {"kind": "optuna", "sampler": "random", "batch": 16,
+                  "budget": {"evaluations": 2000}}  # fmt: skip
+        made = ours.experiment(self.targets).copy_with(fitter=fitter)
+        with tempfile.TemporaryDirectory() as folder:
+            names = iter(range(1000))
+
+            def kept() -> Any:
+                place = f"{folder}/{next(names)}.journal"
+                return stpspec.fit(made.copy_with(study={"name": "s", "storage": place}))
+
+            seconds: dict[str, list[float]] = {"with": [], "without": []}
+            for _ in range(min(self.rounds, 3)):
+                seconds["without"].append(clock(lambda: stpspec.fit(made), wall=True))
+                seconds["with"].append(clock(kept, wall=True))
+            value = self.ratio(seconds, "with", "without")
+            self.line("fit of 2,000 evaluations with a study (journal) ÷ without",
+                      f"{value:.2f}", "≤ 1.25", value <= 1.25)  # fmt: skip
+            opened = shown.seconds_to_show(Path(folder), 20_000)
+        for what, took in opened.items():
+            self.line(f"study of 20,000 trials, {what}", took, "")
+
     def startup(self) -> None:
         """Time to start."""
         command = Path(sys.executable).parent / "stpspec"
@@ -391,7 +418,8 @@ def machine(rounds: int) -> str:
     )
 
 
-PARTS = ["fit", "candidates", "one", "accuracy", "startup", "workers", "sweep", "memory", "grows"]
+PARTS = ["fit", "candidates", "one", "accuracy", "startup", "workers", "sweep", "memory",
+         "studies", "grows"]  # fmt: skip
 
 
 def main() -> None:

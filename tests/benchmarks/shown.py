@@ -1,0 +1,78 @@
+"""How long the dashboard takes to show a long study: server, and page in headless Chromium."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import ours
+
+from stpspec.engine.bind import bind
+from stpspec.studies import study_for
+
+_TARGETS = {"amplitude": 8.0, "paired_pulse_ratio": 1.1, "induction": -0.5}
+
+
+def seconds_to_show(folder: Path, n: int) -> dict[str, str]:
+    """Return what was timed → seconds, or why it was not."""
+    journal = folder / "long.journal"
+    _fill(journal, n)
+    started = time.perf_counter()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "stpspec.cli", "dashboard", str(journal), "--port", "0"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        page = server.stdout.readline().strip()
+        found = {"from the command to the address of the page": time.perf_counter() - started}
+        started = time.perf_counter()
+        with urllib.request.urlopen(page.replace("/dashboard", "/api")) as answer:
+            assert len(json.load(answer)["trials"]) == n
+        found["all trials in the answer of the server"] = time.perf_counter() - started
+        chromium = shutil.which("chromium")
+        if chromium is None:
+            return _told(found) | {"page in Chromium": "skipped: no Chromium"}
+        started = time.perf_counter()
+        done = subprocess.run(
+            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,2400",
+             "--virtual-time-budget=500", "--dump-dom", page],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.count('class="point"') >= n
+        found["page drawn in headless Chromium, without a graphics card"] = (
+            time.perf_counter() - started
+        )
+        return _told(found)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _told(found: dict[str, float]) -> dict[str, str]:
+    return {what: f"{seconds:.1f} s" for what, seconds in found.items()}
+
+
+def _fill(journal: Path, n: int) -> None:
+    """Write a study of n trials, as a fit does."""
+    made = ours.experiment(_TARGETS).copy_with(study={"name": "long", "storage": str(journal)})
+    experiment = bind(made).experiment
+    study = study_for(experiment)
+    assert study is not None
+    names, rng = list(experiment.parameters), np.random.default_rng(0)
+    for batch in range(0, n, 100):
+        points = rng.random((min(100, n - batch), len(names)))
+        study.record([
+            {"batch": str(batch), "index": i, "point": p.tolist(),
+             "values": {m: experiment.parameters[m].from_unit(float(x))
+                        for m, x in zip(names, p, strict=True)},
+             "loss": float(p @ p), "residuals": p.tolist(), "metrics": dict.fromkeys(_TARGETS, 1.0),
+             "reason": "", "seconds": float(batch), "start": 0}
+            for i, p in enumerate(points)
+        ])  # fmt: skip
