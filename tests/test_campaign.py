@@ -425,7 +425,8 @@ def test_no_label_of_the_figure_is_cut_or_lies_on_another(n):
         assert all(a.y0 >= b.y1 - 1 for a, b in itertools.pairwise(ys))
         xs = [t.get_window_extent() for t in ax.get_xticklabels() if t.get_text()]
         inside = [x for x in xs if x.x0 >= ax.bbox.x0 - 20 and x.x1 <= ax.bbox.x1 + 20]
-        assert all(a.x1 < b.x0 for a, b in itertools.pairwise(inside))
+        for a, b in itertools.pairwise(inside):  # with many rows also above the panels
+            assert a.x1 < b.x0 or abs(a.y0 - b.y0) > 20
         for box in (*ys, ax.title.get_window_extent()):
             assert box.x0 >= 0
             assert box.y0 >= 0
