@@ -18,9 +18,12 @@ from wsgiref.util import setup_testing_defaults
 
 import yaml
 
-from stpspec.errors import DashboardError, StudyError, nearest
+from stpspec.dataset import SIGNALS
+from stpspec.errors import DashboardError, StpspecError, StudyError, nearest
 from stpspec.folders import to_yaml
+from stpspec.registry import METRICS, RECORDINGS
 from stpspec.studies import artifact_folder, open_storage, trial_facts
+from stpspec.view.tables import unit_text
 
 _HOME = "stpspec-studies"
 _READS = ("GET", "HEAD")
@@ -230,12 +233,24 @@ def _note(study: Any) -> dict[str, Any]:
 def _lines(spec: dict[str, Any]) -> Iterator[str]:
     """Yield the targets as a table and the experiment as YAML, in Markdown."""
     yield f"# {spec.get('name', 'experiment')}\n"
-    yield "| term | metric | protocol | target | sd |\n|---|---|---|---|---|"
+    yield "| term | metric | protocol | unit | target | sd |\n|---|---|---|---|---|---|"
     for name, term in ((spec.get("objective") or {}).get("terms") or {}).items():
         target = term["target"]
         if isinstance(target, list):
             target = f"{len(target)} values"
         sd = term.get("sd")
         sd = "each its own" if isinstance(sd, list) else "" if sd is None else sd
-        yield f"| {name} | {term['metric']} | {term['protocol']} | {target} | {sd} |"
+        unit = _unit(term, spec["recording"]["kind"])
+        yield f"| {name} | {term['metric']} | {term['protocol']} | {unit} | {target} | {sd} |"
     yield f"\n```yaml\n{to_yaml(spec)}```"
+
+
+def _unit(term: dict[str, Any], recording: str) -> str:
+    """Return the unit of a target; nothing where a plug-in that is not here would know it."""
+    try:
+        metric = METRICS.get(term["metric"])
+        options = metric.options.model_validate(term["options"]).model_dump()
+        signal = options.get("signal") or RECORDINGS.get(recording).default_signal
+        return unit_text(metric.unit_in(SIGNALS[signal][0], options))
+    except (StpspecError, ValueError, KeyError):
+        return ""

@@ -80,7 +80,7 @@ def test_page_shows_spec_targets_and_figures_of_the_best_trials(fitted):
         base = page.partition("/dashboard")[0]
         images = [f"{base}/artifacts/0/{a['artifact_id']}" for a in detail["artifacts"]]
         pictures = [urllib.request.urlopen(i, timeout=30).read() for i in images]
-    for text in ("TsodyksMarkram", "amplitude", "42", "tau_decay"):
+    for text in ("TsodyksMarkram", "amplitude", "42", "pA", "tau_decay"):
         assert text in note
     assert len(pictures) == 3
     assert all(p.startswith(b"\x89PNG") for p in pictures)
