@@ -95,6 +95,15 @@ def test_the_words_offered(words, wanted):
     assert sorted(offered(*words)) == sorted(wanted)
 
 
+def test_dashboard_offers_the_studies_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stpspec-studies").mkdir()
+    (tmp_path / "stpspec-studies/pv.journal").touch()
+    assert sorted(offered("dashboard", "")) == ["my results/", "pv", "stpspec-studies/"]
+    assert list(offered("dashboard", "stpspec-studies/p")) == ["stpspec-studies/pv.journal"]
+    assert not offered("dashboard", "pv", "")
+
+
 @pytest.mark.parametrize("key", ["fitter.kind", "recording.kind"])
 def test_every_kind_is_offered_whichever_is_chosen(key):
     registry = {"fitter.kind": FITTERS, "recording.kind": RECORDINGS}[key]

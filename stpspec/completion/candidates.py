@@ -52,6 +52,9 @@ def _after(verb: str, rest: list[str], current: str) -> Candidates:
     if verb in fixed:
         left = [w for w in fixed[verb] if w not in rest]
         return dict.fromkeys(left if verb == "list" or not rest else [], "")
+    if verb == "dashboard":
+        studies = {p.stem: "study" for p in sorted(Path("stpspec-studies").glob("*.journal"))}
+        return {} if rest else {**studies, **_paths(current, (".journal",))}
     if verb == "collect":
         return {} if rest else _paths(current, ())
     if verb not in _OF_EXPERIMENTS:
