@@ -143,7 +143,8 @@ def test_a_killed_campaign_goes_on_in_the_study_of_each_connection(tmp_path):
     assert done.returncode == 0, done.stderr
     campaign = Campaign(tmp_path / "out")
     assert campaign.states == {"done": 2}
-    assert campaign["c0"].n_evaluations == kept + 3
+    # One that died before it had written its process's name is still waited for.
+    assert kept + 2 <= campaign["c0"].n_evaluations <= kept + 3
     assert trials() <= kept + 4  # all but one that was running were taken over
 
 
