@@ -175,7 +175,9 @@ def test_killing_a_fit_at_any_moment_loses_at_most_what_is_in_flight(fitter, tim
     assert result.n_evaluations <= budget["evaluations"]
     losses = set(result.history["loss"].values.tolist())
     # The last may have been evaluated, and not told: its loss stands in its attribute.
-    assert {t.user_attrs["evaluation"]["loss"] for t in kept} <= losses  # nothing of what was kept is lost
+    assert {
+        t.user_attrs["evaluation"]["loss"] for t in kept
+    } <= losses  # nothing of what was kept is lost
 
 
 def test_four_processes_share_one_study_without_losing_or_repeating_a_trial(tmp_path):
