@@ -176,6 +176,7 @@ def test_one_that_fails_is_kept_with_its_reason_and_tried_again(tmp_path):
     assert Campaign(tmp_path / "out").states == {"done": 3}
 
 
+@pytest.mark.long
 def test_two_processes_share_the_rows(tmp_path):
     table = [{"connection": "a", "size": 30.0}, {"connection": "b", "size": 31.0}]
     stpspec.campaign(table[:1], small.experiment(), folder=tmp_path)
@@ -187,7 +188,12 @@ def test_two_processes_share_the_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "launcher", [["joblib", "hydra.launcher.n_jobs=2"], ["submitit_local"]], ids=lambda w: w[0]
+    "launcher",
+    [
+        ["joblib", "hydra.launcher.n_jobs=2"],
+        pytest.param(["submitit_local"], marks=pytest.mark.long),
+    ],
+    ids=lambda w: w[0],
 )
 def test_other_launchers_give_the_same(tmp_path, launcher):
     (tmp_path / "small.yaml").write_text(small.YAML)
@@ -415,7 +421,7 @@ def test_the_table_fits_the_terminal_and_shows_what_needs_a_look(n, width):
         assert "more" not in text
 
 
-@pytest.mark.parametrize("n", [1, 3, 200])
+@pytest.mark.parametrize("n", [1, 3, pytest.param(200, marks=pytest.mark.long)])
 def test_no_label_of_the_figure_is_cut_or_lies_on_another(n):
     axes = plot_campaign(made_up(n))
     figure = axes[0].get_figure()

@@ -126,7 +126,11 @@ def run_page(tmp_path_factory):
     server.communicate("", timeout=60)
 
 
-@pytest.mark.parametrize("page", MANUAL)
+# Its recipes start clusters and crowds of processes.
+SLOW = {"studies.md": pytest.mark.long}
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, marks=SLOW.get(p, ())) for p in MANUAL])
 def test_the_code_of_a_page_does_what_the_page_shows(page, run_page):
     wrong = run_page(ROOT / "docs" / page)
     assert not wrong, "\n\n".join(wrong)

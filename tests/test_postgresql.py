@@ -82,6 +82,7 @@ def test_fit_in_postgresql_goes_on_where_it_stopped(database, tmp_path, monkeypa
     assert again.history["loss"].values[:12].tolist() == first.history["loss"].values.tolist()
 
 
+@pytest.mark.long
 def test_recipe_of_the_manual_fits_and_shows_a_study_in_a_database(database, tmp_path):
     from test_dashboard import api, dashboard
 
