@@ -47,21 +47,18 @@ class Portraits:
         if problem.study is None:
             return
         good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)
-        self._draw(problem, list({e.point.tobytes(): e for e in reversed(good)}.values())[::-1])
+        places = list({e.point.tobytes(): e for e in reversed(good)}.values())[::-1]
+        self._draw(problem, places[:_AT_END])
 
     def _draw(self, problem: Problem, evaluations: Sequence[Evaluation]) -> None:
-        study, done = problem.study, 0
+        study = problem.study
         assert study is not None
         there = study.attached()
         for evaluation in evaluations:
             number = study.number_of(evaluation.values)
             name = f"trial_{number}.png"
-            if done >= _AT_END:
-                return
-            done += 1
-            if number is None or name in there:
-                continue
-            self._attach(problem, evaluation, name)
+            if number is not None and name not in there:
+                self._attach(problem, evaluation, name)
 
     def _attach(self, problem: Problem, evaluation: Evaluation, name: str) -> None:
         tree = simulate(self.bound, {n: [v] for n, v in evaluation.values.items()})

@@ -32,11 +32,11 @@ def for_search(bound: Bound) -> Bound:
 def pulses_read(objective: Any, protocol: str, stimulus: Stimulus) -> int:
     """Return how many leading pulses of a protocol the terms of an objective read."""
     terms = objective.terms.values() if objective is not None else ()
-    read = [METRICS.get(t.metric) for t in terms if t.protocol == protocol]
-    if not read or any(METRICS.get(t.metric).needs_siblings(t.options) for t in terms):
+    asked = [(METRICS.get(t.metric), t) for t in terms]
+    own = [metric.pulses_read(t.options, stimulus) for metric, t in asked if t.protocol == protocol]
+    if not own or any(metric.needs_siblings(t.options) for metric, t in asked):
         return len(stimulus.spikes)
-    return max(METRICS.get(t.metric).pulses_read(t.options, stimulus)
-               for t in terms if t.protocol == protocol)  # fmt: skip
+    return max(own)
 
 
 def on_reference(bound: Bound) -> Bound:
