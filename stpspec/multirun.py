@@ -136,4 +136,5 @@ def _launch(task: Callable[[Any], str], words: Sequence[str], sweep: str) -> boo
         return True
     finally:
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = before, full
+        log.enable()  # also when Hydra has ended before any job began
     return False

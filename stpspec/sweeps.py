@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import Problem, SpecError
-from stpspec.metrics.measure import Measurement, Request
+from stpspec.metrics.measure import Measurement, Request, protocols_read
 from stpspec.spec.changes import missing_field
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.protocol import FREQUENCIES
@@ -49,7 +49,14 @@ def sweep(
     ------
     SpecError
         If a field does not exist, or a combination is not valid.
+
+    Notes
+    -----
+    With ``numerics.integrator: auto`` a sweep uses the variable step, as a fit does while it
+    searches; unless a field of the numerics is swept.
     """
+    from stpspec.engine.spare import rigs_kept
+
     chosen = dict(fields) if fields else frequency_grid(experiment)
     _check(experiment, chosen)
     names = list(chosen)
@@ -60,12 +67,13 @@ def sweep(
     combinations = list(itertools.product(*(chosen[n] for n in outer)))
     rows: list[dict[str, Measurement]] = []
     requests: list[Request] = []
-    for done, combination in enumerate(combinations):
-        changed = experiment.changed(dict(zip(outer, combination, strict=True)))
-        requests, measured = _measure(changed, grid, values or {}, outer)
-        rows += measured
-        if progress is not None:
-            progress(done + 1, len(combinations))
+    with rigs_kept():
+        for done, combination in enumerate(combinations):
+            changed = experiment.changed(dict(zip(outer, combination, strict=True)))
+            requests, measured = _measure(changed, grid, values or {}, outer)
+            rows += measured
+            if progress is not None:
+                progress(done + 1, len(combinations))
     return _dataset(experiment, chosen, outer + parameters, requests, rows)
 
 
@@ -108,8 +116,8 @@ def _measure(
     """Measure all combinations of swept parameters, which are candidates of one run."""
     from stpspec.api import requests_of
     from stpspec.engine.bind import bind, numbers
-    from stpspec.engine.simulate import simulate
-    from stpspec.metrics.measure import measure_candidates
+    from stpspec.engine.search import for_reading
+    from stpspec.engine.simulate import evaluate
 
     bound = bind(experiment)
     rows = [numbers(bound, {**values, **point}) for point in grid]
@@ -119,8 +127,10 @@ def _measure(
         r for r in requests_of(experiment, all_metrics=True)
         if not swept or r.protocol in swept or "." not in r.name
     ]  # fmt: skip
-    tree = simulate(bound, columns or None)
-    return requests, measure_candidates(tree, requests)
+    if not any(p.startswith("numerics.") for p in outer):  # else it is the numerics that are asked
+        bound = for_reading(bound, [(r.metric, r.options) for r in requests])
+    protocols = protocols_read(requests, experiment.protocols)
+    return requests, evaluate(bound, columns, protocols, requests)
 
 
 def _dataset(

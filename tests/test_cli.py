@@ -1,6 +1,7 @@
 """The command: what it prints, its exit codes, and one clear block for whatever is wrong."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -436,6 +437,11 @@ def test_a_multirun_runs_every_combination_and_one_failing_job_lets_the_others_r
 def test_a_multirun_that_cannot_be_composed_is_one_clear_error(main, words, told, code):
     paths = [] if words[0].startswith("experiment") else ["small.yaml"]
     assert told in clear(main("fit", "-m", *paths, *words), code)
+
+
+def test_our_warnings_are_heard_after_a_multirun_that_cannot_be_composed(main):
+    main("fit", "-m", "small.yaml", "fitter=tpee,slsqp")
+    assert not any(logging.getLogger(n).disabled for n in ("stpspec", "stpspec.engine"))
 
 
 def test_the_nearest_name_is_none_when_nothing_looks_like_it():

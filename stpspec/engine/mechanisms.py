@@ -82,7 +82,12 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
 
 def code_of(path: Path) -> str:
     """Return the text of a .mod file without its comments."""
-    return _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
+    return _without_comments(path.read_text(encoding="utf-8", errors="replace"))
+
+
+@functools.lru_cache(maxsize=256)
+def _without_comments(text: str) -> str:
+    return _COMMENT.sub("", text)
 
 
 def _name_in(path: Path) -> str:
