@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from stpspec.cache import cache_folder
 from stpspec.errors import StpspecError
 
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
@@ -33,7 +34,11 @@ class UnitError(StpspecError, ValueError):
 def _pint() -> Any:
     import pint
 
-    return pint.UnitRegistry(cache_folder=None)
+    # Reading its definitions takes pint half a second; what it has read is kept.
+    try:
+        return pint.UnitRegistry(cache_folder=cache_folder("units"))
+    except Exception:  # a folder that cannot be written, or a file torn by a crash
+        return pint.UnitRegistry(cache_folder=None)
 
 
 def split(value: str) -> tuple[float, str]:

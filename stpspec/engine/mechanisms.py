@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stpspec.cache import cache_folder
 from stpspec.engine import nrn
 from stpspec.engine.keys import content_key, file_sha256
 from stpspec.errors import MechanismError, unknown_name
@@ -149,14 +150,6 @@ def _loaded_names() -> list[str]:
     return names
 
 
-def cache_folder() -> Path:
-    """Return the folder of compiled mechanisms; ``STPSPEC_CACHE`` overrides the user's cache."""
-    import platformdirs
-
-    root = os.environ.get("STPSPEC_CACHE") or platformdirs.user_cache_dir("stpspec")
-    return Path(root).expanduser() / "mechanisms"
-
-
 def compile_library(paths: Sequence[Path]) -> Path:
     """Compile .mod files into a shared library, or return the cached one of the same content.
 
@@ -170,7 +163,7 @@ def compile_library(paths: Sequence[Path]) -> Path:
     paths = sorted(paths, key=lambda p: p.name)
     parts = [part for p in paths for part in (p.name, p.read_bytes())]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
-    root = cache_folder()
+    root = cache_folder("mechanisms")
     final = root / key
     try:
         root.mkdir(parents=True, exist_ok=True)
