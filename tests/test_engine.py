@@ -21,7 +21,7 @@ from helpers import (
     synapse,
 )
 
-from stpspec.engine import cells, mechanisms, nrn
+from stpspec.engine import cells, mechanisms, nmodl, nrn
 from stpspec.engine.bind import bind
 from stpspec.engine.simulate import simulate
 from stpspec.errors import MechanismError, SpecError, TemplateError
@@ -562,7 +562,7 @@ def test_description_of_a_mechanism_has_range_and_global_parameters_with_units()
 
 
 def test_golden_synapses_are_within_the_limits_of_the_mechanism():
-    limits = mechanisms.limits_in(TESTS.parent / "mod" / "TsodyksMarkram.mod")
+    limits = nmodl.limits_in(TESTS.parent / "mod" / "TsodyksMarkram.mod")
     for values in SYNAPSES:
         for name, value in zip(("U", "tau_rec", "tau_facil"), values, strict=True):
             assert limits[name][0] <= value <= limits[name][1]

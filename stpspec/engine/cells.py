@@ -53,6 +53,19 @@ def build(cell: Cell) -> Any:
     return builder(cell)()
 
 
+def build_alone(cell: Cell) -> tuple[Any, list[Any]]:
+    """Build one cell; return it, and the sections that were there before.
+
+    Raises
+    ------
+    TemplateError
+        As :func:`build`.
+    """
+    make = builder(cell)
+    before = list(nrn.hoc().allsec())
+    return make(), before
+
+
 def builder(cell: Cell) -> Callable[[], Any]:
     """Return what builds a cell any number of times, its file read once.
 
@@ -148,6 +161,10 @@ def section(cell: Any, name: str) -> Any:
         elif found is not None and int(match.group(2) or 0) != 0:
             found = None
     if found is None or not _is_section(found):
+        # A Python class may keep the section under another name than NEURON does.
+        full = f"{cell}.{name.strip()}"
+        found = next((s for s in nrn.hoc().allsec() if s.name() == full), None)
+    if found is None:
         names = _section_names(cell)
         guess = nearest(name, names)
         hint = f" Did you mean {guess!r}?" if guess else ""
