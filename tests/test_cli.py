@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -366,6 +367,18 @@ def test_a_traceback_is_shown_when_it_is_asked_for(main):
     assert done.returncode == 1
     assert "Traceback (most recent call last)" in done.stderr
     assert "SpecError" in done.stderr
+
+
+def test_the_table_of_a_fit_is_shown_even_when_the_disk_is_full(main):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # bytes; result.nc is larger
+    try:
+        done = main("fit", "small.yaml", "--out", "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "full cannot be written" in clear(done, 1)
+    assert "value ± approx. SE" in done.stdout
+    assert "files in" not in done.stdout
 
 
 def test_an_existing_result_is_kept_unless_it_is_to_be_overwritten(runs):
