@@ -507,6 +507,22 @@ def test_from_a_wrong_field_of_a_protocol_no_length_or_need_follows(field):
     assert set(found) == expected
 
 
+def test_what_no_field_of_a_protocol_could_give_is_told_even_when_a_field_is_wrong():
+    terms = {
+        "a": {"metric": "coupling_coefficient", "protocol": "train", "target": 0.1},
+        "b": {"metric": "recovery", "protocol": "single", "target": 0.1},
+        "c": {"metric": "steady_state", "protocol": "train", "target": 0.1},
+        "d": {"metric": "induction", "protocol": "train", "target": 0.1},
+    }
+    protocols = {
+        "train": {"kind": "train", "frequency": -5},
+        "single": {"kind": "single_event", "duration": "x"},
+    }
+    found = check(protocols=protocols, objective={"terms": terms})
+    assert set(found) == {"protocols.train.frequency", "protocols.single.duration",
+                          *(f"objective.terms.{name}.metric" for name in "abc")}  # fmt: skip
+
+
 def test_from_a_wrong_time_constant_no_length_of_a_target_follows():
     protocols = {"drive": {"kind": "continuous"}, "train": {"kind": "train"}}
     terms = {

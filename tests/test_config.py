@@ -229,6 +229,16 @@ def test_a_problem_from_the_command_line_says_so(small):
     }
 
 
+def test_problems_stand_in_the_order_of_the_lines_to_correct(here):
+    text = YAML.replace("min: 0.1", "min: 2").replace("20 ms", "20 mV").replace("dt: 0.1", "dt: x")
+    (here / "bad.yaml").write_text(text.replace("metric: amplitude", "metric: amplitud"))
+    with pytest.raises(SpecError) as caught:
+        load("bad.yaml")
+    lines = [int(p.where.partition(":")[2]) for p in caught.value.problems]
+    assert len(lines) == 4
+    assert lines == sorted(lines)
+
+
 def test_load_raises_all_problems_with_their_places(here):
     (here / "bad.yaml").write_text(YAML.replace("settle: 20", "settle: x").replace("0.9", "0.1"))
     with pytest.raises(SpecError) as caught:
