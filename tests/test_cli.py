@@ -289,6 +289,16 @@ def test_a_saved_result_can_be_fitted_again_with_overrides(runs):
     assert second == pytest.approx(first, rel=1e-4)
 
 
+@pytest.mark.parametrize("text", ["garbage", "{}", "[1]", '{"parameters": {"U": 3}}'])
+def test_a_result_whose_summary_is_damaged_is_named(here, main, text):
+    folder = here / "damaged"
+    folder.mkdir()
+    (folder / "experiment.yaml").write_text(YAML)
+    (folder / "result.nc").touch()
+    (folder / "summary.json").write_text(text)
+    assert "summary.json cannot be read" in clear(main("run", "damaged"), 1)
+
+
 # -- what can be wrong ------------------------------------------------------------------------
 
 
@@ -324,6 +334,7 @@ def test_a_saved_result_can_be_fitted_again_with_overrides(runs):
         (["fit", "small.yaml", "model.mechanism=GabbaA"], 1, "Did you mean 'GabaA'"),
         (["run", "small.yaml", "plugins=[no_such_module]"], 1, "no_such_module"),
         (["run", "."], 1, "."),
+        (["run", "small.yaml", "U=[0.1,0.2]"], 1, "stpspec sweep measures over a list"),
         (["fit", "small.yaml", "--out", "small.yaml"], 1, "exists already"),
         (["fit", "small.yaml", "--out", "small.yaml/below"], 1, "not a folder"),
         (["run", "small.yaml", "--out", "small.yaml/below/it"], 1, "not a folder"),
