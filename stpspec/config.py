@@ -334,7 +334,13 @@ def _readable() -> Iterator[None]:
     except MissingConfigException as error:
         raise ConfigError(_missing(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_plain(error) or f"not valid ({type(error).__name__})") from error
+        text = _plain(error) or f"not valid ({type(error).__name__})"
+        if text.startswith("Error merging override "):  # Hydra keeps the reason to itself
+            why = str(error.__cause__ or "not valid").splitlines()[0]
+            if why.startswith("Cannot merge "):
+                why = "a list cannot stand where a mapping is expected, nor a mapping for a list"
+            text = f"the override {text.split(' ', 3)[3].lstrip('+')!r} cannot be used: {why}"
+        raise ConfigError(text) from error
     except (ValueError, TypeError, OSError, AttributeError, AssertionError) as error:
         # Hydra lets these through for files and overrides that have not the shape it expects.
         raise ConfigError(f"the configuration cannot be composed: {error}") from error

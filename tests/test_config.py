@@ -118,6 +118,7 @@ def test_a_misspelled_override_is_one_of_the_problems_with_its_nearest_name(smal
         ("recording=3", "group override"),
         ("+protocol@protocols.x=trian", "trian"),
         ("~nothing", "nothing"),
+        ("parameters=[3]", "'parameters=[3]' cannot be used: a list cannot stand where a mapping"),
     ],
 )
 def test_an_override_that_cannot_be_composed_is_one_clear_error(small, override, words):
