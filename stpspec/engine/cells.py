@@ -19,6 +19,7 @@ _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 
 _HOC_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _QUITS = re.compile(r"\bquit\s*\(")
+_LOADS = re.compile(r"\b(?:load_file|xopen)\s*\((?:\s*\d+\s*,)?\s*\"([^\"]+)\"")
 
 # HOC template name → sha256 of the file that defined it; (path, sha256) → Python module
 _hoc_templates: dict[str, str] = {}
@@ -101,8 +102,8 @@ def _hoc_template(cell: Cell, path: Path) -> Any:
             f"another file; a HOC template cannot be redefined: start a new Python process"
         )
     if known is None:
-        if _QUITS.search(_HOC_COMMENT.sub("", path.read_text(errors="replace"))):
-            raise TemplateError(f"{path} calls quit(), which would end this Python process")
+        if quitter := _quitter(path, set()):
+            raise TemplateError(f"{quitter} calls quit(), which would end this Python process")
         with nrn.border(TemplateError, f"loading the template file {path}"):
             if h.load_file(1, str(path)) != 1.0:
                 raise RuntimeError("HOC could not read it")
@@ -111,6 +112,17 @@ def _hoc_template(cell: Cell, path: Path) -> Any:
             raise TemplateError(_absent(cell.template, path, "HOC template", names))
         _hoc_templates[cell.template] = sha
     return getattr(h, cell.template)
+
+
+def _quitter(path: Path, seen: set[Path]) -> Path | None:
+    """Return the first file, of this one and those that it loads, that calls quit()."""
+    seen.add(path)
+    code = _HOC_COMMENT.sub("", path.read_text(errors="replace"))
+    if _QUITS.search(code):
+        return path
+    loaded = (folder / name for name in _LOADS.findall(code) for folder in (Path(), path.parent))
+    new = (file.resolve() for file in loaded if file.is_file() and file.resolve() not in seen)
+    return next(filter(None, (_quitter(file, seen) for file in new)), None)
 
 
 def _python_class(cell: Cell, path: Path) -> Any:
