@@ -495,6 +495,22 @@ def test_from_a_misspelled_part_no_fault_of_its_default_follows():
     assert [p.path for p in api.check(wrong)] == ["recordng"]
 
 
+def test_a_misspelled_kind_hides_nothing_else_of_its_part():
+    found = check(
+        model__kind="synaps", model__section="axon", model__wieght=3,
+        recording={"kind": "voltageclamp", "holding_potential": "3 ms"},
+        protocols={"single": {"kind": "single_evnt", "duration": -1}},
+        fitter={"kind": "minimise", "method": "SLSQPP"},
+    )  # fmt: skip
+    assert set(found) == {
+        "model.kind", "model.section", "model.wieght", "recording.kind",
+        "recording.holding_potential", "protocols.single.kind", "protocols.single.duration",
+        "fitter.kind", "fitter.method",
+    }  # fmt: skip
+    assert "did you mean 'synapse'" in found["model.kind"]
+    assert "did you mean 'single_event'" in found["protocols.single.kind"]
+
+
 @pytest.mark.parametrize("field", [{"n_induction": 0}, {"n_inductoin": 3}, {"frequency": "50 ms"}])
 def test_from_a_wrong_field_of_a_protocol_no_length_or_need_follows(field):
     terms = {

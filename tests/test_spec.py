@@ -140,7 +140,7 @@ def test_all_problems_of_a_spec_are_reported_at_once_and_each_once():
         fiter={"kind": "bounded"},
     )  # fmt: skip
     assert set(found) == {
-        "name", "model.positon", "recording.holding_potential", "protocols.bad",
+        "name", "model.positon", "recording.holding_potential", "protocols.bad.kind",
         "protocols.train.frequency", "parameters.U", "parameters.tau_rec.max",
         "objective.terms.typo.metric", "objective.terms.absent.protocol",
         "objective.terms.cannot.metric", "objective.terms.sd.sd", "objective.terms.loss.loss",
@@ -155,8 +155,8 @@ def test_all_problems_of_a_spec_are_reported_at_once_and_each_once():
         ({"model__positon": 0.5}, "model.positon", "position"),
         ({"model__net_con": {"wieght": 1}}, "model.net_con.wieght", "weight"),
         ({"recording__holding_potental": 1}, "recording.holding_potental", "holding_potential"),
-        ({"recording__kind": "voltage-clamp"}, "recording", "voltage_clamp"),
-        ({"protocols__x": {"kind": "trian"}}, "protocols.x", "train"),
+        ({"recording__kind": "voltage-clamp"}, "recording.kind", "voltage_clamp"),
+        ({"protocols__x": {"kind": "trian"}}, "protocols.x.kind", "train"),
         ({"protocols__single__duraton": 3}, "protocols.single.duraton", "duration"),
         ({"parameters__U__mx": 3}, "parameters.U.mx", "max"),
         ({"objective__terms__size__metric": "amplitud"}, "objective.terms.size.metric",
@@ -168,7 +168,7 @@ def test_all_problems_of_a_spec_are_reported_at_once_and_each_once():
          "objective.terms.size.options.signl", "signal"),
         ({"objective__terms__size__options": {"signal": "synaptic_curent"}},
          "objective.terms.size.options.signal", "synaptic_current"),
-        ({"fitter": {"kind": "least-squares"}}, "fitter", "least_squares"),
+        ({"fitter": {"kind": "least-squares"}}, "fitter.kind", "least_squares"),
         ({"fitter": {"kind": "optuna", "bach": 3}}, "fitter.bach", "batch"),
         ({"numerics__setle": 3}, "numerics.setle", "settle"),
     ],

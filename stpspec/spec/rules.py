@@ -215,5 +215,8 @@ def _option_problems(path: str, thing: Any, options: Mapping[str, Any]) -> Itera
 def _unknown(path: str, registry: Registry, name: str) -> Problem:
     names = registry.names()
     return Problem(
-        path, f"no {registry.sort} of this name ({', '.join(names)})", name, nearest(name, names)
+        path,
+        f"no {registry.sort} of this name ({', '.join(names) or 'none is known'})",
+        name,
+        nearest(name, names),
     )
