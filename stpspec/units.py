@@ -103,6 +103,8 @@ def _convert_written(number: float, written: str, unit: str) -> float:
         converted = registry.Quantity(number, _spell(written)).to(target).magnitude
         return float(f"{converted:.15g}")  # "-10 pA" is -0.01 nA, not -0.009999999999999998
     except pint.DimensionalityError as error:
+        if target == "dimensionless":
+            raise UnitError(f"expected a number without unit, and {written!r} is one") from error
         raise UnitError(
             f"expected a quantity in {unit or '1'}, and {written!r} has another dimension"
         ) from error

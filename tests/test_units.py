@@ -88,6 +88,11 @@ def test_the_ways_people_and_mechanisms_write_units_are_understood(text, unit, v
     assert convert(text, unit) == pytest.approx(value, rel=1e-14)
 
 
+def test_a_unit_where_the_mechanism_declares_none_is_refused_in_plain_words():
+    with pytest.raises(UnitError, match=r"expected a number without unit, and 'ms' is one"):
+        convert("3 ms", "1")
+
+
 def test_a_conversion_adds_no_noise_to_the_decimal_digits():
     assert convert("-10 pA", "nA") == -0.01
     assert convert("0.3 nS", "uS") == 0.0003

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.engine.bind import Bound
-from stpspec.engine.mechanisms import code_of
+from stpspec.engine.nmodl import code_of
 from stpspec.engine.rig import SynapseRig
 
 _LARGEST_RESISTANCE = 0.01  # MΩ; above it the clamp itself is part of what is measured

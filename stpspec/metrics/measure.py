@@ -186,6 +186,11 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
         except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
             text = f"the metric {request.metric!r} failed: {type(error).__name__}: {error}"
             return Measurement(np.array(np.nan), metric.unit, text)
+        if value.ndim != int(metric.vector):
+            shape = f"values of shape {value.shape}" if value.ndim else "a number"
+            wanted = "a list of numbers (vector=True)" if metric.vector else "one number"
+            text = f"the metric {request.metric!r} failed: it gave {shape}, and declares {wanted}"
+            return Measurement(np.array(np.nan), metric.unit, text)
         if not np.isfinite(value).all():
             return Measurement(np.array(np.nan), metric.unit, "the result is not finite")
         values.append(value)
