@@ -13,7 +13,7 @@ from stpspec.provenance import FILE, Origin
 from stpspec.resources import experiment_folders, experiments, search_in, shipped
 from stpspec.spec.experiment import Experiment, examine
 
-_GROUPS = ("model", "recording", "numerics", "fitter", "objective")
+GROUPS = ("model", "recording", "numerics", "fitter", "objective")
 
 
 class ConfigError(StpspecError):
@@ -123,7 +123,7 @@ def forced(override: str) -> str:
     key = override.partition("=")[0]
     if "=" not in override or key[:1] in "+~" or key.startswith("hydra."):
         return override
-    is_group = "/" in key or "@" in key or key in (*_GROUPS, "experiment")
+    is_group = "/" in key or "@" in key or key in (*GROUPS, "experiment")
     return override if is_group else f"++{override}"
 
 
@@ -145,38 +145,8 @@ def check_overrides(overrides: Sequence[str]) -> None:
         raise OverrideError("\n  ".join(bad))
 
 
-def list_overrides(
-    name: str | Path | None, overrides: Sequence[str]
-) -> tuple[dict[str, list[Any]], list[str]]:
-    """Separate overrides that give a list to a field that takes one value: those to sweep.
-
-    Returns
-    -------
-    fields : dict of str to list
-        Dotted path, or name of a parameter → values.
-    rest : list of str
-        The other overrides.
-    """
-    import yaml
-
-    lists: dict[str, list[Any]] = {}
-    rest = []
-    for override in overrides:
-        key, _, text = override.lstrip("+").partition("=")
-        value = yaml.safe_load(text) if text.startswith("[") else None
-        if isinstance(value, list):
-            lists[key] = value
-        else:
-            rest.append(override)
-    if lists:
-        data, _ = compose(name, rest)
-        for key in list(lists):
-            if isinstance(_at(data, key), list):  # such as the times of spike_times
-                rest.append(f"{key}={lists.pop(key)}".replace("'", ""))
-    return lists, rest
-
-
-def _at(data: Any, path: str) -> Any:
+def at(data: Any, path: str) -> Any:
+    """Return what composed data has at a dotted path; None if nothing."""
     for part in path.split("."):
         data = data.get(part) if isinstance(data, dict) else None
     return data
@@ -235,7 +205,7 @@ def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
         folders=[f for f in extra_folders() if f.is_dir()],
         experiments=experiment_folders(),
         file=file,
-        replaced=groups & set(_GROUPS),
+        replaced=groups & set(GROUPS),
     )
     with hs.installed(state), search_in([file.parent] if file else []):
         yield
@@ -269,7 +239,7 @@ def readable(
 
 
 # Where the groups have mappings; Hydra does not say which list it cannot merge with one.
-_MAPPINGS = (*_GROUPS, "protocols", "parameters", "model.cell", "model.fixed", "model.net_con",
+_MAPPINGS = (*GROUPS, "protocols", "parameters", "model.cell", "model.fixed", "model.net_con",
              "fitter.budget")  # fmt: skip
 
 
@@ -283,7 +253,7 @@ def _lists_for_mappings(file: Path) -> str:
         return "\n  ".join(
             f"{origin.where(path)} | {path}: expected a mapping, name: value, no list with dashes"
             for path in _MAPPINGS
-            if isinstance(_at(data, path), list)
+            if isinstance(at(data, path), list)
         )
     return ""
 
@@ -337,7 +307,7 @@ def _missing(error: Any) -> str:
         return _plain(error)
     known = [o for o in error.options or [] if not o.startswith("_")]
     if not known and not group.startswith("experiment"):
-        return str(unknown_name("group", group, (*_GROUPS, "protocol", "experiment")))
+        return str(unknown_name("group", group, (*GROUPS, "protocol", "experiment")))
     text = str(unknown_name(group, name, known))
     if group.startswith("experiment"):
         text += " In the defaults list of an experiment, groups begin with a slash: /model."
