@@ -9,7 +9,8 @@ from stpspec.errors import Problem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
 from stpspec.spec.base import Spec
 
-_REGISTRIES = {
+# Of each part of an experiment that has kinds: where they are registered.
+KINDS = {
     "model": MODELS, "recording": RECORDINGS, "protocols": PROTOCOLS, "fitter": FITTERS,
 }  # fmt: skip
 
@@ -50,7 +51,7 @@ def changed_data(spec: Spec, changes: Mapping[str, Any]) -> tuple[dict[str, Any]
 def _kind_of(spec: Spec, path: str, value: Any) -> str:
     """Return the path of the kind where a value names only that: ``recording=current_clamp``."""
     first, *names = path.split(".")
-    is_part = first in _REGISTRIES and len(names) == (first == "protocols")
+    is_part = first in KINDS and len(names) == (first == "protocols")
     return f"{path}.kind" if is_part and isinstance(value, str) else path
 
 
@@ -104,7 +105,7 @@ def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: Any) -> Probl
     for name in where.split("."):
         old = inside(old, name)
     try:
-        new = _REGISTRIES[where.partition(".")[0]].get(str(kind))
+        new = KINDS[where.partition(".")[0]].get(str(kind))
     except UnknownNameError as error:
         return Problem(path, str(error))
     if type(old) is not new:
