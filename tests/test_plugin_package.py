@@ -105,7 +105,7 @@ def test_a_module_next_to_the_experiment_is_used_in_workers_and_kept_with_the_re
     # As the installed command: the current folder is not on Python's path.
     stpspec = ("-P", "-m", "stpspec.cli", "fit", "--quiet")
     done = run(
-        dict(os.environ), *stpspec, "mine/own.yaml", "workers=2", "fitter.budget.evaluations=16",
+        dict(os.environ), *stpspec, "mine/own.yaml", "workers=1", "fitter.budget.evaluations=4",
         "--out", "fitted", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from typing import Any
 # Okabe and Ito: told apart by all kinds of color vision.
 BLUE, ORANGE, GREEN, GRAY, PALE = "#0072B2", "#D55E00", "#009E73", "0.45", "0.88"
 LINES = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", "--", ":", "-.")
 UNITS = {"1": "", "uS": "µS", "Mohm": "MΩ", "MOhm": "MΩ"}
 DPI = 150
 # Of a legend, in characters of its labels: the width of a figure, and that of a handle.

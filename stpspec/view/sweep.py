@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from stpspec.errors import StpspecError, UnknownNameError
-from stpspec.view.style import BLUE, GRAY, UNITS, legend, new_axes, shades, wrap
+from stpspec.view.style import BLUE, DASHES, GRAY, UNITS, legend, new_axes, shades, wrap
 
 _REFERENCES = {"paired_pulse_ratio": 1.0, "steady_state": 1.0, "induction": 0.0, "recovery": 0.0,
                "initial": 0.0, "recovery_single": 0.0}  # fmt: skip
 
-_DASHES, _MARKERS = ("-", "--", ":", "-."), (".", "s", "^", "x", "D")
+_MARKERS = (".", "s", "^", "x", "D")
 _WIDTH = 80  # characters that fit below an axis
 _NAMED = 6  # more values than this are not all named in a legend
 
@@ -118,7 +118,10 @@ def _draw_lines(ax: Any, x: Any, variable: Any) -> None:
 
 
 def _mark(number: int) -> dict[str, Any]:
-    return {"ls": _DASHES[number % 4], "marker": _MARKERS[number // 4 % len(_MARKERS)]}
+    return {
+        "ls": DASHES[number % len(DASHES)],
+        "marker": _MARKERS[number // len(DASHES) % len(_MARKERS)],
+    }
 
 
 def _picked(n: int) -> list[int]:
