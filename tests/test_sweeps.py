@@ -12,7 +12,7 @@ from stpspec.engine import analytic
 from stpspec.errors import SpecError, StpspecError, UnknownNameError
 from stpspec.spec.protocol import FREQUENCIES
 from stpspec.sweep_overrides import list_overrides
-from stpspec.view.sweep import plot_sweep
+from stpspec.view.sweep import default_metrics, plot_sweep
 from stpspec.view.tables import sweep_table
 
 TRAIN = {
@@ -156,6 +156,21 @@ def test_a_figure_of_three_swept_fields_keeps_its_axes_and_legend_in_sight():
     assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
     assert all(ax.get_window_extent().width > figure.bbox.width / 2 for ax in axes)
     assert all(ax.get_window_extent().height > figure.bbox.height / 5 for ax in axes)
+
+
+def test_shown_are_ratios_the_terms_that_change_and_the_amplitude_where_nothing_else_does():
+    names = {
+        "late": "recovery_single of train", "rise": "rise_time of single",
+        "train.recovery": "recovery of train", "train.amplitude": "amplitude of train",
+        "train.charge": "charge of train",
+    }  # fmt: skip
+    changing, constant = ("delay", [0.1, 0.2]), ("delay", [0.1, 0.1])
+    data = {n: (*changing, {"long_name": text}) for n, text in names.items()}
+    data["rise"] = (*constant, {"long_name": names["rise"]})
+    assert default_metrics(xr.Dataset(data)) == ["train.recovery", "late"]
+    data["train.recovery"] = (*constant, {"long_name": names["train.recovery"]})
+    data["late"] = (*constant, {"long_name": names["late"]})
+    assert default_metrics(xr.Dataset(data)) == ["train.recovery", "train.amplitude"]
 
 
 def test_a_plot_says_how_many_axes_it_needs(experiment):

@@ -15,6 +15,7 @@ _REFERENCES = {"paired_pulse_ratio": 1.0, "steady_state": 1.0, "induction": 0.0,
                "initial": 0.0, "recovery_single": 0.0}  # fmt: skip
 
 _MARKERS = (".", "s", "^", "x", "D")
+_SHOWN = 7  # metrics below one another that can be read
 _WIDTH = 80  # characters that fit below an axis
 _NAMED = 6  # more values than this are not all named in a legend
 
@@ -35,8 +36,7 @@ def plot_sweep(
     swept : xarray.Dataset
         As :func:`stpspec.sweep` returns it.
     metrics : sequence of str, optional
-        Names of variables; by default paired-pulse ratio, induction, recovery and coupling
-        coefficient, whichever there are.
+        Names of variables; by default those of :func:`default_metrics`.
     scale : {"auto", "log", "linear"}
         Of the horizontal axis; ``auto`` is log for values that span more than a factor of 10.
     axes : sequence of matplotlib Axes, optional
@@ -83,13 +83,26 @@ def plot_sweep(
 
 
 def default_metrics(swept: Any) -> list[str]:
-    """Return the metrics that a reader of a sweep looks for first; all where none of them is."""
+    """Return the metrics that a reader of a sweep looks for first; all where none of them is.
+
+    These are the ratios of plasticity, the experiment's own terms where they change, and the
+    amplitude where nothing else does.
+    """
     wanted = ("paired_pulse_ratio", "induction", "recovery", "steady_state", "coupling_coefficient")
     names = [str(n) for n in swept.data_vars if n != "reason"]
     metric = {n: str(swept[n].attrs.get("long_name", n)).split(" of ")[0] for n in names}
     # The experiment's own terms come first in the Dataset, and with them their options.
     found = [next((n for n in names if metric[n] == w), None) for w in wanted]
-    return [n for n in found if n] or names[:5]
+    shown = [n for n in found if n]
+    shown += [n for n in names if "." not in n and n not in shown and _changes(swept[n])]
+    if shown and not any(_changes(swept[n]) for n in shown):
+        shown += [n for n in names if metric[n] == "amplitude" and _changes(swept[n])][:1]
+    return shown[:_SHOWN] or names[:5]
+
+
+def _changes(variable: Any) -> bool:
+    values = variable.values[np.isfinite(variable.values)]
+    return values.size > 0 and bool(np.ptp(values) > 1e-3 * np.abs(values).max())
 
 
 def _draw_lines(ax: Any, x: Any, variable: Any) -> None:
