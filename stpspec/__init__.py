@@ -16,6 +16,7 @@ _PUBLIC = {
     "MetricError": "stpspec.errors",
     "campaign": "stpspec.campaigns.run",
     "check": "stpspec.api",
+    "collect": "stpspec.jobs",
     "cost": "stpspec.metrics.base",
     "fit": "stpspec.api",
     "fitter": "stpspec.fitters.base",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from stpspec.config import load
     from stpspec.errors import MetricError, SpecError, StpspecError
     from stpspec.fitters.base import fitter
+    from stpspec.jobs import collect
     from stpspec.metrics.base import cost, loss, metric
     from stpspec.results import FitResult
     from stpspec.spec.experiment import Experiment
@@ -48,6 +50,7 @@ __all__ = [
     "StpspecError",
     "campaign",
     "check",
+    "collect",
     "cost",
     "fit",
     "fitter",

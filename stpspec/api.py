@@ -17,6 +17,7 @@ from stpspec.errors import Problem
 from stpspec.folders import Sources, read_sources, versions
 from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
+from stpspec.resources import plugin_files
 from stpspec.results import FitResult
 from stpspec.spec.base import Spec
 from stpspec.spec.experiment import Experiment, examine
@@ -223,7 +224,7 @@ def fit(
 
 
 def source_files(experiment: Experiment) -> Sources:
-    """Return the texts and hashes of the mechanisms and templates."""
+    """Return the texts and hashes of the mechanisms, templates and plug-ins of one's own."""
     from stpspec.engine.bind import bind
 
     return read_sources(_paths(bind(experiment)))
@@ -231,7 +232,9 @@ def source_files(experiment: Experiment) -> Sources:
 
 def _paths(bound: Any) -> dict[str, Path]:
     paths = {f"mod/{p.name}": p for p in bound.sources.values()}
-    return paths | {f"templates/{p.name}": p for p in bound.templates}
+    paths |= {f"templates/{p.name}": p for p in bound.templates}
+    own = plugin_files(bound.experiment.plugins)
+    return paths | {f"plugins/{p.name}": p for p in own.values()}
 
 
 def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:

@@ -158,7 +158,8 @@ def _is_override(word: str) -> bool:
 
 def _one(arguments: argparse.Namespace, path: str | None, overrides: Sequence[str]) -> int:
     from stpspec import commands
-    from stpspec.config import choose, compose, list_overrides
+    from stpspec.config import choose, compose
+    from stpspec.sweep_overrides import list_overrides
 
     _, file = choose(path)
     arguments.fitted = _fitted(file) if arguments.verb in ("run", "sweep") else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,19 @@ from typing import Any
 from stpspec.defaults import defaults_problems
 from stpspec.errors import SpecError, StpspecError, unknown_name
 from stpspec.provenance import FILE, Origin
-from stpspec.resources import experiment_folders, experiments, search_in, shipped
+from stpspec.resources import (
+    experiment_folders,
+    experiments,
+    reach_plugins,
+    search_in,
+    shipped,
+)
+from stpspec.spec.changes import KINDS
 from stpspec.spec.experiment import Experiment, examine
 
-_GROUPS = ("model", "recording", "numerics", "fitter", "objective")
+log = logging.getLogger("stpspec.config")
+
+GROUPS = ("model", "recording", "numerics", "fitter", "objective")
 
 
 class ConfigError(StpspecError):
@@ -92,8 +102,9 @@ def beside(data: dict[str, Any], file: Path | None) -> dict[str, Any]:
     """Make the names of mod and template files that lie next to the experiment file absolute.
 
     They then mean the same files from Python and from any folder, and the sources kept with a
-    saved result go before files of the same name elsewhere.
+    saved result go before files of the same name elsewhere. Plug-ins that lie there are found too.
     """
+    reach_plugins(data.get("plugins"), *([file.parent] if file is not None else []))
     model = data.get("model")
     if file is None or not isinstance(model, dict):
         return data
@@ -124,7 +135,11 @@ def forced(override: str) -> str:
     key = override.partition("=")[0]
     if "=" not in override or key[:1] in "+~" or key.startswith("hydra."):
         return override
-    is_group = "/" in key or "@" in key or key in (*_GROUPS, "experiment")
+    place, value = key.removesuffix(".kind"), override.partition("=")[2]
+    named = [shipped("conf") / place / f"{v}.yaml" for v in value.split(",")]
+    if place in KINDS and key != place and all(path.is_file() for path in named):
+        return f"{place}={value}"  # with the settings that go with the kind
+    is_group = "/" in key or "@" in key or key in (*GROUPS, "experiment")
     return override if is_group else f"++{override}"
 
 
@@ -146,38 +161,8 @@ def check_overrides(overrides: Sequence[str]) -> None:
         raise OverrideError("\n  ".join(bad))
 
 
-def list_overrides(
-    name: str | Path | None, overrides: Sequence[str]
-) -> tuple[dict[str, list[Any]], list[str]]:
-    """Separate overrides that give a list to a field that takes one value: those to sweep.
-
-    Returns
-    -------
-    fields : dict of str to list
-        Dotted path, or name of a parameter → values.
-    rest : list of str
-        The other overrides.
-    """
-    import yaml
-
-    lists: dict[str, list[Any]] = {}
-    rest = []
-    for override in overrides:
-        key, _, text = override.lstrip("+").partition("=")
-        value = yaml.safe_load(text) if text.startswith("[") else None
-        if isinstance(value, list):
-            lists[key] = value
-        else:
-            rest.append(override)
-    if lists:
-        data, _ = compose(name, rest)
-        for key in list(lists):
-            if isinstance(_at(data, key), list):  # such as the times of spike_times
-                rest.append(f"{key}={lists.pop(key)}".replace("'", ""))
-    return lists, rest
-
-
-def _at(data: Any, path: str) -> Any:
+def at(data: Any, path: str) -> Any:
+    """Return what composed data has at a dotted path; None if nothing."""
     for part in path.split("."):
         data = data.get(part) if isinstance(data, dict) else None
     return data
@@ -219,7 +204,33 @@ def data_of(config: Any, file: Path | None) -> tuple[dict[str, Any], Origin]:
     data = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     if not isinstance(data, dict):
         raise ConfigError("the configuration is not a mapping")
-    return {str(k): v for k, v in data.items()}, Origin(choices, overrides, file, experiments())
+    data = {str(k): v for k, v in data.items()}
+    _leave_out_other_kinds(data, overrides)
+    return data, Origin(choices, overrides, file, experiments())
+
+
+def _leave_out_other_kinds(data: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Leave out what only the kind had that the command line replaces by another.
+
+    ``recording=current_clamp`` puts another part in the place of one that was written out field by
+    field; what both have in common stays.
+    """
+    keys = [o.lstrip("+").partition("=")[0] for o in overrides if not o.startswith("~")]
+    for key in keys:
+        place = key if key in KINDS else key.removesuffix(".kind") if key.endswith(".kind") else ""
+        part, registry = at(data, place), KINDS.get(place.partition(".")[0])
+        if (
+            registry is None
+            or not isinstance(part, dict)
+            or part.get("kind") not in registry.names()
+        ):
+            continue
+        mine = registry.get(part["kind"]).model_fields
+        others = {f for name in registry.names() for f in registry.get(name).model_fields}
+        for name in [n for n in part if n in others and n not in mine]:
+            if f"{place}.{name}" not in keys:
+                log.info("%s.%s is left out: %s has none", place, name, part["kind"])
+                del part[name]
 
 
 # -- where Hydra finds things -------------------------------------------------------------------
@@ -231,12 +242,12 @@ def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
     from stpspec import hydra_sources as hs
     from stpspec.resources import extra_folders
 
-    groups = {m.group(1) for o in overrides if (m := re.match(r"^\+*(\w+)=[^{]", o))}
+    groups = {m[1] for o in overrides if (m := re.match(r"^\+*(\w+)(?:\.kind)?=[^{]", o))}
     state = hs.State(
         folders=[f for f in extra_folders() if f.is_dir()],
         experiments=experiment_folders(),
         file=file,
-        replaced=groups & set(_GROUPS),
+        replaced=groups & set(GROUPS),
     )
     with hs.installed(state), search_in([file.parent] if file else []):
         yield
@@ -278,7 +289,7 @@ def _told_by(file: Path) -> str:
 
 
 # Where the groups have mappings; Hydra does not say which list it cannot merge with one.
-_MAPPINGS = (*_GROUPS, "protocols", "parameters", "model.cell", "model.fixed", "model.net_con",
+_MAPPINGS = (*GROUPS, "protocols", "parameters", "model.cell", "model.fixed", "model.net_con",
              "fitter.budget")  # fmt: skip
 
 
@@ -292,7 +303,7 @@ def _lists_for_mappings(file: Path) -> str:
         return "\n  ".join(
             f"{origin.where(path)} | {path}: expected a mapping, name: value, no list with dashes"
             for path in _MAPPINGS
-            if isinstance(_at(data, path), list)
+            if isinstance(at(data, path), list)
         )
     return ""
 
@@ -352,7 +363,7 @@ def _missing(error: Any) -> str:
         return _plain(error)
     known = [o for o in error.options or [] if not o.startswith("_")]
     if not known and not group.startswith("experiment"):
-        return str(unknown_name("group", group, (*_GROUPS, "protocol", "experiment")))
+        return str(unknown_name("group", group, (*GROUPS, "protocol", "experiment")))
     text = str(unknown_name(group, name, known))
     if group.startswith("experiment"):
         text += " In the defaults list of an experiment, groups begin with a slash: /model."

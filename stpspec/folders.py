@@ -140,7 +140,7 @@ def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
 
 
 def write_sources(folder: Path, files: Mapping[str, str]) -> None:
-    """Write mechanisms and templates, by ``mod/NAME`` and ``templates/NAME``, into a folder."""
+    """Write sources, by ``mod/NAME``, ``templates/NAME`` and ``plugins/NAME``, into a folder."""
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -154,7 +154,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Sources:
-    """The mechanisms and templates of an experiment, by ``mod/NAME`` and ``templates/NAME``.
+    """The mechanisms, templates and plug-ins of an experiment, by ``mod/NAME`` and so on.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ JOB_FILE = "job.json"
 RESULT = "result"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Job:
     """One job of a multirun, as its folder tells.
 
@@ -49,6 +49,28 @@ class Job:
         """What did the fit: the group chosen for the job, or the kind of the fitter."""
         return self.overrides.get("fitter") or str(self.summary.get("fitter", ""))
 
+    def __repr__(self) -> str:
+        said = ", ".join(f"{key}={value}" for key, value in self.overrides.items())
+        loss = f", loss {self.summary['loss']:.4g}" if self.summary else ""
+        return (
+            f"Job({self.name}: {said}; {self.status}{loss}{': ' * bool(self.reason)}{self.reason})"
+        )
+
+
+class Jobs(list[Job]):
+    """The jobs of a multirun; shows itself as their table."""
+
+    def __repr__(self) -> str:
+        from stpspec.view.jobs import jobs_table
+
+        return jobs_table(self, varied(self))
+
+    def _repr_html_(self) -> str:
+        from stpspec.display import html_table
+        from stpspec.view.jobs import jobs_rows
+
+        return html_table(jobs_rows(self, varied(self)))
+
 
 def begin(folder: Path, overrides: Sequence[str]) -> None:
     """Note in a job's folder that it runs, and with which overrides."""
@@ -70,8 +92,19 @@ def _write(folder: Path, content: dict[str, Any]) -> None:
     temporary.replace(folder / JOB_FILE)
 
 
-def collect(folder: str | Path) -> list[Job]:
+def collect(folder: str | Path) -> Jobs:
     """Read the jobs below a multirun's folder, also while some run or after some failed.
+
+    Parameters
+    ----------
+    folder : path
+        Of ``stpspec fit -m``, or any above it.
+
+    Returns
+    -------
+    list of Job
+        Prints, and shows itself in a notebook, as the table of ``stpspec collect``;
+        :func:`stpspec.view.jobs.plot_jobs` draws its figure.
 
     Raises
     ------
@@ -82,7 +115,7 @@ def collect(folder: str | Path) -> list[Job]:
     found = sorted(root.rglob(JOB_FILE), key=lambda p: _natural(p.parent.name))
     if not found:
         raise ResultError(f"no job in {root}: a multirun leaves a {JOB_FILE} in each job's folder")
-    return [_job(path) for path in found]
+    return Jobs(_job(path) for path in found)
 
 
 def _natural(name: str) -> tuple[int, str]:
@@ -90,15 +123,26 @@ def _natural(name: str) -> tuple[int, str]:
 
 
 def _job(path: Path) -> Job:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
-    overrides = {key: value for key, _, value in pairs}
-    name, status, reason = path.parent.name, content["status"], content.get("reason", "")
+    name = path.parent.name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
+        overrides = {key: value for key, _, value in pairs}
+        status, reason = content["status"], content.get("reason", "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Job(name, {}, "failed", f"its {JOB_FILE} cannot be read: {error}")
     result = path.parent / RESULT
-    if status not in ("done", "interrupted") or not (result / "summary.json").is_file():
+    if status not in ("done", "interrupted"):
         return Job(name, overrides, status, reason)
-    summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
-    losses, seconds = _path_of(result / "result.nc")
+    if not result.is_dir():
+        return Job(name, overrides, "failed", f"its result is gone: {result}")
+    if not (result / "summary.json").is_file():  # of `run`
+        return Job(name, overrides, status, reason)
+    try:
+        summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
+        losses, seconds = _path_of(result / "result.nc")
+    except (OSError, ValueError, KeyError) as error:
+        return Job(name, overrides, "failed", f"its result cannot be read: {error}")
     return Job(name, overrides, status, reason, summary, losses, seconds)
 
 

@@ -125,5 +125,5 @@ def save_jobs(folder: Path, jobs: Sequence[Any], varied: Sequence[str]) -> None:
 
     with as_result_error(folder):
         with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(jobs_rows(jobs, varied))
+            csv.writer(file).writerows(jobs_rows(jobs, varied, show=repr))
         write_jobs(jobs, folder)

@@ -119,7 +119,13 @@ def launch_campaign(
 
 
 def _launch(task: Callable[[Any], str], words: Sequence[str], sweep: str) -> bool:
-    """Let Hydra's launcher run the task for each combination; tell if it was interrupted."""
+    """Let Hydra's launcher run the task for each combination; tell if it was interrupted.
+
+    Raises
+    ------
+    StpspecError
+        If the launcher cannot, as Slurm's cannot on another machine.
+    """
     import hydra
 
     settings = [f"hydra.sweep.dir='{sweep}'", "hydra.job.chdir=false",
@@ -134,6 +140,8 @@ def _launch(task: Callable[[Any], str], words: Sequence[str], sweep: str) -> boo
     except KeyboardInterrupt:
         print("\nstpspec: interrupted; the jobs so far are kept", file=sys.stderr)
         return True
+    except RuntimeError as error:  # what a job raises is kept with the job
+        raise StpspecError(f"the launcher could not run the jobs: {error}") from error
     finally:
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = before, full
         log.enable()  # also when Hydra has ended before any job began

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from stpspec.errors import StpspecError, nearest
 
@@ -93,3 +96,33 @@ def find(name: str, folder: str) -> Path:
     hint = f" Did you mean {guess!r}?" if guess else ""
     looked = ", ".join(sorted({str(p.parent) for p in places}))
     raise FileNotFoundError(f"no file {name!r} in {looked}.{hint}")
+
+
+def reach_plugins(names: Any, *folders: Path) -> None:
+    """Let Python find the modules that an experiment names in ``plugins``.
+
+    What can be imported goes first; else a module is looked for in ``folders``, the current one
+    and those that :func:`search_in` has added, and in ``plugins/`` in each: an installed command
+    does not look into the current folder by itself, and a result keeps its plug-ins there.
+    """
+    for name in names if isinstance(names, list) else []:
+        top = str(name).partition(".")[0]
+        if not top.isidentifier() or top in sys.modules or importlib.util.find_spec(top):
+            continue
+        places = [p for f in (*folders, Path.cwd(), *_EXTRA.get()) for p in (f, f / "plugins")]
+        for place in places:
+            if (place / f"{top}.py").is_file() or (place / top / "__init__.py").is_file():
+                sys.path.append(str(place.resolve()))
+                importlib.invalidate_caches()
+                break
+
+
+def plugin_files(names: Sequence[str]) -> dict[str, Path]:
+    """Return name → file of the plug-ins that are one module of one's own, not installed."""
+    found = {}
+    for name in names:
+        file = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+        installed = {"site-packages", "dist-packages"} & set(file.parts)
+        if file.name == f"{name}.py" and file.is_file() and not installed:
+            found[name] = file
+    return found

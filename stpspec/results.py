@@ -18,6 +18,7 @@ from stpspec.folders import (
     write_netcdf,
     write_sources,
 )
+from stpspec.resources import reach_plugins
 from stpspec.spec.experiment import FORMAT, Experiment, migrate
 from stpspec.view.figures import write_figures
 from stpspec.view.tables import fit_table
@@ -210,7 +211,9 @@ class FitResult:
             with xr.open_datatree(path, engine="netcdf4") as opened:
                 tree = opened.load()
             summary = json.loads(tree.attrs["summary"])
-            experiment = Experiment.from_data(migrate(json.loads(tree.attrs["spec"])))
+            spec = migrate(json.loads(tree.attrs["spec"]))
+            reach_plugins(spec.get("plugins"), path.parent)
+            experiment = Experiment.from_data(spec)
             migrate({"format": summary["format"]})
         except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
             raise ResultError(f"{path} cannot be read as a result: {error}") from error

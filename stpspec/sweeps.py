@@ -10,16 +10,18 @@ import numpy as np
 
 from stpspec.errors import Problem, SpecError
 from stpspec.metrics.measure import Measurement, Request, protocols_read
-from stpspec.spec.changes import missing_field
+from stpspec.spec.base import Spec
+from stpspec.spec.changes import inside, missing_field
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.protocol import FREQUENCIES
+from stpspec.units import unit_of
 
 Progress = Callable[[int, int], None]
 
 
 def sweep(
     experiment: Experiment,
-    fields: Mapping[str, Sequence[Any]] | None = None,
+    fields: Mapping[str, Sequence[Any] | Mapping[str, Any]] | None = None,
     *,
     values: Mapping[str, float] | None = None,
     progress: Progress | None = None,
@@ -30,9 +32,9 @@ def sweep(
     ----------
     experiment : Experiment
     fields : mapping of str to sequence, optional
-        Dotted path of a field (``"protocols.train.frequency"``), or the name of a parameter of the
-        mechanism (``"U"``), → its values. By default the frequency of every protocol that has
-        one, over 1 … 200 Hz.
+        Path of a field (``"protocols.train.frequency"``, ``"recording"``), or the name of a
+        parameter of the mechanism (``"U"``), → its values; or a mapping of labels to values. By
+        default the frequency of the first protocol that has one, over 1 … 200 Hz.
     values : mapping of str to float, optional
         Parameter values; by default start values, as in :func:`stpspec.simulate`.
     progress : callable, optional
@@ -43,7 +45,8 @@ def sweep(
     xarray.Dataset
         The terms of the objective and every scalar metric of the swept protocols, over the swept
         fields (the last part of their paths, or the whole path where two would be alike), and
-        ``reason``, why a value is missing.
+        ``reason``, why a value is missing. Coordinates are in the unit of their field, whatever
+        unit the values were given in.
 
     Raises
     ------
@@ -55,26 +58,32 @@ def sweep(
     With ``numerics.integrator: auto`` a sweep uses the variable step, as a fit does while it
     searches; unless a field of the numerics is swept.
     """
+    from stpspec.engine.bind import bind
     from stpspec.engine.spare import rigs_kept
 
-    chosen = dict(fields) if fields else frequency_grid(experiment)
-    _check(experiment, chosen)
-    names = list(chosen)
-    parameters = [n for n in names if "." not in n]
-    outer = [n for n in names if n not in parameters]
-    grid = [dict(zip(parameters, c, strict=True))
-            for c in itertools.product(*(chosen[n] for n in parameters))]  # fmt: skip
-    combinations = list(itertools.product(*(chosen[n] for n in outer)))
+    given = dict(fields) if fields else frequency_grid(experiment)
+    _check(experiment, given)
+    # Candidates of one run differ in parameters of the mechanism; all else is a run of its own.
+    outer = [n for n in given if _is_field(n)]
+    axes = {n: Axis(n, given[n]) for n in sorted(given, key=outer.__contains__, reverse=True)}
+    inner = list(axes)[len(outer) :]
+    grid = [dict(zip(inner, point, strict=True))
+            for point in itertools.product(*(axes[n].values for n in inner))]  # fmt: skip
+    combinations = list(itertools.product(*(range(len(axes[n].values)) for n in outer)))
+    requests: dict[str, Request] = {}
     rows: list[dict[str, Measurement]] = []
-    requests: list[Request] = []
     with rigs_kept():
-        for done, combination in enumerate(combinations):
-            changed = experiment.changed(dict(zip(outer, combination, strict=True)))
-            requests, measured = _measure(changed, grid, values or {}, outer)
+        for done, picks in enumerate(combinations):
+            chosen = dict(zip(outer, picks, strict=True))
+            bound = bind(experiment.changed({n: axes[n].values[i] for n, i in chosen.items()}))
+            for name, axis in axes.items():
+                axis.read(bound, chosen.get(name))
+            asked, measured = _measure(bound, grid, values or {}, outer)
+            requests |= {r.name: r for r in asked if r.name not in requests}
             rows += measured
             if progress is not None:
                 progress(done + 1, len(combinations))
-    return _dataset(experiment, chosen, outer + parameters, requests, rows)
+    return _dataset(experiment, list(axes.values()), list(requests.values()), rows)
 
 
 def frequency_grid(experiment: Experiment) -> dict[str, Sequence[float]]:
@@ -95,72 +104,137 @@ def frequency_grid(experiment: Experiment) -> dict[str, Sequence[float]]:
     )
 
 
-def _check(experiment: Experiment, fields: Mapping[str, Sequence[Any]]) -> None:
+def _is_field(name: str) -> bool:
+    return "." in name or name in Experiment.model_fields
+
+
+def _check(experiment: Experiment, fields: Mapping[str, Any]) -> None:
     problems = []
     for path, values in fields.items():
-        if isinstance(values, str) or not len(values):
+        if isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
             problems.append(Problem(path, "a sweep needs a list of values", values))
-        elif "." in path:  # else a parameter of the mechanism: known once it is loaded
+        elif _is_field(path):  # else a parameter of the mechanism: known once it is loaded
             problem = missing_field(experiment, path)
             problems += [problem] if problem is not None else []
     if problems:
         raise SpecError(problems, "the sweep is not valid")
 
 
+class Axis:
+    """One swept field: its values, and what they are on an axis once the experiment is bound.
+
+    Attributes
+    ----------
+    name : str
+    values : list
+        As given.
+    unit : str
+        Of the numbers; empty for labels.
+    """
+
+    def __init__(self, name: str, given: Sequence[Any] | Mapping[str, Any]):
+        self.name = name
+        self.values = list(given.values()) if isinstance(given, Mapping) else list(given)
+        self._ticks: list[Any] = list(given) if isinstance(given, Mapping) else [None] * len(given)
+        self._is_labeled = isinstance(given, Mapping)
+        self.unit = ""
+
+    def read(self, bound: Any, index: int | None) -> None:
+        """Take the value at ``index`` (all of a parameter's) in the unit of its field."""
+        from stpspec.engine.bind import numbers
+
+        if self._is_labeled:
+            return
+        if index is None:
+            self._ticks = [numbers(bound, {self.name: v})[self.name] for v in self.values]
+            self.unit = bound.units[self.name]
+        else:
+            self._ticks[index], self.unit = _found(bound, self.name)
+
+    def coordinate(self) -> np.ndarray:
+        """Return the numbers, or a label for each value."""
+        ticks = [tick.tolist() if hasattr(tick, "tolist") else tick for tick in self._ticks]
+        if all(isinstance(t, int | float) and not isinstance(t, bool) for t in ticks):
+            return np.array(ticks)
+        kinds = [str(getattr(tick, "kind", tick)) for tick in ticks]
+        distinct = len(set(kinds)) == len(kinds)
+        return np.array(kinds if distinct else [str(tick) for tick in ticks])
+
+
+def _found(bound: Any, path: str) -> tuple[Any, str]:
+    """Return the value of a field of a bound experiment, and its unit."""
+    *parents, last = path.split(".")
+    place: Any = bound.experiment
+    for name in parents:
+        place = inside(place, name)
+    value = inside(place, last)
+    if parents == ["model", "fixed"] or parents[:1] == ["parameters"]:
+        return value, bound.units.get(last if parents[0] == "model" else parents[1], "")
+    field = type(place).model_fields.get(last) if isinstance(place, Spec) else None
+    return value, unit_of(field) if field is not None else ""
+
+
 def _measure(
-    experiment: Experiment,
+    bound: Any,
     grid: Sequence[Mapping[str, Any]],
     values: Mapping[str, float],
     outer: Sequence[str],
 ) -> tuple[list[Request], list[dict[str, Measurement]]]:
     """Measure all combinations of swept parameters, which are candidates of one run."""
     from stpspec.api import requests_of
-    from stpspec.engine.bind import bind, numbers
+    from stpspec.engine.bind import numbers
     from stpspec.engine.search import for_reading
     from stpspec.engine.simulate import evaluate
 
-    bound = bind(experiment)
     rows = [numbers(bound, {**values, **point}) for point in grid]
     columns = {n: np.array([row[n] for row in rows]) for n in rows[0]}
     swept = {p.split(".")[1] for p in outer if p.startswith("protocols.")}
     requests = [
-        r for r in requests_of(experiment, all_metrics=True)
+        r for r in requests_of(bound.experiment, all_metrics=True)
         if not swept or r.protocol in swept or "." not in r.name
     ]  # fmt: skip
-    if not any(p.startswith("numerics.") for p in outer):  # else it is the numerics that are asked
+    of_numerics = any(p.partition(".")[0] == "numerics" for p in outer)
+    if not of_numerics:  # else what the numerics do is what is asked
         bound = for_reading(bound, [(r.metric, r.options) for r in requests])
-    protocols = protocols_read(requests, experiment.protocols)
+    protocols = protocols_read(requests, bound.experiment.protocols)
     return requests, evaluate(bound, columns, protocols, requests)
 
 
 def _dataset(
     experiment: Experiment,
-    fields: Mapping[str, Sequence[Any]],
-    order: Sequence[str],
+    axes: Sequence[Axis],
     requests: Sequence[Request],
-    rows: Sequence[Mapping[str, Measurement]],
+    rows: Sequence[dict[str, Measurement]],
 ) -> Any:
     import xarray as xr
 
-    short = [n.rpartition(".")[2] for n in order]
-    dims = [s if short.count(s) == 1 else n for s, n in zip(short, order, strict=True)]
-    shape = [len(fields[n]) for n in order]
+    short = [a.name.rpartition(".")[2] for a in axes]
+    dims = [s if short.count(s) == 1 else a.name for s, a in zip(short, axes, strict=True)]
+    shape = [len(a.values) for a in axes]
     data: dict[str, Any] = {}
     for request in requests:
-        column = [row[request.name] for row in rows if request.name in row]
-        if len(column) < len(rows) or any(m.value.ndim for m in column):
-            continue  # a vector, or a metric that only some of the combinations can give
-        unit = next((m.unit for m in column if not m.reason), column[0].unit)
-        attrs = {"units": unit, "long_name": f"{request.metric} of {request.protocol}"}
+        if any(row[request.name].value.ndim for row in rows if request.name in row):
+            continue  # a vector
+        for row in rows:
+            row.setdefault(request.name, _not_given(request))
+        column = [row[request.name] for row in rows]
+        # A swept recording may give volts here and amperes there: then both are named.
+        units = dict.fromkeys(m.unit for m in column if not m.reason) or {column[0].unit: None}
+        attrs = {
+            "units": " or ".join(units),
+            "long_name": f"{request.metric} of {request.protocol}",
+        }
         numbers = np.array([float(m.value) for m in column]).reshape(shape)
         data[request.name] = (dims, numbers, attrs)
-    reasons = ["; ".join(f"{n}: {m.reason}" for n, m in row.items() if m.reason) for row in rows]
+    reasons = ["; ".join(f"{n}: {row[n].reason}" for n in data if row[n].reason) for row in rows]
     data["reason"] = (dims, np.array(reasons, dtype=object).reshape(shape))
-    coords = {d: (d, _axis(fields[n]), {"long_name": n}) for d, n in zip(dims, order, strict=True)}
+    coords = {
+        d: (d, a.coordinate(), {"long_name": a.name, **({"units": a.unit} if a.unit else {})})
+        for d, a in zip(dims, axes, strict=True)
+    }
     return xr.Dataset(data, coords, {"experiment": experiment.name})
 
 
-def _axis(values: Sequence[Any]) -> np.ndarray:
-    array = np.array(list(values))
-    is_numbers = array.dtype.kind in "if" and array.ndim == 1
-    return array if is_numbers else np.array([str(v) for v in values])
+def _not_given(request: Request) -> Measurement:
+    reason = f"the protocol {request.protocol!r} gives no {request.metric}"
+    return Measurement(np.array(np.nan), "", reason)

@@ -427,3 +427,20 @@ def test_what_cannot_be_composed_is_named_with_its_line(tmp_path, old, new, told
     (tmp_path / "tired.yaml").write_text(YAML.replace(old, new))
     with pytest.raises(ConfigError, match=told):
         load(tmp_path / "tired.yaml")
+
+
+@pytest.mark.parametrize("override", ["recording=current_clamp", "recording.kind=current_clamp"])
+def test_another_recording_takes_the_place_of_one_that_is_written_out_without_its_kind(
+    tmp_path, override
+):
+    text = YAML + "recording: {holding_potential: -60 mV, electrode_position: 0.3}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    recording = load(tmp_path / "mine.yaml", [override]).recording
+    assert recording.kind == "current_clamp"
+    assert recording.electrode_position == 0.3  # both have it
+    assert "somatic_voltage" in recording.signals
+    with pytest.raises(SpecError, match=r"recording\.holding_potential: no field of this name"):
+        load(tmp_path / "mine.yaml", [override, "recording.holding_potential=-60"])
+    (tmp_path / "mine.yaml").write_text(text.replace("holding_potential", "holding_potentil"))
+    with pytest.raises(SpecError, match="holding_potentil"):
+        load(tmp_path / "mine.yaml", [override])

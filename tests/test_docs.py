@@ -78,7 +78,8 @@ def test_every_command_of_the_readme_names_a_verb_that_exists():
 
 def test_the_commands_in_the_table_of_the_readme_are_understood(tmp_path, monkeypatch):
     from stpspec.api import examine
-    from stpspec.config import compose, list_overrides
+    from stpspec.config import compose
+    from stpspec.sweep_overrides import list_overrides
 
     (tmp_path / "depressing.yaml").write_text(blocks(README, "yaml")[0])
     (tmp_path / "my_fit").mkdir()

@@ -2,10 +2,13 @@
 
 import csv
 import json
+import shutil
 
+import numpy as np
 import pytest
 import small
 
+import stpspec
 from stpspec import jobs
 from stpspec.errors import ResultError
 from stpspec.view.jobs import jobs_table, plot_jobs
@@ -58,6 +61,68 @@ def test_collect_gives_the_same_afterwards_also_while_a_job_is_running(multirun,
     assert "running" in again.stdout
     assert "2 done, 2 failed, 1 running" in again.stdout
     (folder / "4" / jobs.JOB_FILE).unlink()
+
+
+def test_collect_tells_which_jobs_are_damaged_and_shows_the_others(multirun, tmp_path):
+    folder = tmp_path / "jobs"
+    shutil.copytree(multirun[0], folder)
+    (folder / "0/result/result.nc").write_bytes(b"cut short")
+    (folder / "1" / jobs.JOB_FILE).write_text("{")
+    shutil.rmtree(folder / "2/result")
+    found = jobs.collect(folder)
+    assert [j.status for j in found] == ["failed"] * 4
+    told = ("result cannot be read", "job.json cannot be read", "result is gone", "min must be")
+    for job, reason in zip(found, told, strict=True):
+        assert reason in job.reason
+
+
+def test_in_python_the_jobs_show_themselves_as_their_table(multirun):
+    found = stpspec.collect(multirun[0])
+    assert repr(found) == jobs_table(found, jobs.varied(found))
+    assert "<table" in found._repr_html_()
+    assert "least_squares" in found._repr_html_()
+    assert len(repr(found[0])) < 300
+    assert "failed" in repr(found[1])
+
+
+def test_the_csv_of_the_jobs_has_every_digit(multirun):
+    with (multirun[0] / "jobs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = stpspec.collect(multirun[0])
+    assert float(rows[0]["loss"]) == found[0].summary["loss"]
+    assert float(rows[0]["U"]) == found[0].summary["parameters"]["U"]["value"]
+
+
+def test_the_first_problem_of_a_failed_job_is_told_as_others_may_follow_from_it():
+    reason = (
+        "SpecError: not valid (2 problems)\n  a.yaml:1 | plugins.0: cannot\n  a.yaml:2 | no metric"
+    )
+    failed = jobs.Job("0", {"seed": "1"}, "failed", reason)
+    assert "failed: a.yaml:1 | plugins.0: cannot (and 1 more)" in repr(jobs.Jobs([failed]))
+
+
+def test_experiments_have_dashes_of_their_own_in_the_figure():
+    curve = np.array([2.0, 1.0])
+    made = [
+        jobs.Job("0", {"fitter": "tpe"}, "done", "", {"name": name}, curve, curve)
+        for name in ("first", "second")
+    ]
+    axes = plot_jobs(made)
+    assert axes[0].lines[0].get_linestyle() != axes[0].lines[1].get_linestyle()
+    assert axes[0].lines[0].get_color() == axes[0].lines[1].get_color()
+    labels = [t.get_text() for t in axes[0].get_legend().get_texts()]
+    assert labels == ["tpe", "first", "second"]
+
+
+def test_a_launcher_that_cannot_start_is_told_in_one_line(tmp_path):
+    (tmp_path / "small.yaml").write_text(small.YAML)
+    done = small.cli(
+        "fit", "small.yaml", "-m", "seed=1,2", "hydra/launcher=submitit_slurm", "--out", "jobs",
+        cwd=tmp_path, PATH=str(tmp_path),  # no Slurm there
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the launcher could not run the jobs" in done.stderr
+    assert "should not happen" not in done.stderr
 
 
 def test_a_folder_without_jobs_is_refused(tmp_path):

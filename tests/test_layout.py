@@ -22,7 +22,8 @@ TOP = {"mkdocs.yml",
 
 PUBLIC = {
     "Experiment", "FitResult", "MetricError", "SpecError", "StpspecError", "campaign", "check",
-    "cost", "fit", "fitter", "load", "loss", "measure", "metric", "protocol", "simulate", "sweep",
+    "collect", "cost", "fit", "fitter", "load", "loss", "measure", "metric", "protocol", "simulate",
+    "sweep",
 }  # fmt: skip
 
 

@@ -80,3 +80,42 @@ def test_its_things_are_listed_and_nothing_is_known_without_it(site, tmp_path):
     for name in ("last_ratio", "grid", "doublet", "fourth_power"):
         assert re.search(rf"^{name} ", with_it, re.MULTILINE)
         assert not re.search(rf"^{name} ", without, re.MULTILINE)
+
+
+OWN = """\
+import os
+import stpspec
+
+
+@stpspec.metric("last_over_first", unit="1", needs=("pair",))
+def last_over_first(response):
+    "Last amplitude over the first one; leaves a mark of each process that it runs in."
+    open(f"ran-in-{os.getpid()}", "w").close()
+    return float(response.amplitudes[-1] / response.amplitudes[0])
+"""
+
+
+def test_a_module_next_to_the_experiment_is_used_in_workers_and_kept_with_the_result(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/own_things.py").write_text(OWN)
+    text = YAML.replace("doublet", "spike_times").replace("last_ratio", "last_over_first")
+    text = text.replace("grid", "random").replace(", loss: fourth_power", "")
+    text += "protocols: {two: {times: [0, 20], n_induction: null}}\nplugins: [own_things]\n"
+    (tmp_path / "mine/own.yaml").write_text(text)
+    # As the installed command: the current folder is not on Python's path.
+    stpspec = ("-P", "-m", "stpspec.cli", "fit", "--quiet")
+    done = run(
+        dict(os.environ), *stpspec, "mine/own.yaml", "workers=1", "fitter.budget.evaluations=4",
+        "--out", "fitted", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("ran-in-*"))) >= 2
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")
+    use = (
+        "import stpspec; from stpspec.cli import main\n"
+        "print(sorted(stpspec.FitResult.load('fitted').sources))\n"
+        "main(['run', 'fitted', '--out', 'again'])"
+    )
+    again = run(dict(os.environ), "-P", "-c", use, cwd=tmp_path)
+    assert "plugins/own_things.py" in again.stdout, again.stderr
+    assert "files in again" in again.stdout

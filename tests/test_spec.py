@@ -413,8 +413,10 @@ def test_the_digest_is_the_same_in_another_process():
 
 
 def test_a_spec_is_frozen():
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(SpecError, match=r"frozen: experiment\.changed"):
         experiment().seed = 3
+    with pytest.raises(SpecError, match="did you mean 'seed'"):
+        experiment().sed = 3
 
 
 def test_a_copy_with_changes_is_validated():

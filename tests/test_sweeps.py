@@ -9,9 +9,10 @@ import xarray as xr
 
 import stpspec
 from stpspec.engine import analytic
-from stpspec.errors import SpecError, UnknownNameError
+from stpspec.errors import SpecError, StpspecError, UnknownNameError
 from stpspec.spec.protocol import FREQUENCIES
-from stpspec.view.sweep import plot_sweep
+from stpspec.sweep_overrides import list_overrides
+from stpspec.view.sweep import default_metrics, plot_sweep
 from stpspec.view.tables import sweep_table
 
 TRAIN = {
@@ -123,6 +124,95 @@ def test_the_figure_has_reference_lines_and_a_line_for_each_value_of_the_second_
     assert plot_sweep(swept, scale="linear")[-1].get_xscale() == "linear"
     with pytest.raises(UnknownNameError):
         plot_sweep(swept, ["nothing"])
+
+
+def test_values_given_in_different_units_lie_on_one_axis_in_the_unit_of_the_field(experiment):
+    swept = stpspec.sweep(
+        experiment,
+        {"protocols.train.frequency": ["20 Hz", "0.05 kHz"], "model.fixed.tau_decay": ["2 ms"],
+         "tau_rec": ["0.1 s", 300]},
+    )  # fmt: skip
+    assert swept["frequency"].values.tolist() == [20, 50]
+    assert swept["tau_decay"].values.tolist() == [2]
+    assert swept["tau_rec"].values.tolist() == [100, 300]
+    units = {str(d): swept[d].attrs["units"] for d in swept.dims}
+    assert units == {"frequency": "Hz", "tau_decay": "ms", "tau_rec": "ms"}
+    axes = plot_sweep(swept, ["train.induction"])
+    assert axes[0].get_xlabel() == "protocols.train.frequency (Hz)"
+    assert "frequency (Hz)  tau_decay (ms)  tau_rec (ms)" in sweep_table(swept)
+
+
+def test_a_whole_recording_is_swept_and_both_units_of_an_amplitude_are_named(experiment):
+    swept = stpspec.sweep(experiment, {"recording": ["voltage_clamp", "current_clamp"]})
+    assert swept["recording"].values.tolist() == ["voltage_clamp", "current_clamp"]
+    assert swept["train.amplitude"].attrs["units"] == "pA or mV"
+    named = stpspec.sweep(experiment, {"recording": {"held": {"kind": "voltage_clamp"}}})
+    assert named["recording"].values.tolist() == ["held"]
+    assert named["train.amplitude"].item() == swept["train.amplitude"][0].item()
+
+
+def test_what_only_some_combinations_can_give_is_missing_in_the_others(experiment):
+    swept = stpspec.sweep(experiment, {"protocols.train.n_recovery": [0, 1]})
+    assert np.isnan(swept["train.recovery_single"].values[0])
+    assert swept["train.recovery_single"].values[1] < 0
+    assert "'train' gives no recovery_single" in str(swept["reason"].values[0])
+
+
+def test_a_figure_of_three_swept_fields_keeps_its_axes_and_legend_in_sight():
+    dims = {"frequency": [1.0, 10.0], "delay": [125.0, 250.0, 500.0], "U": np.linspace(0.1, 0.9, 9)}
+    values = np.zeros([len(v) for v in dims.values()])
+    swept = xr.Dataset({n: (list(dims), values) for n in ("a", "b", "c")}, dims)
+    axes = plot_sweep(swept)
+    assert len(axes[0].lines) >= 27
+    texts = [t.get_text() for t in axes[0].get_legend().get_texts()]
+    assert len(texts) <= 10
+    assert {"U = 0.1", "U = 0.9", "delay = 125", "delay = 500"} <= set(texts)
+    figure = axes[0].figure
+    figure.draw_without_rendering()
+    legend = axes[0].get_legend().get_window_extent()
+    assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+    assert all(ax.get_window_extent().width > figure.bbox.width / 2 for ax in axes)
+    assert all(ax.get_window_extent().height > figure.bbox.height / 5 for ax in axes)
+
+
+def test_shown_are_ratios_the_terms_that_change_and_the_amplitude_where_nothing_else_does():
+    names = {
+        "late": "recovery_single of train", "rise": "rise_time of single",
+        "train.recovery": "recovery of train", "train.amplitude": "amplitude of train",
+        "train.charge": "charge of train",
+    }  # fmt: skip
+    changing, constant = ("delay", [0.1, 0.2]), ("delay", [0.1, 0.1])
+    data = {n: (*changing, {"long_name": text}) for n, text in names.items()}
+    data["rise"] = (*constant, {"long_name": names["rise"]})
+    assert default_metrics(xr.Dataset(data)) == ["train.recovery", "late"]
+    data["train.recovery"] = (*constant, {"long_name": names["train.recovery"]})
+    data["late"] = (*constant, {"long_name": names["late"]})
+    assert default_metrics(xr.Dataset(data)) == ["train.recovery", "train.amplitude"]
+
+
+def test_a_plot_says_how_many_axes_it_needs(experiment):
+    swept = stpspec.sweep(experiment, {"U": [0.2, 0.4]})
+    axes = plot_sweep(swept, ["train.induction"])
+    with pytest.raises(StpspecError, match=r"2 axes are needed.*got 1"):
+        plot_sweep(swept, ["train.induction", "train.recovery"], axes=axes)
+
+
+def test_the_command_sweeps_ranges_choices_and_groups(tmp_path):
+    (tmp_path / "mine.yaml").write_text(small.YAML)
+    fields, rest = list_overrides(
+        tmp_path / "mine.yaml",
+        ["U=range(0.1,0.4,0.1)", "recording=voltage_clamp,current_clamp", "numerics.dt=0.1",
+         "protocols.single.duration=[20 ms,0.03 s]", "recording.variables=[u_last]",
+         "+protocol@protocols.more=[train,continuous]", "model.fixed.tau_facil=1,10"],
+    )  # fmt: skip
+    assert rest == ["numerics.dt=0.1", "recording.variables=[u_last]"]
+    assert fields["U"] == [0.1, 0.2, 0.3]
+    assert {k: v["kind"] for k, v in fields["recording"].items()} == {
+        "voltage_clamp": "voltage_clamp", "current_clamp": "current_clamp"
+    }  # fmt: skip
+    assert fields["protocols.single.duration"] == ["20 ms", "0.03 s"]
+    assert fields["model.fixed.tau_facil"] == [1, 10]
+    assert list(fields["protocols.more"]) == ["train", "continuous"]
 
 
 def test_the_command_sweeps_lists_and_leaves_table_csv_netcdf_and_figure(tmp_path):

@@ -17,6 +17,7 @@ Candidates = dict[str, str]
 
 _OF_EXPERIMENTS = ("run", "fit", "sweep", "check", "campaign")
 _FILES = (".yaml", ".yml")
+_LAUNCHERS = ("basic", "joblib", "submitit_local", "submitit_slurm")
 _TABLES = (".csv", ".tsv", *_FILES)
 
 
@@ -174,6 +175,8 @@ def _at_the_top(verb: str, rest: list[str], data: dict) -> Candidates:
     found["protocol@protocols."] = "another protocol: a name of your own, = and a protocol"
     if not any(w.startswith("experiment=") for w in rest):
         found["experiment="] = "a name of `stpspec list experiments`"
+    if verb in ("run", "fit", "campaign"):
+        found["hydra/launcher="] = "what runs the jobs of -m or of a campaign"
     if verb in ("run", "sweep"):
         found |= {f"{name}=": "parameter" for name in data.get("parameters") or {}}
     return found
@@ -185,10 +188,12 @@ def _values(rest: list[str], current: str) -> Candidates:
     group = plain.partition("@")[0]
     data = outline(rest)
     path = plain.split(".")
-    if text.startswith("["):
-        choices = items(data, path)
+    if plain == "hydra/launcher":
+        choices = list(_LAUNCHERS)
     elif "@" in plain or plain in (*GROUPS, "experiment"):
         choices = choices_of(group)
+    elif text.startswith("["):  # a field that is a list, or a sweep of one that is not
+        choices = items(data, path) or values(data, path)
     else:
         choices = values(data, path)
     # With -m a value may be several: the last one is completed, those before it are not repeated.

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from stpspec.errors import Problem, UnknownNameError, nearest
+from stpspec.errors import Problem, SpecError, UnknownNameError, nearest
 from stpspec.registry import Registry
 from stpspec.units import rule_error
 
@@ -51,6 +51,13 @@ class Spec(BaseModel):
 
     def __str__(self) -> str:
         return repr(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        rule = "a spec is frozen: experiment.changed({'path.of.field': value}) makes a changed copy"
+        guess = "" if name in type(self).model_fields else nearest(name, type(self).model_fields)
+        raise SpecError(
+            [Problem(name, rule, value, guess)], f"{type(self).__name__} is not changed in place"
+        )
 
     def __hash__(self) -> int:
         return hash(self.digest)

@@ -9,7 +9,8 @@ from stpspec.errors import Problem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
 from stpspec.spec.base import Spec
 
-_REGISTRIES = {
+# Of each part of an experiment that has kinds: where they are registered.
+KINDS = {
     "model": MODELS, "recording": RECORDINGS, "protocols": PROTOCOLS, "fitter": FITTERS,
 }  # fmt: skip
 
@@ -22,8 +23,9 @@ def changed_data(spec: Spec, changes: Mapping[str, Any]) -> tuple[dict[str, Any]
     spec : Spec
     changes : mapping of str to object
         Dotted path → value. A path into a mapping (``protocols``, ``model.fixed`` …) may end in
-        a new name.
+        a new name. The name of a kind stands for the part itself.
     """
+    changes = {_kind_of(spec, path, value): value for path, value in changes.items()}
     data = spec.model_dump(mode="json")
     parts: dict[str, Spec] = {}
     problems: list[Problem] = []
@@ -40,11 +42,24 @@ def changed_data(spec: Spec, changes: Mapping[str, Any]) -> tuple[dict[str, Any]
             continue
         problem = _missing(spec, parts, path)
         if problem is None:
-            # Numbers and arrays of numpy are no JSON.
-            _put(data, path, value.tolist() if hasattr(value, "tolist") else value)
+            _put(data, path, _plain(value))
         else:
             problems.append(problem)
     return data, problems
+
+
+def _kind_of(spec: Spec, path: str, value: Any) -> str:
+    """Return the path of the kind where a value names only that: ``recording=current_clamp``."""
+    first, *names = path.split(".")
+    is_part = first in KINDS and len(names) == (first == "protocols")
+    return f"{path}.kind" if is_part and isinstance(value, str) else path
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: specs, and numbers and arrays of numpy, are none."""
+    if isinstance(value, Spec):
+        return value.model_dump(mode="json")
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def missing_field(spec: Spec, path: str) -> Problem | None:
@@ -64,7 +79,7 @@ def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> Problem | None
                 return Problem(path, rule)
             rule = f"no such field; valid here: {', '.join(known) or 'nothing'}"
             return Problem(path, rule, name, nearest(name, known))
-        place = parts.get(".".join(names[: depth + 1])) or _inside(place, name)
+        place = parts.get(".".join(names[: depth + 1])) or inside(place, name)
     return None
 
 
@@ -76,7 +91,8 @@ def _names(place: Any) -> list[str]:
     return [str(i) for i in range(len(place))] if isinstance(place, list) else []
 
 
-def _inside(place: Any, name: str) -> Any:
+def inside(place: Any, name: str) -> Any:
+    """Return what a spec, a mapping or a list has under a name; None if a spec has nothing."""
     if isinstance(place, Spec):
         return getattr(place, name, None)
     return place[int(name)] if isinstance(place, list) else place.get(name)
@@ -87,9 +103,9 @@ def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: Any) -> Probl
     where = path.removesuffix(".kind")
     old: Any = spec
     for name in where.split("."):
-        old = _inside(old, name)
+        old = inside(old, name)
     try:
-        new = _REGISTRIES[where.partition(".")[0]].get(str(kind))
+        new = KINDS[where.partition(".")[0]].get(str(kind))
     except UnknownNameError as error:
         return Problem(path, str(error))
     if type(old) is not new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -11,9 +12,11 @@ import yaml
 
 from stpspec.errors import MetricError
 from stpspec.metrics.base import Metric
+from stpspec.metrics.response import Response
 from stpspec.registry import LOSSES, METRICS, PROTOCOLS
 from stpspec.spec.protocol import Continuous, Protocol, Timing, Train
 from stpspec.testing.responses import DECAY, SYNAPSE, response_to
+from stpspec.units import convert
 
 DRIVE = Continuous(duration=300.0)
 """A protocol for metrics of a steady state."""
@@ -41,16 +44,20 @@ class MetricContract:
 
     def value(self, **change: Any) -> np.ndarray:
         """Measure the known response."""
+        return self.measured(response_to(self.protocol, **change))
+
+    def measured(self, response: Response) -> np.ndarray:
+        """Measure a response."""
         options = self.definition().options.model_validate(self.options)
-        response = response_to(self.protocol, **change)
-        return np.asarray(
-            self.definition().function(response, **options.model_dump(exclude_unset=True)), float
-        )
+        given = options.model_dump(exclude_unset=True)
+        return np.asarray(self.definition().function(response, **given), float)
 
     def test_it_has_a_unit_and_says_what_it_is(self) -> None:
         """The command ``stpspec list metrics`` shows both."""
         assert isinstance(self.definition().unit, str)
         assert self.definition().unit
+        for unit in self.definition().unit.replace("signal", "pA").split(" or "):
+            convert(1.0 if unit == "1" else f"1 {unit}", unit)  # raises UnitError
         assert (self.definition().function.__doc__ or "").strip()
 
     def test_its_protocol_gives_what_it_needs(self) -> None:
@@ -61,6 +68,26 @@ class MetricContract:
         """One number, or a vector if it says so."""
         assert np.isfinite(self.value()).all()
         assert self.value().ndim == int(self.definition().vector)
+
+    def test_it_needs_all_that_it_reads(self) -> None:
+        """On every protocol that gives what it needs it has a value, or a MetricError says why."""
+        for name in PROTOCOLS.names():
+            try:
+                protocol = PROTOCOLS.get(name)()
+            except ValueError:  # not without fields of its own, as the times of spikes
+                continue
+            if set(self.definition().needs) <= protocol.provides():
+                with contextlib.suppress(MetricError):
+                    assert np.isfinite(self.measured(response_to(protocol))).all(), name
+
+    def test_it_leaves_the_response_as_it_was(self) -> None:
+        """Other metrics read the same one."""
+        response = response_to(self.protocol)
+        with contextlib.suppress(MetricError):  # a step has no amplitudes
+            before = response.amplitudes.copy()
+            first, again = self.measured(response), self.measured(response)
+            np.testing.assert_array_equal(again, first)
+            np.testing.assert_array_equal(response.amplitudes, before)
 
     def test_it_does_not_depend_on_when_the_stimulus_comes(self) -> None:
         """Times are measured from the stimulus."""
@@ -123,6 +150,23 @@ class LossContract:
             assert (np.diff(penalties) >= -1e-12).all()
             assert penalties[-1] > 0
 
+    def test_it_leaves_what_it_is_given_as_it_was(self) -> None:
+        """The achieved values are reported afterwards."""
+        loss = LOSSES.get(self.loss)
+        options = loss.options.model_validate(self.options).model_dump()
+        given = [np.full(3, self.target) + np.arange(3.0), np.full(3, self.target), np.full(3, 0.5)]
+        before = [array.copy() for array in given]
+        loss.function(*given, **options)
+        np.testing.assert_array_equal(given, before)
+
+    def test_as_residuals_it_has_no_corner_at_the_target(self) -> None:
+        """Least squares takes its square root, which must not rise steeper and steeper there."""
+        if not LOSSES.get(self.loss).residuals:
+            return
+        steps = np.array([1e-2, 1e-4, 1e-6])
+        slopes = np.sqrt(self.penalty(*(self.target + steps))) / steps
+        assert slopes.max() <= 10 * slopes[0]
+
     def test_an_unknown_option_is_refused(self) -> None:
         """A misspelled option must not be ignored."""
         assert _refuses(lambda: LOSSES.get(self.loss).options.model_validate({"no_such": 1}))
@@ -157,6 +201,13 @@ class ProtocolContract:
             assert stimulus.spikes[0] >= 0
             assert (np.diff(stimulus.spikes) > 0).all()
             assert stimulus.stop > stimulus.spikes[-1]
+
+    def test_its_stimulus_is_the_same_every_time(self) -> None:
+        """Candidates are compared, some in other processes: chance would be taken for an effect."""
+        timing = Timing(DECAY, SYNAPSE["D"], SYNAPSE["F"])
+        assert self.protocol.stimulus(timing) == self.protocol.stimulus(timing)
+        again = type(self.protocol).model_validate(self.protocol.model_dump(mode="json"))
+        assert again.stimulus(timing) == self.protocol.stimulus(timing)
 
     def test_every_metric_whose_needs_it_provides_can_be_measured(self) -> None:
         """What ``provides`` promises is there."""

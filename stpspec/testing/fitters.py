@@ -10,7 +10,7 @@ import numpy as np
 from stpspec.engine.bind import Bound
 from stpspec.engine.mechanisms import Mechanism
 from stpspec.fitters.base import Outcome, run
-from stpspec.fitters.problem import Problem
+from stpspec.fitters.problem import BudgetSpent, Evaluation, Problem
 from stpspec.metrics.measure import Measurement
 from stpspec.registry import FITTERS
 from stpspec.spec.experiment import Experiment
@@ -61,7 +61,38 @@ PROBLEMS: dict[str, tuple[Function, float]] = {
 }
 
 
-def problem(fitter: Any, name: str, *, seed: int = 0, parameters: int = 2) -> Problem:
+class Watched(Problem):
+    """A problem that remembers what a fitter asked for.
+
+    Attributes
+    ----------
+    asked : list of ndarray, shape (point, parameter)
+        The batches, as they were asked for: the problem itself moves points to the bounds.
+    spent, interrupted : bool
+        Whether the fitter was told that its budget is spent, or Ctrl-C was pressed.
+    """
+
+    def __init__(self, *given: Any, **options: Any):
+        super().__init__(*given, **options)
+        self.asked: list[np.ndarray] = []
+        self.spent = self.interrupted = False
+
+    def evaluate(self, points: np.ndarray, *, together: bool = False) -> list[Evaluation]:
+        """Evaluate a batch of points, and remember it."""
+        self.asked.append(np.atleast_2d(np.array(points, float)))
+        try:
+            return super().evaluate(points, together=together)
+        except BudgetSpent:
+            self.spent = True
+            raise
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
+
+
+def problem(
+    fitter: Any, name: str, *, seed: int = 0, parameters: int = 2, interrupt: int | None = None
+) -> Watched:
     """Return one of :data:`PROBLEMS` for a fitter, without NEURON.
 
     Parameters
@@ -71,6 +102,8 @@ def problem(fitter: Any, name: str, *, seed: int = 0, parameters: int = 2) -> Pr
     seed : int
     parameters : int
         1 or 2; with 1 the second coordinate stands at its optimum.
+    interrupt : int, optional
+        The batch in which Ctrl-C is pressed.
     """
     function, _ = PROBLEMS[name]
     names = ["x", "y"][:parameters]
@@ -87,7 +120,13 @@ def problem(fitter: Any, name: str, *, seed: int = 0, parameters: int = 2) -> Pr
         }
     )
 
+    batches = 0
+
     def evaluate(columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
+        nonlocal batches
+        batches += 1
+        if batches == interrupt:
+            raise KeyboardInterrupt
         points = np.stack([*columns.values()], axis=1)
         if parameters == 1:
             optimum = {"rosenbrock": 0.625, "coupling_curve": 0.5}.get(name, 0.6)
@@ -96,7 +135,7 @@ def problem(fitter: Any, name: str, *, seed: int = 0, parameters: int = 2) -> Pr
 
     mechanism = Mechanism("None", {}, frozenset(), frozenset(), frozenset(), {})
     bound = Bound(experiment, mechanism, dict.fromkeys(names, "1"), {}, ())
-    return Problem(bound, evaluate)
+    return Watched(bound, evaluate)
 
 
 def _measured(result: Any) -> dict[str, Measurement]:
@@ -121,7 +160,7 @@ class FitterContract:
     parameters: ClassVar[int] = 2
     solves: ClassVar[dict[str, float]] = {"parabola": 1e-3}
 
-    def fitted(self, name: str, **changes: Any) -> tuple[Problem, Outcome]:
+    def fitted(self, name: str, **changes: Any) -> tuple[Watched, Outcome]:
         """Run the fitter on a problem."""
         fitter = self.fitter.copy_with(**changes)
         made = problem(fitter, name, parameters=self.parameters)
@@ -148,14 +187,22 @@ class FitterContract:
 
     def test_it_keeps_to_its_budget_of_evaluations(self) -> None:
         """To the evaluation."""
-        made, _ = self.fitted("rosenbrock", budget={"evaluations": 7})
+        made, outcome = self.fitted("rosenbrock", budget={"evaluations": 7})
         assert len(made.history) <= 7
+        assert outcome.status == "budget" or not made.spent
+
+    def test_ctrl_c_ends_it_and_keeps_what_it_had_found(self) -> None:
+        """An hour of simulations is not thrown away, and nobody has to press twice."""
+        made = problem(self.fitter, "rosenbrock", parameters=self.parameters, interrupt=2)
+        outcome = run(made)
+        assert made.history
+        assert outcome.status == "interrupted" or not made.interrupted
 
     def test_it_stays_within_the_bounds(self) -> None:
         """Every point it asks for is in the unit cube."""
         made, _ = self.fitted("at_bound")
-        points = np.array([e.point for e in made.history])
-        assert ((points >= 0) & (points <= 1)).all()
+        points = np.concatenate(made.asked)
+        assert ((points >= -1e-9) & (points <= 1 + 1e-9)).all()
 
     def test_the_same_seed_gives_the_same_history(self) -> None:
         """To the bit."""

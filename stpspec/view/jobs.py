@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from stpspec.view.style import LINES, legend, new_axes
+from stpspec.view.style import DASHES, GRAY, LINES, legend, new_axes
 from stpspec.view.tables import columns, number
 
 
-def jobs_rows(jobs: Sequence[Any], varied: Sequence[str]) -> list[list[str]]:
-    """Return header and one row a job: what varied, loss, cost, parameters, status."""
+def jobs_rows(
+    jobs: Sequence[Any], varied: Sequence[str], *, show: Callable[[float], str] = number
+) -> list[list[str]]:
+    """Return header and one row a job: what varied, loss, cost, parameters, status.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    varied : sequence of str
+        The overrides that differ between them.
+    show : callable
+        How numbers are written; ``repr`` keeps every digit.
+    """
     parameters = list(dict.fromkeys(p for j in jobs for p in j.summary.get("parameters", {})))
     rows = [["job", *varied, "loss", "simulations", "seconds", *parameters, "status"]]
     for job in jobs:
         s = job.summary
         values = s.get("parameters", {})
         row = [job.name, *(job.overrides.get(v, "") for v in varied)]
-        row += [number(s["loss"]) if s else "", str(s.get("evaluations", ""))]
+        row += [show(s["loss"]) if s else "", str(s.get("evaluations", ""))]
         row += [f"{s['seconds']:.1f}" if s else ""]
-        row += [number(values[p]["value"]) if p in values else "" for p in parameters]
-        # The last line of an error says what is wrong; the first only that something is.
-        reason = job.reason.strip().splitlines()[-1].strip() if job.reason else ""
-        rows.append([*row, f"{job.status}: {reason}" if reason else s.get("status", job.status)])
+        row += [show(values[p]["value"]) if p in values else "" for p in parameters]
+        why = f"{job.status}: {_cause(job.reason)}" if job.reason else ""
+        rows.append([*row, why or s.get("status", job.status)])
     return rows
+
+
+def _cause(reason: str) -> str:
+    """Return the line of an error that says what is wrong; the others may follow from it."""
+    first, *more = [line.strip() for line in reason.strip().splitlines()]
+    if not more:
+        return first
+    if not first.startswith("SpecError"):  # the first line only says that something is wrong
+        return more[-1]
+    others = f" (and {len(more) - 1} more)" if len(more) > 1 else ""
+    return more[0] + others
 
 
 def jobs_table(jobs: Sequence[Any], varied: Sequence[str]) -> str:
@@ -38,6 +59,8 @@ def jobs_table(jobs: Sequence[Any], varied: Sequence[str]) -> str:
 def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
     """Plot the best loss so far against simulations and against seconds, a color for each fitter.
 
+    Each experiment has dashes of its own.
+
     Returns
     -------
     ndarray of Axes, shape (2,)
@@ -47,12 +70,19 @@ def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
     fitters = list(dict.fromkeys(j.fitter for j in done))
     positive = [j.losses[j.losses > 0].min() for j in done if (j.losses > 0).any()]
     floor = min(positive, default=1.0)  # an exact hit has no place on a log axis
+    names = list(dict.fromkeys(str(j.summary.get("name", "")) for j in done))
     for job in done:
         color = LINES[fitters.index(job.fitter) % len(LINES)]
+        style = DASHES[names.index(str(job.summary.get("name", ""))) % len(DASHES)]
         losses = np.maximum(job.losses, floor)
         steps = np.arange(1, losses.size + 1)
-        axes[0].plot(steps, losses, color=color, alpha=0.8, lw=1.2, label=job.fitter)
-        axes[1].plot(job.seconds, losses, color=color, alpha=0.8, lw=1.2)
+        kind = {"color": color, "ls": style, "alpha": 0.8, "lw": 1.2}
+        axes[0].plot(steps, losses, **kind)
+        axes[1].plot(job.seconds, losses, **kind)
+    for k, name in enumerate(fitters):
+        axes[0].plot([], [], color=LINES[k % len(LINES)], label=name)
+    for k, name in enumerate(names if len(names) > 1 else []):  # losses of another problem
+        axes[0].plot([], [], color=GRAY, ls=DASHES[k % len(DASHES)], label=name)
     for ax, label in zip(axes, ("Simulations", "Time (s)"), strict=True):
         ax.set_yscale("log")
         ax.set_xlabel(label)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from stpspec.errors import UnknownNameError
-from stpspec.view.style import BLUE, GRAY, LINES, legend, new_axes, wrap
+from stpspec.errors import StpspecError, UnknownNameError
+from stpspec.view.style import BLUE, DASHES, GRAY, UNITS, legend, new_axes, shades, wrap
 
 _REFERENCES = {"paired_pulse_ratio": 1.0, "steady_state": 1.0, "induction": 0.0, "recovery": 0.0,
                "initial": 0.0, "recovery_single": 0.0}  # fmt: skip
+
+_MARKERS = (".", "s", "^", "x", "D")
+_SHOWN = 7  # metrics below one another that can be read
+_WIDTH = 80  # characters that fit below an axis
+_NAMED = 6  # more values than this are not all named in a legend
 
 
 def plot_sweep(
@@ -21,15 +27,16 @@ def plot_sweep(
     scale: Literal["auto", "log", "linear"] = "auto",
     axes: Any = None,
 ) -> Any:
-    """Plot metrics against the first swept field; a second one makes a line for each value.
+    """Plot metrics against the first swept field; of others, each combination is a line.
+
+    The one with the most values is told apart by color, the rest by dashes and markers.
 
     Parameters
     ----------
     swept : xarray.Dataset
         As :func:`stpspec.sweep` returns it.
     metrics : sequence of str, optional
-        Names of variables; by default paired-pulse ratio, induction, recovery and coupling
-        coefficient, whichever there are.
+        Names of variables; by default those of :func:`default_metrics`.
     scale : {"auto", "log", "linear"}
         Of the horizontal axis; ``auto`` is log for values that span more than a factor of 10.
     axes : sequence of matplotlib Axes, optional
@@ -43,6 +50,8 @@ def plot_sweep(
     ------
     UnknownNameError
         If a metric is not in the sweep.
+    StpspecError
+        If there are more or fewer axes than metrics.
     """
     names = list(metrics) if metrics else default_metrics(swept)
     missing = [n for n in names if n not in swept]
@@ -50,6 +59,11 @@ def plot_sweep(
         known = ", ".join(str(v) for v in swept.data_vars if v != "reason")
         raise UnknownNameError(f"no metric {missing or ''} in this sweep (there are: {known})")
     axes = new_axes(len(names), (7.2, 1.0 + 1.9 * len(names))) if axes is None else np.ravel(axes)
+    if len(axes) != len(names):
+        raise StpspecError(
+            f"{len(names)} axes are needed, one for each metric: {', '.join(names)} "
+            f"(got {len(axes)}); name the metrics to plot, or give more axes"
+        )
     first = str(next(iter(swept[names[0]].dims)))
     x = swept[first].values
     numeric = x.dtype.kind in "if"
@@ -61,20 +75,34 @@ def plot_sweep(
         _draw_lines(ax, x if numeric else np.arange(x.size), variable)
         ax.set_ylabel(wrap(name, 22, str(variable.attrs.get("units", "")).replace("1", "")))
     _horizontal(axes[-1], x, numeric, scale)
-    axes[-1].set_xlabel(str(swept[first].attrs.get("long_name", first)))
+    label = str(swept[first].attrs.get("long_name", first))
+    axes[-1].set_xlabel(wrap(label, 80, str(swept[first].attrs.get("units", ""))))
     if swept[names[0]].ndim > 1:
         legend(axes[0])
     return axes
 
 
 def default_metrics(swept: Any) -> list[str]:
-    """Return the metrics that a reader of a sweep looks for first; all where none of them is."""
+    """Return the metrics that a reader of a sweep looks for first; all where none of them is.
+
+    These are the ratios of plasticity, the experiment's own terms where they change, and the
+    amplitude where nothing else does.
+    """
     wanted = ("paired_pulse_ratio", "induction", "recovery", "steady_state", "coupling_coefficient")
     names = [str(n) for n in swept.data_vars if n != "reason"]
     metric = {n: str(swept[n].attrs.get("long_name", n)).split(" of ")[0] for n in names}
     # The experiment's own terms come first in the Dataset, and with them their options.
     found = [next((n for n in names if metric[n] == w), None) for w in wanted]
-    return [n for n in found if n] or names[:5]
+    shown = [n for n in found if n]
+    shown += [n for n in names if "." not in n and n not in shown and _changes(swept[n])]
+    if shown and not any(_changes(swept[n]) for n in shown):
+        shown += [n for n in names if metric[n] == "amplitude" and _changes(swept[n])][:1]
+    return shown[:_SHOWN] or names[:5]
+
+
+def _changes(variable: Any) -> bool:
+    values = variable.values[np.isfinite(variable.values)]
+    return values.size > 0 and bool(np.ptp(values) > 1e-3 * np.abs(values).max())
 
 
 def _draw_lines(ax: Any, x: Any, variable: Any) -> None:
@@ -82,18 +110,50 @@ def _draw_lines(ax: Any, x: Any, variable: Any) -> None:
     if not rest:
         ax.plot(x, variable.values, ".-", color=BLUE, ms=5)
         return
-    flat = variable.stack(line=rest)
-    for k in range(flat.sizes["line"]):
-        point = flat.isel(line=k)
-        label = ", ".join(f"{d} = {point[d].item():g}" if np.ndim(point[d].item()) == 0
-                          and not isinstance(point[d].item(), str) else f"{d} = {point[d].item()}"
-                          for d in rest)  # fmt: skip
-        ax.plot(x, point.values, ".-", color=LINES[k % len(LINES)], ms=5, label=label)
+    # The field with the most values has the colors; what else is swept, the dashes and markers.
+    by_color = max(rest, key=lambda d: variable.sizes[d])
+    others = [d for d in rest if d != by_color]
+    marked = variable.stack(mark=others) if others else variable.expand_dims(mark=1)
+    colors, marks = shades(variable.sizes[by_color]), marked.sizes["mark"]
+    labels = {k: _label(variable, by_color, variable[by_color][k].item())
+              for k in _picked(len(colors))}  # fmt: skip
+    for k, m in itertools.product(range(len(colors)), range(marks)):
+        line = marked.isel({by_color: k, "mark": m})
+        label = labels.get(k) if not others else None
+        ax.plot(x, line.values, color=colors[k], ms=5, **_mark(m), label=label)
+    if others:
+        for k, label in labels.items():
+            ax.plot([], [], color=colors[k], label=label)
+        for m in _picked(marks):
+            point = marked.isel(mark=m)
+            label = ", ".join(_label(variable, d, point[d].item()) for d in others)
+            ax.plot([], [], color=GRAY, ms=5, **_mark(m), label=label)
+
+
+def _mark(number: int) -> dict[str, Any]:
+    return {
+        "ls": DASHES[number % len(DASHES)],
+        "marker": _MARKERS[number // len(DASHES) % len(_MARKERS)],
+    }
+
+
+def _picked(n: int) -> list[int]:
+    """Return which of ``n`` are named: all, or some between which the others are read."""
+    if n <= _NAMED:
+        return list(range(n))
+    return [round(k * (n - 1) / (_NAMED - 1)) for k in range(_NAMED)]
+
+
+def _label(variable: Any, dim: str, value: Any) -> str:
+    unit = str(variable[dim].attrs.get("units", ""))
+    shown = value if isinstance(value, str) else f"{value:.4g}"
+    return f"{dim} = {shown} {UNITS.get(unit, unit)}".rstrip()
 
 
 def _horizontal(ax: Any, x: Any, numeric: bool, scale: str) -> None:
     if not numeric:
-        ax.set_xticks(np.arange(x.size), x)
+        long = sum(len(str(label)) + 2 for label in x) > _WIDTH
+        ax.set_xticks(np.arange(x.size), x, **({"rotation": 30, "ha": "right"} if long else {}))
         return
     wide = (x > 0).all() and x.max() >= 10 * x.min()
     if scale == "log" or (scale == "auto" and wide):

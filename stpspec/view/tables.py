@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.display import Rows, columns
+from stpspec.view.style import UNITS
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -189,7 +190,11 @@ def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40
 
     names = list(metrics) if metrics else default_metrics(swept)
     dims = [str(d) for d in swept[names[0]].dims]
-    table = [(*dims, *names)]
+    units = [str(swept[d].attrs.get("units", "1")) for d in dims]
+    heads = [
+        d if u == "1" else f"{d} ({UNITS.get(u, u)})" for d, u in zip(dims, units, strict=True)
+    ]
+    table = [(*heads, *names)]
     frame = swept[[*names, "reason"]].to_dataframe().reset_index()
     for _, row in frame.head(rows).iterrows():
         keys = [number(row[d], 6) if not isinstance(row[d], str) else row[d] for d in dims]
