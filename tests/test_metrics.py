@@ -126,6 +126,15 @@ def test_charge_and_amplitude_are_the_integral_and_the_peak(kernel):
     assert (charge.unit, amplitude.unit) == ("pA ms", "pA")
 
 
+@pytest.mark.parametrize("dt", [0.025, 0.1])
+def test_charge_of_a_train_is_the_integral_to_the_next_event(dt):
+    spikes, kernel = 500 + 5.0 * np.arange(4), (0.5, 5.0)
+    tree = tree_of({"train": train(AMPLITUDES[:4], kernel=kernel, spikes=spikes, dt=dt)})
+    s = np.linspace(0, 5.0, 100_001)
+    area = AMPLITUDES[0] * np.trapezoid(analytic.kernel(s, *kernel), s)
+    np.testing.assert_allclose(one(tree, "charge", "train"), area, rtol=3e-4)
+
+
 @pytest.mark.parametrize(
     "metric", ["rise_time", "half_width", "decay_time", "latency", "amplitude"]
 )

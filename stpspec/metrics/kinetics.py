@@ -137,9 +137,13 @@ def half_width(response: Response) -> float:
 
 @metric("charge", "signal ms")
 def charge(response: Response) -> float:
-    """Integral of the first response above its baseline, to the end of its window."""
+    """Integral of the first response above its baseline, to the next event or the end."""
     *_, height = response.first_response()
     t, y = response.window(0)
+    if response.arrivals.size > 1:  # the last clean sample comes up to a step before it
+        end = float(response.arrivals[1])
+        y = np.append(y, y[-1] + (end - t[-1]) * (y[-1] - y[-2]) / (t[-1] - t[-2]))
+        t = np.append(t, end)
     left = float(y[-1] / height)
     if abs(left) > 0.01:
         response.note(
