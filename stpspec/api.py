@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import Problem, StpspecError
+from stpspec.errors import Problem
 from stpspec.folders import Sources, read_sources, versions
 from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
@@ -24,6 +24,8 @@ from stpspec.spec.experiment import Experiment, examine
 from stpspec.spec.salvage import unseen
 
 log = logging.getLogger("stpspec")
+
+_PATIENCE = 300  # s; compiling a folder of mechanisms takes a minute or two
 
 
 def simulate(
@@ -154,7 +156,7 @@ def fit(
     from stpspec.engine.search import for_search
     from stpspec.engine.spare import rigs_kept
     from stpspec.fitters.base import run
-    from stpspec.fitters.confirm import confirm
+    from stpspec.fitters.confirm import confirm, sound
     from stpspec.fitters.history import to_history
     from stpspec.fitters.problem import Problem as FitProblem
     from stpspec.fitters.uncertainty import estimate
@@ -187,10 +189,10 @@ def fit(
         outcome = run(problem)
         log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
                  outcome.message)  # fmt: skip
-        best = problem.best
+        best, here, told = sound(bound, problem)
         uncertainty = estimate(problem, best)
         portraits.finish(problem)
-    confirmed = confirm(bound, problem, best, uncertainty)
+    confirmed = confirm(bound, problem, best, here, uncertainty)
     measured = confirmed.measured
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
     for name, text in confirmed.apart.items():
@@ -212,7 +214,7 @@ def fit(
         history=to_history(problem),
         traces=confirmed.traces,
         status=outcome.status,
-        message=outcome.message,
+        message="; ".join(filter(None, (outcome.message, told))),
         seconds=time.monotonic() - started,
         notes=notes,
         versions=versions(),
@@ -287,15 +289,19 @@ def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[Prob
     from stpspec.resources import extra_folders
 
     job = {"parts": several, "folders": [str(f) for f in extra_folders()], "path": sys.path}
-    done = subprocess.run(
-        [sys.executable, "-m", "stpspec.engine.inspect"],
-        input=json.dumps(job), capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    if done.returncode != 0 or not done.stdout.strip():
-        last = done.stderr.strip().splitlines()[-3:]
-        raise StpspecError(
-            f"the process that loads the mechanisms and builds the cell ended with code "
-            f"{done.returncode}: {' / '.join(last) or 'no message'}"
-        )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "stpspec.engine.inspect"],
+            input=json.dumps(job), capture_output=True, text=True, timeout=_PATIENCE,
+        )  # fmt: skip
+        ended = f"ended with code {done.returncode}"
+        said = " / ".join(done.stderr.strip().splitlines()[-3:]) or "no message"
+    except subprocess.TimeoutExpired:
+        done, ended, said = None, f"was stopped after {_PATIENCE} s", "does a template never end?"
+    if done is None or done.returncode != 0 or not done.stdout.strip():
+        if len(several) > 1:  # find whose it is; the others are examined all the same
+            return [_check_in_subprocess([parts])[0] for parts in several]
+        rule = f"the process that loads the mechanisms and builds the cell {ended}: {said}"
+        return [[Problem("model.cell", rule)]]  # or the mechanism: that is not known
     told = json.loads(done.stdout.splitlines()[-1])
     return [[Problem(**p) for p in problems] for problems in told]

@@ -178,8 +178,11 @@ def _fitted(file: Path | None) -> dict[str, float]:
     summary = file.parent / "summary.json" if file else None
     if summary is None or not summary.is_file() or not (summary.parent / "result.nc").is_file():
         return {}
-    parameters = json.loads(summary.read_text(encoding="utf-8"))["parameters"]
-    return {name: p["value"] for name, p in parameters.items()}
+    try:
+        parameters = json.loads(summary.read_text(encoding="utf-8"))["parameters"]
+        return {name: p["value"] for name, p in parameters.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StpspecError(f"{summary} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _multirun(arguments: argparse.Namespace, paths: Sequence[str], overrides: list[str]) -> int:

@@ -36,9 +36,9 @@ def fit(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
         folder = _folder(arguments, experiment.name, "fit")
         with _progress(experiment, arguments.quiet) as progress:
             result = api.fit(experiment, progress=progress)
+    print(fit_table(result), flush=True)  # first: the disk may be full
     saved = result.save(folder, overwrite=arguments.overwrite)
     log.write(saved)
-    print(fit_table(result))
     print(f"files in {_shown(saved)}")
     return 1 if result.status == "interrupted" else 0
 
@@ -51,6 +51,9 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
 
     values = _values(arguments, data)
     with _located(origin), kept() as log:
+        if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
+            rule = "run simulates one value; stpspec sweep measures over a list"
+            raise SpecError([Problem(n, rule, v) for n, v in lists.items()], "too many values")
         experiment = _experiment(data)
         folder = _folder(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)

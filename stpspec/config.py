@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from stpspec.defaults import defaults_problems
 from stpspec.errors import SpecError, StpspecError, unknown_name
 from stpspec.provenance import FILE, Origin
 from stpspec.resources import (
@@ -274,9 +275,17 @@ def readable(
     except ConfigError as error:
         if _is_due_to(error, chosen, file, overrides):
             raise OverrideError(str(error)) from error
-        if file is not None and (found := _lists_for_mappings(file)):
-            raise ConfigError(found) from error
+        written = file or next((f for n, f in experiments().items()
+                                if f"experiment={n}" in (*chosen, *overrides)), None)  # fmt: skip
+        if written is not None and (told := _told_by(written)):
+            raise ConfigError(told) from error
         raise
+
+
+def _told_by(file: Path) -> str:
+    """Return everything in a file that Hydra would stop at; empty if that is not known."""
+    found = [str(p) for p in defaults_problems(file)]
+    return "\n  ".join(filter(None, [*found, _lists_for_mappings(file)]))
 
 
 # Where the groups have mappings; Hydra does not say which list it cannot merge with one.
@@ -336,7 +345,13 @@ def _readable() -> Iterator[None]:
     except MissingConfigException as error:
         raise ConfigError(_missing(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_plain(error) or f"not valid ({type(error).__name__})") from error
+        text = _plain(error) or f"not valid ({type(error).__name__})"
+        if text.startswith("Error merging override "):  # Hydra keeps the reason to itself
+            why = str(error.__cause__ or "not valid").splitlines()[0]
+            if why.startswith("Cannot merge "):
+                why = "a list cannot stand where a mapping is expected, nor a mapping for a list"
+            text = f"the override {text.split(' ', 3)[3].lstrip('+')!r} cannot be used: {why}"
+        raise ConfigError(text) from error
     except (ValueError, TypeError, OSError, AttributeError, AssertionError) as error:
         # Hydra lets these through for files and overrides that have not the shape it expects.
         raise ConfigError(f"the configuration cannot be composed: {error}") from error

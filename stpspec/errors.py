@@ -110,7 +110,7 @@ class Problem:
 
 
 class SpecError(StpspecError):
-    """A spec is not valid; ``problems`` holds everything that is wrong with it.
+    """A spec is not valid; ``problems`` holds everything that is wrong with it, line by line.
 
     Parameters
     ----------
@@ -120,10 +120,16 @@ class SpecError(StpspecError):
     """
 
     def __init__(self, problems: Sequence[Problem], title: str = "the experiment is not valid"):
-        self.problems = tuple(problems)
+        self.problems = tuple(sorted(problems, key=place))
         self.title = title
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n  ".join([f"{title} ({count})", *map(str, self.problems)]))
+
+
+def place(problem: Problem) -> tuple[str, int]:
+    """Return file and line, so that problems stand in the order of the file to correct."""
+    file, _, line = (problem.where or "").rpartition(":")
+    return (file, int(line)) if line.isdigit() else ("", 0)
 
 
 def nearest(name: Any, choices: Iterable[str]) -> str | None:

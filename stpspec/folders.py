@@ -79,6 +79,14 @@ def as_result_error(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ResultError(f"{target} cannot be written: {error.strerror or error}") from error
+    except RuntimeError as error:
+        if "NetCDF" not in str(error):
+            raise
+        # What netCDF says of a full disk; HDF5 does not pass on why it could not write.
+        free = shutil.disk_usage(next(p for p in target.parents if p.exists())).free
+        raise ResultError(
+            f"{target} cannot be written: {error} ({free / 1e6:.3g} MB are free on this disk)"
+        ) from error
 
 
 def write_netcdf(tree: Any, path: Path) -> None:

@@ -144,4 +144,5 @@ def _launch(task: Callable[[Any], str], words: Sequence[str], sweep: str) -> boo
         raise StpspecError(f"the launcher could not run the jobs: {error}") from error
     finally:
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = before, full
+        log.enable()  # also when Hydra has ended before any job began
     return False

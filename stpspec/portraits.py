@@ -17,6 +17,7 @@ from stpspec.view.portrait import write_portrait
 
 _PAUSE = 60.0  # s between two figures of a running fit
 _AT_END = 3  # best trials that have a figure in the end
+_SHARE = 0.05  # of the time of a fit, that figures beyond the first may take
 
 
 class Portraits:
@@ -43,7 +44,7 @@ class Portraits:
             self._drawn, self._last = best, time.monotonic()
 
     def finish(self, problem: Problem) -> None:
-        """Draw the best trials, each place once."""
+        """Draw the best trials, each place once: the best, and others while they cost little."""
         if problem.study is None:
             return
         good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)
@@ -54,7 +55,10 @@ class Portraits:
         study = problem.study
         assert study is not None
         there = study.attached()
+        began = time.monotonic()
         for evaluation in evaluations:
+            if time.monotonic() - began > _SHARE * (began - problem.started):
+                return
             number = study.number_of(evaluation.values)
             name = f"trial_{number}.png"
             if number is not None and name not in there:

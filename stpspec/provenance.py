@@ -55,8 +55,8 @@ class Origin:
             for package, file in self._files:
                 line = _line(file, package, keys[:depth])
                 if line is not None:
-                    return f"{_relative(file)}:{line}"
-        return f"{_relative(self._files[0][1])}:1" if self._files else None
+                    return f"{relative(file)}:{line}"
+        return f"{relative(self._files[0][1])}:1" if self._files else None
 
 
 def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
@@ -84,7 +84,8 @@ def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
     return line
 
 
-def _relative(path: Path) -> str:
+def relative(path: Path) -> str:
+    """Return a path as seen from the current folder, where it lies below that."""
     with contextlib.suppress(ValueError):
         return str(path.relative_to(Path.cwd()))
     return str(path)

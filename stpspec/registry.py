@@ -91,7 +91,7 @@ class Registry:
         for point in entry_points(group=self._group):
             try:
                 point.load()
-            except Exception as error:  # a broken third-party package must be named, not hidden
+            except (Exception, SystemExit) as error:  # a broken package must be named, not hidden
                 raise PluginError(
                     f"the entry point {point.name!r} of group {self._group!r} ({point.value}) "
                     f"cannot be loaded: {type(error).__name__}: {error}"
@@ -121,7 +121,7 @@ def import_plugins(modules: Sequence[str]) -> None:
     for name in modules:
         try:
             importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the plug-in module {name!r} cannot be imported: {type(error).__name__}: {error}"
             ) from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
         If it cannot be opened.
     """
     import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+    from optuna.storages.journal import JournalFileOpenLock
 
     if "://" in place:
         return _open_database(place)
@@ -46,11 +49,60 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
             _trim(path)
         finally:
             lock.release()
-        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        storage = optuna.storages.JournalStorage(_journal()(str(path), lock_obj=lock))
+        # Optuna asks for it after each creation, also of a trial that is held back.
+        storage._replay_result._last_created_trial_id_by_this_process = -1
+        return storage
     except OSError as error:
         raise StudyError(
             f"the journal {path} cannot be opened: {error.strerror or error}"
         ) from error
+
+
+@functools.cache
+def _journal() -> Any:
+    """Return the class of our journals; Optuna is not loaded before one is opened."""
+    from optuna.storages.journal import JournalFileBackend
+
+    class Journal(JournalFileBackend):
+        """A journal that can hold entries back, and then write them all at once.
+
+        Each write is locked and synced to the disk, which takes longer than some simulations.
+        """
+
+        waiting: list[dict[str, Any]] | None = None
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            if self.waiting is None:
+                super().append_logs(logs)
+            else:
+                self.waiting.extend(logs)
+
+        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+            if self.waiting is not None:  # what it says is old until they are written
+                return iter(())
+            return super().read_logs(log_number_from)
+
+    return Journal
+
+
+@contextlib.contextmanager
+def in_one_write(storage: Any) -> Iterator[None]:
+    """Write all that is written inside at its end, where the storage is a journal.
+
+    What is read inside is the state before.
+    """
+    backend: Any = getattr(storage, "_backend", None)
+    if not isinstance(backend, _journal()):
+        yield
+        return
+    backend.waiting = []
+    try:
+        yield
+    finally:
+        logs, backend.waiting = backend.waiting, None
+        if logs:
+            backend.append_logs(logs)
 
 
 def _open_database(place: str) -> Any:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import datetime
 import json
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,14 +12,13 @@ from typing import Any
 
 from stpspec.errors import StudyError
 from stpspec.spec.experiment import Experiment
+from stpspec.spec.parameters import Parameter
 from stpspec.spec.study import StudySpec
-from stpspec.storages import ATTEMPTS, SHORTLY, close_storage, open_storage
+from stpspec.storages import ATTEMPTS, SHORTLY, close_storage, in_one_write, open_storage
 
 _FREE = ("study", "workers", "description", "source")  # may change between two runs of a study
-_ATTRIBUTE = "evaluation"  # all that we keep of a trial, in one entry: each entry is a write
+EVALUATION = "evaluation"  # attribute of a trial with all that we keep of it
 _ARTIFACTS = "artifacts"
-_WORKER = "worker"
-_NAMELESS = 60.0  # s after which a running trial without a worker is given up
 
 
 class Study:
@@ -30,8 +26,7 @@ class Study:
 
     Parameters
     ----------
-    spec : StudySpec or None
-        None for a study in memory, which ends with the process.
+    spec : StudySpec
     experiment : Experiment
         What is fitted; with plain numbers.
 
@@ -47,22 +42,12 @@ class Study:
         If the storage cannot be opened, or the study belongs to another experiment.
     """
 
-    def __init__(self, spec: StudySpec | None, experiment: Experiment):
-        import optuna
-
-        self.space: dict[str, Any] = {
-            n: optuna.distributions.FloatDistribution(
-                float(p.min), float(p.max), log=p.scale == "log"
-            )
-            for n, p in experiment.parameters.items()
-        }
+    def __init__(self, spec: StudySpec, experiment: Experiment):
+        self.space = space_of(experiment.parameters)
         self._batches: dict[str, list[dict[str, Any]]] = {}
-        self._folder = None if spec is None else _artifacts_of(spec)
-        with _quiet():
-            if spec is None:
-                self.study, self.is_new = optuna.create_study(), True
-            else:
-                self.study, self.is_new = self._open(spec, experiment)
+        self._folder = _artifacts_of(spec)
+        with quiet():
+            self.study, self.is_new = self._open(spec, experiment)
         for kept in self.kept():
             self._batches.setdefault(kept["batch"], []).append(kept)
 
@@ -95,8 +80,8 @@ class Study:
         """Return what is kept of each finished trial, in the order of the trials."""
         found = []
         for trial in self.study.get_trials(deepcopy=False):
-            if trial.state.is_finished() and _ATTRIBUTE in trial.user_attrs:
-                found.append(trial.user_attrs[_ATTRIBUTE])
+            if trial.state.is_finished() and EVALUATION in trial.user_attrs:
+                found.append(trial.user_attrs[EVALUATION])
         return found
 
     def recall(self, batch: str, n: int) -> list[dict[str, Any]] | None:
@@ -108,17 +93,18 @@ class Study:
         """Keep the evaluations of one batch, each as a trial."""
         import optuna
 
-        for kept in evaluations:
-            failed = bool(kept["reason"])
-            states = optuna.trial.TrialState
-            self.study.add_trial(
-                optuna.trial.create_trial(
-                    params=dict(kept["values"]), distributions=self.space,
-                    value=None if failed else kept["loss"],
-                    state=states.FAIL if failed else states.COMPLETE,
-                    user_attrs={_ATTRIBUTE: dict(kept)},
-                )
-            )  # fmt: skip
+        states = optuna.trial.TrialState
+        with in_one_write(self.study._storage):
+            for kept in evaluations:
+                failed = bool(kept["reason"])
+                self.study.add_trial(
+                    optuna.trial.create_trial(
+                        params=dict(kept["values"]), distributions=self.space,
+                        value=None if failed else kept["loss"],
+                        state=states.FAIL if failed else states.COMPLETE,
+                        user_attrs={EVALUATION: dict(kept)},
+                    )
+                )  # fmt: skip
 
     # -- figures -------------------------------------------------------------------------------
 
@@ -139,74 +125,15 @@ class Study:
         """Attach a file to the study: it is copied beside the journal."""
         from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 
-        if self._folder is None:
-            return
         self._folder.mkdir(parents=True, exist_ok=True)
         upload_artifact(
             artifact_store=FileSystemArtifactStore(base_path=str(self._folder)),
             file_path=str(path), study_or_trial=self.study,
         )  # fmt: skip
 
-    # -- what Optuna's own samplers need ------------------------------------------------------
-
-    def ask(self, n: int, budget: int | None) -> list[Any]:
-        """Ask for at most n trials, as far as the budget of the whole study goes."""
-        trials = []
-        for _ in range(n):
-            trial = self.study.ask(self.space)
-            spent = budget is not None and trial.number >= budget
-            if spent and self._before(trial.number) >= (budget or 0):
-                self.drop([trial], "beyond the budget")
-                break
-            trial.set_user_attr(_WORKER, _me())
-            trials.append(trial)
-        return trials
-
-    def _before(self, number: int) -> int:
-        """Return how many of the trials before this one count."""
-        return sum(
-            t.number < number and (not t.state.is_finished() or _ATTRIBUTE in t.user_attrs)
-            for t in self.study.get_trials(deepcopy=False)
-        )
-
-    def drop(self, trials: Sequence[Any], why: str) -> None:
-        """Fail trials that were asked for and never simulated."""
-        import optuna
-
-        for trial in trials:
-            trial.set_user_attr("not_simulated", why)
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-
-    def tell(self, trial: Any, kept: Mapping[str, Any]) -> None:
-        """Finish a trial with what its evaluation gave."""
-        import optuna
-
-        trial.set_user_attr(_ATTRIBUTE, dict(kept))
-        if kept["reason"]:
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            self.study.tell(trial, kept["loss"])
-
-    def retry_dead(self) -> int:
-        """Fail the running trials of workers that are gone, and ask for their points again."""
-        import optuna
-
-        running = optuna.trial.TrialState.RUNNING
-        dead = [t for t in self.study.get_trials(deepcopy=False)
-                if t.state == running and _is_gone(t)]  # fmt: skip
-        for trial in dead:
-            kept = trial.user_attrs.get(_ATTRIBUTE)
-            if kept is not None and not kept["reason"]:  # it only had not been told
-                self.study.tell(trial.number, kept["loss"])
-                continue
-            self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            if kept is None and trial.params:
-                self.study.enqueue_trial(trial.params, skip_if_exists=False)
-        return len(dead)
-
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Optuna's own messages about studies and trials to itself."""
     import optuna
 
@@ -216,6 +143,16 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(level)
+
+
+def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the bounds of free parameters as Optuna's distributions."""
+    from optuna.distributions import FloatDistribution
+
+    return {
+        n: FloatDistribution(float(p.min), float(p.max), log=p.scale == "log")
+        for n, p in parameters.items()
+    }
 
 
 def _artifacts_of(spec: StudySpec) -> Path:
@@ -232,7 +169,7 @@ def artifact_folder(study: Any) -> Path | None:
 
 def trial_facts(trial: Any) -> Any:
     """Return a copy of a trial with each metric, and the reason of a failure, by its own name."""
-    kept = trial.user_attrs.get(_ATTRIBUTE)
+    kept = trial.user_attrs.get(EVALUATION)
     if kept is None:
         return trial
     facts = {n: v if not isinstance(v, list) else f"{len(v)} values"
@@ -287,30 +224,6 @@ def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
             yield from _differences(before.get(key, "(none)"), now.get(key, "(none)"), inner)
     elif before != now:
         yield f"{path}: {before!r} then, {now!r} now"
-
-
-def _me() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_gone(trial: Any) -> bool:
-    """Tell whether the worker of a running trial has ended (of other machines nothing is known)."""
-    worker = trial.user_attrs.get(_WORKER)
-    if worker is None:  # it was asked for just now, or its worker died between two lines
-        age = datetime.datetime.now() - trial.datetime_start
-        return age.total_seconds() > _NAMELESS
-    if worker == _me():  # of an earlier fit of this process, or of an earlier process of its number
-        return True
-    host, _, pid = worker.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def study_for(experiment: Experiment) -> Study | None:

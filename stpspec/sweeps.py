@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import Problem, SpecError
-from stpspec.metrics.measure import Measurement, Request
+from stpspec.metrics.measure import Measurement, Request, protocols_read
 from stpspec.spec.base import Spec
 from stpspec.spec.changes import inside, missing_field
 from stpspec.spec.experiment import Experiment
@@ -52,8 +52,14 @@ def sweep(
     ------
     SpecError
         If a field does not exist, or a combination is not valid.
+
+    Notes
+    -----
+    With ``numerics.integrator: auto`` a sweep uses the variable step, as a fit does while it
+    searches; unless a field of the numerics is swept.
     """
     from stpspec.engine.bind import bind
+    from stpspec.engine.spare import rigs_kept
 
     given = dict(fields) if fields else frequency_grid(experiment)
     _check(experiment, given)
@@ -66,16 +72,17 @@ def sweep(
     combinations = list(itertools.product(*(range(len(axes[n].values)) for n in outer)))
     requests: dict[str, Request] = {}
     rows: list[dict[str, Measurement]] = []
-    for done, picks in enumerate(combinations):
-        chosen = dict(zip(outer, picks, strict=True))
-        bound = bind(experiment.changed({n: axes[n].values[i] for n, i in chosen.items()}))
-        for name, axis in axes.items():
-            axis.read(bound, chosen.get(name))
-        asked, measured = _measure(bound, grid, values or {}, outer)
-        requests |= {r.name: r for r in asked if r.name not in requests}
-        rows += measured
-        if progress is not None:
-            progress(done + 1, len(combinations))
+    with rigs_kept():
+        for done, picks in enumerate(combinations):
+            chosen = dict(zip(outer, picks, strict=True))
+            bound = bind(experiment.changed({n: axes[n].values[i] for n, i in chosen.items()}))
+            for name, axis in axes.items():
+                axis.read(bound, chosen.get(name))
+            asked, measured = _measure(bound, grid, values or {}, outer)
+            requests |= {r.name: r for r in asked if r.name not in requests}
+            rows += measured
+            if progress is not None:
+                progress(done + 1, len(combinations))
     return _dataset(experiment, list(axes.values()), list(requests.values()), rows)
 
 
@@ -176,8 +183,8 @@ def _measure(
     """Measure all combinations of swept parameters, which are candidates of one run."""
     from stpspec.api import requests_of
     from stpspec.engine.bind import numbers
-    from stpspec.engine.simulate import simulate
-    from stpspec.metrics.measure import measure_candidates
+    from stpspec.engine.search import for_reading
+    from stpspec.engine.simulate import evaluate
 
     rows = [numbers(bound, {**values, **point}) for point in grid]
     columns = {n: np.array([row[n] for row in rows]) for n in rows[0]}
@@ -186,8 +193,11 @@ def _measure(
         r for r in requests_of(bound.experiment, all_metrics=True)
         if not swept or r.protocol in swept or "." not in r.name
     ]  # fmt: skip
-    tree = simulate(bound, columns or None)
-    return requests, measure_candidates(tree, requests)
+    of_numerics = any(p.partition(".")[0] == "numerics" for p in outer)
+    if not of_numerics:  # else what the numerics do is what is asked
+        bound = for_reading(bound, [(r.metric, r.options) for r in requests])
+    protocols = protocols_read(requests, bound.experiment.protocols)
+    return requests, evaluate(bound, columns, protocols, requests)
 
 
 def _dataset(

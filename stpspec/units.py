@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from stpspec.cache import cache_folder
 from stpspec.errors import StpspecError
 
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
@@ -33,7 +34,11 @@ class UnitError(StpspecError, ValueError):
 def _pint() -> Any:
     import pint
 
-    return pint.UnitRegistry(cache_folder=None)
+    # Reading its definitions takes pint half a second; what it has read is kept.
+    try:
+        return pint.UnitRegistry(cache_folder=cache_folder("units"))
+    except Exception:  # a folder that cannot be written, or a file torn by a crash
+        return pint.UnitRegistry(cache_folder=None)
 
 
 def split(value: str) -> tuple[float, str]:
@@ -98,6 +103,8 @@ def _convert_written(number: float, written: str, unit: str) -> float:
         converted = registry.Quantity(number, _spell(written)).to(target).magnitude
         return float(f"{converted:.15g}")  # "-10 pA" is -0.01 nA, not -0.009999999999999998
     except pint.DimensionalityError as error:
+        if target == "dimensionless":
+            raise UnitError(f"expected a number without unit, and {written!r} is one") from error
         raise UnitError(
             f"expected a quantity in {unit or '1'}, and {written!r} has another dimension"
         ) from error

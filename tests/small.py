@@ -97,11 +97,14 @@ def _measurements(result: Any) -> dict[str, Measurement]:
     return {f"t{i}": Measurement(np.array(v, float), "1") for i, v in enumerate(result)}
 
 
-def python(code: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+def python(
+    code: str, *arguments: str, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess:
     """Run code in a fresh Python."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *arguments],
         cwd=cwd, capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, **env},
     )  # fmt: skip
 
 

@@ -191,10 +191,11 @@ def test_two_processes_share_the_rows(tmp_path):
     "launcher",
     [
         ["joblib", "hydra.launcher.n_jobs=2"],
-        pytest.param(["submitit_local"], marks=pytest.mark.long),
+        ["submitit_local"],
     ],
     ids=lambda w: w[0],
 )
+@pytest.mark.long
 def test_other_launchers_give_the_same(tmp_path, launcher):
     (tmp_path / "small.yaml").write_text(small.YAML)
     (tmp_path / "t.csv").write_text("connection,size\na→b,42\nb→a,21\n", encoding="utf-8")

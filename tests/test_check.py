@@ -1,6 +1,7 @@
 """``check``: everything that only the loaded mechanism and the built cell can tell, in one go."""
 
 import pytest
+from helpers import MOD
 from small import data
 
 from stpspec import api, errors
@@ -77,15 +78,15 @@ def test_an_unknown_mechanism_gets_the_nearest_name():
 
 def test_a_missing_mechanism_file_is_named_with_the_places_it_was_looked_for_in(here):
     found = check(model__mod=["GabbaA.mod"], model__section="axon")
-    assert "'GabbaA.mod'" in found["model.mod"]
-    assert "Did you mean 'GabaA.mod'" in found["model.mod"]
-    assert str(here) in found["model.mod"]
+    assert "'GabbaA.mod'" in found["model.mod.0"]
+    assert "Did you mean 'GabaA.mod'" in found["model.mod.0"]
+    assert str(here) in found["model.mod.0"]
     assert "model.section" in found
 
 
 def test_a_folder_without_mechanisms_is_said_to_have_none(here):
     (here / "empty").mkdir()
-    assert "no .mod file" in check(model__mod=["empty"])["model.mod"]
+    assert "no .mod file" in check(model__mod=["empty"])["model.mod.0"]
 
 
 BROKEN_NMODL = """\
@@ -132,9 +133,37 @@ def test_c_code_that_does_not_compile_is_shown_with_the_line_it_has_in_the_mecha
     assert "no_such_function" in text
 
 
+def test_every_mechanism_that_is_missing_or_does_not_compile_is_told_at_once(here):
+    (here / "Broken.mod").write_text(BROKEN_NMODL)
+    unknown = BROKEN_NMODL.replace("Broken", "Unknown").replace("(v - 3", ": e is not\n    v - e")
+    (here / "Unknown.mod").write_text(unknown)
+    found = check(model__mod=["absent.mod", "Broken.mod", "Unknown.mod", "gone"])
+    assert {"model.mod.0", "model.mod.3", "model.mod"} == set(found)
+    assert f"{here / 'Broken.mod'}:8" in found["model.mod"]
+    assert f"{here / 'Unknown.mod'}:8" in found["model.mod"]  # where the unknown e stands
+    assert "‘e’ was not declared" in found["model.mod"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("pas", "pas is a density mechanism; a synapse or a gap junction is a POINT_PROCESS"),
+        ("IntFire1", "IntFire1 is an artificial cell; a synapse"),
+        ("AlphaSynapse", "AlphaSynapse has no NET_RECEIVE block"),
+        ("GapJunction", "GapJunction has no NET_RECEIVE block"),
+        ("ReadsPointer", "ReadsPointer reads the POINTER calcium;"),
+    ],
+)
+def test_what_events_cannot_drive_is_refused_where_neuron_would_crash(name, told):
+    model = {"mechanism": name, "cell": {"file": "patch.py", "template": "Patch"}}
+    mod = [str(MOD)] if (MOD / f"{name}.mod").exists() else []
+    found = check(model={**model, "mod": mod}, parameters={}, objective=None)
+    assert told in found["model.mechanism"]
+
+
 def test_a_mod_file_without_a_mechanism_is_refused(here):
     (here / "empty.mod").write_text("TITLE nothing\n")
-    assert "POINT_PROCESS" in check(model__mod=["empty.mod"])["model.mod"]
+    assert "POINT_PROCESS" in check(model__mod=["empty.mod"])["model.mod.0"]
 
 
 # -- templates --------------------------------------------------------------------------------
@@ -178,10 +207,58 @@ def test_arguments_a_template_does_not_take_are_named():
     assert "resistence" in found["model.cell"]
 
 
-def test_a_template_that_ends_the_process_is_an_error_and_no_hang(here):
+def test_a_template_that_ends_the_process_is_a_problem_that_hides_no_other(here):
     (here / "cell.py").write_text("import os\nos._exit(3)\n")
-    with pytest.raises(errors.StpspecError, match="code 3"):
-        check(model__cell={"file": "cell.py", "template": "Cell"})
+    found = check(model__cell={"file": "cell.py", "template": "Cell"}, seed=-1, model__position=2)
+    assert set(found) == {"seed", "model.position", "model.cell"}
+    assert "ended with code 3" in found["model.cell"]
+
+
+def test_a_template_that_never_ends_is_a_problem_and_no_hang(here, monkeypatch):
+    monkeypatch.setattr(api, "_PATIENCE", 2)
+    (here / "cell.py").write_text("while True: pass\n")
+    found = check(model__cell={"file": "cell.py", "template": "Cell"}, seed=-1)
+    assert "stopped after 2 s" in found["model.cell"]
+    assert "seed" in found
+
+
+def test_a_template_that_exits_is_a_problem_and_neither_success_nor_silence(here):
+    (here / "cell.py").write_text("import sys\nsys.exit(0)\n")
+    cell = {"file": "cell.py", "template": "Cell"}
+    assert "SystemExit" in check(model__cell=cell)["model.cell"]
+    with pytest.raises(errors.SpecError, match="SystemExit"):
+        api.simulate(Experiment.from_data(data(model__cell=cell)))
+
+
+SHARED_SECTION = """\
+from neuron import h
+soma = h.Section(name="soma")
+class Cell:
+    def __init__(self):
+        self.soma = soma
+"""
+
+LISTED_SECTIONS = """\
+from neuron import h
+class Cell:
+    def __init__(self):
+        self.soma = h.Section(name="soma", cell=self)
+        self.branches = [h.Section(name=f"dend[{k}]", cell=self) for k in range(2)]
+"""
+
+
+def test_cells_that_share_a_section_are_refused_as_their_candidates_would_add_up(here):
+    (here / "cell.py").write_text(SHARED_SECTION)
+    found = check(model__cell={"file": "cell.py", "template": "Cell"})
+    assert "all cells share the section 'soma'" in found["model.cell"]
+
+
+def test_a_section_is_found_by_the_name_that_neuron_gives_it(here):
+    (here / "cell.py").write_text(LISTED_SECTIONS)
+    cell = {"file": "cell.py", "template": "Cell"}
+    assert not check(model__cell=cell, model__section="dend[1]")
+    assert not check(model__cell=cell, model__section="branches[1]")
+    assert "It has: soma, dend[0], dend[1]." in str(check(model__cell=cell, model__section="x"))
 
 
 def test_a_template_that_prints_does_not_disturb_the_check(here):
@@ -418,6 +495,22 @@ def test_from_a_misspelled_part_no_fault_of_its_default_follows():
     assert [p.path for p in api.check(wrong)] == ["recordng"]
 
 
+def test_a_misspelled_kind_hides_nothing_else_of_its_part():
+    found = check(
+        model__kind="synaps", model__section="axon", model__wieght=3,
+        recording={"kind": "voltageclamp", "holding_potential": "3 ms"},
+        protocols={"single": {"kind": "single_evnt", "duration": -1}},
+        fitter={"kind": "minimise", "method": "SLSQPP"},
+    )  # fmt: skip
+    assert set(found) == {
+        "model.kind", "model.section", "model.wieght", "recording.kind",
+        "recording.holding_potential", "protocols.single.kind", "protocols.single.duration",
+        "fitter.kind", "fitter.method",
+    }  # fmt: skip
+    assert "did you mean 'synapse'" in found["model.kind"]
+    assert "did you mean 'single_event'" in found["protocols.single.kind"]
+
+
 @pytest.mark.parametrize("field", [{"n_induction": 0}, {"n_inductoin": 3}, {"frequency": "50 ms"}])
 def test_from_a_wrong_field_of_a_protocol_no_length_or_need_follows(field):
     terms = {
@@ -428,6 +521,22 @@ def test_from_a_wrong_field_of_a_protocol_no_length_or_need_follows(field):
     found = check(protocols={"train": train}, objective={"terms": terms})
     expected = {f"protocols.train.{n}" for n in field}
     assert set(found) == expected
+
+
+def test_what_no_field_of_a_protocol_could_give_is_told_even_when_a_field_is_wrong():
+    terms = {
+        "a": {"metric": "coupling_coefficient", "protocol": "train", "target": 0.1},
+        "b": {"metric": "recovery", "protocol": "single", "target": 0.1},
+        "c": {"metric": "steady_state", "protocol": "train", "target": 0.1},
+        "d": {"metric": "induction", "protocol": "train", "target": 0.1},
+    }
+    protocols = {
+        "train": {"kind": "train", "frequency": -5},
+        "single": {"kind": "single_event", "duration": "x"},
+    }
+    found = check(protocols=protocols, objective={"terms": terms})
+    assert set(found) == {"protocols.train.frequency", "protocols.single.duration",
+                          *(f"objective.terms.{name}.metric" for name in "abc")}  # fmt: skip
 
 
 def test_from_a_wrong_time_constant_no_length_of_a_target_follows():

@@ -1,8 +1,10 @@
 """The command: what it prints, its exit codes, and one clear block for whatever is wrong."""
 
 import json
+import logging
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -287,6 +289,16 @@ def test_a_saved_result_can_be_fitted_again_with_overrides(runs):
     assert second == pytest.approx(first, rel=1e-4)
 
 
+@pytest.mark.parametrize("text", ["garbage", "{}", "[1]", '{"parameters": {"U": 3}}'])
+def test_a_result_whose_summary_is_damaged_is_named(here, main, text):
+    folder = here / "damaged"
+    folder.mkdir()
+    (folder / "experiment.yaml").write_text(YAML)
+    (folder / "result.nc").touch()
+    (folder / "summary.json").write_text(text)
+    assert "summary.json cannot be read" in clear(main("run", "damaged"), 1)
+
+
 # -- what can be wrong ------------------------------------------------------------------------
 
 
@@ -322,6 +334,7 @@ def test_a_saved_result_can_be_fitted_again_with_overrides(runs):
         (["fit", "small.yaml", "model.mechanism=GabbaA"], 1, "Did you mean 'GabaA'"),
         (["run", "small.yaml", "plugins=[no_such_module]"], 1, "no_such_module"),
         (["run", "."], 1, "."),
+        (["run", "small.yaml", "U=[0.1,0.2]"], 1, "stpspec sweep measures over a list"),
         (["fit", "small.yaml", "--out", "small.yaml"], 1, "exists already"),
         (["fit", "small.yaml", "--out", "small.yaml/below"], 1, "not a folder"),
         (["run", "small.yaml", "--out", "small.yaml/below/it"], 1, "not a folder"),
@@ -365,6 +378,18 @@ def test_a_traceback_is_shown_when_it_is_asked_for(main):
     assert done.returncode == 1
     assert "Traceback (most recent call last)" in done.stderr
     assert "SpecError" in done.stderr
+
+
+def test_the_table_of_a_fit_is_shown_even_when_the_disk_is_full(main):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # bytes; result.nc is larger
+    try:
+        done = main("fit", "small.yaml", "--out", "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "full cannot be written" in clear(done, 1)
+    assert "value ± approx. SE" in done.stdout
+    assert "files in" not in done.stdout
 
 
 def test_an_existing_result_is_kept_unless_it_is_to_be_overwritten(runs):
@@ -436,6 +461,11 @@ def test_a_multirun_runs_every_combination_and_one_failing_job_lets_the_others_r
 def test_a_multirun_that_cannot_be_composed_is_one_clear_error(main, words, told, code):
     paths = [] if words[0].startswith("experiment") else ["small.yaml"]
     assert told in clear(main("fit", "-m", *paths, *words), code)
+
+
+def test_our_warnings_are_heard_after_a_multirun_that_cannot_be_composed(main):
+    main("fit", "-m", "small.yaml", "fitter=tpee,slsqp")
+    assert not any(logging.getLogger(n).disabled for n in ("stpspec", "stpspec.engine"))
 
 
 def test_the_nearest_name_is_none_when_nothing_looks_like_it():

@@ -118,6 +118,7 @@ def test_a_misspelled_override_is_one_of_the_problems_with_its_nearest_name(smal
         ("recording=3", "group override"),
         ("+protocol@protocols.x=trian", "trian"),
         ("~nothing", "nothing"),
+        ("parameters=[3]", "'parameters=[3]' cannot be used: a list cannot stand where a mapping"),
     ],
 )
 def test_an_override_that_cannot_be_composed_is_one_clear_error(small, override, words):
@@ -149,6 +150,28 @@ def test_a_defaults_list_that_cannot_be_composed_is_one_clear_error(here, defaul
     with pytest.raises(ConfigError) as caught:
         load("bad.yaml")
     assert words in str(caught.value)
+
+
+def test_every_fault_of_a_defaults_list_is_told_at_once_with_its_line(here):
+    (here / "bad.yaml").write_text(
+        "name: bad\ndefaults:\n  - /protocol@protocols.a: trian\n  - /protocol: train\n"
+        "  - /model: tm_patch\n  - override /modle: tm_patch\n  - recording: voltage_clamp\n"
+        "  - override /fitter: tpee\n  - _self_\nprotocols: [a, b]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load("bad.yaml")
+    told = [line.strip() for line in str(caught.value).splitlines()]
+    assert [line.partition(": ")[0] for line in told] == [
+        "bad.yaml:3 | defaults.0", "bad.yaml:4 | defaults.1", "bad.yaml:5 | defaults.2",
+        "bad.yaml:6 | defaults.3", "bad.yaml:7 | defaults.4", "bad.yaml:8 | defaults.5",
+        "bad.yaml:10 | protocols",
+    ]  # fmt: skip
+    assert "Did you mean 'train'?" in told[0]
+    assert "did you mean '/protocol@protocols.train'?" in told[1]
+    assert "did you mean 'override /model'?" in told[2]
+    assert "Did you mean 'model'?" in told[3]
+    assert "begin with a slash: /recording" in told[4]
+    assert "Did you mean 'tpe'?" in told[5]
 
 
 # -- where a problem was written --------------------------------------------------------------
@@ -205,6 +228,16 @@ def test_a_problem_from_the_command_line_says_so(small):
         "numerics.dt": "command line: numerics.dt=3",
         "parameters.U": "command line: parameters.U.min=2",
     }
+
+
+def test_problems_stand_in_the_order_of_the_lines_to_correct(here):
+    text = YAML.replace("min: 0.1", "min: 2").replace("20 ms", "20 mV").replace("dt: 0.1", "dt: x")
+    (here / "bad.yaml").write_text(text.replace("metric: amplitude", "metric: amplitud"))
+    with pytest.raises(SpecError) as caught:
+        load("bad.yaml")
+    lines = [int(p.where.partition(":")[2]) for p in caught.value.problems]
+    assert len(lines) == 4
+    assert lines == sorted(lines)
 
 
 def test_load_raises_all_problems_with_their_places(here):

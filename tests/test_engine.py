@@ -21,7 +21,7 @@ from helpers import (
     synapse,
 )
 
-from stpspec.engine import cells, mechanisms, nrn
+from stpspec.engine import cells, mechanisms, nmodl, nrn
 from stpspec.engine.bind import bind
 from stpspec.engine.simulate import simulate
 from stpspec.errors import MechanismError, SpecError, TemplateError
@@ -562,7 +562,7 @@ def test_description_of_a_mechanism_has_range_and_global_parameters_with_units()
 
 
 def test_golden_synapses_are_within_the_limits_of_the_mechanism():
-    limits = mechanisms.limits_in(TESTS.parent / "mod" / "TsodyksMarkram.mod")
+    limits = nmodl.limits_in(TESTS.parent / "mod" / "TsodyksMarkram.mod")
     for values in SYNAPSES:
         for name, value in zip(("U", "tau_rec", "tau_facil"), values, strict=True):
             assert limits[name][0] <= value <= limits[name][1]
@@ -597,6 +597,17 @@ def test_template_that_would_end_the_process_is_refused(tmp_path):
     cell = {"file": str(file), "template": "Ends"}
     with pytest.raises(SpecError, match=r"calls quit\(\), which would end this Python process"):
         run(synapse({"one": {"kind": "single_event"}}, model={"cell": cell}))
+
+
+def test_file_that_a_template_loads_and_that_would_end_the_process_is_named(tmp_path):
+    (tmp_path / "bye.hoc").write_text('load_file("cell.hoc")\nproc bye() { quit() }\n')
+    file = tmp_path / "cell.hoc"
+    file.write_text(
+        'load_file("stdlib.hoc")\nload_file(1, "bye.hoc")\nbegintemplate Loading\n'
+        "external bye\nproc init() { bye() }\nendtemplate Loading\n"
+    )
+    with pytest.raises(TemplateError, match=r"bye\.hoc calls quit\(\)"):
+        cells.build(Cell(file=str(file), template="Loading"))
 
 
 @pytest.mark.parametrize("value", [True, "0.5 ms", 1.5, "half", [0.3, None], float("nan")])

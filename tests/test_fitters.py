@@ -5,12 +5,14 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import MOD, synapse
 from small import data, evaluator, experiment, terms
 
 from stpspec import api
 from stpspec.engine.bind import bind
 from stpspec.errors import FitError, MetricError, SpecError
 from stpspec.fitters.base import run, starts
+from stpspec.fitters.confirm import sound
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.uncertainty import estimate
 from stpspec.metrics.judge import Judge
@@ -721,3 +723,29 @@ def test_fields_of_the_fitters_that_cannot_be_are_refused_with_their_reason():
         ({"kind": "minimize", "start": "sobl"}, "fitter.start"),
     ):
         assert [p.path for p in examine(data(fitter=fitter))[1]] == [path]
+
+
+# -- on the reference numerics ------------------------------------------------------------------
+
+
+def test_best_point_that_the_reference_cannot_simulate_is_passed_over_and_the_next_reported():
+    bound = bind(
+        synapse(
+            {"pair": {"kind": "single_event", "duration": 10}}, mechanism="Dividing",
+            fixed={"e": 0}, model={"mod": [str(MOD)]}, numerics={"dt": 0.1, "settle": 20},
+        ).changed({
+            "parameters": {"share": {"min": 0, "max": 1}},
+            "objective": {"terms": {"t0": {"metric": "amplitude", "protocol": "pair", "target": 0,
+                                           "sd": 1}}},
+        })
+    )  # fmt: skip
+    made = Problem(bound, evaluator(lambda share: [share]))  # its best is at the share 0
+    made.evaluate(np.array([[0.0], [0.5], [1.0]]))
+    best, here, told = sound(bound, made)
+    assert best.values == here.values == {"share": 0.5}
+    assert told.startswith("passed over the best point")
+    assert "from t = " in told
+    only = Problem(bound, evaluator(lambda share: [share]))
+    only.evaluate(np.array([[0.0]]))
+    with pytest.raises(FitError, match=r"cannot be simulated with the reference numerics"):
+        sound(bound, only)

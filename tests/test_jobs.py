@@ -138,7 +138,12 @@ def test_a_second_multirun_does_not_mix_with_the_first(multirun):
 
 
 @pytest.mark.parametrize(
-    "launcher", [["joblib", "hydra.launcher.n_jobs=2"], ["submitit_local"]], ids=lambda w: w[0]
+    "launcher",
+    [
+        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], marks=pytest.mark.long),
+        ["submitit_local"],
+    ],
+    ids=lambda w: w[0],
 )
 def test_other_launchers_give_the_same_table(tmp_path, launcher):
     (tmp_path / "small.yaml").write_text(small.YAML)

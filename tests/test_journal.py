@@ -6,6 +6,7 @@ from test_studies import studied, trials
 
 import stpspec
 from stpspec.errors import StudyError
+from stpspec.sampling import Sampling
 from stpspec.storages import open_storage
 from stpspec.studies import Study
 
@@ -32,10 +33,11 @@ def test_journal_of_any_history_is_told_as_optuna_tells_it(tmp_path):
     study = Study(spec, studied(tmp_path))
     study.study.enqueue_trial({"U": 0.3})
     study.study.enqueue_trial({"U": 0.4})
-    asked = study.ask(1, None)  # one waits, one runs
+    sampling = Sampling(optuna.samplers.RandomSampler(), studied(tmp_path).parameters, study)
+    asked = sampling.ask(1, None)  # one waits, one runs
     reader = open_storage(str(journal), trim=False)
     see_that_both_tell_the_same(reader, journal)
-    study.drop(asked, "for the test")  # what comes later is followed line by line
+    sampling.drop(asked, "for the test")  # what comes later is followed line by line
     study.study.enqueue_trial({"U": 0.5})
     see_that_both_tell_the_same(reader, journal)
     study.study.optimize(lambda trial: trial.report(1.0, 3) or 0.5, n_trials=2)

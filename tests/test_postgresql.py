@@ -55,10 +55,6 @@ def see_that_each_counts_once(trials, n):
     assert not [t for t in trials if t.state in (states.RUNNING, states.WAITING)]
 
 
-def test_four_processes_share_a_study_in_postgresql(database, tmp_path):
-    see_that_each_counts_once(share(database, "four", 16, tmp_path), 16)
-
-
 @pytest.mark.long
 def test_400_trials_of_four_processes_in_postgresql(database, tmp_path):
     see_that_each_counts_once(share(database, "many", 400, tmp_path), 400)

@@ -1,8 +1,10 @@
 """Results: saved in one piece or not at all, loaded as they were, runnable again."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import resource
 import shutil
 
 import numpy as np
@@ -264,6 +266,24 @@ def test_a_failure_half_way_keeps_the_result_that_was_to_be_replaced(
         result.save(saved, overwrite=True)
     assert {p.name: p.read_bytes() for p in saved.iterdir() if p.is_file()} == before
     assert left_over(tmp_path) == ["out"]
+
+
+@contextlib.contextmanager
+def files_of_at_most(n_bytes):
+    """Let the kernel refuse to write beyond this size, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("n_bytes", [0, 20_000])
+def test_a_disk_that_is_full_is_an_error_that_names_the_folder(result, tmp_path, n_bytes):
+    with files_of_at_most(n_bytes), pytest.raises(ResultError, match=r"out cannot be written: .*"):
+        result.save(tmp_path / "out")
+    assert left_over(tmp_path) == []
 
 
 def test_an_existing_folder_is_only_replaced_when_it_is_a_result_and_on_request(

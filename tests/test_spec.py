@@ -140,7 +140,7 @@ def test_all_problems_of_a_spec_are_reported_at_once_and_each_once():
         fiter={"kind": "bounded"},
     )  # fmt: skip
     assert set(found) == {
-        "name", "model.positon", "recording.holding_potential", "protocols.bad",
+        "name", "model.positon", "recording.holding_potential", "protocols.bad.kind",
         "protocols.train.frequency", "parameters.U", "parameters.tau_rec.max",
         "objective.terms.typo.metric", "objective.terms.absent.protocol",
         "objective.terms.cannot.metric", "objective.terms.sd.sd", "objective.terms.loss.loss",
@@ -155,8 +155,8 @@ def test_all_problems_of_a_spec_are_reported_at_once_and_each_once():
         ({"model__positon": 0.5}, "model.positon", "position"),
         ({"model__net_con": {"wieght": 1}}, "model.net_con.wieght", "weight"),
         ({"recording__holding_potental": 1}, "recording.holding_potental", "holding_potential"),
-        ({"recording__kind": "voltage-clamp"}, "recording", "voltage_clamp"),
-        ({"protocols__x": {"kind": "trian"}}, "protocols.x", "train"),
+        ({"recording__kind": "voltage-clamp"}, "recording.kind", "voltage_clamp"),
+        ({"protocols__x": {"kind": "trian"}}, "protocols.x.kind", "train"),
         ({"protocols__single__duraton": 3}, "protocols.single.duraton", "duration"),
         ({"parameters__U__mx": 3}, "parameters.U.mx", "max"),
         ({"objective__terms__size__metric": "amplitud"}, "objective.terms.size.metric",
@@ -168,7 +168,7 @@ def test_all_problems_of_a_spec_are_reported_at_once_and_each_once():
          "objective.terms.size.options.signl", "signal"),
         ({"objective__terms__size__options": {"signal": "synaptic_curent"}},
          "objective.terms.size.options.signal", "synaptic_current"),
-        ({"fitter": {"kind": "least-squares"}}, "fitter", "least_squares"),
+        ({"fitter": {"kind": "least-squares"}}, "fitter.kind", "least_squares"),
         ({"fitter": {"kind": "optuna", "bach": 3}}, "fitter.bach", "batch"),
         ({"numerics__setle": 3}, "numerics.setle", "settle"),
     ],
@@ -592,6 +592,8 @@ def test_a_plugin_module_that_cannot_be_imported_is_one_clear_problem(tmp_path, 
     monkeypatch.syspath_prepend(tmp_path)
     assert "ZeroDivisionError" in problems(plugins=["plugin_that_breaks"])["plugins.0"].rule
     assert "plugin_that_breaks" not in sys.modules
+    (tmp_path / "plugin_that_exits.py").write_text("import sys\nsys.exit(0)\n")
+    assert "SystemExit: 0" in problems(plugins=["plugin_that_exits"])["plugins.0"].rule
 
 
 PLUGIN = '''\
@@ -700,6 +702,50 @@ def test_a_plugin_module_adds_a_metric_a_loss_a_cost_a_protocol_and_a_fitter(tmp
     assert losses.index(min(losses)) == (parameters["U"] - 0.1) / 0.8 * 8
     assert cost == pytest.approx((metrics["peak"] - 0.035) ** 2 + (metrics["ratio"] - 0.5) ** 2)
     assert set(found) == {"fitter.point", "objective.cost_options.pwer"}
+
+
+MISTAKEN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np, stpspec
+from helpers import dataset_of, measure, tree_of
+from small import experiment
+from stpspec.errors import MetricError
+from stpspec.metrics.judge import Judge
+from stpspec.metrics.measure import Measurement
+
+@stpspec.metric("several", "pA")
+def several(response):
+    return np.arange(3.0)
+
+@stpspec.metric("single", "pA", vector=True)
+def single(response):
+    return 3.0
+
+@stpspec.loss("raising")
+def raising(value, target, sd):
+    raise KeyError("nothing")
+
+time = np.arange(0.0, 20.0, 0.5)
+tree = tree_of({"one": dataset_of(time, [np.exp(-time)], [5.0])})
+print(measure(tree, "several", "one")[0].reason)
+print(measure(tree, "single", "one")[0].reason)
+term = {"metric": "amplitude", "protocol": "single", "target": 1.0, "loss": "raising"}
+try:
+    fitter = {"kind": "minimize"}
+    Judge(experiment(objective={"terms": {"t": term}}, fitter=fitter).objective)(
+        {"t": Measurement(np.array(2.0), "pA")})
+except MetricError as error:
+    print(error)
+"""
+
+
+def test_a_plugin_that_gives_what_it_does_not_declare_or_raises_is_named():
+    done = python(MISTAKEN, str(ROOT / "tests"))
+    several, single, raising = done.stdout.splitlines()
+    assert "'several' failed: it gave values of shape (3,), and declares one number" in several
+    assert "'single' failed: it gave a number, and declares a list of numbers" in single
+    assert raising == "t: the loss 'raising' failed: KeyError: 'nothing'"
 
 
 @pytest.mark.parametrize("wrong", ["0,1", "x", [1], True, None, {}, float("nan")])

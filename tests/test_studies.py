@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 from small import data
 
 import stpspec
@@ -79,6 +80,33 @@ def test_budget_means_the_total_over_all_runs(tmp_path):
     assert run(10).n_evaluations == 10
     assert run(25).n_evaluations == 25
     assert run(25).n_evaluations == 25
+
+
+def test_cma_es_goes_on_with_what_it_had_learned(tmp_path):
+    def run(n):
+        fitter = {"kind": "optuna", "sampler": "cmaes", "batch": 4, "budget": {"evaluations": n}}
+        bounds = {"U": {"min": 0.1, "max": 0.9}, "tau_decay": {"min": "1 ms", "max": "4 ms"}}
+        return stpspec.fit(studied(tmp_path, fitter=fitter, parameters=bounds))
+
+    run(24)
+    assert run(48).n_evaluations == 48
+    generations = [
+        value for t in trials(tmp_path) for name, value in t.system_attrs.items()
+        if "generation" in name
+    ]  # fmt: skip
+    assert max(generations) > 0
+    assert generations[-1] >= generations[len(generations) // 2]  # not begun anew
+
+
+def test_batch_of_evaluations_is_two_writes(tmp_path, monkeypatch):
+    written = []
+    real = JournalFileBackend.append_logs
+    seen = lambda self, logs: written.append(len(logs)) or real(self, logs)  # noqa: E731
+    monkeypatch.setattr(JournalFileBackend, "append_logs", seen)
+    fitter = {"kind": "optuna", "sampler": "random", "batch": 16, "budget": {"evaluations": 64}}
+    stpspec.fit(studied(tmp_path, fitter=fitter))
+    assert len(written) < 64 / 16 * 2 + 16  # and a few when the study is made and drawn
+    assert sum("evaluation" in t.user_attrs for t in trials(tmp_path)) == 64
 
 
 def test_changed_experiment_is_refused_with_the_difference_unless_accepted(tmp_path):

@@ -42,7 +42,24 @@ def test_fields_and_parameters_are_swept_over_their_grid_and_equal_single_runs(e
     tree = stpspec.simulate(one, {"U": 0.4})
     alone = stpspec.measure(one, tree)
     for name in ("train.recovery", "train.amplitude", "train.paired_pulse_ratio"):
+        assert swept[name].sel(frequency=50, U=0.4).item() == pytest.approx(
+            alone[name].item(), 1e-4
+        )
+
+
+def test_sweep_with_the_fixed_step_equals_single_runs_to_the_bit():
+    fixed = small.experiment(**TRAIN | {"numerics__integrator": "fixed"})
+    swept = stpspec.sweep(fixed, {"protocols.train.frequency": [20, 50], "U": [0.2, 0.4]})
+    one = small.experiment(**TRAIN | {"protocols__train__frequency": 50})  # auto: a run is fixed
+    alone = stpspec.measure(one, stpspec.simulate(one, {"U": 0.4}))
+    for name in ("train.recovery", "train.amplitude", "train.paired_pulse_ratio"):
         assert swept[name].sel(frequency=50, U=0.4).item() == alone[name].item()
+
+
+def test_sweep_of_the_step_shows_what_the_step_does():
+    amplitude = stpspec.sweep(small.experiment(**TRAIN), {"numerics.dt": [0.1, 0.4]})
+    coarse, fine = amplitude["train.amplitude"].sel(dt=[0.4, 0.1]).values
+    assert abs(coarse / fine - 1) > 1e-3
 
 
 def test_the_paired_pulse_ratio_over_the_frequency_follows_the_closed_form(experiment):

@@ -88,6 +88,11 @@ def test_the_ways_people_and_mechanisms_write_units_are_understood(text, unit, v
     assert convert(text, unit) == pytest.approx(value, rel=1e-14)
 
 
+def test_a_unit_where_the_mechanism_declares_none_is_refused_in_plain_words():
+    with pytest.raises(UnitError, match=r"expected a number without unit, and 'ms' is one"):
+        convert("3 ms", "1")
+
+
 def test_a_conversion_adds_no_noise_to_the_decimal_digits():
     assert convert("-10 pA", "nA") == -0.01
     assert convert("0.3 nS", "uS") == 0.0003
@@ -126,3 +131,19 @@ def test_pint_is_imported_only_for_a_string_with_a_unit():
     )
     done = python(code)
     assert done.returncode == 0, done.stderr
+
+
+ASK = "from stpspec.units import convert; print(convert('5 ms', 's'))"
+
+
+@pytest.mark.parametrize("state", ["cannot be written", "torn by a crash"])
+def test_units_are_known_also_when_their_cache_is_of_no_use(state, tmp_path):
+    cache = tmp_path / "cache"
+    if state == "cannot be written":
+        cache.write_text("a file")
+    else:
+        assert python(ASK, cwd=tmp_path, STPSPEC_CACHE=str(cache)).stdout == "0.005\n"
+        for file in cache.rglob("*.pickle"):
+            file.write_bytes(file.read_bytes()[:100])
+    done = python(ASK, cwd=tmp_path, STPSPEC_CACHE=str(cache))
+    assert done.stdout == "0.005\n", done.stderr

@@ -193,7 +193,7 @@ def test_fit_ends_with_a_confirmation_on_the_reference_numerics():
 
 
 def test_the_last_step_of_a_fit_is_taken_on_the_reference_numerics():
-    coarse = {"integrator": "variable", "tolerance": 0.3}
+    coarse = {"integrator": "variable", "tolerance": 1.0}
     truth, result = known_fit(numerics=coarse)
     best = int(np.argmin(result.history["loss"].values))
     searched = {n: float(result.history[f"parameter_{n}"][best]) for n in truth}
@@ -221,7 +221,7 @@ def test_closed_form_start_needs_a_few_simulations_where_the_middle_needs_many()
     assert quick.n_evaluations * 2 <= slow.n_evaluations
 
 
-def test_candidate_that_stops_the_variable_step_does_not_take_its_batch_along():
+def test_candidate_that_stops_the_variable_step_does_not_take_its_batch_along(capfd):
     experiment = synapse(
         {"one": {"kind": "single_event"}}, mechanism="Faulty", fixed={"fault": 3},
         model={"mod": [str(MOD / "Faulty.mod")]},
@@ -230,6 +230,7 @@ def test_candidate_that_stops_the_variable_step_does_not_take_its_batch_along():
     failed, *fine = tree["failure"].values
     assert failed
     assert fine == ["", ""]
+    assert "".join(capfd.readouterr()) == ""  # the reason is kept; the solver's own words are noise
 
 
 def test_targets_with_units_are_measured_too():

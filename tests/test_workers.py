@@ -22,7 +22,7 @@ from stpspec.spec.experiment import Experiment
 SEGFAULT, LOOP, NAN, ABORT = 1, 2, 3, 4
 
 
-def faulty(fault=0, *, workers=2, integrator="fixed", **changes):
+def faulty(fault=0, *, workers=2, integrator="fixed", time_limit=2.0, **changes):
     """Return a fit of U and tau by TPE; the mechanism breaks at U > 0.7."""
     made = data(
         model={
@@ -40,7 +40,7 @@ def faulty(fault=0, *, workers=2, integrator="fixed", **changes):
         },
         fitter={"kind": "optuna", "budget": {"evaluations": 48}, "batch": 16},
         numerics={"dt": 0.1, "settle": 20, "replicas": 4, "integrator": integrator,
-                  "time_limit": 2.0},
+                  "time_limit": time_limit},
         workers=workers,
     ) | changes  # fmt: skip
     return Experiment.from_data(made)
@@ -66,7 +66,11 @@ def test_fit_is_the_same_to_the_bit_on_0_1_2_and_4_workers(integrator):
 
 @pytest.mark.parametrize(
     ("fault", "told"),
-    [(SEGFAULT, "killed by SIGSEGV"), (NAN, "is nan"), (ABORT, "the value of U is not allowed")],
+    [
+        pytest.param(SEGFAULT, "killed by SIGSEGV", marks=pytest.mark.long),
+        (NAN, "is nan"),
+        (ABORT, "the value of U is not allowed"),
+    ],
 )
 def test_fit_over_bounds_that_break_the_mechanism_finds_the_optimum_elsewhere(fault, told):
     result = stpspec.fit(faulty(fault))
@@ -81,7 +85,7 @@ def test_fit_over_bounds_that_break_the_mechanism_finds_the_optimum_elsewhere(fa
 def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
     monkeypatch.setattr("stpspec.engine.pool._GRACE", 1.0)
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}
-    result = stpspec.fit(faulty(LOOP, fitter=fitter, seed=3))
+    result = stpspec.fit(faulty(LOOP, fitter=fitter, seed=3, time_limit=1.0))
     reasons = result.history["reason"].values.astype(str)
     beyond = result.history["parameter_U"].values > 0.7
     assert beyond.any()

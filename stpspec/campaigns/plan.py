@@ -12,7 +12,7 @@ from stpspec.campaigns.bases import Bases
 from stpspec.campaigns.record import is_done
 from stpspec.campaigns.rows import Made, make, unknown_columns
 from stpspec.campaigns.table import Table, read
-from stpspec.errors import Problem, SpecError, nearest
+from stpspec.errors import Problem, SpecError, nearest, place
 from stpspec.spec.base import canonical_json
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.salvage import unseen
@@ -82,14 +82,9 @@ def plan(
     problems += [p for m in made for p in m.problems]
     problems += _told_by_neuron(to_check)
     if problems:
-        problems = _gathered(sorted(problems, key=_place))
+        problems = _gathered(sorted(problems, key=place))
         raise SpecError(problems, f"the table {rows.stem!r} is not valid")
     return root, list(connections.values()), pending
-
-
-def _place(problem: Problem) -> tuple[str, int]:
-    file, _, line = (problem.where or "").rpartition(":")
-    return file, int(line) if line.isdigit() else 0
 
 
 def _gathered(problems: Sequence[Problem]) -> list[Problem]:

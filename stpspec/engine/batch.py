@@ -22,6 +22,7 @@ from stpspec.engine.run import (
 )
 from stpspec.engine.scales import set_scales
 from stpspec.engine.search import on_reference
+from stpspec.engine.shared import may_share
 from stpspec.engine.spare import give_back, rig_for
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
@@ -101,14 +102,21 @@ def _able(bound: Bound) -> Bound:
 
 
 def _run(
-    bound: Bound, batch: Sequence[int], rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
+    bound: Bound,
+    batch: Sequence[int],
+    rows: Sequence[Candidate],
+    stimuli: Mapping[str, Stimulus],
+    *,
+    apart: bool = False,
 ) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     numerics = bound.experiment.numerics
     state = settled.find(bound, [rows[i] for i in batch])
     names = list(rows[batch[0]])
-    rig = rig_for(bound, len(batch), names)
+    shared = not apart and len(batch) > 1 and may_share(bound)
+    rig = rig_for(bound, len(batch), names, shared=shared)
     stopped: dict[str, Stimulus] = {}
+    disturbed: dict[str, Stimulus] = {}
     broken, sound = False, False
     try:
         for replica, index in enumerate(batch):
@@ -126,13 +134,18 @@ def _run(
                 broken = True
                 continue
             times, replicas = read(rig, numerics, stimulus.stop, state)
+            if rig.disturbed(replicas):
+                disturbed[name] = stimulus
+                continue
             for index, signals in zip(batch, replicas, strict=True):
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
                 yield index, name, why or (times, signals)
-        sound = not broken
+        sound = not broken and not disturbed
     finally:
         give_back(rig, names, sound=sound)
+    if disturbed:
+        yield from _run(bound, batch, rows, disturbed, apart=True)
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
         yield from _run(bound, [index], rows, stopped)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from stpspec.engine import cells, mechanisms
+from stpspec.engine import cells, mechanisms, model_problems, nmodl
 from stpspec.engine.terms import bind_terms
-from stpspec.errors import MechanismError, Problem, SpecError, TemplateError, nearest
+from stpspec.errors import MechanismError, Problem, SpecError, nearest
 from stpspec.spec.base import problems_of
 from stpspec.spec.experiment import Experiment
-from stpspec.spec.model import Roles
 from stpspec.units import UnitError, convert
 
 
@@ -69,25 +68,26 @@ def examine(
     model = parts.get("model")
     if model is None:
         return [], None
+    usable, problems = model_problems.usable_sources(model)
+    if problems:
+        return [*problems, *_without_mod(parts, usable)], None
     try:
         paths = mechanisms.ensure_loaded(model.mod)
     except MechanismError as error:
         if not model.mod:
             return [Problem("model.mechanism", str(error))], None
-        # The cell and the shipped mechanisms can be asked all the same.
-        rest, _ = examine({**parts, "model": model.copy_with(mod=[])})
-        rest = [p for p in rest if p.path != "model.mechanism"]
-        return [Problem("model.mod", str(error)), *rest], None
-    problems = _cell_problems(model, parts.get("recording"))
+        return [Problem("model.mod", str(error)), *_without_mod(parts, [])], None
+    problems = model_problems.cell_problems(model, parts.get("recording"))
     try:
         info = mechanisms.describe(model.mechanism)
     except MechanismError as error:
         return [Problem("model.mechanism", str(error)), *problems], None
+    problems += model_problems.connection_problems(model, paths.get(model.mechanism))
     units = settable(model, info)
-    limits = mechanisms.limits_in(paths[model.mechanism]) if model.mechanism in paths else {}
+    limits = nmodl.limits_in(paths[model.mechanism]) if model.mechanism in paths else {}
     info = replace(info, limits=limits)
-    problems += _variable_problems(model, info, parts.get("recording"))
-    problems += _role_problems(model, info, paths.get(model.mechanism))
+    problems += model_problems.variable_problems(model, info, parts.get("recording"))
+    problems += model_problems.role_problems(model, info, paths.get(model.mechanism))
     fixed, found = _fixed(model, units, limits)
     problems += found
     parameters, found = _parameters(parts.get("parameters", {}), units, limits)
@@ -108,6 +108,12 @@ def examine(
     cell_specs = [model.cell, getattr(model, "second_cell", model.cell)]
     templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
     return [], Bound(numbers, info, units, paths, templates)
+
+
+def _without_mod(parts: Mapping[str, Any], kept: list[str]) -> list[Problem]:
+    """Find what the cell and the other mechanisms tell where some of ``mod`` cannot be used."""
+    found, _ = examine({**parts, "model": parts["model"].copy_with(mod=kept)})
+    return [p for p in found if p.path != "model.mechanism"]
 
 
 def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
@@ -221,77 +227,3 @@ def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]
         name,
         nearest(name, units),
     )
-
-
-def _variable_problems(model: Any, info: mechanisms.Mechanism, recording: Any) -> list[Problem]:
-    problems = []
-
-    def need(path: str, name: str, known: Any, what: str) -> None:
-        if name not in known:
-            rule = f"{info.name} has no {what} of this name; it has {', '.join(sorted(known))}"
-            problems.append(Problem(path, rule, name, nearest(name, known)))
-
-    need("model.current", model.current, info.recordable, "variable")
-    if recording is None:
-        return problems
-    for index, name in enumerate(recording.variables):
-        need(f"recording.variables.{index}", name, info.recordable, "recordable variable")
-    if model.stimulated_by == "event" and "conductance" in recording.signals:
-        need("model.conductance", model.conductance, info.recordable, "variable")
-    return problems
-
-
-def _role_problems(model: Any, info: mechanisms.Mechanism, source: Path | None) -> list[Problem]:
-    """Find names given in roles, reversal and partner_voltage that the mechanism has not.
-
-    The defaults are the names of our own mechanisms, and mean nothing to others.
-    """
-    given: list[tuple[str, str, Any, str]] = []
-    if model.stimulated_by == "event":
-        usual = Roles()
-        for role in Roles.model_fields:
-            names = getattr(model.roles, role)
-            if names != getattr(usual, role):
-                given += [(f"model.roles.{role}.{i}", n, info.parameters, "parameter")
-                          for i, n in enumerate(names)]  # fmt: skip
-        if model.reversal != type(model).model_fields["reversal"].default:
-            given.append(("model.reversal", model.reversal, info.parameters, "parameter"))
-    elif source is not None:
-        pointers = mechanisms.pointers_in(source)
-        given.append(("model.partner_voltage", model.partner_voltage, pointers, "POINTER"))
-    return [
-        Problem(path, f"{info.name} has no {what} of this name; it has "
-                f"{', '.join(sorted(known)) or 'none'}", name, nearest(name, known))
-        for path, name, known, what in given if name not in known
-    ]  # fmt: skip
-
-
-def _cell_problems(model: Any, recording: Any) -> list[Problem]:
-    problems: list[Problem] = []
-    built: Any = None
-
-    def attempt(path: str, action: Callable[[], Any]) -> Any:
-        try:
-            return action()
-        except TemplateError as error:
-            problem = Problem(path, str(error))
-            if problem not in problems:  # both cells of a pair may lack the same section
-                problems.append(problem)
-            return None
-
-    built = attempt("model.cell", lambda: cells.build(model.cell))
-    if built is not None:
-        attempt("model.section", lambda: cells.section(built, model.section))
-        if recording is not None:
-            name = recording.electrode_section
-            attempt("recording.electrode_section", lambda: cells.section(built, name))
-    second = getattr(model, "cell_2", None)
-    if second is not None:
-        other = attempt("model.cell_2", lambda: cells.build(second))
-        if other is not None:
-            name = model.section_2 or model.section
-            attempt("model.section_2", lambda: cells.section(other, name))
-            if recording is not None:
-                electrode = recording.electrode_section
-                attempt("recording.electrode_section", lambda: cells.section(other, electrode))
-    return problems

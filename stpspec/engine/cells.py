@@ -19,6 +19,7 @@ _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 
 _HOC_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _QUITS = re.compile(r"\bquit\s*\(")
+_LOADS = re.compile(r"\b(?:load_file|xopen)\s*\((?:\s*\d+\s*,)?\s*\"([^\"]+)\"")
 
 # HOC template name → sha256 of the file that defined it; (path, sha256) → Python module
 _hoc_templates: dict[str, str] = {}
@@ -51,6 +52,19 @@ def build(cell: Cell) -> Any:
         With NEURON's own words, if the file or the template in it fails.
     """
     return builder(cell)()
+
+
+def build_alone(cell: Cell) -> tuple[Any, list[Any]]:
+    """Build one cell; return it, and the sections that were there before.
+
+    Raises
+    ------
+    TemplateError
+        As :func:`build`.
+    """
+    make = builder(cell)
+    before = list(nrn.hoc().allsec())
+    return make(), before
 
 
 def builder(cell: Cell) -> Callable[[], Any]:
@@ -88,8 +102,8 @@ def _hoc_template(cell: Cell, path: Path) -> Any:
             f"another file; a HOC template cannot be redefined: start a new Python process"
         )
     if known is None:
-        if _QUITS.search(_HOC_COMMENT.sub("", path.read_text(errors="replace"))):
-            raise TemplateError(f"{path} calls quit(), which would end this Python process")
+        if quitter := _quitter(path, set()):
+            raise TemplateError(f"{quitter} calls quit(), which would end this Python process")
         with nrn.border(TemplateError, f"loading the template file {path}"):
             if h.load_file(1, str(path)) != 1.0:
                 raise RuntimeError("HOC could not read it")
@@ -98,6 +112,17 @@ def _hoc_template(cell: Cell, path: Path) -> Any:
             raise TemplateError(_absent(cell.template, path, "HOC template", names))
         _hoc_templates[cell.template] = sha
     return getattr(h, cell.template)
+
+
+def _quitter(path: Path, seen: set[Path]) -> Path | None:
+    """Return the first file, of this one and those that it loads, that calls quit()."""
+    seen.add(path)
+    code = _HOC_COMMENT.sub("", path.read_text(errors="replace"))
+    if _QUITS.search(code):
+        return path
+    loaded = (folder / name for name in _LOADS.findall(code) for folder in (Path(), path.parent))
+    new = (file.resolve() for file in loaded if file.is_file() and file.resolve() not in seen)
+    return next(filter(None, (_quitter(file, seen) for file in new)), None)
 
 
 def _python_class(cell: Cell, path: Path) -> Any:
@@ -148,6 +173,10 @@ def section(cell: Any, name: str) -> Any:
         elif found is not None and int(match.group(2) or 0) != 0:
             found = None
     if found is None or not _is_section(found):
+        # A Python class may keep the section under another name than NEURON does.
+        full = f"{cell}.{name.strip()}"
+        found = next((s for s in nrn.hoc().allsec() if s.name() == full), None)
+    if found is None:
         names = _section_names(cell)
         guess = nearest(name, names)
         hint = f" Did you mean {guess!r}?" if guess else ""

@@ -8,7 +8,7 @@ import numpy as np
 
 from stpspec.engine.batch import run_batch
 from stpspec.engine.bind import Bound
-from stpspec.engine.mechanisms import code_of
+from stpspec.engine.nmodl import code_of
 from stpspec.engine.simulate import candidates_of, rows_of, stimuli_of
 from stpspec.errors import FitError
 

@@ -15,14 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stpspec.engine import nrn
+from stpspec.cache import cache_folder
+from stpspec.engine import nmodl, nrn
 from stpspec.engine.keys import content_key, file_sha256
 from stpspec.errors import MechanismError, unknown_name
 from stpspec.resources import find, shipped
-
-_COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*", re.DOTALL)
-_NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
-_LIMITS = re.compile(r"^\s*(\w+)\s*=[^\n<]*<\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*>", re.MULTILINE)
 
 # mechanism name → sha256 of the source that this process has loaded
 _loaded: dict[str, str] = {}
@@ -67,7 +64,7 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
     MechanismError
         If a file or folder does not exist, or a .mod file defines no mechanism.
     """
-    found = {_name_in(path): path for path in sorted(shipped("mod").glob("*.mod"))}
+    found = {nmodl.declaration_in(path)[1]: path for path in sorted(shipped("mod").glob("*.mod"))}
     for entry in mod:
         try:
             place = find(entry, "mod")
@@ -76,20 +73,8 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
         paths = sorted(place.glob("*.mod")) if place.is_dir() else [place]
         if not paths:
             raise MechanismError(f"mod: the folder {place} holds no .mod file")
-        found |= {_name_in(path): path for path in paths}
+        found |= {nmodl.declaration_in(path)[1]: path for path in paths}
     return found
-
-
-def code_of(path: Path) -> str:
-    """Return the text of a .mod file without its comments."""
-    return _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
-
-
-def _name_in(path: Path) -> str:
-    match = _NAME.search(code_of(path))
-    if match is None:
-        raise MechanismError(f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file")
-    return match.group(1)
 
 
 def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
@@ -132,24 +117,17 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
     return wanted
 
 
-def _loaded_names() -> list[str]:
+def _loaded_names(*sorts: int) -> list[str]:
+    """Return the names of density mechanisms (0) and of point processes (1); both by default."""
     h = nrn.hoc()
     names, text = [], h.ref("")
-    for sort in (0, 1):
+    for sort in sorts or (0, 1):
         types = h.MechanismType(sort)
         for index in range(int(types.count())):
             types.select(index)
             types.selected(text)
             names.append(text[0])
     return names
-
-
-def cache_folder() -> Path:
-    """Return the folder of compiled mechanisms; ``STPSPEC_CACHE`` overrides the user's cache."""
-    import platformdirs
-
-    root = os.environ.get("STPSPEC_CACHE") or platformdirs.user_cache_dir("stpspec")
-    return Path(root).expanduser() / "mechanisms"
 
 
 def compile_library(paths: Sequence[Path]) -> Path:
@@ -165,7 +143,7 @@ def compile_library(paths: Sequence[Path]) -> Path:
     paths = sorted(paths, key=lambda p: p.name)
     parts = [part for p in paths for part in (p.name, p.read_bytes())]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
-    root = cache_folder()
+    root = cache_folder("mechanisms")
     final = root / key
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -224,26 +202,8 @@ def _compiler_message(output: str, paths: Sequence[Path]) -> str:
         and not re.match(r"\s*(make|g\+\+|\(cd|NOTE:|raise |subprocess\.)", line)
     ]
     text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
-    return f"the mechanisms do not compile: {_place(output, paths)}\n    {text}".replace(
-        ": \n", ":\n"
-    )
-
-
-def _place(output: str, paths: Sequence[Path]) -> str:
-    """Return file:line of the user's own source, as far as the compilers tell."""
-    nmodl = re.search(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output)
-    if nmodl:
-        stem, line = Path(nmodl[2] or nmodl[3]).stem, nmodl[1] or nmodl[4]
-        return next((f"{p}:{line}" for p in paths if p.stem == stem), "")
-    # g++ counts lines of the translation; what it quotes stands in the source too (VERBATIM).
-    cpp = re.search(r"(\w+)\.(?:cpp|c):\d+:.*error.*(?:\n\s*\d+ \|(.*))?", output)
-    path = next((p for p in paths if cpp and p.stem == cpp[1]), None)
-    if cpp is None or path is None:
-        return ""
-    quoted = (cpp[2] or "").strip()
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    found = [n for n, line in enumerate(lines, 1) if quoted and line.strip() == quoted]
-    return f"{path}:{found[0]}" if found else str(path)
+    places = ", ".join(nmodl.places_in(output, paths))
+    return f"the mechanisms do not compile:{' ' if places else ''}{places}\n    {text}"
 
 
 @functools.cache
@@ -258,6 +218,12 @@ def describe(name: str) -> Mechanism:
     h = nrn.hoc()
     if name not in _point_processes():
         own = [n for n in _point_processes() if n in _loaded] + ["ExpSyn", "Exp2Syn"]
+        for sort, what in enumerate(("a density mechanism", "an artificial cell")):
+            if name in _loaded_names(sort):  # point processes are not among those of sort 1 here
+                raise MechanismError(
+                    f"{name} is {what}; a synapse or a gap junction is a POINT_PROCESS on a cell. "
+                    f"Known: {', '.join(sorted(own))}."
+                )
         raise MechanismError(str(unknown_name("mechanism (POINT_PROCESS)", name, own)))
     values = {kind: _variables(name, kind) for kind in (1, 2, 3, -1)}
     shared = {n.removesuffix(f"_{name}"): v for n, v in values[-1].items()}
@@ -271,17 +237,6 @@ def describe(name: str) -> Mechanism:
         frozenset(values[2]),
         values[1] | {n: float(getattr(h, f"{n}_{name}")) for n in shared},
     )
-
-
-def limits_in(path: Path) -> dict[str, tuple[float, float]]:
-    """Return parameter → (low, high) as declared with ``<low, high>`` in a .mod file."""
-    return {n: (float(low), float(high)) for n, low, high in _LIMITS.findall(code_of(path))}
-
-
-def pointers_in(path: Path) -> list[str]:
-    """Return the names that a .mod file declares as POINTER."""
-    found = re.findall(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)", code_of(path))
-    return [name.strip() for group in found for name in group.split(",")]
 
 
 def _point_processes() -> list[str]:

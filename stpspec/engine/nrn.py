@@ -7,6 +7,7 @@ import functools
 import io
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,9 +77,36 @@ def border(error: type[StpspecError], doing: str) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, StpspecError):
         raise
-    except Exception as cause:
+    except (Exception, SystemExit) as cause:  # a template of the user's may call sys.exit()
         lines = [line.strip() for line in written.getvalue().splitlines() if line.strip()]
         said = "; ".join(line for line in lines if re.sub(r"[\^\s]", "", line))
         # NEURON's Python exception often says only "hocobj_call error"; stderr has the reason.
         text = f"{type(cause).__name__}: {cause}"
         raise error(f"{doing}: {said + ' (' + text + ')' if said else text}") from cause
+
+
+@contextlib.contextmanager
+def muted() -> Iterator[None]:
+    """Keep to itself what the variable step writes whenever it fails.
+
+    In a fit that may be many times, amid the progress bar and the table; the evaluation that
+    failed has its reason. NEURON writes it through Python, SUNDIALS to the file of the process.
+    """
+    said = io.StringIO()
+    try:
+        kept = os.dup(2)
+    except OSError:  # a process without standard error
+        kept = None
+    if kept is not None:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+    try:
+        with contextlib.redirect_stdout(said):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 2)
+            os.close(kept)
+        others = [line for line in said.getvalue().splitlines() if not line.startswith("CVode ")]
+        if others:  # a mechanism's or a template's own
+            sys.stdout.write("\n".join([*others, ""]))

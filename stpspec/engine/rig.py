@@ -137,10 +137,14 @@ class Rig(ABC):
         """Return the times at which NEURON has recorded, ms, shape (n,)."""
         return np.asarray(self._clock)
 
+    def disturbed(self, replicas: Sequence[Mapping[str, np.ndarray]]) -> bool:
+        """Tell whether what the replicas gave shows that they have influenced each other."""
+        return False
+
     def states(self, replica: int) -> list[Any]:
         """Return references to all that NEURON integrates in one replica, in a fixed order."""
         if not self._states:
-            self._states = states.references(self.owned)
+            self._states = states.references(self.owned, self.points)
         return self._states[replica]
 
     def tear_down(self) -> None:
@@ -162,9 +166,21 @@ class SynapseRig(Rig):
     """Replicas of one synapse on one clamped or free cell."""
 
     def _add_replica(self) -> None:
+        cell, electrode = self._preparation()
+        synapse = self._place(cell, self.model.section, self.model.position)
+        segment = self._electrode_segment(cell)
+        netcon = nrn.hoc().NetCon(None, synapse)
+        netcon.weight[0] = self.model.fixed.get("weight", self.model.net_con.weight)
+        self.owned.append([cell])
+        self.points.append([synapse])
+        self.electrodes.append([electrode])
+        self.netcons.append(netcon)
+        self.probes.append(self._probes(synapse, electrode, segment))
+
+    def _preparation(self) -> tuple[Any, Any]:
+        """Return the cell and the electrode of one more replica."""
         h = nrn.hoc()
         cell = self._builders[0]()
-        synapse = self._place(cell, self.model.section, self.model.position)
         segment = self._electrode_segment(cell)
         if self.recording.kind == "voltage_clamp":
             electrode = h.SEClamp(segment)
@@ -174,13 +190,7 @@ class SynapseRig(Rig):
             electrode = h.IClamp(segment)
             electrode.delay, electrode.dur = 0, _FOREVER
             electrode.amp = self.recording.holding_current
-        netcon = h.NetCon(None, synapse)
-        netcon.weight[0] = self.model.fixed.get("weight", self.model.net_con.weight)
-        self.owned.append([cell])
-        self.points.append([synapse])
-        self.electrodes.append([electrode])
-        self.netcons.append(netcon)
-        self.probes.append(self._probes(synapse, electrode, segment))
+        return cell, electrode
 
     def _probes(self, synapse: Any, electrode: Any, segment: Any) -> dict[str, Probe]:
         make = {

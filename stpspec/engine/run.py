@@ -111,7 +111,8 @@ def advance(until: float, limit: float) -> None:
         If NEURON fails, or the limit is passed.
     """
     started, context, h = time.monotonic(), nrn.context(), nrn.hoc()
-    with nrn.border(SimulationError, "NEURON stopped"):
+    quiet = nrn.muted() if nrn.cvode().active() else contextlib.nullcontext()
+    with nrn.border(SimulationError, "NEURON stopped"), quiet:
         reached = float(h.t)
         while reached < until:
             reached = min(reached + _CHUNK, until)

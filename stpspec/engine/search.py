@@ -1,7 +1,8 @@
-"""The two sets of numerics of a fit: those it searches with, and the reference."""
+"""Two sets of numerics: those that fits and sweeps simulate with, and the reference."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,22 +12,35 @@ from stpspec.spec.protocol import Stimulus
 
 
 def for_search(bound: Bound) -> Bound:
-    """Return the experiment with the integrator that a fit searches with.
+    """Return the experiment with the numerics that a fit searches with.
 
-    Of our own metrics it is known which signals they read; the others need not be recorded. Nor
-    are pulses simulated that no term reads.
+    Pulses that no term reads are not simulated.
+    """
+    objective = bound.experiment.objective
+    asked = objective.terms.values() if objective is not None else ()
+    return replace(for_reading(bound, [(t.metric, t.options) for t in asked]), brief=True)
+
+
+def for_reading(bound: Bound, asked: Iterable[tuple[str, Mapping[str, Any]]]) -> Bound:
+    """Return the experiment with the variable step, unless it asks for the fixed one.
+
+    Parameters
+    ----------
+    bound : Bound
+    asked : iterable of (str, mapping)
+        Metrics that will be measured, and their options. Of our own it is known which signals
+        they read; the others are not recorded.
     """
     e = bound.experiment
-    recording = e.recording
-    terms = e.objective.terms.values() if e.objective is not None else ()
-    if all(METRICS.get(t.metric).function.__module__.startswith("stpspec.") for t in terms):
-        read = {t.options.get("signal") or recording.default_signal for t in terms}
+    recording, asked = e.recording, list(asked)
+    if all(METRICS.get(name).function.__module__.startswith("stpspec.") for name, _ in asked):
+        read = {options.get("signal") or recording.default_signal for _, options in asked}
         kept = [s for s in recording.signals if s in read]
         recording = recording.copy_with(signals=kept or recording.signals[:1])
     numerics = e.numerics
     if numerics.integrator != "fixed":
         numerics = numerics.copy_with(integrator="variable")
-    return replace(_with(bound, recording, numerics), brief=True)
+    return _with(bound, recording, numerics)
 
 
 def pulses_read(objective: Any, protocol: str, stimulus: Stimulus) -> int:

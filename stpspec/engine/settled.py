@@ -180,6 +180,8 @@ def _alike(
 
 def _distance(t: np.ndarray, y: np.ndarray, s: np.ndarray, z: np.ndarray) -> float:
     """Return the largest distance of two traces with steps of their own, of the span of one."""
+    if not (np.isfinite(y).all() and np.isfinite(z).all()):
+        return np.inf
     grid = np.linspace(max(t[0], s[0]), min(t[-1], s[-1]), 2001)
     span = float(np.ptp(y)) or 1.0
     return float(np.abs(np.interp(grid, t, y) - np.interp(grid, s, z)).max()) / span

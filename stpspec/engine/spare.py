@@ -12,6 +12,7 @@ from typing import Any
 
 from stpspec.engine.bind import Bound
 from stpspec.engine.rig import Rig, make_rig
+from stpspec.engine.shared import SharedRig
 
 _kept: list[tuple[Any, Rig]] = []
 _depth = 0
@@ -36,7 +37,7 @@ def only_rig(bound: Bound, n: int) -> Rig:
     return make_rig(bound, n)
 
 
-def rig_for(bound: Bound, n: int, names: Sequence[str]) -> Rig:
+def rig_for(bound: Bound, n: int, names: Sequence[str], *, shared: bool) -> Rig:
     """Return the rig that is kept, if it is such a one, or a new one.
 
     Parameters
@@ -46,18 +47,23 @@ def rig_for(bound: Bound, n: int, names: Sequence[str]) -> Rig:
         Number of replicas.
     names : sequence of str
         Parameters that will be set: any other has the value it was built with.
+    shared : bool
+        Whether the replicas are on one cell.
     """
-    if _kept and _kept[0][0] == _key(bound, n, names):
+    make = SharedRig if shared else make_rig
+    if _kept and _kept[0][0] == (make, _key(bound, n, names)):
         _, rig = _kept.pop()
         rig.use_again(bound)
         return rig
-    return only_rig(bound, n)
+    drop()
+    return make(bound, n)
 
 
 def give_back(rig: Rig, names: Sequence[str], *, sound: bool) -> None:
     """Keep a rig, or tear it down where nothing is kept or a simulation in it has failed."""
     if _depth and sound and not _kept:
-        _kept.append((_key(rig.bound, rig.n, names), rig))
+        make = SharedRig if isinstance(rig, SharedRig) else make_rig
+        _kept.append(((make, _key(rig.bound, rig.n, names)), rig))
     else:
         rig.tear_down()
 

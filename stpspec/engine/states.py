@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from stpspec.engine import nrn
@@ -11,16 +11,29 @@ from stpspec.engine import nrn
 _STATE = 3  # kind of variable in NEURON's MechanismStandard
 
 
-def references(replicas: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Return references to each variable of the cells of each replica, in one order for all."""
+def references(
+    replicas: Sequence[Sequence[Any]], points: Sequence[Sequence[Any]]
+) -> list[list[Any]]:
+    """Return references to each variable of each replica, in one order for all.
+
+    Parameters
+    ----------
+    replicas : sequence of sequence of cell
+        Replicas may share a cell.
+    points : sequence of sequence of point process
+        Those that belong to one replica only.
+    """
     sections = _sections([cell for cells in replicas for cell in cells])
+    names = [{p.hname() for p in own} for own in points]
+    every = set[str]().union(*names)
     return [
-        [r for cell in cells for section in sections[str(cell)] for r in _in_section(section)]
-        for cells in replicas
-    ]
+        [r for cell in cells for section in sections[str(cell)]
+         for r in _in_section(section, every - own)]
+        for cells, own in zip(replicas, names, strict=True)
+    ]  # fmt: skip
 
 
-def _in_section(section: Any) -> Iterator[Any]:
+def _in_section(section: Any, foreign: Set[str]) -> Iterator[Any]:
     for segment in section:
         yield segment._ref_v
         for mechanism in segment:
@@ -29,6 +42,8 @@ def _in_section(section: Any) -> Iterator[Any]:
             for variable, size in variables:
                 yield from _elements(getattr(segment, f"_ref_{variable}"), size)
         for point in segment.point_processes():
+            if point.hname() in foreign:
+                continue
             name = point.hname().partition("[")[0]
             for variable, size in state_variables(name):
                 yield from _elements(getattr(point, f"_ref_{variable}"), size)

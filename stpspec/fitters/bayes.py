@@ -12,8 +12,8 @@ from pydantic import Field
 
 from stpspec.fitters.base import Outcome, fitter, starts
 from stpspec.fitters.problem import BudgetSpent, Problem
+from stpspec.sampling import Sampling
 from stpspec.spec.fitter import Budget, FitterSpec
-from stpspec.studies import Study
 
 
 @fitter("optuna")
@@ -49,42 +49,47 @@ class Optuna(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         import optuna
 
-        study = problem.study or Study(None, problem.bound.experiment)
+        study = problem.study
+        is_new = study is None or study.is_new
+        # What others have sampled already must not be sampled again with the same numbers.
+        seed = problem.seed if is_new else int.from_bytes(os.urandom(4), "little")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # What others have sampled already must not be sampled again with the same numbers.
-            seed = problem.seed if study.is_new else int.from_bytes(os.urandom(4), "little")
-            study.study.sampler = self._sampler(optuna, seed)
-            if study.is_new:
+            sampling = Sampling(
+                self._sampler(optuna, seed), problem.parameters, study,
+                carries=self.sampler == "cmaes",
+            )  # fmt: skip
+            if is_new:
                 for point in starts(problem):
-                    study.study.enqueue_trial(problem.values_at(point))
-            else:
-                study.retry_dead()
+                    sampling.enqueue(problem.values_at(point))
+            if study is not None and not study.is_new:
+                sampling.retry_dead()
                 problem.restore(study.kept())
             try:
                 while True:  # the budget ends it
-                    self._step(study, problem)
+                    self._step(sampling, problem)
             finally:
-                if problem.study is not None:
+                if study is not None:
                     problem.restore(study.kept())  # with what other processes have added
 
-    def _step(self, study: Study, problem: Problem) -> None:
+    def _step(self, sampling: Sampling, problem: Problem) -> None:
         budget = self.budget.evaluations
         left = self.batch if budget is None else budget - len(problem.history)
         if left <= 0:
             raise BudgetSpent
-        trials = study.ask(min(self.batch, left), budget if problem.study is not None else None)
-        if not trials:
+        waiting = sampling.ask(min(self.batch, left), budget)
+        if not waiting:
             raise BudgetSpent
-        waiting = list(trials)
         try:
-            points = np.array([problem.point_at(t.params) for t in trials])
-            for trial, evaluation in zip(trials, problem.evaluate(points), strict=True):
-                study.tell(trial, evaluation.to_kept(f"trial {trial.number}", 0))
-                waiting.remove(trial)
+            points = np.array([problem.point_at(a.params) for a in waiting])
+            done = [
+                (a, e.to_kept(f"trial {a.number}", 0))
+                for a, e in zip(waiting, problem.evaluate(points), strict=True)
+            ]
+            waiting = []
+            sampling.tell(done)
         finally:
-            if problem.study is not None:
-                study.drop(waiting, "the fit ended before")
+            sampling.drop(waiting, "the fit ended before")
 
     def _sampler(self, optuna: Any, seed: int) -> Any:
         samplers = optuna.samplers

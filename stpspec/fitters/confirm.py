@@ -19,6 +19,7 @@ from stpspec.metrics.measure import Measurement, measure_candidates
 
 _FURTHEST = 0.05  # of the bounds: a longer step is a search of its own, and is not taken here
 _WORTH = 0.01  # of the loss, that a step must promise
+_TRIED = 20  # points of the search, before a fit has nothing to show
 
 
 @dataclass(frozen=True)
@@ -45,26 +46,50 @@ class Confirmed:
     apart: dict[str, str] = field(default_factory=dict)
 
 
-def confirm(bound: Bound, problem: Problem, best: Evaluation, found: Uncertainty) -> Confirmed:
-    """Simulate the best point on the reference numerics, and take a last step there.
+def sound(bound: Bound, problem: Problem) -> tuple[Evaluation, Confirmed, str]:
+    """Simulate the best points of the search on the reference numerics, until one has a loss.
 
-    What the variable step leaves of the misses is the same at a point and at those around it, so
-    that one Gauss-Newton step with the derivatives that the fitter has taken there removes it. A
-    fitter that takes none (a sampler, a simplex) answers with a point it has seen.
+    Returns
+    -------
+    best : Evaluation
+    here : Confirmed
+    told : str
+        Which points are passed over, and why; empty if the best point is not.
 
     Raises
     ------
     FitError
-        If the best point of the search has no loss on the reference numerics.
+        If every evaluation failed, or none of the best points has a loss there.
     """
     reference = on_reference(bound)
-    try:
-        here = _at(reference, problem.judge, best.values)
-    except MetricError as error:
-        raise FitError(
-            f"the best point cannot be simulated with the reference numerics: {error}; "
-            f"numerics.integrator: fixed searches with them"
-        ) from error
+    problem.best  # noqa: B018 - raises if all failed
+    good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)[:_TRIED]
+    first = ""
+    for number, evaluation in enumerate(good):
+        try:
+            here = _at(reference, problem.judge, evaluation.values)
+        except MetricError as error:
+            first = first or str(error)
+            continue
+        told = f"the best {number} points of the search" if number > 1 else "the best point"
+        why = f"passed over {told}, which the reference numerics cannot measure ({first})"
+        return evaluation, here, why if number else ""
+    raise FitError(
+        f"the best point cannot be simulated with the reference numerics, nor can the "
+        f"{len(good) - 1} next: {first}; numerics.integrator: fixed searches with them"
+    )
+
+
+def confirm(
+    bound: Bound, problem: Problem, best: Evaluation, here: Confirmed, found: Uncertainty
+) -> Confirmed:
+    """Compare search and reference numerics at the best point, and take a last step there.
+
+    What the variable step leaves of the misses is the same at a point and at those around it, so
+    that one Gauss-Newton step with the derivatives that the fitter has taken there removes it. A
+    fitter that takes none (a sampler, a simplex) answers with a point it has seen.
+    """
+    reference = on_reference(bound)
     here = replace(here, apart=_differences(problem.judge, best.metrics, here.measured))
     by_derivatives = problem.stencil[:1] == [best] and not problem.exact
     point = _next(here, best, found) if by_derivatives else None

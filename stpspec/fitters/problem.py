@@ -16,8 +16,7 @@ from stpspec.engine.pool import Pool
 from stpspec.engine.simulate import evaluate
 from stpspec.errors import FitError, MetricError
 from stpspec.metrics.judge import Judge, why_no_residuals
-from stpspec.metrics.measure import Measurement
-from stpspec.registry import METRICS
+from stpspec.metrics.measure import Measurement, protocols_read
 from stpspec.studies import Study
 
 log = logging.getLogger("stpspec.fitters")
@@ -147,12 +146,7 @@ class Problem:
         self.judge = Judge(experiment.objective)
         self.why_no_residuals = why_no_residuals(experiment.objective)
         self.started = time.monotonic()
-        needed = {t.protocol for t in experiment.objective.terms.values()}
-        wide = any(
-            METRICS.get(t.metric).needs_siblings(t.options)
-            for t in experiment.objective.terms.values()
-        )
-        self._protocols = [p for p in experiment.protocols if wide or p in needed]
+        self._protocols = protocols_read(self.judge.requests, experiment.protocols)
 
     @property
     def n(self) -> int:

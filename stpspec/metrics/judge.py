@@ -104,7 +104,12 @@ class Judge:
     def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
         achieved, target, sd = self._compared(name, term, value)
         loss = self.losses[name]
-        penalty = np.asarray(loss.function(achieved, target, sd, **self._options[name]), float)
+        try:
+            penalty = np.asarray(loss.function(achieved, target, sd, **self._options[name]), float)
+        except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
+            raise MetricError(
+                f"{name}: the loss {term.loss!r} failed: {type(error).__name__}: {error}"
+            ) from error
         if penalty.shape != target.shape or not (penalty >= 0).all():
             raise MetricError(f"{name}: the loss {term.loss!r} gave no penalty ≥ 0 for each value")
         return np.sign(achieved - target) * np.sqrt(term.weight * penalty / target.size)

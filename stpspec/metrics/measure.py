@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -186,6 +186,11 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
         except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
             text = f"the metric {request.metric!r} failed: {type(error).__name__}: {error}"
             return Measurement(np.array(np.nan), metric.unit, text)
+        if value.ndim != int(metric.vector):
+            shape = f"values of shape {value.shape}" if value.ndim else "a number"
+            wanted = "a list of numbers (vector=True)" if metric.vector else "one number"
+            text = f"the metric {request.metric!r} failed: it gave {shape}, and declares {wanted}"
+            return Measurement(np.array(np.nan), metric.unit, text)
         if not np.isfinite(value).all():
             return Measurement(np.array(np.nan), metric.unit, "the result is not finite")
         values.append(value)
@@ -194,6 +199,13 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
         result.unit = metric.unit_in(response.unit, options)
     result.value = np.stack(values) if each else values[0]
     return result
+
+
+def protocols_read(requests: Sequence[Request], protocols: Iterable[str]) -> list[str]:
+    """Return those of the protocols that have to be simulated for what is asked, in their order."""
+    wide = any(METRICS.get(r.metric).needs_siblings(r.options) for r in requests)
+    asked = {r.protocol for r in requests}
+    return [p for p in protocols if wide or p in asked]
 
 
 def missing(requests: Sequence[Request], reason: str) -> dict[str, Measurement]:

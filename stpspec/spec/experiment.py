@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from stpspec.errors import PluginError, Problem, SpecError
+from stpspec.errors import PluginError, Problem, SpecError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
 from stpspec.spec.base import kind_of, problems_of
 from stpspec.spec.changes import changed_data
@@ -173,6 +173,8 @@ def examine(
     except SpecError as error:
         return None, list(error.problems), {}
     data, problems = _without_bad_plugins(data)
+    data, found = _with_nearest_kinds(data)
+    problems += found
     try:
         experiment = Experiment.model_validate(data)
         parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
@@ -210,6 +212,32 @@ def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[
         except PluginError as error:
             problems.append(Problem(f"plugins.{index}", str(error), name))
     return {**data, "plugins": kept}, problems
+
+
+def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Tell of misspelled kinds, and put what they mean in their place: the rest is examined."""
+    made, problems = dict(data), []
+
+    def corrected(path: str, part: Any, registry: Any) -> Any:
+        kind = part.get("kind") if isinstance(part, Mapping) else None
+        if not isinstance(kind, str) or kind in registry.names():
+            return part
+        meant = nearest(kind, registry.names())
+        if meant is None:
+            return part
+        rule = f"no {registry.sort} of this kind ({', '.join(registry.names())})"
+        problems.append(Problem(f"{path}.kind", rule, kind, meant))
+        return {**part, "kind": meant}
+
+    for name, registry in (("model", MODELS), ("recording", RECORDINGS), ("fitter", FITTERS)):
+        if name in made:
+            made[name] = corrected(name, made[name], registry)
+    if isinstance(protocols := made.get("protocols"), Mapping):
+        made["protocols"] = {
+            name: corrected(f"protocols.{name}", part, PROTOCOLS)
+            for name, part in protocols.items()
+        }
+    return made, problems
 
 
 def _valid_parts(data: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:

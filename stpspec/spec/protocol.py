@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -82,6 +82,11 @@ class Protocol(Spec):
     def stimulus(self, timing: Timing) -> Stimulus:
         """Return spike times, current steps and the end of the run."""
 
+    # What other values of its fields could provide: from a wrong field follows nothing more.
+    at_most: ClassVar[frozenset[str]] = frozenset(
+        {"event", "pair", "induction", "recovery", "recovery_4", "drive", "step"}
+    )
+
     @abstractmethod
     def provides(self) -> frozenset[str]:
         """Return what a metric can find in a run.
@@ -121,6 +126,7 @@ def _features(n: int, n_induction: int | None, n_recovery: int) -> frozenset[str
 class SingleEvent(Protocol):
     """One presynaptic event on a resting synapse."""
 
+    at_most: ClassVar[frozenset[str]] = frozenset({"event"})
     kind: Literal["single_event"] = "single_event"
     duration: Millisecond = Field(
         default=100.0,
@@ -144,6 +150,7 @@ class Train(Protocol):
     (Allen Synaptic Physiology, doi:10.1126/science.abj5861).
     """
 
+    at_most: ClassVar[frozenset[str]] = Protocol.at_most - {"drive", "step"}
     kind: Literal["train"] = "train"
     frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
     recovery_delay: Millisecond = Field(
@@ -168,6 +175,7 @@ class Train(Protocol):
 class Continuous(Protocol):
     """Regular drive for a duration: ceil(frequency × duration) + 1 pulses."""
 
+    at_most: ClassVar[frozenset[str]] = frozenset({"event", "pair", "drive"})
     kind: Literal["continuous"] = "continuous"
     frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
     duration: Millisecond | None = Field(
@@ -209,6 +217,7 @@ class Continuous(Protocol):
 class GapStep(Protocol):
     """A current step into one of two coupled cells; the run goes on 100 ms past the step."""
 
+    at_most: ClassVar[frozenset[str]] = frozenset({"step"})
     kind: Literal["gap_step"] = "gap_step"
     amplitude: Nanoampere = Field(default=-0.01, description="nA")
     duration: Millisecond = Field(default=500.0, gt=0, le=LONGEST, description="ms")
@@ -232,6 +241,7 @@ class GapStep(Protocol):
 class SpikeTimes(Protocol):
     """Any presynaptic times: irregular trains, recorded protocols, 10 pulses + 1."""
 
+    at_most: ClassVar[frozenset[str]] = Protocol.at_most - {"drive", "step"}
     kind: Literal["spike_times"] = "spike_times"
     times: list[Millisecond] = Field(min_length=1, description="ms after the stimulus onset")
     n_induction: int | None = Field(

@@ -117,13 +117,15 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
             term.protocol,
             nearest(term.protocol, names),
         )
-    elif metric is not None and term.protocol in protocols and is_whole(term.protocol, parts):
+    elif metric is not None and term.protocol in protocols:
+        protocol = protocols[term.protocol]
+        given = protocol.provides() if is_whole(term.protocol, parts) else protocol.at_most
         for need in metric.needs:
-            if need not in protocols[term.protocol].provides():
+            if need not in given:
                 yield Problem(
                     f"{path}.metric",
                     f"{term.metric} needs {NEEDS.get(need, need)}, which the protocol "
-                    f"{term.protocol!r} ({protocols[term.protocol].kind}) does not give",
+                    f"{term.protocol!r} ({protocol.kind}) does not give",
                     term.metric,
                 )
 
@@ -213,5 +215,8 @@ def _option_problems(path: str, thing: Any, options: Mapping[str, Any]) -> Itera
 def _unknown(path: str, registry: Registry, name: str) -> Problem:
     names = registry.names()
     return Problem(
-        path, f"no {registry.sort} of this name ({', '.join(names)})", name, nearest(name, names)
+        path,
+        f"no {registry.sort} of this name ({', '.join(names) or 'none is known'})",
+        name,
+        nearest(name, names),
     )

@@ -1,0 +1,259 @@
+"""Points from Optuna's samplers, each a trial of the study that other processes share.
+
+The sampler asks a study in memory, which costs nothing; what becomes of its points is told to the
+shared study a batch at a time: one write when they begin, so that others count them, and one when
+they are done.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stpspec.spec.parameters import Parameter
+from stpspec.storages import in_one_write
+from stpspec.studies import EVALUATION, Study, quiet, space_of
+
+_WORKER = "worker"
+_ASKED = "stpspec:asked"  # system attribute by which one finds the trials it has just begun
+_NAMELESS = 60.0  # s after which a running trial without a worker is given up
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A point that has been asked for.
+
+    Attributes
+    ----------
+    trial : optuna.Trial
+        Of the sampler's own study.
+    number : int
+        Of the trial in the shared study, or in the sampler's own without one.
+    key : int or None
+        By which the storage of the shared study knows it.
+    """
+
+    trial: Any
+    number: int
+    key: int | None = None
+
+    @property
+    def params(self) -> dict[str, float]:
+        """Parameter values."""
+        return self.trial.params
+
+
+class Sampling:
+    """A sampler, and the shared study that its points belong to.
+
+    Parameters
+    ----------
+    sampler : optuna.samplers.BaseSampler
+    parameters : mapping of str to Parameter
+    study : Study or None
+        Shared with other processes, and with later ones; None if nothing is kept.
+    carries : bool
+        Whether the sampler keeps what it has learned with its trials (CMA-ES does).
+    """
+
+    def __init__(
+        self,
+        sampler: Any,
+        parameters: Mapping[str, Parameter],
+        study: Study | None,
+        *,
+        carries: bool = False,
+    ):
+        import optuna
+
+        self._states = optuna.trial.TrialState
+        self._space = space_of(parameters)
+        self._shared: Any = None if study is None else study.study
+        self._carries = carries
+        self._known: set[int] = set()  # numbers of shared trials that the sampler has learned of
+        self._learned = 0  # all below this are known
+        with quiet():
+            self._own = optuna.create_study(sampler=sampler)
+
+    def enqueue(self, values: Mapping[str, float]) -> None:
+        """Have a point asked for before the sampler has a say, by whichever process is next."""
+        (self._own if self._shared is None else self._shared).enqueue_trial(dict(values))
+
+    def ask(self, n: int, budget: int | None) -> list[Asked]:
+        """Ask for at most n points, as far as the budget of the whole study goes."""
+        if self._shared is None:
+            return [Asked(t, t.number) for t in self._drawn(n)]
+        trials = self._shared.get_trials(deepcopy=False)
+        self._learn(trials)
+        taken = self._take_waiting([t for t in trials if t.state == self._states.WAITING][:n])
+        asked = taken + self._begin(self._drawn(n - len(taken)))
+        beyond = [a for a in asked if budget is not None and self._is_beyond(a.number, budget)]
+        self.drop(beyond, "beyond the budget")
+        return [a for a in asked if a not in beyond]
+
+    def tell(self, results: Sequence[tuple[Asked, Mapping[str, Any]]]) -> None:
+        """Finish trials with what their evaluations gave."""
+        for asked, kept in results:
+            if kept["reason"]:
+                self._own.tell(asked.trial, state=self._states.FAIL)
+            else:
+                self._own.tell(asked.trial, kept["loss"])
+        if self._shared is None:
+            return
+        storage = self._shared._storage
+        with in_one_write(storage):
+            for asked, kept in results:
+                self._known.add(asked.number)
+                storage.set_trial_user_attr(asked.key, EVALUATION, dict(kept))
+                carried = self._own.trials[asked.trial.number] if self._carries else None
+                for name, value in (carried.system_attrs if carried else {}).items():
+                    storage.set_trial_system_attr(asked.key, name, value)
+                failed = bool(kept["reason"])
+                state = self._states.FAIL if failed else self._states.COMPLETE
+                storage.set_trial_state_values(asked.key, state, None if failed else [kept["loss"]])
+
+    def drop(self, asked: Sequence[Asked], why: str) -> None:
+        """Fail trials that were asked for and never simulated."""
+        for one in asked:
+            self._own.tell(one.trial, state=self._states.FAIL)
+        if self._shared is None or not asked:
+            return
+        storage = self._shared._storage
+        with in_one_write(storage):
+            for one in asked:
+                storage.set_trial_user_attr(one.key, "not_simulated", why)
+                storage.set_trial_state_values(one.key, self._states.FAIL)
+
+    def retry_dead(self) -> int:
+        """Fail the running trials of workers that are gone, and ask for their points again."""
+        if self._shared is None:
+            return 0
+        dead = [t for t in self._shared.get_trials(deepcopy=False)
+                if t.state == self._states.RUNNING and _is_gone(t)]  # fmt: skip
+        for trial in dead:
+            kept = trial.user_attrs.get(EVALUATION)
+            if kept is not None and not kept["reason"]:  # it only had not been told
+                self._shared.tell(trial.number, kept["loss"])
+                continue
+            self._shared.tell(trial.number, state=self._states.FAIL)
+            if kept is None and trial.params:
+                self._shared.enqueue_trial(trial.params, skip_if_exists=False)
+        return len(dead)
+
+    # -- between the two studies ----------------------------------------------------------------
+
+    def _drawn(self, n: int) -> list[Any]:
+        return [self._own.ask(self._space) for _ in range(n)]
+
+    def _learn(self, trials: Sequence[Any]) -> None:
+        """Let the sampler know of what other processes, or earlier ones, have finished."""
+        import optuna
+
+        for trial in trials[self._learned :]:
+            if not trial.state.is_finished() or trial.number in self._known:
+                continue
+            self._known.add(trial.number)
+            if trial.state == self._states.COMPLETE:
+                self._own.add_trial(
+                    optuna.trial.create_trial(
+                        params=trial.params, distributions=self._space, value=trial.value,
+                        system_attrs=trial.system_attrs if self._carries else {},
+                    )
+                )  # fmt: skip
+        while self._learned in self._known:
+            self._learned += 1
+
+    def _take_waiting(self, trials: Sequence[Any]) -> list[Asked]:
+        """Take over points that wait for whoever is next: starts, and those of dead workers."""
+        storage, taken = self._shared._storage, []
+        for trial in trials:
+            values = trial.system_attrs.get("fixed_params", {})
+            if values.keys() != self._space.keys() or not self._is_mine(trial._trial_id):
+                continue
+            with in_one_write(storage):
+                storage.set_trial_user_attr(trial._trial_id, _WORKER, _me())
+                for name, where in self._space.items():
+                    storage.set_trial_param(
+                        trial._trial_id, name, where.to_internal_repr(values[name]), where
+                    )
+            self._own.enqueue_trial(values)
+            taken.append(Asked(self._own.ask(self._space), trial.number, trial._trial_id))
+        return taken
+
+    def _is_mine(self, key: int) -> bool:
+        """Begin a waiting trial, unless another process has just done so."""
+        import optuna
+
+        try:
+            storage = self._shared._storage
+            return storage.set_trial_state_values(key, self._states.RUNNING)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+
+    def _begin(self, trials: Sequence[Any]) -> list[Asked]:
+        """Let the shared study know of points that are about to be simulated."""
+        import optuna
+
+        if not trials:
+            return []
+        token = uuid.uuid4().hex
+        study = self._shared
+        with in_one_write(study._storage):
+            for index, trial in enumerate(trials):
+                study.add_trial(
+                    optuna.trial.create_trial(
+                        state=self._states.RUNNING, params=trial.params,
+                        distributions=self._space, user_attrs={_WORKER: _me()},
+                        system_attrs={_ASKED: f"{token}:{index}"},
+                    )
+                )  # fmt: skip
+        begun: dict[str, Any] = {}
+        for frozen in reversed(study.get_trials(deepcopy=False)):
+            if len(begun) == len(trials):
+                break
+            mark = str(frozen.system_attrs.get(_ASKED, ""))
+            if mark.startswith(token):
+                begun[mark] = frozen
+        return [
+            Asked(t, begun[f"{token}:{i}"].number, begun[f"{token}:{i}"]._trial_id)
+            for i, t in enumerate(trials)
+        ]
+
+    def _is_beyond(self, number: int, budget: int) -> bool:
+        """Tell whether, with all trials before this one that count, the budget is spent."""
+        if number < budget:
+            return False
+        before = sum(
+            t.number < number and (not t.state.is_finished() or EVALUATION in t.user_attrs)
+            for t in self._shared.get_trials(deepcopy=False)
+        )
+        return before >= budget
+
+
+def _me() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _is_gone(trial: Any) -> bool:
+    """Tell whether the worker of a running trial has ended (of other machines nothing is known)."""
+    worker = trial.user_attrs.get(_WORKER)
+    if worker is None:  # it was asked for just now, or its worker died between two lines
+        age = datetime.datetime.now() - trial.datetime_start
+        return age.total_seconds() > _NAMELESS
+    if worker == _me():  # of an earlier fit of this process, or of an earlier process of its number
+        return True
+    host, _, pid = worker.rpartition(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
