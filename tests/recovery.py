@@ -48,3 +48,31 @@ def problem(truth: dict[str, float], *overrides: str) -> stpspec.Experiment:
 def worst_error(result: FitResult, truth: dict[str, float]) -> float:
     """Return the largest relative error of a parameter."""
     return max(abs(result.parameters[k] / v - 1) for k, v in truth.items())
+
+
+MIDDLE = ("fitter.start=middle", "fitter.n_starts=1")
+SEARCHES = {
+    "least_squares, 4 Sobol starts": (),
+    "least_squares, middle start": MIDDLE,
+    "slsqp, 4 Sobol starts": ("fitter=slsqp",),
+    "slsqp, middle start": ("fitter=slsqp", *MIDDLE),
+    "tpe, 400 evaluations": ("fitter=tpe", *MIDDLE, "fitter.budget.evaluations=400"),
+}
+
+
+def main() -> None:
+    """Print for every search how many truths it finds again, and where it fails."""
+    for name, overrides in SEARCHES.items():
+        results = [stpspec.fit(problem(truth, *overrides)) for truth in truths()]
+        errors = [worst_error(r, t) for r, t in zip(results, truths(), strict=True)]
+        ratios = [r.loss / r.loss_start for r in results]
+        good = [x < 0.01 for x in (ratios if name.startswith("tpe") else errors)]
+        print(f"{name}: {sum(good)} of {len(good)}, median {np.median(errors):.1e} off, "
+              f"{np.median([r.n_evaluations for r in results]):.0f} simulations")  # fmt: skip
+        for k, (result, truth) in enumerate(zip(results, truths(), strict=True)):
+            if not good[k]:
+                print(f"  truth {k}: {truth} → {result.parameters}, loss {result.loss:.2g}")
+
+
+if __name__ == "__main__":
+    main()
