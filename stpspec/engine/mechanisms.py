@@ -188,7 +188,8 @@ def _nrnivmodl(build: Path, paths: Sequence[Path]) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [command, "."], cwd=build, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        env={**os.environ, "PATH": path}, check=False,
+        env={**os.environ, "PATH": path, "MAKEFLAGS": "k"},  # all that is wrong, not the first
+        check=False,
     )  # fmt: skip
     if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
         raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, paths))
