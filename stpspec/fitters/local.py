@@ -148,15 +148,13 @@ class Minimize(FitterSpec):
             problem, self.step, both_sides=not problem.judge.has_residuals
         )
         scales = _TOLERANCES[self.method]
-        tolerance = self.tolerance if problem.exact else max(self.tolerance, _NOISE)
-        options = {name: tolerance * s for name, s in scales.items()}
-        if self.method == "SLSQP":
-            options["maxiter"] = 1000
-
         def local(x0: np.ndarray) -> Any:
             # The methods have absolute thresholds: they see a loss that is 1 at the start.
             first = differences.at(x0)
             scale = 1.0 if first.failed else max(first.loss, self.tolerance)
+            options = {name: self._threshold(problem, scale) * s for name, s in scales.items()}
+            if self.method == "SLSQP":
+                options["maxiter"] = 1000
             gradient = {}
             if with_gradient:
                 gradient = {"jac": lambda x: differences.gradient(x) / scale}
@@ -172,6 +170,13 @@ class Minimize(FitterSpec):
             return result
 
         return _outcome(*from_every_start(problem, _until_noise(local), differences.at))
+
+    def _threshold(self, problem: Problem, scale: float) -> float:
+        """Return the change of a loss, relative to that at the start, below which a search ends."""
+        if problem.exact:
+            return self.tolerance
+        noise = min(_NOISE, FLOOR / scale) if problem.judge.has_residuals else _NOISE
+        return max(self.tolerance, noise)
 
 
 @fitter("least_squares")
