@@ -19,7 +19,7 @@ from stpspec.registry import METRICS, RECORDINGS
 from stpspec.studies import trial_facts
 from stpspec.view.tables import unit_text
 
-WHOLE = 2048  # trials up to which all are shown; then half, and half of that after each doubling
+WHOLE = 2048  # trials up to which all are shown
 _BEST = 3  # as many as have a figure
 
 
@@ -94,8 +94,8 @@ def thinned(trials: Sequence[Any]) -> list[Any]:
     """Return the trials that show a minimized study of any length, in their order.
 
     They are those not finished, those that were among the best when they came, and of the others
-    (the failed ones by themselves) the first `WHOLE`, then every second, after twice as many every
-    fourth, and so on: some thousands, however long the study.
+    (the failed ones by themselves) the first `WHOLE`, then every fourth, after twice as many every
+    eighth, and so on: some thousands, however long the study.
 
     Whether a finished trial is among them depends on those before it only. So nothing that a page
     has loaded changes as the study grows, and it asks for the new ones alone.
@@ -107,9 +107,14 @@ def thinned(trials: Sequence[Any]) -> list[Any]:
             continue
         place = n_of[trial.state]
         n_of[trial.state] += 1
-        if _is_among_best(best, trial) or place % (1 << (place // WHOLE).bit_length()) == 0:
+        if _is_among_best(best, trial) or place % _step(place) == 0:
             shown.append(trial)
     return shown
+
+
+def _step(place: int) -> int:
+    doublings = (place // WHOLE).bit_length()
+    return 2 << doublings if doublings else 1
 
 
 def _is_among_best(best: list[float], trial: Any) -> bool:
