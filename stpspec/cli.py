@@ -109,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=8080, help="of the dashboard; 0 for any that is free"
     )
+    parser.add_argument(
+        "--all", action="store_true", help="of the dashboard: every trial of a long study"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
         "--traceback", action="store_true", help="show Python's traceback on errors"
@@ -233,7 +236,8 @@ def _dashboard(arguments: argparse.Namespace, paths: Sequence[str]) -> int:
     def ready(url: str) -> None:
         print(f"{url}\nit only reads; Ctrl-C ends it", flush=True)
 
-    serve(paths[0] if paths else None, arguments.host, arguments.port, ready)
+    place = paths[0] if paths else None
+    serve(place, arguments.host, arguments.port, ready, every=arguments.all)
     return 0
 
 

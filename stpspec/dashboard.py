@@ -10,7 +10,8 @@ import gc
 import json
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -18,15 +19,13 @@ from wsgiref.util import setup_testing_defaults
 
 import yaml
 
-from stpspec.dataset import SIGNALS
-from stpspec.errors import DashboardError, StpspecError, StudyError, nearest
-from stpspec.folders import to_yaml
-from stpspec.registry import METRICS, RECORDINGS
-from stpspec.studies import artifact_folder, open_storage, trial_facts
-from stpspec.view.tables import unit_text
+from stpspec.errors import DashboardError, StudyError, nearest
+from stpspec.studies import artifact_folder, open_storage
+from stpspec.study_page import StudyPage
 
 _HOME = "stpspec-studies"
 _READS = ("GET", "HEAD")
+_TIMES = 5.0  # as long as it took to find an answer, the answer is told again
 
 
 def find(study: str | None) -> tuple[str, str | None]:
@@ -74,8 +73,17 @@ def _of_result(folder: Path) -> tuple[str, str]:
     return study.get("storage") or f"{_HOME}/{study['name']}.journal", study["name"]
 
 
-def application(place: str, name: str | None = None) -> tuple[Callable[..., Any], str]:
+def application(
+    place: str, name: str | None = None, *, every: bool = False
+) -> tuple[Callable[..., Any], str]:
     """Return the WSGI application that shows a storage, and the path of the study's page.
+
+    Parameters
+    ----------
+    place : str
+    name : str, optional
+    every : bool
+        Whether every trial of a long study is shown; else some thousands.
 
     Raises
     ------
@@ -107,14 +115,16 @@ def application(place: str, name: str | None = None) -> tuple[Callable[..., Any]
         from optuna.artifacts import FileSystemArtifactStore
 
         store = FileSystemArtifactStore(base_path=str(folder))
-    BaseStorage.register(_View)
-    view: Any = _View(storage)
-    return _only_reading(wsgi(view, artifact_store=store)), page
+    BaseStorage.register(StudyPage)
+    pages: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
+    shown, whole = (wsgi(page, artifact_store=store) for page in pages)
+    return _Guard(shown, whole), page
 
 
 def serve(
-    study: str | None, host: str, port: int, ready: Callable[[str], None] = lambda url: None
-) -> None:
+    study: str | None, host: str, port: int,
+    ready: Callable[[str], None] = lambda url: None, *, every: bool = False,
+) -> None:  # fmt: skip
     """Show a study until Ctrl-C.
 
     Parameters
@@ -126,6 +136,8 @@ def serve(
         0 for any that is free.
     ready : callable
         Called with the address of the page as soon as it can be opened.
+    every : bool
+        As in :func:`application`.
 
     Raises
     ------
@@ -135,7 +147,7 @@ def serve(
     # A study is many small objects that stay: looking through them for garbage takes a fifth of the
     # time in which it opens.
     gc.set_threshold(200_000, 20, 100)
-    app, page = application(*find(study))
+    app, page = application(*find(study), every=every)
     gc.freeze()
     try:
         server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
@@ -154,9 +166,9 @@ def _warm(app: Callable[..., Any], page: str) -> None:
     """Ask for the study once, so that the browser finds the trials of a long one understood."""
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
-    for path in ("", "/param_importances"):
-        environ |= {"PATH_INFO": page.replace("/dashboard", "/api", 1) + path}
-        list(app(dict(environ), lambda *_: None))
+    for path, query in (("", "after=0"), ("/param_importances", "")):
+        asked = page.replace("/dashboard", "/api", 1) + path
+        app(environ | {"PATH_INFO": asked, "QUERY_STRING": query}, lambda *_: None)
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -168,89 +180,41 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing: one line a request would hide what matters."""
 
 
-def _only_reading(app: Callable[..., Any]) -> Callable[..., Any]:
-    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        if environ["REQUEST_METHOD"] in _READS:
-            return app(environ, start_response)
-        start_response("403 Forbidden", [("Content-Type", "application/json")])
-        reason = "this dashboard only reads: the study belongs to the fit that writes it"
-        return [json.dumps({"reason": reason}).encode()]
+class _Guard:
+    """The pages of a study, to be read only.
 
-    return guarded
+    What a page has just been told is told again without asking, for some times as long as it took
+    to find out: the browser comes while the answer for it is being made (`_warm`), and however
+    long the study, most of the processor is left to the fit.
+    """
 
+    def __init__(self, page: Callable[..., Any], download: Callable[..., Any]):
+        self._page, self._download = page, download
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[float, Any, list[bytes]]] = {}
 
-class _View:
-    """A storage as the page shall see it: with notes, each trial's facts by name, unwritable."""
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        path = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] not in _READS:
+            start_response("403 Forbidden", [("Content-Type", "application/json")])
+            reason = "this dashboard only reads: the study belongs to the fit that writes it"
+            return [json.dumps({"reason": reason}).encode()]
+        if path.startswith("/csv/"):
+            return self._download(environ, start_response)
+        if not path.startswith("/api/"):
+            return self._page(environ, start_response)
+        with self._lock:
+            head, body = self._answer(environ)
+        start_response(*head)
+        return body
 
-    def __init__(self, storage: Any):
-        self._storage = storage
-        self._shown: dict[int, tuple[Any, Any]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("get_"):
-            return getattr(self._storage, name)
-        raise StudyError(f"the dashboard only reads, and does not {name.replace('_', ' ')}")
-
-    def get_all_studies(self) -> list[Any]:
-        studies = self._storage.get_all_studies()
-        for study in studies:
-            study.system_attrs = study.system_attrs | _note(study)
-            study.user_attrs = {
-                n: v for n, v in study.user_attrs.items() if n not in ("spec", "artifacts")
-            }
-        return studies
-
-    def get_all_trials(self, study_id: int, **options: Any) -> list[Any]:
-        trials = self._storage.get_all_trials(study_id, **options)
-        return [self._facts(t) for t in trials]
-
-    def get_best_trial(self, study_id: int) -> Any:
-        return self._facts(self._storage.get_best_trial(study_id))
-
-    def _facts(self, trial: Any) -> Any:
-        known = self._shown.get(trial._trial_id)
-        if known is None or known[0] is not trial:
-            self._shown[trial._trial_id] = known = (trial, trial_facts(trial))
-        return known[1]
-
-
-def _note(study: Any) -> dict[str, Any]:
-    """Return the system attributes in which optuna-dashboard looks for a note."""
-    import optuna
-    from optuna_dashboard import save_note
-
-    text = study.user_attrs.get("spec")
-    if text is None:
-        return {}
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    page = optuna.create_study()
-    optuna.logging.set_verbosity(level)
-    save_note(page, "\n".join(_lines(json.loads(text))))
-    return dict(page._storage.get_study_system_attrs(page._study_id))
-
-
-def _lines(spec: dict[str, Any]) -> Iterator[str]:
-    """Yield the targets as a table and the experiment as YAML, in Markdown."""
-    yield f"# {spec.get('name', 'experiment')}\n"
-    yield "| term | metric | protocol | unit | target | sd |\n|---|---|---|---|---|---|"
-    for name, term in ((spec.get("objective") or {}).get("terms") or {}).items():
-        target = term["target"]
-        if isinstance(target, list):
-            target = f"{len(target)} values"
-        sd = term.get("sd")
-        sd = "each its own" if isinstance(sd, list) else "" if sd is None else sd
-        unit = _unit(term, spec["recording"]["kind"])
-        yield f"| {name} | {term['metric']} | {term['protocol']} | {unit} | {target} | {sd} |"
-    yield f"\n```yaml\n{to_yaml(spec)}```"
-
-
-def _unit(term: dict[str, Any], recording: str) -> str:
-    """Return the unit of a target; nothing where a plug-in that is not here would know it."""
-    try:
-        metric = METRICS.get(term["metric"])
-        options = metric.options.model_validate(term["options"]).model_dump()
-        signal = options.get("signal") or RECORDINGS.get(recording).default_signal
-        return unit_text(metric.unit_in(SIGNALS[signal][0], options))
-    except (StpspecError, ValueError, KeyError):
-        return ""
+    def _answer(self, environ: dict[str, Any]) -> tuple[Any, list[bytes]]:
+        begun = time.monotonic()
+        self._told = {key: told for key, told in self._told.items() if begun < told[0]}
+        key = " ".join(environ.get(n, "") for n in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
+        if key not in self._told:
+            head: list[Any] = []
+            body = list(self._page(environ, lambda *said: head.append(said[:2])))
+            now = time.monotonic()
+            self._told[key] = (now + _TIMES * (now - begun), head[-1], body)
+        return self._told[key][1:]

@@ -15,7 +15,7 @@ from stpspec.fitters.problem import Evaluation, Problem
 from stpspec.metrics.measure import measure_candidates
 from stpspec.view.portrait import write_portrait
 
-_PAUSE = 60.0  # s between two figures of a running fit
+_PAUSE = 60.0  # s between two looks at a running fit
 _AT_END = 3  # best trials that have a figure in the end
 _SHARE = 0.05  # of the time of a fit, that figures beyond the first may take
 
@@ -34,14 +34,15 @@ class Portraits:
         self._drawn: Evaluation | None = None
 
     def look(self, problem: Problem) -> None:
-        """Draw the best trial so far, if the last figure is old and there is a better one."""
+        """Draw the best trial so far, if the last look was long ago and there is a better one."""
         if problem.study is None or time.monotonic() - self._last < _PAUSE:
             return
         good = [e for e in problem.history if not e.failed]
         best = min(good, key=lambda e: e.loss, default=None)
         if best is not None and (self._drawn is None or best.loss < self._drawn.loss):
             self._draw(problem, [best])
-            self._drawn, self._last = best, time.monotonic()
+            self._drawn = best
+        self._last = time.monotonic()  # also if there was none: to look takes the whole history
 
     def finish(self, problem: Problem) -> None:
         """Draw the best trials, each place once: the best, and others while they cost little."""

@@ -24,10 +24,10 @@ from stpspec.studies import open_storage
 
 
 @contextlib.contextmanager
-def dashboard(study, **where):
+def dashboard(study, *flags, **where):
     """Run the command; yield the address of the page that it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "stpspec.cli", "dashboard", str(study), "--port", "0"],
+        [sys.executable, "-m", "stpspec.cli", "dashboard", str(study), "--port", "0", *flags],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **where,
     )  # fmt: skip
     try:

@@ -148,6 +148,7 @@ class Minimize(FitterSpec):
             problem, self.step, both_sides=not problem.judge.has_residuals
         )
         scales = _TOLERANCES[self.method]
+
         def local(x0: np.ndarray) -> Any:
             # The methods have absolute thresholds: they see a loss that is 1 at the start.
             first = differences.at(x0)
