@@ -48,7 +48,18 @@ def api(page, path=""):
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted")
-    return folder, stpspec.fit(studied(folder))
+    with pytest.MonkeyPatch.context() as patch:  # as for a fit so long that figures cost nothing
+        patch.setattr("stpspec.portraits._SHARE", 1e9)
+        return folder, stpspec.fit(studied(folder))
+
+
+def test_short_fit_draws_its_best_trial_alone(tmp_path):
+    made = studied(tmp_path, fitter={"kind": "optuna", "budget": {"evaluations": 8}})
+    stpspec.fit(made)
+    best = min((t for t in trials(tmp_path) if t.value is not None), key=lambda t: t.value)
+    study = optuna.load_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")))
+    drawn = [meta.filename for meta in optuna.artifacts.get_all_artifact_meta(study)]
+    assert drawn == [f"trial_{best.number}.png"]
 
 
 def test_study_is_watched_in_a_browser_while_it_is_written(tmp_path):
