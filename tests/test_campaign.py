@@ -99,6 +99,7 @@ def test_collect_sums_up_a_campaign_and_refuses_another_folder(done, tmp_path):
 # -- going on -----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_same_again_fits_nothing_and_a_changed_row_only_itself(done):
     folder, _ = done
     out = folder / "out"
@@ -148,6 +149,7 @@ def test_a_killed_campaign_goes_on_in_the_study_of_each_connection(tmp_path):
     assert trials() <= kept + 4  # all but one that was running were taken over
 
 
+@pytest.mark.long
 def test_one_that_fails_is_kept_with_its_reason_and_tried_again(tmp_path):
     (tmp_path / "moody.py").write_text(
         "import os\nimport stpspec\n\n@stpspec.cost('moody')\ndef moody(metrics, targets):\n"

@@ -133,6 +133,7 @@ def test_c_code_that_does_not_compile_is_shown_with_the_line_it_has_in_the_mecha
     assert "no_such_function" in text
 
 
+@pytest.mark.long
 def test_every_mechanism_that_is_missing_or_does_not_compile_is_told_at_once(here):
     (here / "Broken.mod").write_text(BROKEN_NMODL)
     unknown = BROKEN_NMODL.replace("Broken", "Unknown").replace("(v - 3", ": e is not\n    v - e")

@@ -93,6 +93,7 @@ def test_help_shows_every_verb_and_the_exit_codes(here):
     assert "exit codes" in done.stdout
 
 
+@pytest.mark.long
 def test_every_example_in_the_help_can_be_composed(main):
     text = main("--help").stdout
     examples = re.findall(r"^  stpspec (?:fit|run) (?!-m)(.*)$", text, re.MULTILINE)
@@ -278,6 +279,7 @@ def test_results_go_by_default_into_a_folder_of_the_experiment_and_the_moment(he
     assert all(p.name.startswith("run_") for p in folders)
 
 
+@pytest.mark.long
 def test_a_saved_result_can_be_fitted_again_with_overrides(runs):
     folder, _, _ = runs
     done = cli("fit", "fitted", "fitter=bounded", "--out", "again", cwd=folder)
@@ -392,6 +394,7 @@ def test_the_table_of_a_fit_is_shown_even_when_the_disk_is_full(main):
     assert "files in" not in done.stdout
 
 
+@pytest.mark.long
 def test_an_existing_result_is_kept_unless_it_is_to_be_overwritten(runs):
     folder, *_ = runs
     before = (folder / "fitted" / "summary.json").read_bytes()
@@ -429,6 +432,7 @@ def test_a_run_whose_simulation_fails_shows_why_and_ends_with_1(here):
 # -- many jobs --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_multirun_runs_every_combination_and_one_failing_job_lets_the_others_run(here):
     words = ["seed=0,1", "fitter=bounded,random", "fitter.budget.evaluations=6"]
     done = cli("fit", "-m", "small.yaml", *words, "--out", "sweep", cwd=here)
@@ -527,6 +531,7 @@ def test_interrupt_stops_a_multirun_and_keeps_what_its_job_had_found(here, monke
     assert FitResult.load(here / "jobs" / "0" / "result").status == "interrupted"
 
 
+@pytest.mark.long
 def test_each_result_folder_holds_the_log_of_how_it_was_made(runs):
     folder, _, _ = runs
     log = (folder / "fitted" / "log.txt").read_text()

@@ -1,6 +1,7 @@
 """Every built-in keeps the contract of its sort; each needs three lines here."""
 
 import numpy as np
+import pytest
 
 from stpspec.fitters.bayes import Optuna
 from stpspec.fitters.local import Bounded, LeastSquares, Minimize
@@ -81,6 +82,7 @@ class TestTnc(FitterContract):
     solves = {"parabola": 1e-6, "at_bound": 1e-6}
 
 
+@pytest.mark.long
 class TestTrustConstr(FitterContract):
     fitter = Minimize(method="trust-constr")
     solves = {"parabola": 1e-6}
@@ -96,11 +98,13 @@ class TestPowell(FitterContract):
     solves = {"parabola": 1e-6, "noise": 1e-4}
 
 
+@pytest.mark.long
 class TestCobyla(FitterContract):
     fitter = Minimize(method="COBYLA")
     solves = {"parabola": 1e-6, "noise": 1e-4}
 
 
+@pytest.mark.long
 class TestCobyqa(FitterContract):
     fitter = Minimize(method="COBYQA")
     solves = {"parabola": 1e-6}
@@ -122,11 +126,13 @@ class TestRandom(FitterContract):
     solves = {"parabola": 0.05, "staircase": 0.05}
 
 
+@pytest.mark.long
 class TestQmc(FitterContract):
     fitter = Optuna(sampler="qmc", budget={"evaluations": 128})
     solves = {"parabola": 0.05, "staircase": 0.05}
 
 
+@pytest.mark.long
 class TestCmaes(FitterContract):
     fitter = Optuna(sampler="cmaes", budget={"evaluations": 200})
     solves = {"parabola": 1e-2, "noise": 1e-2}

@@ -128,7 +128,9 @@ def run_page(tmp_path_factory):
 
 
 # Its recipes start clusters and crowds of processes.
-SLOW = {"studies.md": pytest.mark.long, "notebooks.md": pytest.mark.long}
+SLOW = dict.fromkeys(
+    ["studies.md", "notebooks.md", "first-fit.md", "extending.md", "campaign.md"], pytest.mark.long
+)
 
 
 @pytest.mark.parametrize("page", [pytest.param(p, marks=SLOW.get(p, ())) for p in MANUAL])

@@ -434,6 +434,7 @@ def test_same_content_is_compiled_once_and_changed_content_again(tmp_path, monke
     assert len(builds(tmp_path / "cache")) == 2
 
 
+@pytest.mark.long
 def test_three_processes_at_once_compile_the_same_content_once(tmp_path):
     cache, log = tmp_path / "cache", tmp_path / "log"
     log.mkdir()
@@ -520,6 +521,7 @@ def test_mechanism_that_is_not_there_is_named_with_the_nearest():
         bind(synapse(PAIR, model={"mod": ["nowhere.mod"]}))
 
 
+@pytest.mark.long
 def test_compiled_mechanisms_in_the_current_folder_are_not_loaded(tmp_path, monkeypatch):
     monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
     library = mechanisms.compile_library([MOD / "GlobalDecay.mod"])

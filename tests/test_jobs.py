@@ -137,10 +137,11 @@ def test_a_second_multirun_does_not_mix_with_the_first(multirun):
     assert "another multirun" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "launcher",
     [
-        pytest.param(["joblib", "hydra.launcher.n_jobs=2"], marks=pytest.mark.long),
+        ["joblib", "hydra.launcher.n_jobs=2"],
         ["submitit_local"],
     ],
     ids=lambda w: w[0],

@@ -95,6 +95,7 @@ def last_over_first(response):
 """
 
 
+@pytest.mark.long
 def test_a_module_next_to_the_experiment_is_used_in_workers_and_kept_with_the_result(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/own_things.py").write_text(OWN)

@@ -694,6 +694,7 @@ def test_drive_that_would_not_fit_into_memory_is_refused_before_anything_is_simu
         assert [p.path for p in problems][:1] in (["protocols.more"], ["protocols.more.duration"])
 
 
+@pytest.mark.long
 def test_a_plugin_module_adds_a_metric_a_loss_a_cost_a_protocol_and_a_fitter(tmp_path):
     (tmp_path / "my_plugin.py").write_text(PLUGIN)
     done = python(USE, str(tmp_path), str(ROOT / "tests"))

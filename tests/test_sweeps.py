@@ -215,6 +215,7 @@ def test_the_command_sweeps_ranges_choices_and_groups(tmp_path):
     assert list(fields["protocols.more"]) == ["train", "continuous"]
 
 
+@pytest.mark.long
 def test_the_command_sweeps_lists_and_leaves_table_csv_netcdf_and_figure(tmp_path):
     text = small.YAML.replace("single_event", "train").replace("single", "train")
     text = text.replace("train: {duration: 20 ms}", "train: {recovery_delay: 50 ms}")
@@ -233,6 +234,7 @@ def test_the_command_sweeps_lists_and_leaves_table_csv_netcdf_and_figure(tmp_pat
     assert (tmp_path / "swept/experiment.yaml").is_file()
 
 
+@pytest.mark.long
 def test_a_saved_result_is_run_and_swept_at_its_fitted_values(tmp_path):
     (tmp_path / "small.yaml").write_text(small.YAML)
     assert small.cli("fit", "small.yaml", "--out", "fit", cwd=tmp_path).returncode == 0

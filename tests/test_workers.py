@@ -82,6 +82,7 @@ def test_fit_over_bounds_that_break_the_mechanism_finds_the_optimum_elsewhere(fa
     assert result.parameters["U"] == pytest.approx(0.4, abs=0.1)
 
 
+@pytest.mark.long
 def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
     monkeypatch.setattr("stpspec.engine.pool._GRACE", 1.0)
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}
