@@ -508,7 +508,11 @@ def interrupted(here, *words):
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:  # else it would be waited for for ever
+            process.kill()
+            raise
     assert "Traceback" not in err
     return process.returncode, out, err
 

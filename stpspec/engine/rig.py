@@ -64,7 +64,7 @@ class Rig(ABC):
         self.probes: list[dict[str, Probe]] = []
         self.netcons: list[Any] = []
         self.electrodes: list[list[Any]] = []
-        self._handler: Any = None
+        self._arrivals: list[float] = []
         self._states: list[list[Any]] = []
         self._builders = [cells.builder(cell) for cell in self._cells()]
         for _ in range(n):
@@ -133,6 +133,9 @@ class Rig(ABC):
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         """Arm the stimulus: it is delivered by every run until the next one is armed."""
 
+    def deliver(self) -> None:
+        """Queue the events of the stimulus, once NEURON has been initialized."""
+
     def times(self) -> np.ndarray:
         """Return the times at which NEURON has recorded, ms, shape (n,)."""
         return np.asarray(self._clock)
@@ -149,7 +152,6 @@ class Rig(ABC):
 
     def tear_down(self) -> None:
         """Let go of everything that NEURON holds for this rig."""
-        self._handler = None
         self._states.clear()
         self._clock.play_remove()
         for replica in self.probes:
@@ -206,17 +208,14 @@ class SynapseRig(Rig):
         return probes
 
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
-        h = nrn.hoc()
         delay = self.model.net_con.delay
-        arrivals = [onset + spike + delay for spike in stimulus.spikes]
-        netcons = list(self.netcons)  # not self: a handler that refers to its rig keeps it alive
+        self._arrivals = [onset + spike + delay for spike in stimulus.spikes]
 
-        def queue() -> None:
-            for netcon in netcons:
-                for arrival in arrivals:
-                    netcon.event(arrival)
-
-        self._handler = h.FInitializeHandler(1, queue)
+    def deliver(self) -> None:
+        # Not in a handler of NEURON's: a Ctrl-C that came in one would be lost.
+        for netcon in self.netcons:
+            for arrival in self._arrivals:
+                netcon.event(arrival)
 
 
 class GapRig(Rig):

@@ -149,6 +149,7 @@ def begin(rig: Rig, experiment: Experiment, stimulus: Stimulus, earlier: Any = N
     rig.stimulate(stimulus, experiment.numerics.settle)
     choose_step(experiment)
     initialize(experiment.numerics)
+    rig.deliver()
     if earlier is not None:
         earlier.restore(rig)
 

@@ -65,6 +65,7 @@ def _measure(bound: Bound, names: tuple[str, ...]) -> dict[str, float]:
         nrn.cvode().active(0)
         h.dt, h.steps_per_ms, h.secondorder = _DT, 1 / _DT, 0
         initialize(bound.experiment.numerics)
+        rig.deliver()
         advance(_RUN + bound.experiment.model.net_con.delay, bound.experiment.numerics.time_limit)
         largest = {n: float(np.abs(np.asarray(v)).max()) for n, v in vectors.items()}
     finally:
