@@ -135,6 +135,10 @@ class Rig(ABC):
 
     def deliver(self) -> None:
         """Queue the events of the stimulus, once NEURON has been initialized."""
+        # Not in a handler of NEURON's: a Ctrl-C that came in one would be lost.
+        for netcon in self.netcons:
+            for arrival in self._arrivals:
+                netcon.event(arrival)
 
     def times(self) -> np.ndarray:
         """Return the times at which NEURON has recorded, ms, shape (n,)."""
@@ -210,12 +214,6 @@ class SynapseRig(Rig):
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         delay = self.model.net_con.delay
         self._arrivals = [onset + spike + delay for spike in stimulus.spikes]
-
-    def deliver(self) -> None:
-        # Not in a handler of NEURON's: a Ctrl-C that came in one would be lost.
-        for netcon in self.netcons:
-            for arrival in self._arrivals:
-                netcon.event(arrival)
 
 
 class GapRig(Rig):
