@@ -478,7 +478,9 @@ REGISTRIES = [v for v in vars(registry).values() if isinstance(v, registry.Regis
 def test_every_registered_name_resolves(table):
     for name in table.names():
         thing = table.get(name)
-        assert getattr(thing, "function", thing).__doc__, f"{name} does not say what it is"
+        made = getattr(thing, "function", thing)
+        if made.__module__.startswith("stpspec."):  # another test may have left a plug-in
+            assert made.__doc__, f"{name} does not say what it is"
 
 
 @pytest.mark.parametrize("table", REGISTRIES, ids=lambda t: t.sort)
