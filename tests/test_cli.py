@@ -483,9 +483,13 @@ COUNTS = """\
 from pathlib import Path
 import stpspec
 
+seen = []
+
 @stpspec.cost("says_that_it_runs")
 def says_that_it_runs(metrics, targets):
-    Path("started").touch()
+    seen.append(metrics)
+    if len(seen) > 100:  # batches are behind it, so there is something to keep
+        Path("started").touch()
     return (metrics["size"] - targets["size"]) ** 2
 """
 ENDLESS = ["fitter=random", "fitter.budget.evaluations=1000000", "plugins=[says]",
