@@ -19,7 +19,7 @@ from stpspec.engine.nmodl import code_of
 from stpspec.engine.rig import SynapseRig
 
 _LARGEST_RESISTANCE = 0.01  # MΩ; above it the clamp itself is part of what is measured
-_NEGLIGIBLE = 1e-3  # mV; of a driving force of 10 mV, one in 10⁴
+NEGLIGIBLE = 1e-3  # mV; of a driving force of 10 mV, one in 10⁴
 _CURRENT = "synaptic_current"
 _ALONE = {_CURRENT, "conductance"}  # signals of the synapse itself, not of the cell
 
@@ -67,7 +67,7 @@ class SharedRig(SynapseRig):
         currents = np.stack([signals[_CURRENT] for signals in replicas])  # pA
         others = np.abs(currents - currents.mean(axis=0)).max()
         off = 1e-3 * self.recording.series_resistance * others  # pA · MΩ = 10⁻³ mV
-        return not off <= _NEGLIGIBLE  # so also when it is not a number
+        return not off <= NEGLIGIBLE  # so also when it is not a number
 
     def tear_down(self) -> None:
         self._shared = None
