@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
+import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from stpspec import log
 from stpspec.errors import StudyError
 
 ATTEMPTS = 20
+_SYNC = 1.0  # s between two times at which a journal is synced with the disk
 SHORTLY = 0.2  # s until what another process is making is looked for again
 
 
@@ -49,7 +53,7 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
             _trim(path)
         finally:
             lock.release()
-        storage = optuna.storages.JournalStorage(_journal()(str(path), lock_obj=lock))
+        storage = optuna.storages.JournalStorage(_journal()(str(path), lock))
         # Optuna asks for it after each creation, also of a trial that is held back.
         storage._replay_result._last_created_trial_id_by_this_process = -1
         return storage
@@ -67,16 +71,38 @@ def _journal() -> Any:
     class Journal(JournalFileBackend):
         """A journal that can hold entries back, and then write them all at once.
 
-        Each write is locked and synced to the disk, which takes longer than some simulations.
+        What is written outlives the process at once, and the machine within a second: to sync each
+        write with the disk takes longer than some simulations.
         """
 
         waiting: list[dict[str, Any]] | None = None
+        synced = -math.inf
+
+        def __init__(self, place: str, lock: Any):
+            super().__init__(place, lock_obj=lock)
+            self.place, self.lock = place, lock
 
         def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            if self.waiting is None:
-                super().append_logs(logs)
-            else:
+            if self.waiting is not None:
                 self.waiting.extend(logs)
+                return
+            text = "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in logs)
+            self.lock.acquire()
+            try:
+                with Path(self.place).open("ab") as file:
+                    file.write(text.encode())
+                    file.flush()
+                    now = time.monotonic()
+                    if now - self.synced > _SYNC:
+                        os.fsync(file.fileno())
+                        self.synced = now
+            finally:
+                self.lock.release()
+
+        def sync(self) -> None:
+            """Have all that was written outlive the machine, too."""
+            with contextlib.suppress(FileNotFoundError), Path(self.place).open("rb+") as file:
+                os.fsync(file.fileno())
 
         def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
             if self.waiting is not None:  # what it says is old until they are written
@@ -125,9 +151,12 @@ def _open_database(place: str) -> Any:
 
 
 def close_storage(storage: Any) -> None:
-    """Close the connections to a database; a journal has none."""
+    """Close the connections to a database; a journal has none, and is synced with the disk."""
     storage.remove_session()
-    engine = getattr(getattr(storage, "_backend", None), "engine", None)
+    backend: Any = getattr(storage, "_backend", None)
+    if isinstance(backend, _journal()):
+        backend.sync()
+    engine = getattr(backend, "engine", None)
     if engine is not None:
         engine.dispose()
 

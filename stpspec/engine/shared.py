@@ -8,6 +8,7 @@ current in place of its own; by how much these two differ is known from the curr
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,8 +47,13 @@ def may_share(bound: Bound) -> bool:
         and (model.section, model.position)
         == (recording.electrode_section, recording.electrode_position)
         and source is not None
-        and not _ENTANGLES.search(code_of(source))
+        and not _entangles(code_of(source))
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _entangles(code: str) -> bool:
+    return _ENTANGLES.search(code) is not None
 
 
 class SharedRig(SynapseRig):
