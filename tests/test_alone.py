@@ -204,3 +204,19 @@ def test_sweep_of_a_protocol_gives_what_each_experiment_gives_by_itself():
             assert single[name].values[0] == pytest.approx(
                 swept[name].sel(n_recovery=n).item(), nan_ok=True
             ), name
+
+
+def test_fit_without_the_cell_is_the_same_to_the_bit_on_any_number_of_workers():
+    terms = {
+        "ppr": {"metric": "paired_pulse_ratio", "protocol": "train", "target": 1.2, "sd": 0.05},
+        "induction": {"metric": "induction", "protocol": "train", "target": 0.1, "sd": 0.05},
+    }
+    experiment = synapse(TRAIN, recording=CURRENT, parameters=BOUNDS).copy_with(
+        objective={"terms": terms},
+        fitter={"kind": "optuna", "batch": 32, "budget": {"evaluations": 64}},
+        numerics={"replicas": 8},
+    )
+    fits = [stpspec.fit(experiment.copy_with(workers=n)) for n in (0, 1, 2)]
+    for one in fits[1:]:
+        assert one.parameters == fits[0].parameters
+        np.testing.assert_array_equal(one.history["loss"], fits[0].history["loss"])

@@ -335,6 +335,8 @@ class Bench:
             "TPE": {"kind": "optuna", "budget": budget},
             "random points, 16 at a time": {"kind": "optuna", "sampler": "random", "batch": 16,
                                             "budget": budget},
+            "Nelder-Mead from 8 starts": {"kind": "minimize", "method": "Nelder-Mead",
+                                          "start": "sobol", "n_starts": 8, "budget": budget},
         }  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             names = iter(range(1000))
@@ -374,7 +376,7 @@ class Bench:
 
     def grows(self) -> None:
         """How cost grows."""
-        for integrator in ("variable", "fixed"):
+        for integrator in ("auto", "variable", "fixed"):
             made = ours.experiment(self.targets, integrator=integrator)
             for what, sizes, change in (
                 ("candidates at once", (1, 4, 16, 64), None),
@@ -391,7 +393,7 @@ class Bench:
                     cost[str(size)] = (
                         1e3 * clock(lambda e=experiment, k=n: ours.throughput(e, k)) / n
                     )
-                self._grows(what, cost, f"ms a candidate, {integrator} step")
+                self._grows(what, cost, f"ms a candidate, integrator: {integrator}")
 
     def _grows(self, what: str, values: Mapping[str, float], unit: str) -> None:
         cells = " · ".join(f"{k}: {v:.3g}" for k, v in values.items())
