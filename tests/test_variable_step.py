@@ -233,6 +233,15 @@ def test_candidate_that_stops_the_variable_step_does_not_take_its_batch_along(ca
     assert "".join(capfd.readouterr()) == ""  # the reason is kept; the solver's own words are noise
 
 
+def test_variable_step_that_gives_up_within_a_current_step_is_a_failed_candidate():
+    # An inverted junction of more than half the leak is unstable: the voltages run away for ever.
+    runaway = gap((100.0, 100.0), mechanism="InvertedGap", mod=[str(MOD)])
+    tree = simulate(bind(with_numerics(runaway, integrator="variable")), {"g": [1e-3, 0.05]})
+    fine, failed = tree["failure"].values
+    assert fine == ""
+    assert "the variable step gave up at t = " in failed
+
+
 def test_targets_with_units_are_measured_too():
     term = {"metric": "amplitude", "protocol": "one", "target": "30 pA", "sd": "1 pA"}
     experiment = synapse({"one": {"kind": "single_event"}})

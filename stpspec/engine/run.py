@@ -19,6 +19,7 @@ from stpspec.spec.numerics import Numerics
 from stpspec.spec.protocol import BEFORE, Stimulus
 
 _CHUNK = 500.0  # ms of model time between two looks at the clock (and at Ctrl-C)
+_SHORT = 1e-6  # ms; a run that ends earlier than this before its end did not come to it
 _APART = 2e-6  # ms; what CVODE records just before an event is set this much earlier
 
 
@@ -108,7 +109,7 @@ def advance(until: float, limit: float) -> None:
     Raises
     ------
     SimulationError
-        If NEURON fails, or the limit is passed.
+        If NEURON fails, the variable step gives up, or the limit is passed.
     """
     started, context, h = time.monotonic(), nrn.context(), nrn.hoc()
     quiet = nrn.muted() if nrn.cvode().active() else contextlib.nullcontext()
@@ -117,6 +118,8 @@ def advance(until: float, limit: float) -> None:
         while reached < until:
             reached = min(reached + _CHUNK, until)
             context.psolve(reached)
+            if h.t < reached - _SHORT:  # CVODE gives up without raising anything
+                raise SimulationError(f"NEURON stopped: the variable step gave up at t = {h.t:g} ms")
             if time.monotonic() - started > limit:
                 raise SimulationError(
                     f"the simulation passed its time limit of {limit:g} s at t = {reached:g} of "

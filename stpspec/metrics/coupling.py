@@ -43,7 +43,7 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
     dv = []
     for cell in (1, 2):
         name = f"somatic_voltage_{cell}"
-        response.no_spikes(name, f"cell {cell}", "passive coupling")
+        response.no_spikes(name, f"cell {cell}", "passive coupling", "a smaller step")
         v = response.trace(name)
         dv.append(float(v[late].mean() - v[before].mean()))
         size = abs(dv[-1]) or np.inf  # a cell that is not moved at all has nothing to settle
