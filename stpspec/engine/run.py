@@ -119,7 +119,9 @@ def advance(until: float, limit: float) -> None:
             reached = min(reached + _CHUNK, until)
             context.psolve(reached)
             if h.t < reached - _SHORT:  # CVODE gives up without raising anything
-                raise SimulationError(f"NEURON stopped: the variable step gave up at t = {h.t:g} ms")
+                raise SimulationError(
+                    f"NEURON stopped: the variable step gave up at t = {h.t:g} ms"
+                )
             if time.monotonic() - started > limit:
                 raise SimulationError(
                     f"the simulation passed its time limit of {limit:g} s at t = {reached:g} of "
