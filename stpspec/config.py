@@ -340,6 +340,11 @@ def _readable() -> Iterator[None]:
         mark = error.problem_mark
         at = f"{mark.name}:{mark.line + 1}: " if mark else ""
         raise ConfigError(f"{at}this is not valid YAML: {error.problem or error}") from error
+    except yaml.reader.ReaderError as error:  # a character that YAML does not allow
+        text = Path(str(error.name)).read_text(encoding="utf-8", errors="replace")
+        line = text.count("\n", 0, error.position) + 1
+        rule = f"this is not valid YAML: {error.reason}: U+{error.character:04X}"
+        raise ConfigError(f"{error.name}:{line}: {rule}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"this is not valid YAML: {error}") from error
     except MissingConfigException as error:

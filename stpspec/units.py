@@ -112,6 +112,14 @@ def _convert_written(number: float, written: str, unit: str) -> float:
         raise UnitError(f"unknown unit {written!r} (expected {unit or '1'})") from error
 
 
+def _known(written: str) -> None:
+    """Raise a UnitError if this is no unit at all."""
+    try:
+        _pint().Quantity(1.0, _spell(written))
+    except Exception as error:  # as above
+        raise UnitError(f"unknown unit {written!r}") from error
+
+
 def _spell(unit: str) -> str:
     text = unit.strip()
     if text in ("", "1"):
@@ -195,7 +203,7 @@ def _quantity(value: Any) -> float | str:
     if not written:
         return number
     try:
-        _convert_written(number, written, written)
+        _known(written)
     except UnitError as error:
         raise rule_error("quantity", str(error)) from error
     return str(value).strip()

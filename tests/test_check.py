@@ -452,6 +452,23 @@ def test_a_wrong_bound_does_not_hide_that_there_is_no_such_parameter_nor_the_oth
     }  # fmt: skip
     assert "did you mean 'tau_rec'" in found["parameters.tau_recc"]
     assert "has another dimension" in found["parameters.tau_decay"]
+    assert found["parameters.tau_decay"].endswith("received '3 mV'")  # and no stand-in for min
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"numerics__dt": 1e-9}, "numerics.dt"),
+        ({"numerics__settle": 1e9}, "numerics.settle"),
+        ({"model__net_con": {"delay": 1e9}}, "protocols.single"),
+        ({"protocols__single": {"kind": "train", "recovery_delay": 1e12}},
+         "protocols.single.recovery_delay"),
+        ({"protocols__single": {"kind": "train", "frequency": 1e-6}}, "protocols.single"),
+        ({"protocols__single": {"kind": "spike_times", "times": [0, 1e9]}}, "protocols.single"),
+    ],
+)  # fmt: skip
+def test_a_run_too_long_to_be_recorded_is_refused_before_it_hangs(changes, path):
+    assert set(check(**changes)) == {path}
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,18 @@ def test_a_file_that_is_no_text_is_refused(here):
         load("binary.yaml")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(b"name: a\nsource: Caf\xe9\n", "not UTF-8"), (b"name: a\nsource: x\x00\n", "U+0000")],
+)
+def test_a_character_that_cannot_be_read_is_found_at_its_line(here, text, told):
+    (here / "odd.yaml").write_bytes(text)
+    with pytest.raises(ConfigError) as caught:
+        load("odd.yaml")
+    assert "odd.yaml:2: " in str(caught.value)
+    assert told in str(caught.value)
+
+
 def test_broken_yaml_in_a_group_of_ones_own_is_found_there(here, small):
     (here / "own" / "fitter").mkdir(parents=True)
     (here / "own" / "fitter" / "mine.yaml").write_text("kind: [\n")

@@ -117,6 +117,12 @@ def test_a_quantity_of_the_mechanism_is_checked_in_form_before_its_unit_is_known
         TypeAdapter(units.Quantity).validate_python(bad)
 
 
+def test_an_unknown_unit_is_not_said_to_be_expected():
+    with pytest.raises(ValidationError, match=r"unknown unit '-01-01'") as caught:
+        TypeAdapter(units.Quantity).validate_python("2020-01-01")  # a date
+    assert "expected -01-01" not in str(caught.value)
+
+
 def test_a_quantity_of_the_mechanism_keeps_what_was_written():
     adapter = TypeAdapter(units.Quantity)
     assert adapter.validate_python("20 ms") == "20 ms"

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 import pytest
-from helpers import MOD, gap, run, synapse, values_of
+from helpers import MOD, gap, measure, run, synapse, values_of
 
 import stpspec
 from stpspec import api
@@ -75,6 +75,15 @@ def test_coupling_does_not_depend_on_the_integrator():
             for i in ("fixed", "variable")
         )
         np.testing.assert_allclose(b, a, rtol=1e-4)
+
+
+def test_long_steps_at_rest_leave_the_whole_window_before_a_current_step():
+    experiment = with_numerics(gap((100.0, 150.0)), integrator="variable")
+    tree = run(experiment, {"g": 0.001})
+    assert np.nanmin(tree["forth"]["t"].values) <= experiment.numerics.settle - 100
+    (measured,) = measure(tree, "coupling_coefficient", "forth", window=80.0)
+    assert measured.value == pytest.approx(0.15 / 1.15, rel=1e-4)
+    assert measured.notes == []
 
 
 def test_candidates_of_several_batches_each_have_their_own_times():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ def examine(
     problems += model_problems.role_problems(model, info, paths.get(model.mechanism))
     fixed, found = _fixed(model, units, limits)
     problems += found
-    parameters, found = _parameters(parts.get("parameters", {}), units, limits)
+    told = parts.get("wrong", ())
+    parameters, found = _parameters(parts.get("parameters", {}), units, limits, told)
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
@@ -188,6 +189,7 @@ def _parameters(
     parameters: Mapping[str, Any],
     units: Mapping[str, str],
     limits: Mapping[str, tuple[float, float]],
+    wrong: Collection[str],
 ) -> tuple[dict[str, Any], list[Problem]]:
     numbers, problems = {}, []
     for name, parameter in parameters.items():
@@ -198,7 +200,9 @@ def _parameters(
         try:
             numbers[name] = parameter.in_unit(units[name])
         except UnitError as error:
-            problems.append(Problem(path, str(error), f"{parameter.min} … {parameter.max}"))
+            ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
+            written = " … ".join(str(getattr(parameter, end)) for end in ends)
+            problems.append(Problem(path, str(error), written))
             continue
         except ValidationError as error:  # bounds that are reversed once both are in one unit
             problems += problems_of(error, path)

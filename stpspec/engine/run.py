@@ -18,7 +18,8 @@ from stpspec.spec.experiment import Experiment
 from stpspec.spec.numerics import Numerics
 from stpspec.spec.protocol import BEFORE, Stimulus
 
-_CHUNK = 500.0  # ms of model time between two looks at the clock (and at Ctrl-C)
+# Model time between two looks at the clock (and at Ctrl-C): in ms, and in fixed steps.
+_CHUNK, _CHUNK_STEPS = 500.0, 20_000
 _SHORT = 1e-6  # ms; a run that ends earlier than this before its end did not come to it
 _APART = 2e-6  # ms; what CVODE records just before an event is set this much earlier
 
@@ -112,13 +113,15 @@ def advance(until: float, limit: float) -> None:
         If NEURON fails, the variable step gives up, or the limit is passed.
     """
     started, context, h = time.monotonic(), nrn.context(), nrn.hoc()
-    quiet = nrn.muted() if nrn.cvode().active() else contextlib.nullcontext()
+    varies = nrn.cvode().active()
+    quiet = nrn.muted() if varies else contextlib.nullcontext()
     with nrn.border(SimulationError, "NEURON stopped"), quiet:
+        chunk = _CHUNK if varies else min(_CHUNK, _CHUNK_STEPS * h.dt)
         reached = float(h.t)
         while reached < until:
-            reached = min(reached + _CHUNK, until)
+            reached = min(reached + chunk, until)
             context.psolve(reached)
-            if h.t < reached - _SHORT:  # CVODE gives up without raising anything
+            if varies and h.t < reached - _SHORT:  # CVODE gives up without raising anything
                 raise SimulationError(
                     f"NEURON stopped: the variable step gave up at t = {h.t:g} ms"
                 )
@@ -198,7 +201,9 @@ def _read_steps(
     times = rig.times()
     if earlier is not None:
         times = np.concatenate([earlier.times, times[1:]])
-    keep = slice(int(np.searchsorted(times, numerics.settle - BEFORE - 1e-6)), None)
+    # At rest one step may be longer than all that is kept: the sample before it is kept, too.
+    first = int(np.searchsorted(times, numerics.settle - BEFORE + 1e-6)) - 1
+    keep = slice(max(first, 0), None)
     # At an event NEURON records twice: what is, and what the event makes of it.
     twice = np.flatnonzero(np.diff(times) <= 1e-9)
     times = times.copy()

@@ -16,7 +16,9 @@ from stpspec.units import Hertz, Millisecond, Nanoampere
 
 BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
 
-LONGEST = 1e7  # ms; what is longer is a slip of the pen, and would not fit into memory
+# What is longer is a slip of the pen, and would not fit into memory.
+LONGEST = 1e7  # ms
+MOST_STEPS = 1e8
 MOST_PULSES = 100_000
 
 # The default grid of a frequency response, Hz.
@@ -154,7 +156,7 @@ class Train(Protocol):
     kind: Literal["train"] = "train"
     frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
     recovery_delay: Millisecond = Field(
-        default=250.0, gt=0, description="ms, from pulse 8 to pulse 9"
+        default=250.0, gt=0, le=LONGEST, description="ms, from pulse 8 to pulse 9"
     )
     n_induction: int = Field(default=8, ge=1, le=1000)
     n_recovery: int = Field(default=4, ge=0, le=1000)
@@ -248,7 +250,7 @@ class SpikeTimes(Protocol):
         default=None, ge=1, description="pulses of the induction; the rest are recovery pulses"
     )
     tail: Millisecond = Field(
-        default=100.0, gt=0, description="least time after the last event, ms"
+        default=100.0, gt=0, le=LONGEST, description="least time after the last event, ms"
     )
 
     @model_validator(mode="after")
