@@ -139,8 +139,8 @@ def forced(override: str) -> str:
     named = [shipped("conf") / place / f"{v}.yaml" for v in value.split(",")]
     if place in KINDS and key != place and all(path.is_file() for path in named):
         return f"{place}={value}"  # with the settings that go with the kind
-    is_group = "/" in key or "@" in key or key in (*GROUPS, "experiment")
-    return override if is_group else f"++{override}"
+    chooses = "/" in key or "@" in key or key in (*GROUPS, "experiment")
+    return override if chooses and not value.startswith("{") else f"++{override}"
 
 
 def check_overrides(overrides: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ class Origin:
                     self._files.append((package or group, path))
                     break
         self._files.append(("", shipped("conf") / "config.yaml"))
+
+    def knowing(self, overrides: Sequence[str]) -> Origin:
+        """Return the same with further overrides, such as those that are swept."""
+        made = copy.copy(self)
+        made._overrides = [*self._overrides, *overrides]
+        return made
 
     def where(self, path: str) -> str | None:
         """Return ``file:line`` of the innermost part of a dotted path that is written anywhere."""

@@ -9,6 +9,7 @@ import functools
 import math
 import re
 from collections.abc import Iterator
+from numbers import Real
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -83,8 +84,10 @@ def convert(value: float | str, unit: str) -> float:
     """
     if isinstance(value, bool):
         raise UnitError(f"expected a number in {unit or '1'}, not a truth value")
-    if isinstance(value, int | float):
+    if isinstance(value, Real):
         number = float(value)
+    elif not isinstance(value, str):
+        raise UnitError(f"expected a number in {unit or '1'}, or a string with a unit")
     else:
         number, written = split(value)
         if written:

@@ -90,6 +90,11 @@ def test_a_field_and_its_group_are_set_together(small):
     assert (made.fitter.batch, made.fitter.budget.evaluations) == (3, 11)
 
 
+def test_a_part_is_set_from_outside_as_a_mapping_with_fields_of_another_kind(small):
+    made = load(small, ["fitter={kind: minimize, method: Powell, tolerance: 1e-3}"])
+    assert (made.fitter.method, made.fitter.tolerance) == ("Powell", 1e-3)
+
+
 def test_a_protocol_is_added_from_outside(small):
     made = load(small, ["+protocol@protocols.t40=train", "protocols.t40.frequency=40"])
     assert set(made.protocols) == {"single", "t40"}

@@ -132,7 +132,7 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
             continue
         try:
             converted[name] = convert(value, bound.units[name])
-        except (UnitError, TypeError, AttributeError) as error:
+        except UnitError as error:
             problems.append(Problem(name, str(error), value))
             continue
         limit = bound.mechanism.limits.get(name)
