@@ -156,7 +156,9 @@ def check_overrides(overrides: Sequence[str]) -> None:
                 bad.append(f"the override {text!r} names no field")
         except HydraException as error:
             rule = _plain(error).partition(" expecting {")[0] or "not valid"
-            bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}")
+            key, _, value = text.lstrip("+").partition("=")
+            hint = f"; if it is text, write '{key}=\"{value}\"'" if key and "[" in value[1:] else ""
+            bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}{hint}")
     if bad:
         raise OverrideError("\n  ".join(bad))
 

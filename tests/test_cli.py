@@ -328,6 +328,8 @@ def test_a_result_whose_summary_is_damaged_is_named(here, main, text):
         (["fit", "small.yaml", "=3"], 2, "=3"),
         (["fit", "small.yaml", "recording=3"], 2, "group override"),
         (["check", "small.yaml", "~nothing"], 2, "nothing"),
+        (["check", "small.yaml", "model.section=dend[0]"], 2,
+         """write 'model.section="dend[0]"'"""),
         (["check", "fitter=tpee"], 2, "Did you mean 'tpe'"),
         (["fit", "small.yaml", "~objective"], 1, "no objective"),
         (["fit", "small.yaml", "~parameters"], 1, "no free parameters"),
