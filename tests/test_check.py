@@ -392,6 +392,16 @@ def test_roles_reversal_and_pointer_that_the_mechanism_has_not_are_named():
     assert "did you mean 'vgap'" in found["model.partner_voltage"]
 
 
+def test_a_current_that_is_not_recorded_need_not_have_a_name():
+    term = {"metric": "amplitude", "protocol": "single", "target": 1,
+            "options": {"signal": "clamp_current"}}  # fmt: skip
+    parts = {"model__current": "ina", "objective__terms__size": term}
+    assert check(recording__signals=["clamp_current"], **parts) == {}
+    assert set(check(recording__signals=["synaptic_current", "clamp_current"], **parts)) == {
+        "model.current"
+    }
+
+
 def test_roles_of_our_own_mechanisms_are_not_demanded_of_others():
     assert not check(
         model={"mechanism": "Exp2Syn", "cell": {"file": "patch.py", "template": "Patch"}},

@@ -465,6 +465,18 @@ print(json.dumps(str(mechanisms.compile_library([Path({str(MOD / "GlobalDecay.mo
     assert len(list(log.iterdir())) == 1
 
 
+def test_name_of_a_file_does_not_matter_to_the_mechanism_in_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    text = (MOD / "GlobalDecay.mod").read_text()
+    paths = [tmp_path / "my mods" / "a-syn.v2.mod", tmp_path / "b" / "a-syn.v2.mod"]
+    for path, name in zip(paths, ("OneOfTwo", "OtherOfTwo"), strict=True):
+        path.parent.mkdir()
+        path.write_text(text.replace("GlobalDecay", name))
+    built = mechanisms.compile_library(paths).read_bytes()
+    assert b"OneOfTwo" in built
+    assert b"OtherOfTwo" in built
+
+
 def test_mechanism_that_does_not_compile_shows_file_line_and_the_compilers_words(
     tmp_path, monkeypatch
 ):

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,8 +140,10 @@ def compile_library(paths: Sequence[Path]) -> Path:
     """
     from filelock import FileLock
 
-    paths = sorted(paths, key=lambda p: p.name)
-    parts = [part for p in paths for part in (p.name, p.read_bytes())]
+    # Compiled under the name of the mechanism: that of a file may be one that C++ cannot take, and
+    # two folders may hold files of one name.
+    named = dict(sorted((nmodl.declaration_in(p)[1], p) for p in paths))
+    parts = [part for name, p in named.items() for part in (name, p.read_bytes())]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
     root = cache_folder("mechanisms")
     final = root / key
@@ -151,7 +153,7 @@ def compile_library(paths: Sequence[Path]) -> Path:
             if not final.exists():
                 build = Path(tempfile.mkdtemp(dir=root, prefix="build-"))
                 try:
-                    _nrnivmodl(build, paths)
+                    _nrnivmodl(build, named)
                     build.replace(final)
                 finally:
                     shutil.rmtree(build, ignore_errors=True)
@@ -172,9 +174,9 @@ def _library_in(folder: Path) -> Path:
     raise MechanismError(f"{folder} holds no compiled library; delete this folder and try again")
 
 
-def _nrnivmodl(build: Path, paths: Sequence[Path]) -> None:
-    for path in paths:
-        shutil.copy2(path, build / path.name)
+def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
+    for name, path in named.items():
+        shutil.copy2(path, build / f"{name}.mod")
     tool = Path(sys.executable).with_name("nrnivmodl")
     command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
     if command is None:
@@ -192,10 +194,10 @@ def _nrnivmodl(build: Path, paths: Sequence[Path]) -> None:
         check=False,
     )  # fmt: skip
     if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
-        raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, paths))
+        raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, named))
 
 
-def _compiler_message(output: str, paths: Sequence[Path]) -> str:
+def _compiler_message(output: str, named: Mapping[str, Path]) -> str:
     telling = [
         line.strip()
         for line in output.splitlines()
@@ -203,7 +205,7 @@ def _compiler_message(output: str, paths: Sequence[Path]) -> str:
         and not re.match(r"\s*(make|g\+\+|\(cd|NOTE:|raise |subprocess\.)", line)
     ]
     text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
-    places = ", ".join(nmodl.places_in(output, paths))
+    places = ", ".join(nmodl.places_in(output, named))
     return f"the mechanisms do not compile:{' ' if places else ''}{places}\n    {text}"
 
 

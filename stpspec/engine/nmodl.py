@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from stpspec.errors import MechanismError
@@ -65,26 +65,25 @@ def pointers_read(path: Path) -> list[str]:
     return [n for n in pointers_in(path) if re.search(rf"\b{n}\b", equations)]
 
 
-def places_in(output: str, paths: Sequence[Path]) -> list[str]:
+def places_in(output: str, named: Mapping[str, Path]) -> list[str]:
     """Return file:line of the user's own sources, as far as the compilers' output tells.
 
     Parameters
     ----------
     output : str
         Of nmodl and of g++.
-    paths : sequence of Path
-        The .mod files that were compiled.
+    named : mapping of str to Path
+        Name under which each was compiled → .mod file.
     """
     found: dict[Path, str] = {}
-    by_stem = {p.stem: p for p in paths}
-    for named in re.finditer(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output):
-        path = by_stem.get(Path(named[2] or named[3]).stem)
+    for told in re.finditer(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output):
+        path = named.get(Path(told[2] or told[3]).stem)
         if path is not None:
-            found.setdefault(path, f"{path}:{named[1] or named[4]}")
+            found.setdefault(path, f"{path}:{told[1] or told[4]}")
     # g++ counts lines of the translation; what it quotes stands in the source too (VERBATIM),
     # and so does a name that it does not know.
     for said in re.finditer(r"(\w+)\.(?:cpp|c):\d+:.*error(.*)(?:\n\s*\d+ \|(.*))?", output):
-        path = by_stem.get(said[1])
+        path = named.get(said[1])
         if path is not None:
             line = _line_of(path, said[2], (said[3] or "").strip())
             found.setdefault(path, f"{path}:{line}" if line else str(path))
