@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import Problem
+from stpspec.errors import Problem, unknown_name
 from stpspec.folders import Sources, read_sources, versions
 from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
@@ -32,7 +32,7 @@ def simulate(
     experiment: Experiment,
     values: Mapping[str, Any] | None = None,
     *,
-    protocols: Sequence[str] | None = None,
+    protocols: Sequence[str] | str | None = None,
 ) -> Any:
     """Simulate candidates in NEURON.
 
@@ -43,7 +43,7 @@ def simulate(
         Any parameters of the mechanism (or ``weight``), in its units or as strings with a unit;
         scalars are repeated.
         Free parameters that are not given take their start, or the middle of their bounds.
-    protocols : sequence of str, optional
+    protocols : str or sequence of str, optional
         Names of the protocols to run; all by default.
 
     Returns
@@ -56,11 +56,17 @@ def simulate(
     ------
     SpecError
         If the experiment or the values are not valid.
+    UnknownNameError
+        If there is no such protocol.
     """
     from stpspec.engine.bind import bind
     from stpspec.engine.simulate import simulate as run
 
-    return run(bind(experiment), values, protocols)
+    names = [protocols] if isinstance(protocols, str) else protocols
+    for name in names or ():
+        if name not in experiment.protocols:
+            raise unknown_name("protocol", name, experiment.protocols)
+    return run(bind(experiment), values, names)
 
 
 def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Request]:

@@ -37,7 +37,7 @@ class OverrideError(ConfigError):
     exit_code = 2
 
 
-def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Experiment:
+def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) -> Experiment:
     """Compose an experiment from YAML and validate it.
 
     Parameters
@@ -45,7 +45,7 @@ def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Exper
     name : str or path, optional
         Name of an experiment (a folder in ``experiments/``), path of a YAML file, or of a folder
         with an ``experiment.yaml`` such as a saved result.
-    overrides : sequence of str
+    overrides : str or sequence of str
         In Hydra's syntax: ``"protocols.train.frequency=20"``, ``"fitter=tpe"``.
 
     Returns
@@ -64,7 +64,7 @@ def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Exper
     >>> load("pvalb_pyr", ["protocols.train.frequency=20"]).protocols["train"].frequency
     20.0
     """
-    data, origin = compose(name, overrides)
+    data, origin = compose(name, [overrides] if isinstance(overrides, str) else overrides)
     experiment, problems, _ = examine(data)
     if experiment is None:
         raise SpecError([p.at(origin.where(p.path)) for p in problems])

@@ -21,10 +21,11 @@ from helpers import (
     synapse,
 )
 
+from stpspec import api
 from stpspec.engine import cells, mechanisms, nmodl, nrn
 from stpspec.engine.bind import bind
 from stpspec.engine.simulate import simulate
-from stpspec.errors import MechanismError, SpecError, TemplateError
+from stpspec.errors import MechanismError, SpecError, TemplateError, UnknownNameError
 from stpspec.spec.model import Cell
 
 TRAIN = {"train": {"kind": "train"}}
@@ -110,6 +111,13 @@ def test_result_does_not_depend_on_what_ran_before():
     run(free_cell(FAST_SPIKING), {"U": 0.5, "weight": 100.0})
     run(gap((200.0, 100.0)), {"g": 0.001})
     same_traces(before, run(synapse(TRAIN), candidates()))
+
+
+def test_protocol_that_is_asked_for_is_run_alone_and_an_unknown_one_gets_the_nearest():
+    experiment = synapse({"one": {"kind": "single_event"}, "two": {"kind": "single_event"}})
+    assert list(api.simulate(experiment, protocols="two").children) == ["two"]
+    with pytest.raises(UnknownNameError, match=r"no protocol is called 'tow'. Did you mean 'two'"):
+        api.simulate(experiment, protocols=["one", "tow"])
 
 
 def test_protocols_of_one_run_do_not_touch_each_other():
