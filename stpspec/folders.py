@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 from stpspec.engine.keys import file_sha256
 from stpspec.errors import ResultError
 from stpspec.resources import shipped
@@ -97,9 +99,15 @@ def write_netcdf(tree: Any, path: Path) -> None:
         for name, variable in node.dataset.data_vars.items():
             if variable.dtype.kind == "f" and variable.ndim:
                 here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
-                if {"time", "sample"} & set(variable.dims):
+                if {"time", "sample"} & set(variable.dims) and _fits_float32(variable.values):
                     here[str(name)]["dtype"] = "float32"
     tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
+
+
+def _fits_float32(values: Any) -> bool:
+    """Tell whether nothing becomes infinite, or 0, in four bytes."""
+    largest = np.nanmax(np.abs(values), initial=0.0)
+    return largest == 0 or 1e-30 < largest < 1e30
 
 
 def nodes(tree: Any) -> dict[str, Any]:

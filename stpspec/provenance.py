@@ -63,7 +63,8 @@ class Origin:
                 line = _line(file, package, keys[:depth])
                 if line is not None:
                     return f"{relative(file)}:{line}"
-        return f"{relative(self._files[0][1])}:1" if self._files else None
+        package, file = self._files[0]  # of the experiment, if there is one
+        return None if package else f"{relative(file)}:1"
 
 
 def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:

@@ -475,6 +475,8 @@ def test_a_wrong_bound_does_not_hide_that_there_is_no_such_parameter_nor_the_oth
          "protocols.single.recovery_delay"),
         ({"protocols__single": {"kind": "train", "frequency": 1e-6}}, "protocols.single"),
         ({"protocols__single": {"kind": "spike_times", "times": [0, 1e9]}}, "protocols.single"),
+        ({"protocols__single": {"kind": "continuous"},
+          "parameters__tau_rec": {"min": 1, "max": 1e6}}, "protocols.single"),
     ],
 )  # fmt: skip
 def test_a_run_too_long_to_be_recorded_is_refused_before_it_hangs(changes, path):

@@ -17,7 +17,9 @@ import stpspec
 from stpspec import FitResult, api, results
 from stpspec.api import source_files
 from stpspec.config import load
+from stpspec.dataset import protocol_dataset
 from stpspec.errors import ResultError
+from stpspec.folders import write_netcdf
 from stpspec.kept import save_run
 from stpspec.resources import search_in
 
@@ -403,3 +405,14 @@ def test_a_run_beyond_the_bounds_of_a_free_parameter_is_saved_as_it_was(tmp_path
     xr.testing.assert_identical(
         stpspec.simulate(again)["single"].to_dataset(), tree["single"].to_dataset()
     )
+
+
+@pytest.mark.parametrize("size", [1e-40, 1e40])
+def test_traces_beyond_four_bytes_are_kept_in_eight(size, tmp_path):
+    time = np.arange(5.0)
+    values = size * np.ones((1, 1, 5))
+    root = xr.Dataset({"failure": ("candidate", np.array([""], dtype=object))})
+    child = protocol_dataset(time, {"synaptic_current": values}, {}, {"spikes": []})
+    write_netcdf(xr.DataTree.from_dict({"/": root, "/p": child}), tmp_path / "t.nc")
+    with xr.open_datatree(tmp_path / "t.nc", engine="netcdf4") as kept:
+        np.testing.assert_array_equal(kept["p"]["synaptic_current"].values, values)

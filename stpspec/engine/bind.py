@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stpspec.engine import cells, mechanisms, model_problems, nmodl
+from stpspec.engine.stimuli import length_problems
 from stpspec.engine.terms import bind_terms
 from stpspec.errors import MechanismError, Problem, SpecError, nearest
 from stpspec.spec.base import problems_of
@@ -95,6 +96,7 @@ def examine(
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
+    problems += length_problems(numeric, parameters, info, parts)
     wrong = [*parts.get("wrong", ()), *(p.path for p in problems)]
     terms, found = bind_terms({**parts, "model": numeric, "wrong": wrong}, info, parameters)
     problems += found

@@ -11,9 +11,7 @@ from pydantic import ValidationError
 from stpspec.errors import Problem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, Registry
 from stpspec.spec.base import problems_of
-from stpspec.spec.numerics import Numerics
 from stpspec.spec.objective import Term
-from stpspec.spec.protocol import MOST_STEPS, Timing
 from stpspec.units import number_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -71,7 +69,6 @@ def _name_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
 def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
     model = parts.get("model")
     for name, protocol in parts.get("protocols", {}).items():
-        yield from _length_problems(name, protocol, parts)
         if model is None:
             continue
         gives = "step" if "step" in protocol.provides() else "event"
@@ -82,23 +79,6 @@ def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
                 f"a {model.kind} model is stimulated by {wanted}; this protocol gives none",
                 protocol.kind,
             )
-
-
-def _length_problems(name: str, protocol: Any, parts: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find runs of more steps than can be recorded: a slip of the pen in a time, or in dt."""
-    numerics, model = parts.get("numerics"), parts.get("model")
-    if numerics is None or not is_whole(name, parts):
-        return
-    delay = model.net_con.delay if model is not None and model.stimulated_by == "event" else 0.0
-    length = numerics.settle + delay + protocol.stimulus(Timing()).stop
-    steps = length / numerics.dt
-    if not steps <= MOST_STEPS:
-        usual = length / Numerics().dt <= MOST_STEPS
-        yield Problem(
-            "numerics.dt" if usual else f"protocols.{name}",
-            f"the run of {name!r}, {length:.4g} ms, has {steps:.2g} steps of {numerics.dt:g} ms; "
-            f"at most {MOST_STEPS:.0e} can be recorded",
-        )
 
 
 def _recording_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
@@ -159,7 +139,8 @@ def is_whole(protocol: str, parts: Mapping[str, Any]) -> bool:
     parts : mapping
         ``wrong`` holds the paths where anything is wrong.
     """
-    return not any(p.startswith(f"protocols.{protocol}.") for p in parts.get("wrong", ()))
+    path = f"protocols.{protocol}"
+    return not any(p == path or p.startswith(f"{path}.") for p in parts.get("wrong", ()))
 
 
 def _loss_problems(path: str, term: Term) -> Iterator[Problem]:
