@@ -133,6 +133,14 @@ def test_c_code_that_does_not_compile_is_shown_with_the_line_it_has_in_the_mecha
     assert "no_such_function" in text
 
 
+def test_a_character_that_nmodl_does_not_take_is_found_at_its_line(here):
+    text = BROKEN_NMODL.replace("(v - 3", "v  : caf\u00e9")
+    (here / "Broken.mod").write_text(text, encoding="utf-8")
+    found = check(model__mod=["Broken.mod"], model__mechanism="Broken")["model.mod"]
+    assert f"{here / 'Broken.mod'}:7" in found
+    assert "Non-Ascii" in found
+
+
 @pytest.mark.long
 def test_every_mechanism_that_is_missing_or_does_not_compile_is_told_at_once(here):
     (here / "Broken.mod").write_text(BROKEN_NMODL)

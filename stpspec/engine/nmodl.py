@@ -79,7 +79,10 @@ def places_in(output: str, named: Mapping[str, Path]) -> list[str]:
     for told in re.finditer(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output):
         path = named.get(Path(told[2] or told[3]).stem)
         if path is not None:
-            found.setdefault(path, f"{path}:{told[1] or told[4]}")
+            line = told[1] or told[4]
+            if "Non-Ascii" in output:  # nocmodl counts the lines before it
+                line = _not_ascii(path) or line
+            found.setdefault(path, f"{path}:{line}")
     # g++ counts lines of the translation; what it quotes stands in the source too (VERBATIM),
     # and so does a name that it does not know.
     for said in re.finditer(r"(\w+)\.(?:cpp|c):\d+:.*error(.*)(?:\n\s*\d+ \|(.*))?", output):
@@ -88,6 +91,12 @@ def places_in(output: str, named: Mapping[str, Path]) -> list[str]:
             line = _line_of(path, said[2], (said[3] or "").strip())
             found.setdefault(path, f"{path}:{line}" if line else str(path))
     return list(found.values())
+
+
+def _not_ascii(path: Path) -> int:
+    """Return the first line that holds anything but ASCII; 0 if there is none."""
+    lines = path.read_bytes().splitlines()
+    return next((n for n, line in enumerate(lines, 1) if not line.isascii()), 0)
 
 
 def _line_of(path: Path, message: str, quoted: str) -> int | None:
