@@ -244,7 +244,11 @@ def source_files(experiment: Experiment) -> Sources:
 
 
 def _paths(bound: Any) -> dict[str, Path]:
-    paths = {f"mod/{p.name}": p for p in bound.sources.values()}
+    names = [p.name for p in bound.sources.values()]  # two folders may hold files of one name
+    paths = {
+        f"mod/{p.name if names.count(p.name) == 1 else f'{mechanism}.mod'}": p
+        for mechanism, p in bound.sources.items()
+    }
     paths |= {f"templates/{p.name}": p for p in bound.templates}
     own = plugin_files(bound.experiment.plugins)
     return paths | {f"plugins/{p.name}": p for p in own.values()}

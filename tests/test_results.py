@@ -407,6 +407,18 @@ def test_a_run_beyond_the_bounds_of_a_free_parameter_is_saved_as_it_was(tmp_path
     )
 
 
+def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    text = (ROOT / "mod" / "TsodyksMarkram.mod").read_text(encoding="utf-8")
+    for name in ("KeptOne", "KeptTwo"):
+        (tmp_path / name).mkdir()
+        made = text.replace("POINT_PROCESS TsodyksMarkram", f"POINT_PROCESS {name}")
+        (tmp_path / name / "syn.mod").write_text(made, encoding="utf-8")
+    mod = [str(tmp_path / name / "syn.mod") for name in ("KeptOne", "KeptTwo")]
+    made = experiment(model__mod=mod, model__mechanism="KeptOne")
+    assert {"mod/KeptOne.mod", "mod/KeptTwo.mod"} <= set(source_files(made).texts)
+
+
 @pytest.mark.parametrize("size", [1e-40, 1e40])
 def test_traces_beyond_four_bytes_are_kept_in_eight(size, tmp_path):
     time = np.arange(5.0)
