@@ -244,11 +244,15 @@ def source_files(experiment: Experiment) -> Sources:
 
 
 def _paths(bound: Any) -> dict[str, Path]:
+    from stpspec.engine.nmodl import included_in
+
     names = [p.name for p in bound.sources.values()]  # two folders may hold files of one name
     paths = {
         f"mod/{p.name if names.count(p.name) == 1 else f'{mechanism}.mod'}": p
         for mechanism, p in bound.sources.items()
     }
+    for source in bound.sources.values():
+        paths |= {f"mod/{written}": p for written, p in included_in(source).items()}
     paths |= {f"templates/{p.name}": p for p in bound.templates}
     own = plugin_files(bound.experiment.plugins)
     return paths | {f"plugins/{p.name}": p for p in own.values()}

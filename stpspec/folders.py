@@ -124,7 +124,7 @@ def with_own_files(experiment: Experiment, files: Mapping[str, str]) -> Experime
     model = experiment.to_data()["model"]
     if model["mod"]:
         own = [PurePath(n).name for n, text in files.items() if n.startswith("mod/")
-               and text != _shipped_text(n)]  # fmt: skip
+               and n.endswith(".mod") and text != _shipped_text(n)]  # fmt: skip
         model["mod"] = own
     for cell in (model["cell"], model.get("cell_2")):
         if cell and f"templates/{PurePath(cell['file']).name}" in files:
@@ -150,7 +150,7 @@ def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
 def write_sources(folder: Path, files: Mapping[str, str]) -> None:
     """Write sources, by ``mod/NAME``, ``templates/NAME`` and ``plugins/NAME``, into a folder."""
     for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 

@@ -419,6 +419,23 @@ def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path, monkeypatch):
     assert {"mod/KeptOne.mod", "mod/KeptTwo.mod"} <= set(source_files(made).texts)
 
 
+def test_what_a_mechanism_includes_is_compiled_and_kept_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "mod" / "TsodyksMarkram.mod").read_text(encoding="utf-8")
+    start, stop = text.index("STATE {"), text.index("INITIAL {")
+    (tmp_path / "states.inc").write_text(text[start:stop], encoding="utf-8")
+    made = text[:start] + 'INCLUDE "states.inc"\n' + text[stop:]
+    made = made.replace("POINT_PROCESS TsodyksMarkram", "POINT_PROCESS Including")
+    (tmp_path / "including.mod").write_text(made, encoding="utf-8")
+    own = experiment(model__mod=["including.mod"], model__mechanism="Including")
+    tree, _ = api.run(own)
+    saved = save_run(tmp_path / "kept", own, tree, source_files(own))
+    assert (saved / "mod" / "states.inc").is_file()
+    assert load(saved).model.mechanism == "Including"
+    assert load(saved).model.mod == [str(saved / "mod" / "including.mod")]
+
+
 @pytest.mark.parametrize("size", [1e-40, 1e40])
 def test_traces_beyond_four_bytes_are_kept_in_eight(size, tmp_path):
     time = np.arange(5.0)

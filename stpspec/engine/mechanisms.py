@@ -17,11 +17,11 @@ from typing import Any
 
 from stpspec.cache import cache_folder
 from stpspec.engine import nmodl, nrn
-from stpspec.engine.keys import content_key, file_sha256
+from stpspec.engine.keys import content_key
 from stpspec.errors import MechanismError, unknown_name
 from stpspec.resources import find, shipped
 
-# mechanism name → sha256 of the source that this process has loaded
+# mechanism name → key of the content that this process has loaded
 _loaded: dict[str, str] = {}
 
 
@@ -92,7 +92,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
     """
     h = nrn.hoc()
     wanted = sources(mod)
-    shas = {name: file_sha256(path) for name, path in wanted.items()}
+    shas = {name: content_key(*_contents(path)) for name, path in wanted.items()}
     present = set(_loaded_names())
     for name, path in wanted.items():
         if name in present and _loaded.get(name) != shas[name]:
@@ -143,7 +143,7 @@ def compile_library(paths: Sequence[Path]) -> Path:
     # Compiled under the name of the mechanism: that of a file may be one that C++ cannot take, and
     # two folders may hold files of one name.
     named = dict(sorted((nmodl.declaration_in(p)[1], p) for p in paths))
-    parts = [part for name, p in named.items() for part in (name, p.read_bytes())]
+    parts = [part for name, p in named.items() for part in (name, *_contents(p))]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
     root = cache_folder("mechanisms")
     final = root / key
@@ -165,6 +165,11 @@ def compile_library(paths: Sequence[Path]) -> Path:
     return _library_in(final)
 
 
+def _contents(path: Path) -> list[bytes]:
+    """Return the bytes of a .mod file and of what it includes."""
+    return [p.read_bytes() for p in (path, *nmodl.included_in(path).values())]
+
+
 def _library_in(folder: Path) -> Path:
     # NEURON 9 puts it into x86_64/, NEURON 8.2 into x86_64/.libs/; arm64 on other machines.
     for pattern in ("*/libnrnmech.*", "*/.libs/libnrnmech.*"):
@@ -177,6 +182,9 @@ def _library_in(folder: Path) -> Path:
 def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
     for name, path in named.items():
         shutil.copy2(path, build / f"{name}.mod")
+        for written, included in nmodl.included_in(path).items():
+            (build / written).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(included, build / written)
     tool = Path(sys.executable).with_name("nrnivmodl")
     command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
     if command is None:

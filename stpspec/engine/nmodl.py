@@ -11,6 +11,7 @@ from stpspec.errors import MechanismError
 
 _COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*", re.DOTALL)
 _NAME = re.compile(r"\b(SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
+_INCLUDE = re.compile(r'\bINCLUDE\s+"([^"]+)"')
 _LIMITS = re.compile(r"^\s*(\w+)\s*=[^\n<]*<\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*>", re.MULTILINE)
 _POINTERS = re.compile(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)")
 # Declarations, and C code: there a null pointer can be tested for, and usually is.
@@ -41,6 +42,23 @@ def declaration_in(path: Path) -> tuple[str, str]:
     if match is None:
         raise MechanismError(f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file")
     return match.group(1), match.group(2)
+
+
+def included_in(path: Path) -> dict[str, Path]:
+    """Return what a .mod file includes, by the name it writes, and what that includes in turn.
+
+    Only what lies beside it or below: it is kept with results under the same name.
+    """
+    found: dict[str, Path] = {}
+    waiting = [path]
+    while waiting:
+        for name in _INCLUDE.findall(code_of(waiting.pop())):
+            file = path.parent / name
+            beside = not Path(name).is_absolute() and ".." not in Path(name).parts
+            if beside and name not in found and file.is_file():
+                found[name] = file
+                waiting.append(file)
+    return found
 
 
 def limits_in(path: Path) -> dict[str, tuple[float, float]]:
