@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import Problem
+from stpspec.errors import Problem, unknown_name
 from stpspec.folders import Sources, read_sources, versions
 from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
@@ -32,7 +32,7 @@ def simulate(
     experiment: Experiment,
     values: Mapping[str, Any] | None = None,
     *,
-    protocols: Sequence[str] | None = None,
+    protocols: Sequence[str] | str | None = None,
 ) -> Any:
     """Simulate candidates in NEURON.
 
@@ -43,7 +43,7 @@ def simulate(
         Any parameters of the mechanism (or ``weight``), in its units or as strings with a unit;
         scalars are repeated.
         Free parameters that are not given take their start, or the middle of their bounds.
-    protocols : sequence of str, optional
+    protocols : str or sequence of str, optional
         Names of the protocols to run; all by default.
 
     Returns
@@ -56,11 +56,17 @@ def simulate(
     ------
     SpecError
         If the experiment or the values are not valid.
+    UnknownNameError
+        If there is no such protocol.
     """
     from stpspec.engine.bind import bind
     from stpspec.engine.simulate import simulate as run
 
-    return run(bind(experiment), values, protocols)
+    names = [protocols] if isinstance(protocols, str) else protocols
+    for name in names or ():
+        if name not in experiment.protocols:
+            raise unknown_name("protocol", name, experiment.protocols)
+    return run(bind(experiment), values, names)
 
 
 def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Request]:
@@ -111,9 +117,16 @@ def run(
     measured : dict of Request to Measurement
     """
     from stpspec.engine.bind import bind
+    from stpspec.engine.chance import by_chance
     from stpspec.engine.simulate import simulate as run_in_neuron
 
-    tree = run_in_neuron(bind(experiment), values)
+    bound = bind(experiment)
+    tree = run_in_neuron(bound, values)
+    if names := by_chance(bound):
+        log.warning(
+            "%s draws random numbers: this is one realization, the next run differs, and no fit "
+            "is possible", " and ".join(names),
+        )  # fmt: skip
     requests = requests_of(experiment, all_metrics=True)
     measured = measure_candidates(tree, requests)[0]
     return tree, {r: measured[r.name] for r in requests}
@@ -231,7 +244,15 @@ def source_files(experiment: Experiment) -> Sources:
 
 
 def _paths(bound: Any) -> dict[str, Path]:
-    paths = {f"mod/{p.name}": p for p in bound.sources.values()}
+    from stpspec.engine.nmodl import included_in
+
+    names = [p.name for p in bound.sources.values()]  # two folders may hold files of one name
+    paths = {
+        f"mod/{p.name if names.count(p.name) == 1 else f'{mechanism}.mod'}": p
+        for mechanism, p in bound.sources.items()
+    }
+    for source in bound.sources.values():
+        paths |= {f"mod/{written}": p for written, p in included_in(source).items()}
     paths |= {f"templates/{p.name}": p for p in bound.templates}
     own = plugin_files(bound.experiment.plugins)
     return paths | {f"plugins/{p.name}": p for p in own.values()}

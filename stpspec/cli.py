@@ -167,9 +167,9 @@ def _one(arguments: argparse.Namespace, path: str | None, overrides: Sequence[st
     _, file = choose(path)
     arguments.fitted = _fitted(file) if arguments.verb in ("run", "sweep") else {}
     if arguments.verb == "sweep":
-        fields, overrides = list_overrides(path, overrides)
-        data, origin = compose(path, overrides)
-        return commands.sweep(arguments, data, origin, fields)
+        fields, rest = list_overrides(path, overrides)
+        data, origin = compose(path, rest)
+        return commands.sweep(arguments, data, origin.knowing(overrides), fields)
     data, origin = compose(path, overrides)
     if arguments.verb == "check":
         return commands.check(data, origin)

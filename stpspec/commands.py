@@ -135,6 +135,8 @@ def complain(error: Exception, with_traceback: bool) -> int:
 
 def _values(arguments: argparse.Namespace, data: dict[str, Any]) -> dict[str, Any]:
     """Return parameter values: those of a saved result, then those of the command line."""
+    if data.get("model") is None:  # nothing could have such a parameter: it is a misspelled field
+        return dict(getattr(arguments, "fitted", {}))
     given = {n: data.pop(n) for n in list(data) if n not in _fields()}
     return {**getattr(arguments, "fitted", {}), **given}
 

@@ -37,7 +37,7 @@ class OverrideError(ConfigError):
     exit_code = 2
 
 
-def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Experiment:
+def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) -> Experiment:
     """Compose an experiment from YAML and validate it.
 
     Parameters
@@ -45,7 +45,7 @@ def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Exper
     name : str or path, optional
         Name of an experiment (a folder in ``experiments/``), path of a YAML file, or of a folder
         with an ``experiment.yaml`` such as a saved result.
-    overrides : sequence of str
+    overrides : str or sequence of str
         In Hydra's syntax: ``"protocols.train.frequency=20"``, ``"fitter=tpe"``.
 
     Returns
@@ -64,7 +64,7 @@ def load(name: str | Path | None = None, overrides: Sequence[str] = ()) -> Exper
     >>> load("pvalb_pyr", ["protocols.train.frequency=20"]).protocols["train"].frequency
     20.0
     """
-    data, origin = compose(name, overrides)
+    data, origin = compose(name, [overrides] if isinstance(overrides, str) else overrides)
     experiment, problems, _ = examine(data)
     if experiment is None:
         raise SpecError([p.at(origin.where(p.path)) for p in problems])
@@ -139,8 +139,8 @@ def forced(override: str) -> str:
     named = [shipped("conf") / place / f"{v}.yaml" for v in value.split(",")]
     if place in KINDS and key != place and all(path.is_file() for path in named):
         return f"{place}={value}"  # with the settings that go with the kind
-    is_group = "/" in key or "@" in key or key in (*GROUPS, "experiment")
-    return override if is_group else f"++{override}"
+    chooses = "/" in key or "@" in key or key in (*GROUPS, "experiment")
+    return override if chooses and not value.startswith("{") else f"++{override}"
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
@@ -156,7 +156,9 @@ def check_overrides(overrides: Sequence[str]) -> None:
                 bad.append(f"the override {text!r} names no field")
         except HydraException as error:
             rule = _plain(error).partition(" expecting {")[0] or "not valid"
-            bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}")
+            key, _, value = text.lstrip("+").partition("=")
+            hint = f"; if it is text, write '{key}=\"{value}\"'" if key and "[" in value[1:] else ""
+            bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}{hint}")
     if bad:
         raise OverrideError("\n  ".join(bad))
 
@@ -340,6 +342,11 @@ def _readable() -> Iterator[None]:
         mark = error.problem_mark
         at = f"{mark.name}:{mark.line + 1}: " if mark else ""
         raise ConfigError(f"{at}this is not valid YAML: {error.problem or error}") from error
+    except yaml.reader.ReaderError as error:  # a character that YAML does not allow
+        text = Path(str(error.name)).read_text(encoding="utf-8", errors="replace")
+        line = text.count("\n", 0, error.position) + 1
+        rule = f"this is not valid YAML: {error.reason}: U+{error.character:04X}"
+        raise ConfigError(f"{error.name}:{line}: {rule}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"this is not valid YAML: {error}") from error
     except MissingConfigException as error:

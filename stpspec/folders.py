@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 from stpspec.engine.keys import file_sha256
 from stpspec.errors import ResultError
 from stpspec.resources import shipped
@@ -97,9 +99,15 @@ def write_netcdf(tree: Any, path: Path) -> None:
         for name, variable in node.dataset.data_vars.items():
             if variable.dtype.kind == "f" and variable.ndim:
                 here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
-                if {"time", "sample"} & set(variable.dims):
+                if {"time", "sample"} & set(variable.dims) and _fits_float32(variable.values):
                     here[str(name)]["dtype"] = "float32"
     tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
+
+
+def _fits_float32(values: Any) -> bool:
+    """Tell whether nothing becomes infinite, or 0, in four bytes."""
+    largest = np.nanmax(np.abs(values), initial=0.0)
+    return largest == 0 or 1e-30 < largest < 1e30
 
 
 def nodes(tree: Any) -> dict[str, Any]:
@@ -116,7 +124,7 @@ def with_own_files(experiment: Experiment, files: Mapping[str, str]) -> Experime
     model = experiment.to_data()["model"]
     if model["mod"]:
         own = [PurePath(n).name for n, text in files.items() if n.startswith("mod/")
-               and text != _shipped_text(n)]  # fmt: skip
+               and n.endswith(".mod") and text != _shipped_text(n)]  # fmt: skip
         model["mod"] = own
     for cell in (model["cell"], model.get("cell_2")):
         if cell and f"templates/{PurePath(cell['file']).name}" in files:
@@ -142,7 +150,7 @@ def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
 def write_sources(folder: Path, files: Mapping[str, str]) -> None:
     """Write sources, by ``mod/NAME``, ``templates/NAME`` and ``plugins/NAME``, into a folder."""
     for name, text in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 

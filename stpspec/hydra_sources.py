@@ -121,7 +121,11 @@ class ExperimentsSource(FileConfigSource):
 
         try:
             config: Any = OmegaConf.load(file)
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            text = f"{file}:{line}: this is not UTF-8 text; save the file as UTF-8"
+            raise ConfigCompositionException(text) from error
+        except OSError as error:
             raise ConfigCompositionException(f"{file} cannot be read: {error}") from error
         if not OmegaConf.is_dict(config):
             raise ConfigCompositionException(f"{file}: an experiment is a mapping")

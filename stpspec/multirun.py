@@ -13,6 +13,7 @@ from typing import Any
 
 from stpspec import jobs, log
 from stpspec.errors import StpspecError
+from stpspec.provenance import FILE, relative
 from stpspec.resources import extra_folders, search_in, shipped
 
 
@@ -31,7 +32,7 @@ class Task:
         from stpspec.config import beside, data_of
 
         here = HydraConfig.get()
-        overrides = [str(o).lstrip("+") for o in here.overrides.task]
+        overrides = [self._shown(str(o).lstrip("+")) for o in here.overrides.task]
         folder = Path(here.runtime.output_dir)
         out = str(folder / jobs.RESULT)
         mine = argparse.Namespace(**{**vars(self.arguments), "out": out})
@@ -51,6 +52,12 @@ class Task:
         if code != 0:  # Ctrl-C is meant for all of them; what this one had found is kept
             raise KeyboardInterrupt
         return "done"
+
+    def _shown(self, override: str) -> str:
+        """Return an override as people write it: an experiment file by its own name."""
+        if self.file is not None and override == f"experiment={FILE}":
+            return f"experiment={relative(self.file)}"
+        return override
 
 
 @dataclass

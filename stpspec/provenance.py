@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,12 @@ class Origin:
                     break
         self._files.append(("", shipped("conf") / "config.yaml"))
 
+    def knowing(self, overrides: Sequence[str]) -> Origin:
+        """Return the same with further overrides, such as those that are swept."""
+        made = copy.copy(self)
+        made._overrides = [*self._overrides, *overrides]
+        return made
+
     def where(self, path: str) -> str | None:
         """Return ``file:line`` of the innermost part of a dotted path that is written anywhere."""
         keys = path.split(".") if path else []
@@ -56,7 +63,8 @@ class Origin:
                 line = _line(file, package, keys[:depth])
                 if line is not None:
                     return f"{relative(file)}:{line}"
-        return f"{relative(self._files[0][1])}:1" if self._files else None
+        package, file = self._files[0]  # of the experiment, if there is one
+        return None if package else f"{relative(file)}:1"
 
 
 def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:

@@ -9,6 +9,7 @@ import functools
 import math
 import re
 from collections.abc import Iterator
+from numbers import Real
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -22,7 +23,7 @@ _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)
 # How mechanisms and people write units that pint spells differently.
 _SPELLINGS = {
     "°C": "degC", "degC": "degC", "celsius": "degC", "Ω": "ohm", "µ": "u", "μ": "u",
-    "mho": "siemens", "Ohm": "ohm",
+    "mho": "siemens", "megohm": "megaohm", "Ohm": "ohm",
 }  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def split(value: str) -> tuple[float, str]:
     UnitError
         If it does not begin with a finite number.
     """
-    match = _QUANTITY.match(value)
+    match = _QUANTITY.match(value.replace("\u2212", "-"))  # the minus that papers are printed with
     if match is None:
         raise UnitError(f"not a number with a unit: {value!r}")
     if match.group(2).startswith(","):  # pint takes "0,1" for 0 × 1
@@ -83,8 +84,10 @@ def convert(value: float | str, unit: str) -> float:
     """
     if isinstance(value, bool):
         raise UnitError(f"expected a number in {unit or '1'}, not a truth value")
-    if isinstance(value, int | float):
+    if isinstance(value, Real):
         number = float(value)
+    elif not isinstance(value, str):
+        raise UnitError(f"expected a number in {unit or '1'}, or a string with a unit")
     else:
         number, written = split(value)
         if written:
@@ -109,7 +112,19 @@ def _convert_written(number: float, written: str, unit: str) -> float:
             f"expected a quantity in {unit or '1'}, and {written!r} has another dimension"
         ) from error
     except Exception as error:  # pint raises a dozen types on text it cannot read
-        raise UnitError(f"unknown unit {written!r} (expected {unit or '1'})") from error
+        _known(written, unit or "1")
+        raise UnitError(
+            f"the unit {unit!r} of the mechanism is none that is known here: write a bare number"
+        ) from error
+
+
+def _known(written: str, expected: str = "") -> None:
+    """Raise a UnitError if this is no unit at all."""
+    try:
+        _pint().Quantity(1.0, _spell(written))
+    except Exception as error:  # as above
+        rather = f" (expected {expected})" if expected else ""
+        raise UnitError(f"unknown unit {written!r}{rather}") from error
 
 
 def _spell(unit: str) -> str:
@@ -121,6 +136,8 @@ def _spell(unit: str) -> str:
             text = text.replace(wrong, right)
     if text.startswith("/"):
         text = "1" + text
+    if "/" not in text:  # NMODL writes products with a hyphen: ohm-cm
+        text = re.sub(r"(?<=[A-Za-z])-(?=[A-Za-z])", "*", text)
     # NMODL writes powers without a caret: mA/cm2, um2.
     return (
         re.sub(r"(?<=[A-Za-z])(\d)", r"**\1", text).replace("-1", "**-1")
@@ -195,7 +212,7 @@ def _quantity(value: Any) -> float | str:
     if not written:
         return number
     try:
-        _convert_written(number, written, written)
+        _known(written)
     except UnitError as error:
         raise rule_error("quantity", str(error)) from error
     return str(value).strip()

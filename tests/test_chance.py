@@ -25,6 +25,14 @@ def test_stochastic_synapse_is_not_fitted_and_the_mechanism_is_named():
         api.fit(coin(0))
 
 
+def test_run_of_a_stochastic_synapse_says_that_it_is_one_realization(caplog):
+    api.run(coin(0))
+    assert "Coin draws random numbers: this is one realization" in caplog.text
+    caplog.clear()
+    api.run(coin(1))
+    assert caplog.text == ""
+
+
 def test_stochastic_synapse_whose_numbers_are_seeded_is_fitted():
     bound = bind(coin(1))
     assert draws(bound) == ["Coin"]

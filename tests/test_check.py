@@ -133,6 +133,14 @@ def test_c_code_that_does_not_compile_is_shown_with_the_line_it_has_in_the_mecha
     assert "no_such_function" in text
 
 
+def test_a_character_that_nmodl_does_not_take_is_found_at_its_line(here):
+    text = BROKEN_NMODL.replace("(v - 3", "v  : caf\u00e9")
+    (here / "Broken.mod").write_text(text, encoding="utf-8")
+    found = check(model__mod=["Broken.mod"], model__mechanism="Broken")["model.mod"]
+    assert f"{here / 'Broken.mod'}:7" in found
+    assert "Non-Ascii" in found
+
+
 @pytest.mark.long
 def test_every_mechanism_that_is_missing_or_does_not_compile_is_told_at_once(here):
     (here / "Broken.mod").write_text(BROKEN_NMODL)
@@ -392,6 +400,16 @@ def test_roles_reversal_and_pointer_that_the_mechanism_has_not_are_named():
     assert "did you mean 'vgap'" in found["model.partner_voltage"]
 
 
+def test_a_current_that_is_not_recorded_need_not_have_a_name():
+    term = {"metric": "amplitude", "protocol": "single", "target": 1,
+            "options": {"signal": "clamp_current"}}  # fmt: skip
+    parts = {"model__current": "ina", "objective__terms__size": term}
+    assert check(recording__signals=["clamp_current"], **parts) == {}
+    assert set(check(recording__signals=["synaptic_current", "clamp_current"], **parts)) == {
+        "model.current"
+    }
+
+
 def test_roles_of_our_own_mechanisms_are_not_demanded_of_others():
     assert not check(
         model={"mechanism": "Exp2Syn", "cell": {"file": "patch.py", "template": "Patch"}},
@@ -452,6 +470,25 @@ def test_a_wrong_bound_does_not_hide_that_there_is_no_such_parameter_nor_the_oth
     }  # fmt: skip
     assert "did you mean 'tau_rec'" in found["parameters.tau_recc"]
     assert "has another dimension" in found["parameters.tau_decay"]
+    assert found["parameters.tau_decay"].endswith("received '3 mV'")  # and no stand-in for min
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"numerics__dt": 1e-9}, "numerics.dt"),
+        ({"numerics__settle": 1e9}, "numerics.settle"),
+        ({"model__net_con": {"delay": 1e9}}, "protocols.single"),
+        ({"protocols__single": {"kind": "train", "recovery_delay": 1e12}},
+         "protocols.single.recovery_delay"),
+        ({"protocols__single": {"kind": "train", "frequency": 1e-6}}, "protocols.single"),
+        ({"protocols__single": {"kind": "spike_times", "times": [0, 1e9]}}, "protocols.single"),
+        ({"protocols__single": {"kind": "continuous"},
+          "parameters__tau_rec": {"min": 1, "max": 1e6}}, "protocols.single"),
+    ],
+)  # fmt: skip
+def test_a_run_too_long_to_be_recorded_is_refused_before_it_hangs(changes, path):
+    assert set(check(**changes)) == {path}
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,11 @@ def test_a_field_and_its_group_are_set_together(small):
     assert (made.fitter.batch, made.fitter.budget.evaluations) == (3, 11)
 
 
+def test_a_part_is_set_from_outside_as_a_mapping_with_fields_of_another_kind(small):
+    made = load(small, ["fitter={kind: minimize, method: Powell, tolerance: 1e-3}"])
+    assert (made.fitter.method, made.fitter.tolerance) == ("Powell", 1e-3)
+
+
 def test_a_protocol_is_added_from_outside(small):
     made = load(small, ["+protocol@protocols.t40=train", "protocols.t40.frequency=40"])
     assert set(made.protocols) == {"single", "t40"}
@@ -285,6 +290,18 @@ def test_a_file_that_is_no_text_is_refused(here):
     (here / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01\x80")
     with pytest.raises(StpspecError, match=r"binary\.yaml"):
         load("binary.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(b"name: a\nsource: Caf\xe9\n", "not UTF-8"), (b"name: a\nsource: x\x00\n", "U+0000")],
+)
+def test_a_character_that_cannot_be_read_is_found_at_its_line(here, text, told):
+    (here / "odd.yaml").write_bytes(text)
+    with pytest.raises(ConfigError) as caught:
+        load("odd.yaml")
+    assert "odd.yaml:2: " in str(caught.value)
+    assert told in str(caught.value)
 
 
 def test_broken_yaml_in_a_group_of_ones_own_is_found_there(here, small):

@@ -21,10 +21,11 @@ from helpers import (
     synapse,
 )
 
+from stpspec import api
 from stpspec.engine import cells, mechanisms, nmodl, nrn
 from stpspec.engine.bind import bind
 from stpspec.engine.simulate import simulate
-from stpspec.errors import MechanismError, SpecError, TemplateError
+from stpspec.errors import MechanismError, SpecError, TemplateError, UnknownNameError
 from stpspec.spec.model import Cell
 
 TRAIN = {"train": {"kind": "train"}}
@@ -110,6 +111,13 @@ def test_result_does_not_depend_on_what_ran_before():
     run(free_cell(FAST_SPIKING), {"U": 0.5, "weight": 100.0})
     run(gap((200.0, 100.0)), {"g": 0.001})
     same_traces(before, run(synapse(TRAIN), candidates()))
+
+
+def test_protocol_that_is_asked_for_is_run_alone_and_an_unknown_one_gets_the_nearest():
+    experiment = synapse({"one": {"kind": "single_event"}, "two": {"kind": "single_event"}})
+    assert list(api.simulate(experiment, protocols="two").children) == ["two"]
+    with pytest.raises(UnknownNameError, match=r"no protocol is called 'tow'. Did you mean 'two'"):
+        api.simulate(experiment, protocols=["one", "tow"])
 
 
 def test_protocols_of_one_run_do_not_touch_each_other():
@@ -463,6 +471,18 @@ print(json.dumps(str(mechanisms.compile_library([Path({str(MOD / "GlobalDecay.mo
     assert len(libraries) == 1
     assert len(builds(cache)) == 1
     assert len(list(log.iterdir())) == 1
+
+
+def test_name_of_a_file_does_not_matter_to_the_mechanism_in_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    text = (MOD / "GlobalDecay.mod").read_text()
+    paths = [tmp_path / "my mods" / "a-syn.v2.mod", tmp_path / "b" / "a-syn.v2.mod"]
+    for path, name in zip(paths, ("OneOfTwo", "OtherOfTwo"), strict=True):
+        path.parent.mkdir()
+        path.write_text(text.replace("GlobalDecay", name))
+    built = mechanisms.compile_library(paths).read_bytes()
+    assert b"OneOfTwo" in built
+    assert b"OtherOfTwo" in built
 
 
 def test_mechanism_that_does_not_compile_shows_file_line_and_the_compilers_words(

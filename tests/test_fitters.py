@@ -604,6 +604,12 @@ def judged(value, target, **term):
     return judge({"t": Measurement(np.array(value, float), "1")})
 
 
+@pytest.mark.parametrize("term", [{"target": 1e300}, {"target": 1.0, "sd": 1e-300}])
+def test_loss_beyond_all_numbers_is_a_failure_and_no_infinity(term):
+    with pytest.raises(MetricError, match="too large to be a number"):
+        judged(2.0, **term)
+
+
 @pytest.mark.parametrize(
     ("loss", "options", "value", "sd", "expected"),
     [

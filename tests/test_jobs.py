@@ -114,6 +114,18 @@ def test_experiments_have_dashes_of_their_own_in_the_figure():
     assert labels == ["tpe", "first", "second"]
 
 
+def test_a_job_of_one_simulation_is_seen_in_the_figure_as_a_point():
+    one = np.array([1.0])
+    axes = plot_jobs([jobs.Job("0", {"fitter": "tpe"}, "done", "", {"name": "a"}, one, one)])
+    assert axes[0].lines[0].get_marker() == "o"
+    assert all(float(tick).is_integer() for tick in axes[0].get_xticks())
+
+
+def test_a_job_is_called_by_the_file_that_it_fits(multirun):
+    content = json.loads((multirun[0] / "0" / jobs.JOB_FILE).read_text(encoding="utf-8"))
+    assert content["overrides"][0] == "experiment=small.yaml"
+
+
 def test_a_launcher_that_cannot_start_is_told_in_one_line(tmp_path):
     (tmp_path / "small.yaml").write_text(small.YAML)
     done = small.cli(

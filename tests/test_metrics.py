@@ -151,6 +151,11 @@ def test_response_that_does_not_decay_within_its_window_gives_no_decay_time():
     assert "of its peak before its window ends" in reason(tree, "half_width")
 
 
+def test_decay_between_two_samples_is_that_of_the_step_and_no_decay_time():
+    tree = single((0.02, 0.03), dt=0.1)
+    assert "between two samples" in reason(tree, "decay_time", "one")
+
+
 def test_trace_in_windows_is_the_recorded_one_above_its_rest():
     dataset = train(-AMPLITUDES)
     dataset["synaptic_current"][:] += 3.0

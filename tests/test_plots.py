@@ -197,6 +197,13 @@ def test_step_has_two_panels_or_shares_the_given_axes():
     assert len(one.patches) == 1
 
 
+def test_signal_is_drawn_where_the_usual_one_was_not_recorded():
+    tree = tree_of([0.0])
+    tree["p"] = xr.DataTree(tree["p"].to_dataset().rename(synaptic_current="clamp_current"))
+    drawn = plot_traces(tree, "p").lines[0].get_ydata()
+    assert drawn.min() == tree["p"]["clamp_current"].values.min()
+
+
 def test_what_cannot_be_drawn_is_said():
     tree = tree_of([0.0])
     with pytest.raises(UnknownNameError, match=r"protocol 'q'.*: p"):

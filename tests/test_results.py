@@ -17,7 +17,9 @@ import stpspec
 from stpspec import FitResult, api, results
 from stpspec.api import source_files
 from stpspec.config import load
+from stpspec.dataset import protocol_dataset
 from stpspec.errors import ResultError
+from stpspec.folders import write_netcdf
 from stpspec.kept import save_run
 from stpspec.resources import search_in
 
@@ -403,3 +405,43 @@ def test_a_run_beyond_the_bounds_of_a_free_parameter_is_saved_as_it_was(tmp_path
     xr.testing.assert_identical(
         stpspec.simulate(again)["single"].to_dataset(), tree["single"].to_dataset()
     )
+
+
+def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    text = (ROOT / "mod" / "TsodyksMarkram.mod").read_text(encoding="utf-8")
+    for name in ("KeptOne", "KeptTwo"):
+        (tmp_path / name).mkdir()
+        made = text.replace("POINT_PROCESS TsodyksMarkram", f"POINT_PROCESS {name}")
+        (tmp_path / name / "syn.mod").write_text(made, encoding="utf-8")
+    mod = [str(tmp_path / name / "syn.mod") for name in ("KeptOne", "KeptTwo")]
+    made = experiment(model__mod=mod, model__mechanism="KeptOne")
+    assert {"mod/KeptOne.mod", "mod/KeptTwo.mod"} <= set(source_files(made).texts)
+
+
+def test_what_a_mechanism_includes_is_compiled_and_kept_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "mod" / "TsodyksMarkram.mod").read_text(encoding="utf-8")
+    start, stop = text.index("STATE {"), text.index("INITIAL {")
+    (tmp_path / "states.inc").write_text(text[start:stop], encoding="utf-8")
+    made = text[:start] + 'INCLUDE "states.inc"\n' + text[stop:]
+    made = made.replace("POINT_PROCESS TsodyksMarkram", "POINT_PROCESS Including")
+    (tmp_path / "including.mod").write_text(made, encoding="utf-8")
+    own = experiment(model__mod=["including.mod"], model__mechanism="Including")
+    tree, _ = api.run(own)
+    saved = save_run(tmp_path / "kept", own, tree, source_files(own))
+    assert (saved / "mod" / "states.inc").is_file()
+    assert load(saved).model.mechanism == "Including"
+    assert load(saved).model.mod == [str(saved / "mod" / "including.mod")]
+
+
+@pytest.mark.parametrize("size", [1e-40, 1e40])
+def test_traces_beyond_four_bytes_are_kept_in_eight(size, tmp_path):
+    time = np.arange(5.0)
+    values = size * np.ones((1, 1, 5))
+    root = xr.Dataset({"failure": ("candidate", np.array([""], dtype=object))})
+    child = protocol_dataset(time, {"synaptic_current": values}, {}, {"spikes": []})
+    write_netcdf(xr.DataTree.from_dict({"/": root, "/p": child}), tmp_path / "t.nc")
+    with xr.open_datatree(tmp_path / "t.nc", engine="netcdf4") as kept:
+        np.testing.assert_array_equal(kept["p"]["synaptic_current"].values, values)

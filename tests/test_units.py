@@ -117,6 +117,23 @@ def test_a_quantity_of_the_mechanism_is_checked_in_form_before_its_unit_is_known
         TypeAdapter(units.Quantity).validate_python(bad)
 
 
+def test_what_is_copied_from_a_paper_or_declared_in_nmodl_is_understood():
+    assert convert("\u221270 mV", "mV") == -70.0
+    assert convert("100 MOhm", "megohm") == 100.0
+    assert convert("1.5 ohm m", "ohm-cm") == pytest.approx(150.0)
+
+
+def test_a_unit_of_the_mechanism_that_is_unknown_is_not_blamed_on_the_user():
+    with pytest.raises(UnitError, match=r"the unit 'furlongs/xx' of the mechanism"):
+        convert("3 ms", "furlongs/xx")
+
+
+def test_an_unknown_unit_is_not_said_to_be_expected():
+    with pytest.raises(ValidationError, match=r"unknown unit '-01-01'") as caught:
+        TypeAdapter(units.Quantity).validate_python("2020-01-01")  # a date
+    assert "expected -01-01" not in str(caught.value)
+
+
 def test_a_quantity_of_the_mechanism_keeps_what_was_written():
     adapter = TypeAdapter(units.Quantity)
     assert adapter.validate_python("20 ms") == "20 ms"

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 import pytest
-from helpers import MOD, gap, run, synapse, values_of
+from helpers import MOD, gap, measure, run, synapse, values_of
 
 import stpspec
 from stpspec import api
@@ -75,6 +75,15 @@ def test_coupling_does_not_depend_on_the_integrator():
             for i in ("fixed", "variable")
         )
         np.testing.assert_allclose(b, a, rtol=1e-4)
+
+
+def test_long_steps_at_rest_leave_the_whole_window_before_a_current_step():
+    experiment = with_numerics(gap((100.0, 150.0)), integrator="variable")
+    tree = run(experiment, {"g": 0.001})
+    assert np.nanmin(tree["forth"]["t"].values) <= experiment.numerics.settle - 100
+    (measured,) = measure(tree, "coupling_coefficient", "forth", window=80.0)
+    assert measured.value == pytest.approx(0.15 / 1.15, rel=1e-4)
+    assert measured.notes == []
 
 
 def test_candidates_of_several_batches_each_have_their_own_times():
@@ -231,6 +240,15 @@ def test_candidate_that_stops_the_variable_step_does_not_take_its_batch_along(ca
     assert failed
     assert fine == ["", ""]
     assert "".join(capfd.readouterr()) == ""  # the reason is kept; the solver's own words are noise
+
+
+def test_variable_step_that_gives_up_within_a_current_step_is_a_failed_candidate():
+    # An inverted junction of more than half the leak is unstable: the voltages run away for ever.
+    runaway = gap((100.0, 100.0), mechanism="InvertedGap", mod=[str(MOD)])
+    tree = simulate(bind(with_numerics(runaway, integrator="variable")), {"g": [1e-3, 0.05]})
+    fine, failed = tree["failure"].values
+    assert fine == ""
+    assert "the variable step gave up at t = " in failed
 
 
 def test_targets_with_units_are_measured_too():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stpspec.engine import cells, mechanisms, model_problems, nmodl
+from stpspec.engine.stimuli import length_problems
 from stpspec.engine.terms import bind_terms
 from stpspec.errors import MechanismError, Problem, SpecError, nearest
 from stpspec.spec.base import problems_of
@@ -117,10 +118,12 @@ def examine(
     problems += model_problems.role_problems(model, info, paths.get(model.mechanism))
     fixed, found = _fixed(model, units, limits)
     problems += found
-    parameters, found = _parameters(parts.get("parameters", {}), units, limits)
+    told = parts.get("wrong", ())
+    parameters, found = _parameters(parts.get("parameters", {}), units, limits, told)
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
+    problems += length_problems(numeric, parameters, info, parts)
     wrong = [*parts.get("wrong", ()), *(p.path for p in problems)]
     terms, found = bind_terms({**parts, "model": numeric, "wrong": wrong}, info, parameters)
     problems += found
@@ -158,7 +161,7 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
             continue
         try:
             converted[name] = convert(value, bound.units[name])
-        except (UnitError, TypeError, AttributeError) as error:
+        except UnitError as error:
             problems.append(Problem(name, str(error), value))
             continue
         limit = bound.mechanism.limits.get(name)
@@ -215,6 +218,7 @@ def _parameters(
     parameters: Mapping[str, Any],
     units: Mapping[str, str],
     limits: Mapping[str, tuple[float, float]],
+    wrong: Collection[str],
 ) -> tuple[dict[str, Any], list[Problem]]:
     numbers, problems = {}, []
     for name, parameter in parameters.items():
@@ -225,7 +229,9 @@ def _parameters(
         try:
             numbers[name] = parameter.in_unit(units[name])
         except UnitError as error:
-            problems.append(Problem(path, str(error), f"{parameter.min} … {parameter.max}"))
+            ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
+            written = " … ".join(str(getattr(parameter, end)) for end in ends)
+            problems.append(Problem(path, str(error), written))
             continue
         except ValidationError as error:  # bounds that are reversed once both are in one unit
             problems += problems_of(error, path)

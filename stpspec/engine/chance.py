@@ -40,6 +40,12 @@ def differs(bound: Bound) -> bool:
     )  # fmt: skip
 
 
+def by_chance(bound: Bound) -> list[str]:
+    """Return the mechanisms that draw random numbers, if the response differs because of them."""
+    names = draws(bound)
+    return names if names and differs(bound) else []
+
+
 def refuse_chance(bound: Bound) -> None:
     """Refuse to fit what gives another response each time.
 
@@ -48,8 +54,7 @@ def refuse_chance(bound: Bound) -> None:
     FitError
         If a mechanism draws random numbers that are not the same each time.
     """
-    names = draws(bound)
-    if names and differs(bound):
+    if names := by_chance(bound):
         raise FitError(
             f"the response differs from one simulation of the same values to the next: "
             f"{' and '.join(names)} draws random numbers. The loss of one realization says nothing "

@@ -10,18 +10,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stpspec.cache import cache_folder
 from stpspec.engine import nmodl, nrn
-from stpspec.engine.keys import content_key, file_sha256
+from stpspec.engine.keys import content_key
 from stpspec.errors import MechanismError, unknown_name
 from stpspec.resources import find, shipped
 
-# mechanism name → sha256 of the source that this process has loaded
+# mechanism name → key of the content that this process has loaded
 _loaded: dict[str, str] = {}
 
 
@@ -92,7 +92,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
     """
     h = nrn.hoc()
     wanted = sources(mod)
-    shas = {name: file_sha256(path) for name, path in wanted.items()}
+    shas = {name: content_key(*_contents(path)) for name, path in wanted.items()}
     present = set(_loaded_names())
     for name, path in wanted.items():
         if name in present and _loaded.get(name) != shas[name]:
@@ -140,8 +140,10 @@ def compile_library(paths: Sequence[Path]) -> Path:
     """
     from filelock import FileLock
 
-    paths = sorted(paths, key=lambda p: p.name)
-    parts = [part for p in paths for part in (p.name, p.read_bytes())]
+    # Compiled under the name of the mechanism: that of a file may be one that C++ cannot take, and
+    # two folders may hold files of one name.
+    named = dict(sorted((nmodl.declaration_in(p)[1], p) for p in paths))
+    parts = [part for name, p in named.items() for part in (name, *_contents(p))]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
     root = cache_folder("mechanisms")
     final = root / key
@@ -151,7 +153,7 @@ def compile_library(paths: Sequence[Path]) -> Path:
             if not final.exists():
                 build = Path(tempfile.mkdtemp(dir=root, prefix="build-"))
                 try:
-                    _nrnivmodl(build, paths)
+                    _nrnivmodl(build, named)
                     build.replace(final)
                 finally:
                     shutil.rmtree(build, ignore_errors=True)
@@ -163,6 +165,11 @@ def compile_library(paths: Sequence[Path]) -> Path:
     return _library_in(final)
 
 
+def _contents(path: Path) -> list[bytes]:
+    """Return the bytes of a .mod file and of what it includes."""
+    return [p.read_bytes() for p in (path, *nmodl.included_in(path).values())]
+
+
 def _library_in(folder: Path) -> Path:
     # NEURON 9 puts it into x86_64/, NEURON 8.2 into x86_64/.libs/; arm64 on other machines.
     for pattern in ("*/libnrnmech.*", "*/.libs/libnrnmech.*"):
@@ -172,9 +179,12 @@ def _library_in(folder: Path) -> Path:
     raise MechanismError(f"{folder} holds no compiled library; delete this folder and try again")
 
 
-def _nrnivmodl(build: Path, paths: Sequence[Path]) -> None:
-    for path in paths:
-        shutil.copy2(path, build / path.name)
+def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
+    for name, path in named.items():
+        shutil.copy2(path, build / f"{name}.mod")
+        for written, included in nmodl.included_in(path).items():
+            (build / written).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(included, build / written)
     tool = Path(sys.executable).with_name("nrnivmodl")
     command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
     if command is None:
@@ -192,10 +202,10 @@ def _nrnivmodl(build: Path, paths: Sequence[Path]) -> None:
         check=False,
     )  # fmt: skip
     if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
-        raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, paths))
+        raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, named))
 
 
-def _compiler_message(output: str, paths: Sequence[Path]) -> str:
+def _compiler_message(output: str, named: Mapping[str, Path]) -> str:
     telling = [
         line.strip()
         for line in output.splitlines()
@@ -203,7 +213,7 @@ def _compiler_message(output: str, paths: Sequence[Path]) -> str:
         and not re.match(r"\s*(make|g\+\+|\(cd|NOTE:|raise |subprocess\.)", line)
     ]
     text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
-    places = ", ".join(nmodl.places_in(output, paths))
+    places = ", ".join(nmodl.places_in(output, named))
     return f"the mechanisms do not compile:{' ' if places else ''}{places}\n    {text}"
 
 

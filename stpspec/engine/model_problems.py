@@ -34,9 +34,10 @@ def variable_problems(model: Any, info: mechanisms.Mechanism, recording: Any) ->
             rule = f"{info.name} has no {what} of this name; it has {', '.join(sorted(known))}"
             problems.append(Problem(path, rule, name, nearest(name, known)))
 
-    need("model.current", model.current, info.recordable, "variable")
     if recording is None:
         return problems
+    if model.stimulated_by == "step" or "synaptic_current" in recording.signals:
+        need("model.current", model.current, info.recordable, "variable")
     for index, name in enumerate(recording.variables):
         need(f"recording.variables.{index}", name, info.recordable, "recordable variable")
     if model.stimulated_by == "event" and "conductance" in recording.signals:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from stpspec.errors import MechanismError
 
 _COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*", re.DOTALL)
 _NAME = re.compile(r"\b(SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
+_INCLUDE = re.compile(r'\bINCLUDE\s+"([^"]+)"')
 _LIMITS = re.compile(r"^\s*(\w+)\s*=[^\n<]*<\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*>", re.MULTILINE)
 _POINTERS = re.compile(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)")
 # Declarations, and C code: there a null pointer can be tested for, and usually is.
@@ -43,6 +44,23 @@ def declaration_in(path: Path) -> tuple[str, str]:
     return match.group(1), match.group(2)
 
 
+def included_in(path: Path) -> dict[str, Path]:
+    """Return what a .mod file includes, by the name it writes, and what that includes in turn.
+
+    Only what lies beside it or below: it is kept with results under the same name.
+    """
+    found: dict[str, Path] = {}
+    waiting = [path]
+    while waiting:
+        for name in _INCLUDE.findall(code_of(waiting.pop())):
+            file = path.parent / name
+            beside = not Path(name).is_absolute() and ".." not in Path(name).parts
+            if beside and name not in found and file.is_file():
+                found[name] = file
+                waiting.append(file)
+    return found
+
+
 def limits_in(path: Path) -> dict[str, tuple[float, float]]:
     """Return parameter → (low, high) as declared with ``<low, high>`` in a .mod file."""
     return {n: (float(low), float(high)) for n, low, high in _LIMITS.findall(code_of(path))}
@@ -65,30 +83,38 @@ def pointers_read(path: Path) -> list[str]:
     return [n for n in pointers_in(path) if re.search(rf"\b{n}\b", equations)]
 
 
-def places_in(output: str, paths: Sequence[Path]) -> list[str]:
+def places_in(output: str, named: Mapping[str, Path]) -> list[str]:
     """Return file:line of the user's own sources, as far as the compilers' output tells.
 
     Parameters
     ----------
     output : str
         Of nmodl and of g++.
-    paths : sequence of Path
-        The .mod files that were compiled.
+    named : mapping of str to Path
+        Name under which each was compiled → .mod file.
     """
     found: dict[Path, str] = {}
-    by_stem = {p.stem: p for p in paths}
-    for named in re.finditer(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output):
-        path = by_stem.get(Path(named[2] or named[3]).stem)
+    for told in re.finditer(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output):
+        path = named.get(Path(told[2] or told[3]).stem)
         if path is not None:
-            found.setdefault(path, f"{path}:{named[1] or named[4]}")
+            line = told[1] or told[4]
+            if "Non-Ascii" in output:  # nocmodl counts the lines before it
+                line = _not_ascii(path) or line
+            found.setdefault(path, f"{path}:{line}")
     # g++ counts lines of the translation; what it quotes stands in the source too (VERBATIM),
     # and so does a name that it does not know.
     for said in re.finditer(r"(\w+)\.(?:cpp|c):\d+:.*error(.*)(?:\n\s*\d+ \|(.*))?", output):
-        path = by_stem.get(said[1])
+        path = named.get(said[1])
         if path is not None:
             line = _line_of(path, said[2], (said[3] or "").strip())
             found.setdefault(path, f"{path}:{line}" if line else str(path))
     return list(found.values())
+
+
+def _not_ascii(path: Path) -> int:
+    """Return the first line that holds anything but ASCII; 0 if there is none."""
+    lines = path.read_bytes().splitlines()
+    return next((n for n, line in enumerate(lines, 1) if not line.isascii()), 0)
 
 
 def _line_of(path: Path, message: str, quoted: str) -> int | None:

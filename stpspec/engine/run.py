@@ -19,7 +19,9 @@ from stpspec.spec.experiment import Experiment
 from stpspec.spec.numerics import Numerics
 from stpspec.spec.protocol import BEFORE, Stimulus
 
-_CHUNK = 500.0  # ms of model time between two looks at the clock (and at Ctrl-C)
+# Model time between two looks at the clock (and at Ctrl-C): in ms, and in fixed steps.
+_CHUNK, _CHUNK_STEPS = 500.0, 20_000
+_SHORT = 1e-6  # ms; a run that ends earlier than this before its end did not come to it
 _APART = 2e-6  # ms; what CVODE records just before an event is set this much earlier
 
 
@@ -109,15 +111,21 @@ def advance(until: float, limit: float) -> None:
     Raises
     ------
     SimulationError
-        If NEURON fails, or the limit is passed.
+        If NEURON fails, the variable step gives up, or the limit is passed.
     """
     started, context, h = time.monotonic(), nrn.context(), nrn.hoc()
-    quiet = nrn.muted() if nrn.cvode().active() else contextlib.nullcontext()
+    varies = nrn.cvode().active()
+    quiet = nrn.muted() if varies else contextlib.nullcontext()
     with nrn.border(SimulationError, "NEURON stopped"), quiet:
+        chunk = _CHUNK if varies else min(_CHUNK, _CHUNK_STEPS * h.dt)
         reached = float(h.t)
         while reached < until:
-            reached = min(reached + _CHUNK, until)
+            reached = min(reached + chunk, until)
             context.psolve(reached)
+            if varies and h.t < reached - _SHORT:  # CVODE gives up without raising anything
+                raise SimulationError(
+                    f"NEURON stopped: the variable step gave up at t = {h.t:g} ms"
+                )
             _within_limit(started, limit, reached, until)
 
 
@@ -177,11 +185,6 @@ def run(
         _advance_in_blocks(rig, numerics, numerics.settle + stimulus.stop)
     else:
         advance(end_of(numerics, stimulus.stop), numerics.time_limit)
-    if nrn.cvode().active() and rig.arrivals:
-        # CVODE gives up without raising anything: then it did not come past the last event.
-        at = float(rig.times()[-1])
-        if at <= rig.arrivals[-1] + 1e-3:
-            raise SimulationError(f"NEURON stopped: the variable step gave up at t = {at:g} ms")
     return _read(rig, numerics, stimulus.stop, earlier)
 
 
@@ -245,7 +248,7 @@ def _read_steps(
     times = rig.times()
     if earlier is not None:
         times = np.concatenate([earlier.times, times[1:]])
-    keep = slice(int(np.searchsorted(times, numerics.settle - BEFORE - 1e-6)), None)
+    keep = slice(_first_kept(times, numerics), None)
     # At an event NEURON records twice: what is, and what the event makes of it.
     twice = np.flatnonzero(np.diff(times) <= 1e-9)
     times = times.copy()
@@ -261,12 +264,18 @@ def _read_steps(
 def _read_blocks(rig: Rig, numerics: Numerics) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     times = rig.times()
     n = times.size - 1  # the last step was for what lags
-    first = int(np.searchsorted(times, numerics.settle - BEFORE - 1e-6))
+    first = _first_kept(times, numerics)
     replicas = [
         {name: p.values()[first + p.lag : n + p.lag] * p.factor for name, p in probes.items()}
         for probes in rig.probes
     ]
     return times[first:n].copy(), replicas  # not a view of what the next run writes
+
+
+def _first_kept(times: np.ndarray, numerics: Numerics) -> int:
+    """Return the index of the first sample that is kept of steps that are not all alike."""
+    # At rest one step may be longer than all that is kept: the sample before it is kept, too.
+    return max(int(np.searchsorted(times, numerics.settle - BEFORE + 1e-6)) - 1, 0)
 
 
 def _recorded(name: str, probe: Probe, earlier: Any) -> np.ndarray:

@@ -86,7 +86,10 @@ def stimuli_of(
     known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
     stimuli = {}
     for name in protocols:
-        stimulus = experiment.protocols[name].stimulus(known)
+        try:
+            stimulus = experiment.protocols[name].stimulus(known)
+        except ValueError as error:  # the time constants of a candidate make it too long
+            raise SpecError([Problem(f"protocols.{name}", str(error))]) from error
         if bound.brief:
             stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
         stimuli[name] = with_delay(experiment.model, stimulus)

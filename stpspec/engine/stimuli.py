@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from stpspec.engine.mechanisms import Mechanism
-from stpspec.spec.protocol import Stimulus, Timing
+from stpspec.errors import Problem
+from stpspec.spec.numerics import Numerics
+from stpspec.spec.protocol import MOST_STEPS, Stimulus, Timing
+from stpspec.spec.rules import is_whole
 
 
 def timing(
@@ -47,6 +50,31 @@ def timing(
 
     roles = model.roles
     return Timing(reach(roles.decay), reach(roles.depression), reach(roles.facilitation))
+
+
+def length_problems(
+    model: Any, parameters: Mapping[str, Any], mechanism: Mechanism, parts: Mapping[str, Any]
+) -> list[Problem]:
+    """Find runs of more steps than can be recorded: a slip of the pen in a time, or in dt."""
+    numerics, problems = parts.get("numerics"), []
+    if numerics is None:
+        return []
+    known = timing(model, parameters, mechanism)
+    for name, protocol in parts.get("protocols", {}).items():
+        if not is_whole(name, parts):
+            continue
+        try:
+            length = numerics.settle + with_delay(model, protocol.stimulus(known)).stop
+        except ValueError as error:
+            problems.append(Problem(f"protocols.{name}", str(error)))
+            continue
+        steps = length / numerics.dt
+        if not steps <= MOST_STEPS:
+            rule = (f"the run of {name!r}, {length:.4g} ms, has {steps:.2g} steps of "
+                    f"{numerics.dt:g} ms; at most {MOST_STEPS:.0e} can be recorded")  # fmt: skip
+            usual = length / Numerics().dt <= MOST_STEPS
+            problems.append(Problem("numerics.dt" if usual else f"protocols.{name}", rule))
+    return problems
 
 
 def with_delay(model: Any, stimulus: Stimulus) -> Stimulus:

@@ -164,6 +164,8 @@ class Problem:
         """
         good = [e for e in self.history if not e.failed]
         if not good:
+            if not self.history:
+                raise FitError("the budget was spent before the first evaluation was done")
             reasons = list(dict.fromkeys(e.reason for e in self.history))[:5]
             raise FitError(
                 f"every one of {len(self.history)} evaluations failed: " + " | ".join(reasons)

@@ -16,6 +16,12 @@ Window = Annotated[Millisecond, Field(gt=0)]
 _STEADY = 0.005  # of a deflection; what moves further within the window has not settled
 
 
+def _mean(t: np.ndarray, v: np.ndarray, start: float, stop: float) -> float:
+    """Return the mean over time between two times: the samples may be unevenly spaced."""
+    at = np.concatenate([[start], t[(t > start) & (t < stop)], [stop]])
+    return float(np.trapezoid(np.interp(at, t, v), at) / (stop - start))
+
+
 def _drift(t: np.ndarray, v: np.ndarray) -> float:
     """Return how far the straight line through a stretch of voltage moves, mV."""
     return abs(float(np.polyfit(t - t[0], v, 1)[0] * (t[-1] - t[0]))) if t.size > 1 else 0.0
@@ -38,16 +44,18 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
     length = min(window, step["stop"] - step["start"], step["start"] - float(t[0]))
     if length < window:
         response.note(f"the window is {length:g} ms, not {window:g} ms: no more was recorded")
-    before = (t >= step["start"] - length - 1e-6) & (t <= step["start"] + 1e-6)
-    late = (t >= step["stop"] - length - 1e-6) & (t <= step["stop"] + 1e-6)
+    begin, end = (step[name] - length for name in ("start", "stop"))
+    late = (t >= end - 1e-6) & (t <= step["stop"] + 1e-6)
     dv = []
     for cell in (1, 2):
         name = f"somatic_voltage_{cell}"
-        response.no_spikes(name, f"cell {cell}", "passive coupling")
+        response.no_spikes(name, f"cell {cell}", "passive coupling", "a smaller step")
         v = response.trace(name)
-        dv.append(float(v[late].mean() - v[before].mean()))
+        rest, moved = _mean(t, v, begin, step["start"]), _mean(t, v, end, step["stop"])
+        dv.append(moved - rest)
         size = abs(dv[-1]) or np.inf  # a cell that is not moved at all has nothing to settle
-        early, still = abs(float(v[before][-1] - v[before][0])), _drift(t[late], v[late])
+        early = abs(float(np.diff(np.interp([begin, step["start"]], t, v))[0]))
+        still = _drift(t[late], v[late])
         if early > 0.01 * size:
             response.note(unsettled(early / size, length))
         if still > _STEADY * size:
@@ -56,7 +64,7 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
                 f"its voltage still moves by {100 * still / size:.2g} %; a longer step is needed"
             )
         response.step(
-            f"ΔV{cell} = {v[late].mean():.6g} − {v[before].mean():.6g} = {dv[-1]:.6g} mV "
+            f"ΔV{cell} = {moved:.6g} − {rest:.6g} = {dv[-1]:.6g} mV "
             f"(means over the last {length:g} ms of the step and {length:g} ms before it)"
         )
     own, other = dv[step["cell"] - 1], dv[2 - step["cell"]]

@@ -13,6 +13,8 @@ from stpspec.metrics.measure import Measurement, Request
 from stpspec.registry import COSTS, LOSSES
 from stpspec.spec.objective import Objective, Term
 
+_TOO_LARGE = "the loss is too large to be a number: are target and sd in the right unit?"
+
 
 class Judge:
     """An objective, ready to be applied.
@@ -66,7 +68,11 @@ class Judge:
         parts = [self._term(n, t, measured[n].value) for n, t in self.objective.terms.items()]
         residuals = np.concatenate(parts)
         if self.objective.cost is None:
-            return float(residuals @ residuals), residuals
+            with np.errstate(over="ignore"):
+                loss = float(residuals @ residuals)
+            if not np.isfinite(loss):
+                raise MetricError(_TOO_LARGE)
+            return loss, residuals
         return self._cost(measured), residuals
 
     def misses(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -105,13 +111,17 @@ class Judge:
         achieved, target, sd = self._compared(name, term, value)
         loss = self.losses[name]
         try:
-            penalty = np.asarray(loss.function(achieved, target, sd, **self._options[name]), float)
+            with np.errstate(over="ignore"):
+                penalty = loss.function(achieved, target, sd, **self._options[name])
+            penalty = np.asarray(penalty, float)
         except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
             raise MetricError(
                 f"{name}: the loss {term.loss!r} failed: {type(error).__name__}: {error}"
             ) from error
         if penalty.shape != target.shape or not (penalty >= 0).all():
             raise MetricError(f"{name}: the loss {term.loss!r} gave no penalty ≥ 0 for each value")
+        if not np.isfinite(penalty).all():
+            raise MetricError(f"{name}: {_TOO_LARGE}")
         return np.sign(achieved - target) * np.sqrt(term.weight * penalty / target.size)
 
     def _cost(self, measured: Mapping[str, Measurement]) -> float:

@@ -113,6 +113,11 @@ def decay_time(response: Response, *, interval: FallingInterval = (0.8, 0.2)) ->
     """Time constant of a·exp(−t/τ), fitted by least squares between two fractions of the peak."""
     start, stop = (_fall_crossing(response, f) for f in interval)
     t, y, _, height = response.first_response()
+    if np.count_nonzero((t > start) & (t < stop)) < 2:
+        raise MetricError(
+            f"the response falls within {stop - start:.3g} ms, between two samples: its decay is "
+            f"that of the step, not of the synapse (a smaller numerics.dt helps)"
+        )
     # Equally spaced points between the two crossings: no sample jumps in or out of the fit.
     x = np.linspace(0.0, stop - start, 201)
     values = resample(t, y, start + x) / height

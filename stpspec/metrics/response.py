@@ -162,7 +162,7 @@ class Response:
             If the signal is a voltage, and the cell spiked: that is no synaptic potential.
         """
         if self.signal_name == "somatic_voltage":
-            self.no_spikes(self.signal_name, "the cell", "a synaptic potential")
+            self.no_spikes(self.signal_name, "the cell", "a synaptic potential", "a smaller weight")
         corrected = (self.sign or 1) * (self.trace(self.signal_name) - self.rest)
         first = self._index(self._first_arrival())
         before = self._index(self.time[first] - _FLAT) if first else 0
@@ -175,14 +175,14 @@ class Response:
     def _largest(self) -> float:
         return float(np.abs(self.corrected).max())
 
-    def no_spikes(self, name: str, who: str, what: str) -> None:
+    def no_spikes(self, name: str, who: str, what: str, cure: str) -> None:
         """Raise a MetricError if a voltage holds an action potential."""
         at = first_spike(self.time, self.trace(name))
         if at is not None:
             onset = self.stimulus.get("onset", 0.0)
             raise MetricError(
                 f"{who} spiked {at - onset:.4g} ms after the stimulus onset, so {what} cannot be "
-                f"measured (a smaller weight, or a more negative holding_current, prevents it)"
+                f"measured ({cure}, or a more negative holding_current, prevents it)"
             )
 
     def _first_arrival(self) -> float:

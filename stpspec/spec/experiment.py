@@ -34,7 +34,7 @@ class Experiment(Overview):
     """One experiment on one synapse or gap junction, whole: what is done, asked and fitted."""
 
     format: Literal[1] = FORMAT
-    name: str = Field(default="experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(default="experiment", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     description: str = ""
     source: str = Field(default="", description="where the targets come from (DOI)")
     model: AnyModel

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from stpspec.spec.base import Spec
+from stpspec.spec.protocol import LONGEST
 from stpspec.units import Celsius, Millisecond, Millivolt, Second
 
 
@@ -34,7 +35,9 @@ class Numerics(Spec):
     dt: Millisecond = Field(default=0.025, gt=0, le=1, description="ms")
     temperature: Celsius = Field(default=20.0, ge=-20, le=60, description="degC")
     v_init: Millivolt = Field(default=-70.0, description="voltage at t = 0, mV")
-    settle: Millisecond = Field(default=500.0, ge=0, description="time before the stimulus, ms")
+    settle: Millisecond = Field(
+        default=500.0, ge=0, le=LONGEST, description="time before the stimulus, ms"
+    )
     replicas: int = Field(
         default=16, ge=1, le=1024, description="candidates in one NEURON simulation"
     )

@@ -16,7 +16,9 @@ from stpspec.units import Hertz, Millisecond, Nanoampere
 
 BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
 
-LONGEST = 1e7  # ms; what is longer is a slip of the pen, and would not fit into memory
+# What is longer is a slip of the pen, and would not fit into memory.
+LONGEST = 1e7  # ms
+MOST_STEPS = 1e8
 MOST_PULSES = 100_000
 
 # The default grid of a frequency response, Hz.
@@ -154,7 +156,7 @@ class Train(Protocol):
     kind: Literal["train"] = "train"
     frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
     recovery_delay: Millisecond = Field(
-        default=250.0, gt=0, description="ms, from pulse 8 to pulse 9"
+        default=250.0, gt=0, le=LONGEST, description="ms, from pulse 8 to pulse 9"
     )
     n_induction: int = Field(default=8, ge=1, le=1000)
     n_recovery: int = Field(default=4, ge=0, le=1000)
@@ -187,13 +189,19 @@ class Continuous(Protocol):
 
     @model_validator(mode="after")
     def _pulses_fit_into_memory(self) -> Self:
-        pulses = (self.duration or 0.0) * self.frequency / 1000.0
-        if pulses > MOST_PULSES:
+        if self.duration is not None:
+            self._number(self.duration)
+        return self
+
+    def _number(self, duration: float) -> int:
+        # The tiny slack keeps 50 Hz × 300 ms at 15 intervals in spite of rounding.
+        n = duration * self.frequency / 1000.0 - 1e-9
+        if n > MOST_PULSES:
             raise ValueError(
                 f"at most {MOST_PULSES:,} pulses (got {self.frequency:g} Hz for "
-                f"{self.duration:g} ms, {pulses:,.0f} pulses)"
+                f"{duration:g} ms, {n:,.0f} pulses)"
             )
-        return self
+        return math.ceil(n) + 1
 
     def stimulus(self, timing: Timing) -> Stimulus:
         interval = 1000.0 / self.frequency
@@ -201,15 +209,14 @@ class Continuous(Protocol):
         if duration is None:
             known = (timing.depression or 0.0) + (timing.facilitation or 0.0)
             duration = max(300.0, 5 * known)
-        # The tiny slack keeps 50 Hz × 300 ms at 15 intervals in spite of rounding.
-        n = math.ceil(duration / interval - 1e-9) + 1
+        n = self._number(duration)
         spikes = tuple(k * interval for k in range(n))
         return Stimulus(spikes, spikes[-1] + tail(interval, timing), None, n)
 
     def provides(self) -> frozenset[str]:
         if self.duration is None:
             return frozenset({"event", "pair", "drive"})
-        n = math.ceil(self.duration * self.frequency / 1000.0 - 1e-9) + 1
+        n = self._number(self.duration)
         return frozenset({"event", "pair"} | ({"drive"} if n >= 4 else set()))
 
 
@@ -248,7 +255,7 @@ class SpikeTimes(Protocol):
         default=None, ge=1, description="pulses of the induction; the rest are recovery pulses"
     )
     tail: Millisecond = Field(
-        default=100.0, gt=0, description="least time after the last event, ms"
+        default=100.0, gt=0, le=LONGEST, description="least time after the last event, ms"
     )
 
     @model_validator(mode="after")

@@ -139,7 +139,8 @@ def is_whole(protocol: str, parts: Mapping[str, Any]) -> bool:
     parts : mapping
         ``wrong`` holds the paths where anything is wrong.
     """
-    return not any(p.startswith(f"protocols.{protocol}.") for p in parts.get("wrong", ()))
+    path = f"protocols.{protocol}"
+    return not any(p == path or p.startswith(f"{path}.") for p in parts.get("wrong", ()))
 
 
 def _loss_problems(path: str, term: Term) -> Iterator[Problem]:

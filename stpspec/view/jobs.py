@@ -77,6 +77,7 @@ def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
         losses = np.maximum(job.losses, floor)
         steps = np.arange(1, losses.size + 1)
         kind = {"color": color, "ls": style, "alpha": 0.8, "lw": 1.2}
+        kind |= {"marker": "o", "ms": 4} if losses.size == 1 else {}  # a line needs two
         axes[0].plot(steps, losses, **kind)
         axes[1].plot(job.seconds, losses, **kind)
     for k, name in enumerate(fitters):
@@ -87,5 +88,7 @@ def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
         ax.set_yscale("log")
         ax.set_xlabel(label)
         ax.set_ylabel("Best loss so far")
+    axes[0].set_xlim(left=0)
+    axes[0].xaxis.get_major_locator().set_params(integer=True)
     legend(axes[0])
     return axes

@@ -31,7 +31,8 @@ def plot_traces(
     ax : matplotlib Axes, optional
         A figure of its own by default.
     signal : str, optional
-        The default signal of the recording; for a current step, the voltages of both cells.
+        The default signal of the recording, or the first one if that was not recorded; for a
+        current step, the voltages of both cells.
     candidate : int
 
     Returns
@@ -49,7 +50,7 @@ def plot_traces(
     """
     node = _child(tree.children, protocol, "protocol").to_dataset().isel(candidate=candidate)
     stimulus = stimulus_of(node)
-    names = [signal or stimulus["default_signal"]]
+    names = [signal or _shown_signal(node, stimulus)]
     if stimulus.get("step") and signal is None:
         names = ["somatic_voltage_1", "somatic_voltage_2"]
     shared = ax is not None and len(names) == 2
@@ -67,6 +68,12 @@ def plot_traces(
         reason = wrap(f"No trace: {tree['failure'].values[candidate] or 'not finite'}", 60)
         axes[0].text(0.5, 0.5, reason, transform=axes[0].transAxes, ha="center", va="center")
     return axes if ax is None and len(names) == 2 else axes[0]
+
+
+def _shown_signal(node: Any, stimulus: Mapping[str, Any]) -> str:
+    recorded = signals_of(node)
+    usual = stimulus["default_signal"]
+    return usual if usual in recorded or not recorded else recorded[0]
 
 
 def _draw_signal(
