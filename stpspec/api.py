@@ -117,16 +117,12 @@ def run(
     measured : dict of Request to Measurement
     """
     from stpspec.engine.bind import bind
-    from stpspec.engine.chance import by_chance
+    from stpspec.engine.chance import warn_of_chance
     from stpspec.engine.simulate import simulate as run_in_neuron
 
     bound = bind(experiment)
     tree = run_in_neuron(bound, values)
-    if names := by_chance(bound):
-        log.warning(
-            "%s draws random numbers: this is one realization, the next run differs, and no fit "
-            "is possible", " and ".join(names),
-        )  # fmt: skip
+    warn_of_chance(bound)
     requests = requests_of(experiment, all_metrics=True)
     measured = measure_candidates(tree, requests)[0]
     return tree, {r: measured[r.name] for r in requests}

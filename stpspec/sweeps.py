@@ -18,6 +18,8 @@ from stpspec.units import unit_of
 
 Progress = Callable[[int, int], None]
 
+_NOT_SIMULATED = {"fitter", "seed", "study", "workers", "name", "format", "plugins"}
+
 
 def sweep(
     experiment: Experiment,
@@ -58,6 +60,7 @@ def sweep(
     With ``numerics.integrator: auto`` a sweep simulates as a fit does while it searches, unless a
     field of the numerics is swept.
     """
+    from stpspec.engine.chance import warn_of_chance
     from stpspec.engine.spare import rigs_kept
 
     given = dict(fields) if fields else frequency_grid(experiment)
@@ -78,6 +81,8 @@ def sweep(
             before = made
             made = experiment.changed({n: axes[n].values[i] for n, i in chosen.items()})
             bound = _bind(made, before, bound)
+            if not done:
+                warn_of_chance(bound)
             for name, axis in axes.items():
                 axis.read(bound, chosen.get(name))
             asked, measured = _measure(bound, grid, values or {}, outer)
@@ -113,7 +118,10 @@ def _is_field(name: str) -> bool:
 def _check(experiment: Experiment, fields: Mapping[str, Any]) -> None:
     problems = []
     for path, values in fields.items():
-        if isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
+        if path.partition(".")[0] in _NOT_SIMULATED:
+            rule = "nothing of a simulation depends on it (stpspec fit -m makes one fit of each)"
+            problems.append(Problem(path, rule))
+        elif isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
             problems.append(Problem(path, "a sweep needs a list of values", values))
         elif _is_field(path):  # else a parameter of the mechanism: known once it is loaded
             problem = missing_field(experiment, path)

@@ -3,6 +3,7 @@
 import pytest
 from helpers import MOD, synapse
 
+import stpspec
 from stpspec import api
 from stpspec.engine.bind import bind
 from stpspec.engine.chance import differs, draws
@@ -25,9 +26,12 @@ def test_stochastic_synapse_is_not_fitted_and_the_mechanism_is_named():
         api.fit(coin(0))
 
 
-def test_run_of_a_stochastic_synapse_says_that_it_is_one_realization(caplog):
+def test_run_and_sweep_of_a_stochastic_synapse_say_that_it_is_one_realization(caplog):
     api.run(coin(0))
     assert "Coin draws random numbers: this is one realization" in caplog.text
+    caplog.clear()
+    stpspec.sweep(coin(0), {"model.fixed.weight": [0.001, 0.002]})
+    assert caplog.text.count("this is one realization") == 1
     caplog.clear()
     api.run(coin(1))
     assert caplog.text == ""

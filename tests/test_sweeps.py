@@ -99,6 +99,8 @@ def test_a_numerics_or_recording_field_is_swept_too(experiment):
         ({"protocols.train.frequency": []}, "needs a list"),
         ({"protocols.train.frequency": ["5 mV"]}, "another dimension"),
         ({"Use": [0.5]}, "no parameter of this name"),
+        ({"seed": [1, 2]}, "nothing of a simulation depends on it"),
+        ({"fitter.n_starts": [1, 2]}, "nothing of a simulation depends on it"),
     ],
 )
 def test_a_sweep_that_cannot_be_done_says_why(experiment, fields, told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 import numpy as np
@@ -10,7 +11,10 @@ from stpspec.engine.batch import run_batch
 from stpspec.engine.bind import Bound
 from stpspec.engine.nmodl import code_of
 from stpspec.engine.simulate import candidates_of, rows_of, stimuli_of
+from stpspec.engine.spare import drop
 from stpspec.errors import FitError
+
+log = logging.getLogger("stpspec.engine")
 
 # How random numbers are drawn in NMODL, and in the C of a VERBATIM block.
 _DRAWS = re.compile(
@@ -32,7 +36,9 @@ def differs(bound: Bound) -> bool:
     columns = candidates_of(bound, None)
     first = list(bound.experiment.protocols)[:1]
     stimuli = stimuli_of(bound, columns, first)
-    one, two = (run_batch(bound, rows_of(columns), stimuli)[0].traces for _ in range(2))
+    one = run_batch(bound, rows_of(columns), stimuli)[0].traces
+    drop()  # a rig that is kept may begin its random numbers again
+    two = run_batch(bound, rows_of(columns), stimuli)[0].traces
     return any(
         not np.array_equal(signal, two[name][1][key])
         for name, (_, signals) in one.items() if name in two
@@ -44,6 +50,15 @@ def by_chance(bound: Bound) -> list[str]:
     """Return the mechanisms that draw random numbers, if the response differs because of them."""
     names = draws(bound)
     return names if names and differs(bound) else []
+
+
+def warn_of_chance(bound: Bound) -> None:
+    """Warn that what is shown is one realization of a stochastic synapse."""
+    if names := by_chance(bound):
+        log.warning(
+            "%s draws random numbers: this is one realization, the next run differs, and no fit "
+            "is possible", " and ".join(names),
+        )  # fmt: skip
 
 
 def refuse_chance(bound: Bound) -> None:
