@@ -179,9 +179,9 @@ def fit(
             budget = problem.fitter.budget.evaluations
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
-    search = for_search(bound)
+    search, sources = for_search(bound), read_sources(_paths(bound))
     with (
-        study_for(search.experiment) or contextlib.nullcontext() as study,
+        study_for(search.experiment, sources.sha256) or contextlib.nullcontext() as study,
         pool_for(search, executor) or contextlib.nullcontext() as pool,
         rigs_kept(),
     ):
@@ -197,7 +197,6 @@ def fit(
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
-    sources = read_sources(_paths(bound))
     first = problem.history[0]
     return FitResult(
         experiment=bound.experiment,

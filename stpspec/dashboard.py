@@ -20,6 +20,7 @@ from wsgiref.util import setup_testing_defaults
 import yaml
 
 from stpspec.errors import DashboardError, StudyError, nearest
+from stpspec.lineage import of_name
 from stpspec.studies import artifact_folder, open_storage
 from stpspec.study_page import StudyPage
 
@@ -104,10 +105,11 @@ def application(
         raise StudyError(f"there is no journal {place}")
     storage = open_storage(place, trim=False)
     studies = {s.study_name: s for s in storage.get_all_studies()}
-    if not studies or (name is not None and name not in studies):
+    those = list(studies) if name is None else of_name(name, studies)
+    if not those:
         known = ", ".join(studies) or "no study"
         raise StudyError(f"the storage {place} holds {known}, not {name or 'one to show'}")
-    chosen = studies[name] if name else next(iter(studies.values()))
+    chosen = studies[those[-1 if name else 0]]
     page = f"/dashboard/studies/{chosen._study_id}" if len(studies) == 1 or name else "/dashboard"
     folder = artifact_folder(chosen)
     store: Any = None

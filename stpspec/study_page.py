@@ -7,7 +7,6 @@ gets enough to see the study by.
 from __future__ import annotations
 
 import bisect
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from stpspec.dataset import SIGNALS
 from stpspec.errors import StpspecError, StudyError
 from stpspec.folders import to_yaml
+from stpspec.lineage import experiment_in
 from stpspec.registry import METRICS, RECORDINGS
 from stpspec.studies import trial_facts
 from stpspec.view.tables import unit_text
@@ -81,7 +81,7 @@ class StudyPage:
         from optuna_dashboard import save_note
 
         shown, n = self._shown(study._study_id, deepcopy=False)
-        lines = [*_how_many(len(shown), n), *_lines(json.loads(study.user_attrs["spec"]))]
+        lines = [*_how_many(len(shown), n), *_lines(experiment_in(study.user_attrs["spec"]))]
         level = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         page = optuna.create_study()

@@ -148,6 +148,14 @@ def test_study_is_found_by_name_by_file_and_by_the_folder_of_a_fit(tmp_path, mon
         application(journal, "other")
 
 
+def test_name_of_a_study_whose_changes_were_accepted_means_the_latest(tmp_path):
+    accepting = {"name": "s", "storage": str(tmp_path / "s.journal"), "accept_changes": True}
+    first = studied(tmp_path, study=accepting).changed({"fitter.budget.evaluations": 2})
+    stpspec.fit(first)
+    stpspec.fit(first.changed({"objective.terms.size.target": 40.0}))
+    assert application(str(tmp_path / "s.journal"), "s")[1] == "/dashboard/studies/1"
+
+
 def test_missing_package_is_named_with_its_cure(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(DashboardError, match=r"pip install 'stpspec\[dashboard\]'"):

@@ -22,7 +22,8 @@ class StudySpec(Spec):
         "stpspec-studies/NAME.journal",
     )
     accept_changes: bool = Field(
-        default=False, description="go on although the experiment has changed since"
+        default=False,
+        description="go on, beside the first, although the experiment has changed since",
     )
 
     @model_validator(mode="before")
