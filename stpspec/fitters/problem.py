@@ -219,7 +219,7 @@ class Problem:
     def _evaluate_new(self, points: np.ndarray, whole: bool) -> list[Evaluation]:
         allowed = self._allowed()
         if whole and self.history and allowed < len(points):
-            raise BudgetSpent(f"the next {len(points)} belong together, and {allowed} are left")
+            raise BudgetSpent(f"{allowed} left, and the next {len(points)} belong together")
         points = points[:allowed]
         key = content_key(points.tobytes())
         stored = self._recalled(key, points, whole)
