@@ -33,10 +33,11 @@ class ReadOnlyJournal(JournalFileBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the lines from a number on; the numbers count what has been yielded."""
+        found = whole(self._file_path, super().read_logs(log_number_from + self._left_out))
         if log_number_from:
-            yield from super().read_logs(log_number_from + self._left_out)
+            yield from found
             return
-        lines = list(super().read_logs(0))
+        lines = list(found)
         merged = _merged(lines)
         self._left_out = len(lines) - len(merged)
         yield from merged
@@ -50,6 +51,26 @@ class ReadOnlyJournal(JournalFileBackend):
             Always.
         """
         raise StudyError("this journal was opened to be read only")
+
+
+def whole(path: str, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a journal, or say that it is none.
+
+    Raises
+    ------
+    StudyError
+        If a line, other than the last, is not what Optuna writes.
+    """
+    try:
+        for line in logs:
+            if not isinstance(line, dict) or "op_code" not in line:
+                raise ValueError(str(line)[:40])
+            yield line
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise StudyError(
+            f"{path} is no journal of a study, or a damaged one ({error}); name another file, or "
+            f"move this one away"
+        ) from error
 
 
 def _merged(lines: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -192,14 +192,18 @@ def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
 
 def _artifacts_of(spec: StudySpec) -> Path:
     """Return the folder of the files that are attached to a study."""
-    beside = Path(spec.place) if "://" not in spec.place else Path("stpspec-studies") / spec.name
-    return beside.expanduser().resolve().with_suffix(".artifacts")
+    return _beside(f"stpspec-studies/{spec.name}.journal" if "://" in spec.place else spec.place)
 
 
-def artifact_folder(study: Any) -> Path | None:
-    """Return where the files attached to a study of ours are, wherever it was fitted."""
-    place = study.user_attrs.get(_ARTIFACTS)
-    return None if place is None else Path(place)
+def _beside(journal: str) -> Path:
+    return Path(journal).expanduser().resolve().with_suffix(".artifacts")
+
+
+def artifact_folders(studies: Iterable[Any], place: str) -> list[Path]:
+    """Return where files attached to studies of a storage may be: beside it, or as they tell."""
+    told = (study.user_attrs.get(_ARTIFACTS) for study in studies)
+    beside = [] if "://" in place else [_beside(place)]
+    return list(dict.fromkeys([*beside, *(Path(folder) for folder in told if folder)]))
 
 
 def trial_facts(trial: Any) -> Any:
