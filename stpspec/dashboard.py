@@ -115,7 +115,8 @@ def application(
     page = f"/dashboard/studies/{chosen._study_id}" if len(studies) == 1 or name else "/dashboard"
     BaseStorage.register(StudyPage)
     pages: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
-    shown, whole = (wsgi(page, artifact_store=_Figures(storage, place)) for page in pages)
+    figures: Any = _Figures(storage, place)
+    shown, whole = (wsgi(page, artifact_store=figures) for page in pages)
     return _Guard(shown, whole), page
 
 
