@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -229,11 +229,34 @@ def source_files(experiment: Experiment) -> Sources:
     return read_sources(_paths(bind(experiment)))
 
 
+def files_of(experiment: Experiment) -> dict[str, Path]:
+    """Return the mechanisms, templates and plug-ins that an experiment names, by ``mod/NAME`` etc.
+
+    Nothing is loaded or compiled: what is wrong with them :func:`check` tells.
+
+    Raises
+    ------
+    StpspecError
+        If one is not there.
+    """
+    from stpspec.engine.cells import template_path
+    from stpspec.engine.mechanisms import sources
+
+    model = experiment.model
+    cells = [model.cell, getattr(model, "second_cell", model.cell)]
+    return _named(sources(model.mod), map(template_path, cells), experiment.plugins)
+
+
 def _paths(bound: Any) -> dict[str, Path]:
-    paths = {f"mod/{p.name}": p for p in bound.sources.values()}
-    paths |= {f"templates/{p.name}": p for p in bound.templates}
-    own = plugin_files(bound.experiment.plugins)
-    return paths | {f"plugins/{p.name}": p for p in own.values()}
+    return _named(bound.sources, bound.templates, bound.experiment.plugins)
+
+
+def _named(
+    sources: Mapping[str, Path], templates: Iterable[Path], plugins: Sequence[str]
+) -> dict[str, Path]:
+    paths = {f"mod/{p.name}": p for p in sources.values()}
+    paths |= {f"templates/{p.name}": p for p in templates}
+    return paths | {f"plugins/{p.name}": p for p in plugin_files(plugins).values()}
 
 
 def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:

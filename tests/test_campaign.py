@@ -15,6 +15,7 @@ import pytest
 import small
 
 import stpspec
+from stpspec.campaigns.plan import plan
 from stpspec.campaigns.record import Outcome, alone, note, outcomes
 from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import read
@@ -114,6 +115,22 @@ def test_the_same_again_fits_nothing_and_a_changed_row_only_itself(done):
     assert float(rows_of(out)["pvalb→pyr"]["U"]) == pytest.approx(0.5, rel=1e-3)
     kept = list((out / "pvalb_pyr").glob("result-*"))
     assert [stpspec.FitResult.load(k).parameters["U"] for k in kept] == pytest.approx([0.6], 1e-3)
+
+
+def test_a_changed_mechanism_file_means_a_new_fit_with_a_study_of_its_own(tmp_path):
+    own = tmp_path / "Own.mod"
+    shipped = small.ROOT / "mod" / "TsodyksMarkram.mod"
+    own.write_text(shipped.read_text().replace("TsodyksMarkram", "OwnOfCampaigns"))
+    base = small.experiment(model__mechanism="OwnOfCampaigns", model__mod=[str(own)])
+    rows = {"a": {"size": 42}, "b": {"size": 30}}
+    _, before, _ = plan(rows, base, (), tmp_path / "out")
+    _, again, _ = plan(rows, base, (), tmp_path / "out")
+    assert [c.digest for c in again] == [c.digest for c in before]
+    own.write_text(own.read_text().replace("gmax      = 0.001", "gmax      = 0.002"))
+    _, after, _ = plan(rows, base, (), tmp_path / "out")
+    for old, new in zip(before, after, strict=True):
+        assert new.digest != old.digest
+        assert new.experiment.study.storage != old.experiment.study.storage
 
 
 def test_a_killed_campaign_goes_on_in_the_study_of_each_connection(tmp_path):
