@@ -49,10 +49,11 @@ class Study:
         self._batches: dict[str, dict[int, dict[str, Any]]] = {}
         self._points: dict[tuple[float, ...], dict[str, Any]] = {}
         self._seen = 0  # trials below are among the batches and points
-        self._place = spec.place
+        self._alone = _lock_beside(spec.place)
         self._folder = _artifacts_of(spec)
         with quiet():
             self.study, self.is_new = self._open(spec, experiment, sources or {})
+        self._look()
 
     def _open(
         self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str]
@@ -86,15 +87,11 @@ class Study:
 
     def recall(self, batch: str, n: int) -> list[dict[str, Any]] | None:
         """Return what is kept of a batch of n points, or None if it is not there whole."""
-        if len(self._batches.get(batch, ())) < n:
-            self._look()
         found = self._batches.get(batch, {})
         return [found[i] for i in range(n)] if len(found) == n else None
 
     def recall_point(self, point: Sequence[float]) -> dict[str, Any] | None:
         """Return what is kept of a point of the unit cube, in whichever batch it was."""
-        if tuple(point) not in self._points:
-            self._look()
         return self._points.get(tuple(point))
 
     def record(self, evaluations: Sequence[Mapping[str, Any]]) -> None:
@@ -102,7 +99,7 @@ class Study:
         import optuna
 
         states = optuna.trial.TrialState
-        with self._alone():
+        with self._alone:
             self._look()
             new = [k for k in evaluations if k["index"] not in self._batches.get(k["batch"], ())]
             with in_one_write(self.study._storage):
@@ -129,18 +126,6 @@ class Study:
                 self._batches.setdefault(kept["batch"], {}).setdefault(kept["index"], kept)
                 self._points.setdefault(tuple(kept["point"]), kept)
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold a lock beside a journal; a database has only the look before the write."""
-        if "://" in self._place:
-            yield
-            return
-        from filelock import FileLock
-
-        path = Path(self._place).expanduser()
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            yield
-
     # -- figures -------------------------------------------------------------------------------
 
     def number_of(self, values: Mapping[str, float]) -> int | None:
@@ -165,6 +150,16 @@ class Study:
             artifact_store=FileSystemArtifactStore(base_path=str(self._folder)),
             file_path=str(path), study_or_trial=self.study,
         )  # fmt: skip
+
+
+def _lock_beside(place: str) -> contextlib.AbstractContextManager[Any]:
+    """Return a lock beside a journal; a database has only the look before the write."""
+    from filelock import FileLock
+
+    if "://" in place:
+        return contextlib.nullcontext()
+    path = Path(place).expanduser()
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 @contextlib.contextmanager
