@@ -358,6 +358,17 @@ def test_a_table_that_is_none_is_refused(table, says, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_as_excel_writes_it_is_read_and_another_encoding_is_told_with_its_cure(tmp_path):
+    text = 'connection;size [pA];source\r\nMüller→b;42 ± 5;"Müller; 2010"\r\n'
+    (tmp_path / "excel.csv").write_bytes(text.encode("utf-8-sig"))
+    (row,) = read(tmp_path / "excel.csv").rows
+    assert (row.label, row.name, row.cells["size"].value) == ("Müller→b", "M_ller_b", "42 ± 5")
+    assert row.cells["source"].value == "Müller; 2010"
+    (tmp_path / "old.csv").write_bytes(text.replace("→", "-").encode("cp1252"))
+    with pytest.raises(SpecError, match="CSV UTF-8"):
+        read(tmp_path / "old.csv")
+
+
 def test_a_fault_of_a_whole_column_is_told_once(tmp_path):
     table = [{"connection": f"c{i}", "size [mV]": 40 + i} for i in range(50)]
     with pytest.raises(SpecError, match=r"rows c0, c1, c2 and 47 more, column size \[mV\]") as e:

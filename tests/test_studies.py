@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from small import ROOT, data
 
 import stpspec
-from stpspec.errors import StudyError
+from stpspec.errors import SpecError, StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.studies import open_storage
 
@@ -220,6 +220,16 @@ def test_study_of_someone_else_is_not_touched(tmp_path):
     optuna.create_study(study_name="s", storage=storage).enqueue_trial({"x": 1})
     with pytest.raises(StudyError, match="was not made by stpspec"):
         stpspec.fit(studied(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("a b", "a name of letters, digits"), ("../x", "a name of letters"), (2026, "needs quotes")],
+)
+def test_name_that_no_file_can_have_is_told_in_words(name, rule):
+    for study in (name, {"name": name}):
+        with pytest.raises(SpecError, match=rule):
+            Experiment.from_data(data(study=study))
 
 
 @pytest.mark.parametrize("place", ["postgresql://nobody@127.0.0.1:1/none", "nosuchdb://x"])
