@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,24 +31,17 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
         If it cannot be opened.
     """
     import optuna
-    from optuna.storages.journal import JournalFileOpenLock
 
     if "://" in place:
         return _open_database(place)
     path = Path(place).expanduser()
     try:
-        if not trim:
-            from stpspec.journal import ReadOnlyJournal
+        from stpspec.journal import Journal, ReadOnlyJournal
 
+        if not trim:
             return optuna.storages.JournalStorage(ReadOnlyJournal(str(path)))
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = JournalFileOpenLock(str(path))
-        lock.acquire()
-        try:
-            _trim(path)
-        finally:
-            lock.release()
-        storage = optuna.storages.JournalStorage(_journal()(str(path), lock_obj=lock))
+        storage = optuna.storages.JournalStorage(Journal(str(path)))
         # Optuna asks for it after each creation, also of a trial that is held back.
         storage._replay_result._last_created_trial_id_by_this_process = -1
         return storage
@@ -59,41 +51,16 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
         ) from error
 
 
-@functools.cache
-def _journal() -> Any:
-    """Return the class of our journals; Optuna is not loaded before one is opened."""
-    from optuna.storages.journal import JournalFileBackend
-
-    class Journal(JournalFileBackend):
-        """A journal that can hold entries back, and then write them all at once.
-
-        Each write is locked and synced to the disk, which takes longer than some simulations.
-        """
-
-        waiting: list[dict[str, Any]] | None = None
-
-        def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            if self.waiting is None:
-                super().append_logs(logs)
-            else:
-                self.waiting.extend(logs)
-
-        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-            if self.waiting is not None:  # what it says is old until they are written
-                return iter(())
-            return super().read_logs(log_number_from)
-
-    return Journal
-
-
 @contextlib.contextmanager
 def in_one_write(storage: Any) -> Iterator[None]:
     """Write all that is written inside at its end, where the storage is a journal.
 
     What is read inside is the state before.
     """
+    from stpspec.journal import Journal
+
     backend: Any = getattr(storage, "_backend", None)
-    if not isinstance(backend, _journal()):
+    if not isinstance(backend, Journal):
         yield
         return
     backend.waiting = []
@@ -130,14 +97,3 @@ def close_storage(storage: Any) -> None:
     engine = getattr(getattr(storage, "_backend", None), "engine", None)
     if engine is not None:
         engine.dispose()
-
-
-def _trim(path: Path) -> None:
-    """Cut off a last line that was torn by a crash: nothing could be appended after it."""
-    if not path.is_file():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            file.truncate(whole)
