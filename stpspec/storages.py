@@ -82,7 +82,8 @@ def _open_database(place: str) -> Any:
             log.enable()
             return storage
         except Exception as error:  # drivers and databases have exceptions of their own
-            if "already exists" in str(error) and attempt < ATTEMPTS - 1:
+            others = "already exists" in str(error) or type(error).__name__ == "IntegrityError"
+            if others and attempt < ATTEMPTS - 1:  # another process makes the tables just now
                 time.sleep(SHORTLY)
                 continue
             raise StudyError(

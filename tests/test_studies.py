@@ -312,3 +312,12 @@ def test_study_in_a_database_leaves_our_warnings_audible(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "stpspec.engine"):
         logging.getLogger("stpspec.engine").warning("heard")
     assert "heard" in caplog.text
+
+
+def test_processes_that_make_a_database_at_once_all_fit(tmp_path):
+    place = f"sqlite:///{tmp_path}/s.db"
+    fitter = {"kind": "optuna", "batch": 2, "budget": {"evaluations": 8}}
+    made = studied(tmp_path, fitter, study={"name": "s", "storage": place})
+    for process in [started(made) for _ in range(3)]:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
