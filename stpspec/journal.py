@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ _CREATE_STUDY, _DELETE_STUDY, _CREATE_TRIAL = 0, 1, 4  # what the lines of a jou
 _PARAM, _STATE, _STEP, _USER, _SYSTEM = 5, 6, 7, 8, 9
 _FINISHED = {s.value for s in TrialState if s.is_finished()}
 _RUNNING = TrialState.RUNNING.value
+_SYNC = 1.0  # s between two times at which a journal is synced with the disk
 _LINE = b'{"op_code":'  # how each begins
 
 
@@ -90,7 +92,8 @@ def trim(path: Path) -> None:
 class Journal(JournalFileBackend):
     """A journal that can hold entries back, and then write them all at once.
 
-    Each write is locked and synced to the disk, which takes longer than some simulations.
+    What is written outlives the process at once, and the machine within a second: to sync each
+    write with the disk takes longer than some simulations.
 
     Parameters
     ----------
@@ -98,6 +101,7 @@ class Journal(JournalFileBackend):
     """
 
     waiting: list[dict[str, Any]] | None = None
+    synced = -math.inf
 
     def __init__(self, path: str):
         self.lock = JournalLock(path)
@@ -126,7 +130,15 @@ class Journal(JournalFileBackend):
             with path.open("ab") as file:
                 file.write(lines.encode())
                 file.flush()
-                os.fsync(file.fileno())
+                now = time.monotonic()
+                if now - self.synced > _SYNC:
+                    os.fsync(file.fileno())
+                    self.synced = now
+
+    def sync(self) -> None:
+        """Have all that was written outlive the machine, too."""
+        with contextlib.suppress(FileNotFoundError), Path(self._file_path).open("rb+") as file:
+            os.fsync(file.fileno())
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Yield the lines from a number on; none while entries are held back."""

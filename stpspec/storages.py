@@ -93,8 +93,13 @@ def _open_database(place: str) -> Any:
 
 
 def close_storage(storage: Any) -> None:
-    """Close the connections to a database; a journal has none."""
+    """Close the connections to a database; a journal has none, and is synced with the disk."""
+    from stpspec.journal import Journal
+
     storage.remove_session()
-    engine = getattr(getattr(storage, "_backend", None), "engine", None)
+    backend: Any = getattr(storage, "_backend", None)
+    if isinstance(backend, Journal):
+        backend.sync()
+    engine = getattr(backend, "engine", None)
     if engine is not None:
         engine.dispose()

@@ -55,10 +55,9 @@ def sweep(
 
     Notes
     -----
-    With ``numerics.integrator: auto`` a sweep uses the variable step, as a fit does while it
-    searches; unless a field of the numerics is swept.
+    With ``numerics.integrator: auto`` a sweep simulates as a fit does while it searches, unless a
+    field of the numerics is swept.
     """
-    from stpspec.engine.bind import bind
     from stpspec.engine.spare import rigs_kept
 
     given = dict(fields) if fields else frequency_grid(experiment)
@@ -72,10 +71,13 @@ def sweep(
     combinations = list(itertools.product(*(range(len(axes[n].values)) for n in outer)))
     requests: dict[str, Request] = {}
     rows: list[dict[str, Measurement]] = []
+    made, bound = experiment, None
     with rigs_kept():
         for done, picks in enumerate(combinations):
             chosen = dict(zip(outer, picks, strict=True))
-            bound = bind(experiment.changed({n: axes[n].values[i] for n, i in chosen.items()}))
+            before = made
+            made = experiment.changed({n: axes[n].values[i] for n, i in chosen.items()})
+            bound = _bind(made, before, bound)
             for name, axis in axes.items():
                 axis.read(bound, chosen.get(name))
             asked, measured = _measure(bound, grid, values or {}, outer)
@@ -159,6 +161,16 @@ class Axis:
         kinds = [str(getattr(tick, "kind", tick)) for tick in ticks]
         distinct = len(set(kinds)) == len(kinds)
         return np.array(kinds if distinct else [str(tick) for tick in ticks])
+
+
+def _bind(made: Experiment, before: Experiment, bound: Any) -> Any:
+    """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
+    from stpspec.engine.bind import bind, bind_again
+
+    alike = list(made.protocols) == list(before.protocols) and all(
+        getattr(made, n) == getattr(before, n) for n in Experiment.model_fields if n != "protocols"
+    )
+    return bind(made) if bound is None or not alike else bind_again(bound, made)
 
 
 def _found(bound: Any, path: str) -> tuple[Any, str]:

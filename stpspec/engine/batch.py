@@ -8,18 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stpspec.engine import settled
+from stpspec.engine import alone, settled
 from stpspec.engine.bind import Bound
-from stpspec.engine.rig import Rig
-from stpspec.engine.run import (
-    CannotVaryError,
-    advance,
-    begin,
-    end_of,
-    globals_restored,
-    not_finite,
-    read,
-)
+from stpspec.engine.run import CannotVaryError, globals_restored, not_finite, run
 from stpspec.engine.scales import set_scales
 from stpspec.engine.search import on_reference
 from stpspec.engine.shared import may_share
@@ -110,20 +101,21 @@ def _run(
     apart: bool = False,
 ) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
-    numerics = bound.experiment.numerics
-    state = settled.find(bound, [rows[i] for i in batch])
-    names = list(rows[batch[0]])
-    shared = not apart and len(batch) > 1 and may_share(bound)
-    rig = rig_for(bound, len(batch), names, shared=shared)
+    candidates = [rows[i] for i in batch]
+    bare = None if apart else alone.find(bound, candidates)
+    state = settled.find(bound, candidates) if bare is None else None
+    names = list(candidates[0])
+    shared = bare is not None or (not apart and len(batch) > 1 and may_share(bound))
+    rig = rig_for(bare or bound, len(batch), names, shared=shared)
     stopped: dict[str, Stimulus] = {}
     disturbed: dict[str, Stimulus] = {}
     broken, sound = False, False
     try:
-        for replica, index in enumerate(batch):
-            rig.set(replica, rows[index])
+        for replica, candidate in enumerate(candidates):
+            rig.set(replica, candidate)
         for name, stimulus in stimuli.items():
             try:
-                _simulate(rig, bound, stimulus, state)
+                times, replicas = run(rig, stimulus, state)
             except CannotVaryError:
                 raise
             except SimulationError as error:
@@ -133,7 +125,6 @@ def _run(
                     stopped[name] = stimulus
                 broken = True
                 continue
-            times, replicas = read(rig, numerics, stimulus.stop, state)
             if rig.disturbed(replicas):
                 disturbed[name] = stimulus
                 continue
@@ -149,16 +140,3 @@ def _run(
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
         yield from _run(bound, [index], rows, stopped)
-
-
-def _simulate(rig: Rig, bound: Bound, stimulus: Stimulus, state: settled.Settled | None) -> None:
-    experiment = bound.experiment
-    numerics = experiment.numerics
-    begin(rig, experiment, stimulus, state)
-    advance(end_of(numerics, stimulus.stop), numerics.time_limit)
-    if numerics.integrator != "variable" or not stimulus.spikes:
-        return
-    # CVODE gives up without raising anything: then it did not come past the last event.
-    at = float(rig.times()[-1])
-    if at <= numerics.settle + stimulus.spikes[-1] + experiment.model.net_con.delay + 1e-3:
-        raise SimulationError(f"NEURON stopped: the variable step gave up at t = {at:g} ms")

@@ -32,6 +32,10 @@ class Bound:
     templates : tuple of Path
     brief : bool
         Whether only the pulses that the objective reads are simulated.
+    auto : bool
+        Whether the synapse may be simulated without its cell where that is proven to be the same.
+    graded : bool
+        Whether the steps grow with the time since the last event.
     """
 
     experiment: Experiment
@@ -40,6 +44,8 @@ class Bound:
     sources: dict[str, Path]
     templates: tuple[Path, ...]
     brief: bool = False
+    auto: bool = False
+    graded: bool = False
 
 
 def bind(experiment: Experiment) -> Bound:
@@ -56,6 +62,27 @@ def bind(experiment: Experiment) -> Bound:
     if problems or bound is None:
         raise SpecError(problems)
     return bound
+
+
+def bind_again(bound: Bound, experiment: Experiment) -> Bound:
+    """Bind an experiment that differs from one that is bound in what its protocols do.
+
+    Raises
+    ------
+    SpecError
+        If a term does not fit to what its protocol now does.
+    """
+    known, objective = bound.experiment, experiment.objective
+    parts = {name: getattr(known, name) for name in ("model", "recording", "numerics")}
+    parts |= {"protocols": experiment.protocols, "objective": objective}
+    terms, problems = bind_terms(parts, bound.mechanism, known.parameters)
+    if problems:
+        raise SpecError(problems)
+    changed = {
+        "protocols": experiment.protocols,
+        "objective": objective and objective.copy_with(terms=terms),
+    }
+    return replace(bound, experiment=known.model_copy(update=changed))
 
 
 def examine(

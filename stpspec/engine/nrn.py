@@ -45,7 +45,7 @@ def cvode() -> Any:
 def context() -> Any:
     """Return the ParallelContext that advances simulations, likewise one for the process."""
     made = hoc().ParallelContext()
-    made.set_maxstep(10)
+    made.set_maxstep(1000)  # above any fixed step; there is no other process to wait for
     return made
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stpspec.engine.batch import batches, run_batch
@@ -50,17 +50,20 @@ class Job:
         The experiment as JSON, with plain numbers.
     folders, path : tuple of str
         Where files and modules are looked for.
+    auto : bool
+        As in :class:`stpspec.engine.bind.Bound`.
     """
 
     spec: str
     folders: tuple[str, ...]
     path: tuple[str, ...]
+    auto: bool
 
 
 def job_of(bound: Bound) -> Job:
     """Return the job of an experiment."""
     folders = tuple(str(f) for f in extra_folders())
-    return Job(json.dumps(bound.experiment.to_data()), folders, tuple(sys.path))
+    return Job(json.dumps(bound.experiment.to_data()), folders, tuple(sys.path), bound.auto)
 
 
 _bound: dict[Job, Bound] = {}
@@ -76,7 +79,8 @@ def work(
     if job not in _bound:
         sys.path[:] = job.path
         with search_in(job.folders):
-            _bound[job] = bind(Experiment.from_data(json.loads(job.spec)))
+            made = bind(Experiment.from_data(json.loads(job.spec)))
+            _bound[job] = replace(made, auto=job.auto)
     if requests is None:
         return run_batch(_bound[job], rows, stimuli)
     return measured_batch(_bound[job], rows, stimuli, requests)

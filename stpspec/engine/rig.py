@@ -52,6 +52,8 @@ class Rig(ABC):
     ----------
     probes : list of dict of str to Probe
         One dict a replica; the keys are names of signals and variables.
+    arrivals : list of float
+        When the events of the armed stimulus arrive, ms.
     """
 
     def __init__(self, bound: Bound, n: int):
@@ -64,7 +66,7 @@ class Rig(ABC):
         self.probes: list[dict[str, Probe]] = []
         self.netcons: list[Any] = []
         self.electrodes: list[list[Any]] = []
-        self._arrivals: list[float] = []
+        self.arrivals: list[float] = []
         self._states: list[list[Any]] = []
         self._builders = [cells.builder(cell) for cell in self._cells()]
         for _ in range(n):
@@ -137,7 +139,7 @@ class Rig(ABC):
         """Queue the events of the stimulus, once NEURON has been initialized."""
         # Not in a handler of NEURON's: a Ctrl-C that came in one would be lost.
         for netcon in self.netcons:
-            for arrival in self._arrivals:
+            for arrival in self.arrivals:
                 netcon.event(arrival)
 
     def times(self) -> np.ndarray:
@@ -213,7 +215,7 @@ class SynapseRig(Rig):
 
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         delay = self.model.net_con.delay
-        self._arrivals = [onset + spike + delay for spike in stimulus.spikes]
+        self.arrivals = [onset + spike + delay for spike in stimulus.spikes]
 
 
 class GapRig(Rig):

@@ -12,6 +12,7 @@ import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
+from stpspec.engine.graded import blocks
 from stpspec.engine.rig import Probe, Rig
 from stpspec.errors import SimulationError
 from stpspec.spec.experiment import Experiment
@@ -52,7 +53,7 @@ def sample_grid(numerics: Numerics, stop: float) -> tuple[int, int]:
     return first, last + 1
 
 
-def choose_step(experiment: Experiment) -> None:
+def choose_step(bound: Bound) -> None:
     """Set the integrator and its global settings.
 
     Raises
@@ -60,10 +61,10 @@ def choose_step(experiment: Experiment) -> None:
     CannotVaryError
         If a mechanism that is in use cannot run under the variable step.
     """
-    h, cvode, numerics = nrn.hoc(), nrn.cvode(), experiment.numerics
+    h, cvode, numerics = nrn.hoc(), nrn.cvode(), bound.experiment.numerics
     h.celsius = numerics.temperature
     h.secondorder = 0
-    if numerics.integrator != "variable":
+    if bound.graded or numerics.integrator != "variable":
         cvode.active(0)
         h.dt, h.steps_per_ms = numerics.dt, 1.0 / numerics.dt
         return
@@ -74,7 +75,7 @@ def choose_step(experiment: Experiment) -> None:
         cvode.active(0)
         raise
     cvode.rtol(0)
-    cvode.atol(tolerance_of(experiment))
+    cvode.atol(tolerance_of(bound.experiment))
 
 
 def tolerance_of(experiment: Experiment) -> float:
@@ -117,11 +118,7 @@ def advance(until: float, limit: float) -> None:
         while reached < until:
             reached = min(reached + _CHUNK, until)
             context.psolve(reached)
-            if time.monotonic() - started > limit:
-                raise SimulationError(
-                    f"the simulation passed its time limit of {limit:g} s at t = {reached:g} of "
-                    f"{until:g} ms"
-                )
+            _within_limit(started, limit, reached, until)
 
 
 def initialize(numerics: Numerics) -> None:
@@ -136,7 +133,7 @@ def initialize(numerics: Numerics) -> None:
         nrn.hoc().finitialize(numerics.v_init)
 
 
-def begin(rig: Rig, experiment: Experiment, stimulus: Stimulus, earlier: Any = None) -> None:
+def begin(rig: Rig, stimulus: Stimulus, earlier: Any = None) -> None:
     """Arm a stimulus and begin at rest, or in the settled state ``earlier``.
 
     Raises
@@ -146,15 +143,68 @@ def begin(rig: Rig, experiment: Experiment, stimulus: Stimulus, earlier: Any = N
     SimulationError
         If NEURON fails.
     """
-    rig.stimulate(stimulus, experiment.numerics.settle)
-    choose_step(experiment)
-    initialize(experiment.numerics)
+    numerics = rig.bound.experiment.numerics
+    rig.stimulate(stimulus, numerics.settle)
+    choose_step(rig.bound)
+    initialize(numerics)
     rig.deliver()
     if earlier is not None:
         earlier.restore(rig)
 
 
-def read(
+def run(
+    rig: Rig, stimulus: Stimulus, earlier: Any = None
+) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
+    """Simulate a stimulus from rest, or from the settled state ``earlier``.
+
+    Returns
+    -------
+    times : ndarray, shape (n,)
+        ms.
+    replicas : list of dict of str to ndarray, shape (n,)
+        The recorded signals of each replica.
+
+    Raises
+    ------
+    CannotVaryError
+        If a mechanism that is in use cannot run under the variable step.
+    SimulationError
+        If NEURON fails, or the time limit is passed.
+    """
+    numerics = rig.bound.experiment.numerics
+    begin(rig, stimulus, earlier)
+    if rig.bound.graded:
+        _advance_in_blocks(rig, numerics, numerics.settle + stimulus.stop)
+    else:
+        advance(end_of(numerics, stimulus.stop), numerics.time_limit)
+    if nrn.cvode().active() and rig.arrivals:
+        # CVODE gives up without raising anything: then it did not come past the last event.
+        at = float(rig.times()[-1])
+        if at <= rig.arrivals[-1] + 1e-3:
+            raise SimulationError(f"NEURON stopped: the variable step gave up at t = {at:g} ms")
+    return _read(rig, numerics, stimulus.stop, earlier)
+
+
+def _advance_in_blocks(rig: Rig, numerics: Numerics, until: float) -> None:
+    h, context = nrn.hoc(), nrn.context()
+    started = time.monotonic()
+    with nrn.border(SimulationError, "NEURON stopped"):
+        for end, steps in blocks(rig.arrivals, until, numerics.dt):
+            h.dt = (end - h.t) / steps  # exactly to the end: an event arrives there
+            context.psolve(end)
+            _within_limit(started, numerics.time_limit, end, until)
+        context.psolve(until + h.dt)  # one more step for what lags
+
+
+def _within_limit(started: float, limit: float, reached: float, until: float) -> None:
+    if time.monotonic() - started > limit:
+        raise SimulationError(
+            f"the simulation passed its time limit of {limit:g} s at t = {reached:g} of "
+            f"{until:g} ms"
+        )
+
+
+def _read(
     rig: Rig, numerics: Numerics, stop: float, earlier: Any = None
 ) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     """Return times (ms) and, a replica, the recorded signals.
@@ -168,6 +218,8 @@ def read(
     earlier : object, optional
         With ``times`` and ``signals``, what was recorded before the settled state.
     """
+    if rig.bound.graded:
+        return _read_blocks(rig, numerics)
     if numerics.integrator == "variable":
         return _read_steps(rig, numerics, earlier)
     first, last = sample_grid(numerics, stop)
@@ -204,6 +256,17 @@ def _read_steps(
         for probes in rig.probes
     ]
     return times[keep], replicas
+
+
+def _read_blocks(rig: Rig, numerics: Numerics) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
+    times = rig.times()
+    n = times.size - 1  # the last step was for what lags
+    first = int(np.searchsorted(times, numerics.settle - BEFORE - 1e-6))
+    replicas = [
+        {name: p.values()[first + p.lag : n + p.lag] * p.factor for name, p in probes.items()}
+        for probes in rig.probes
+    ]
+    return times[first:n].copy(), replicas  # not a view of what the next run writes
 
 
 def _recorded(name: str, probe: Probe, earlier: Any) -> np.ndarray:

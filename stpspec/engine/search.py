@@ -40,7 +40,8 @@ def for_reading(bound: Bound, asked: Iterable[tuple[str, Mapping[str, Any]]]) ->
     numerics = e.numerics
     if numerics.integrator != "fixed":
         numerics = numerics.copy_with(integrator="variable")
-    return _with(bound, recording, numerics)
+    auto = e.numerics.integrator == "auto"
+    return replace(_with(bound, recording, numerics), auto=auto)
 
 
 def pulses_read(objective: Any, protocol: str, stimulus: Stimulus) -> int:

@@ -6,18 +6,16 @@ any effect before the first event, and that the restored run goes on as the full
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from stpspec.engine import nrn
+from stpspec.engine import corners, nrn
 from stpspec.engine.bind import Bound
-from stpspec.engine.keys import content_key
 from stpspec.engine.rig import Rig
-from stpspec.engine.run import advance, begin, end_of, read
+from stpspec.engine.run import advance, begin, run
 from stpspec.engine.spare import only_rig
 from stpspec.engine.stimuli import timing
 from stpspec.errors import SimulationError
@@ -27,7 +25,6 @@ _AHEAD = 1.0  # ms before the stimulus at which the state is kept
 _AFTER = 30.0  # ms after the stimulus over which a restored run is compared with a full one
 _WORTH = 100.0  # ms; a shorter time to settle is not worth the proof
 _CLOSE = 0.01  # of the span of a trace: what two variable-step runs may differ by
-_MOST = 32  # states kept
 
 
 @dataclass(frozen=True)
@@ -73,21 +70,15 @@ def find(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None:
     The first search for a state costs a few simulations; the answer is kept.
     """
     experiment = bound.experiment
-    varied = sorted(experiment.parameters)
-    beside = {n: v for n, v in rows[0].items() if n not in experiment.parameters}
-    if (
-        experiment.numerics.settle < _WORTH
-        or not varied
-        or any({n: row[n] for n in beside} != beside for row in rows)
-        or bound.mechanism.global_parameters & set(rows[0])
-    ):
+    beside = corners.beside(bound, rows)
+    if experiment.numerics.settle < _WORTH or not experiment.parameters or beside is None:
         return None
-    key = _key(bound, beside)
+    key = corners.key(bound, corners.corners(bound, beside))
     if key not in _known:
         if len(rows) < 2 and not _wanted.get(key):
             _wanted[key] = True  # a single run is over before a proof would have paid
             return None
-        while len(_known) >= _MOST:
+        while len(_known) >= corners.MOST:
             _known.pop(next(iter(_known)))
         _known[key] = _prove(bound, beside)
     return _known[key]
@@ -96,33 +87,15 @@ def find(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None:
 _wanted: dict[str, bool] = {}
 
 
-def _key(bound: Bound, beside: Mapping[str, float]) -> str:
-    e = bound.experiment
-    numerics = e.numerics.model_dump(exclude={"replicas", "time_limit"})
-    parts = [e.model.digest, e.recording.digest, json.dumps(numerics, sort_keys=True),
-             json.dumps(dict(beside), sort_keys=True), json.dumps(sorted(e.parameters)),
-             *(f"{p.min} {p.max}" for _, p in sorted(e.parameters.items())),
-             *(str(path) for path in bound.templates)]  # fmt: skip
-    return content_key(*parts)
-
-
 def _prove(bound: Bound, beside: Mapping[str, float]) -> Settled | None:
     """Simulate the settling at the corners of the free parameters; compare, restore, compare."""
     try:
-        kept = _common(bound, _corners(bound, beside))
+        kept = _common(bound, corners.corners(bound, beside))
         if kept is not None and _goes_on_alike(bound, beside, kept):
             return kept
     except SimulationError:
         pass  # whatever fails here is told where the candidates themselves are simulated
     return None
-
-
-def _corners(bound: Bound, beside: Mapping[str, float]) -> list[dict[str, float]]:
-    """Return candidates in the middle, and at either bound of each parameter."""
-    parameters = bound.experiment.parameters
-    middle = {**beside, **{n: p.from_unit(0.5) for n, p in parameters.items()}}
-    return [middle, *({**middle, n: p.from_unit(x)} for n, p in parameters.items()
-                      for x in (0.0, 1.0))]  # fmt: skip
 
 
 def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None:
@@ -132,7 +105,7 @@ def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None
     try:
         for replica, row in enumerate(rows):
             rig.set(replica, row)
-        begin(rig, bound.experiment, Stimulus())
+        begin(rig, Stimulus())
         steps = math.floor((numerics.settle - _AHEAD) / numerics.dt + 1e-9)
         advance(steps * numerics.dt, numerics.time_limit)
         every = [np.array([r[0] for r in rig.states(k)]) for k in range(rig.n)]
@@ -158,11 +131,9 @@ def _goes_on_alike(bound: Bound, beside: Mapping[str, float], kept: Settled) -> 
     rig = only_rig(bound, 1)
     found: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
     try:
-        rig.set(0, _corners(bound, beside)[0])
+        rig.set(0, corners.corners(bound, beside)[0])
         for state in (None, kept):
-            begin(rig, experiment, stimulus, state)
-            advance(end_of(numerics, stimulus.stop), numerics.time_limit)
-            times, (signals,) = read(rig, numerics, stimulus.stop, state)
+            times, (signals,) = run(rig, stimulus, state)
             found.append((times, signals))
     finally:
         rig.tear_down()

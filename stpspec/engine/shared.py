@@ -8,6 +8,7 @@ current in place of its own; by how much these two differ is known from the curr
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from stpspec.engine.nmodl import code_of
 from stpspec.engine.rig import SynapseRig
 
 _LARGEST_RESISTANCE = 0.01  # MΩ; above it the clamp itself is part of what is measured
-_NEGLIGIBLE = 1e-3  # mV; of a driving force of 10 mV, one in 10⁴
+NEGLIGIBLE = 1e-3  # mV; of a driving force of 10 mV, one in 10⁴
 _CURRENT = "synaptic_current"
 _ALONE = {_CURRENT, "conductance"}  # signals of the synapse itself, not of the cell
 
@@ -46,8 +47,13 @@ def may_share(bound: Bound) -> bool:
         and (model.section, model.position)
         == (recording.electrode_section, recording.electrode_position)
         and source is not None
-        and not _ENTANGLES.search(code_of(source))
+        and not _entangles(code_of(source))
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _entangles(code: str) -> bool:
+    return _ENTANGLES.search(code) is not None
 
 
 class SharedRig(SynapseRig):
@@ -67,7 +73,7 @@ class SharedRig(SynapseRig):
         currents = np.stack([signals[_CURRENT] for signals in replicas])  # pA
         others = np.abs(currents - currents.mean(axis=0)).max()
         off = 1e-3 * self.recording.series_resistance * others  # pA · MΩ = 10⁻³ mV
-        return not off <= _NEGLIGIBLE  # so also when it is not a number
+        return not off <= NEGLIGIBLE  # so also when it is not a number
 
     def tear_down(self) -> None:
         self._shared = None

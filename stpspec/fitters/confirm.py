@@ -140,7 +140,7 @@ def _differences(
                 f"{worst:.2g} sd" if term.sd is not None else f"{100 * worst:.2g} % of the target"
             )
             found[name] = (
-                f"the search (variable step) and the reference numerics (fixed step) differ by "
+                f"the search and the reference numerics (fixed step) differ by "
                 f"{size}: search with numerics.integrator: fixed, or a smaller numerics.tolerance"
             )
     return found

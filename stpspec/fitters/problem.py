@@ -22,7 +22,7 @@ from stpspec.studies import Study
 log = logging.getLogger("stpspec.fitters")
 
 _REPEATS = 1000  # batches in a row without any new point
-FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd are below what a variable step can tell
+FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd are below what a search can tell
 
 Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
 
@@ -31,7 +31,7 @@ class AtNoise(Exception):
     """The search has come as close as its numerics can tell."""
 
     def __init__(self, evaluation: Evaluation):
-        super().__init__("no target is missed by more than the variable step can tell")
+        super().__init__("no target is missed by more than the search can tell")
         self.evaluation = evaluation
 
 

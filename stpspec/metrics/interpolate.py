@@ -11,6 +11,8 @@ import numpy as np
 
 from stpspec.errors import MetricError
 
+_SLACK = 1e-6  # ms; a sample this close before an event is taken at it
+
 
 def maximum(t: np.ndarray, y: np.ndarray) -> tuple[float, float, bool]:
     """Return time and height of the maximum, and whether it is the last sample.
@@ -65,7 +67,9 @@ def crossing(t: np.ndarray, y: np.ndarray, level: float, *, rising: bool) -> flo
     return float(t[k] + low * _scale(t, k))
 
 
-def resample(t: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+def resample(
+    t: np.ndarray, y: np.ndarray, at: np.ndarray, breaks: np.ndarray | None = None
+) -> np.ndarray:
     """Return the signal at any times, from the cubic through the four nearest samples.
 
     A straight line between the samples of a variable step would be far off.
@@ -75,10 +79,18 @@ def resample(t: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     t, y : ndarray, shape (n,)
         Samples; the spacing may vary.
     at : ndarray, shape (m,)
+    breaks : ndarray, optional
+        Rising times at which the signal turns or jumps: no cubic reaches across one, as far as
+        there are four samples on its side.
     """
     if t.size < 4:
         return np.interp(at, t, y)
     first = np.clip(np.searchsorted(t, at) - 2, 0, t.size - 4)
+    if breaks is not None and breaks.size:
+        edges = np.concatenate([[0], np.searchsorted(t, breaks - _SLACK), [t.size]])
+        piece = np.searchsorted(breaks - _SLACK, at, side="right")
+        low, high = edges[piece], edges[piece + 1]
+        first = np.where(high - low >= 4, np.clip(first, low, high - 4), first)
     nodes = first[:, None] + np.arange(4)
     x, values = t[nodes], y[nodes]
     total = np.zeros(at.size)

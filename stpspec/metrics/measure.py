@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,12 @@ class Request:
     metric: str
     protocol: str
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @functools.cached_property
+    def chosen(self) -> Mapping[str, Any]:
+        """The options that are set, validated once for all candidates."""
+        options = METRICS.get(self.metric).options.model_validate(dict(self.options))
+        return options.model_dump(exclude_unset=True)
 
 
 @dataclass
@@ -170,7 +177,7 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
     if failure or request.protocol not in candidate.children:
         reason = failure or f"the protocol {request.protocol!r} was not run"
         return Measurement(np.array(np.nan), metric.unit, reason)
-    options = metric.options.model_validate(dict(request.options)).model_dump(exclude_unset=True)
+    options = dict(request.chosen)
     each = options.pop("trials", "mean") == "each"
     common = {n: options.pop(n) for n in _COMMON if metric.reads_signal and n in options}
     trials = range(candidate.children[request.protocol].n_trials) if each else [None]

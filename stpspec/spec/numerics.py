@@ -13,20 +13,21 @@ from stpspec.units import Celsius, Millisecond, Millivolt, Second
 class Numerics(Spec):
     """Reference numerics: fixed step, the same for every candidate.
 
-    A fit may search with the variable step (CVODE), which is many times faster; its winner is
-    always confirmed with the fixed one.
+    A fit may search with the variable step (CVODE), or without the cell where an ideal clamp hides
+    it, which is many times faster; its winner is always confirmed with the fixed step.
     """
 
     integrator: Literal["auto", "fixed", "variable"] = Field(
         default="auto",
-        description="auto: variable while a fit searches, fixed for everything else",
+        description="auto: while a fit searches or a sweep runs, variable, or without the cell "
+        "where that is proven to change nothing; fixed for everything else",
     )
     tolerance: float | None = Field(
         default=None,
         gt=0,
         le=1,
         description="absolute tolerance of the variable step, in mV and the units of the states; "
-        "by default 1e-2 in voltage clamp, 1e-5 where the clamp current is recorded (it is the "
+        "by default 3e-3 in voltage clamp, 1e-5 where the clamp current is recorded (it is the "
         "error of the voltage over the series resistance), 1e-4 in current clamp, 1e-6 for gap "
         "junctions",
     )

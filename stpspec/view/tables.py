@@ -140,8 +140,8 @@ def _losses(result: Any) -> str:
     if result.experiment.numerics.integrator == "fixed":
         return f"loss {start} at the start, {end} at the end"
     return (
-        f"loss {start} at the start, {number(result.loss_search)} at the end of the search "
-        f"(variable step), {end} on the reference numerics (fixed step)"
+        f"loss {start} at the start, {number(result.loss_search)} at the end of the search, "
+        f"{end} on the reference numerics (fixed step)"
     )
 
 

@@ -1,0 +1,222 @@
+"""A clamped synapse without its cell: it gives what it gives on the cell, or it keeps the cell."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import candidates, synapse
+from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
+
+import stpspec
+from stpspec.engine import alone
+from stpspec.engine.bind import bind
+from stpspec.engine.graded import blocks
+from stpspec.engine.search import for_reading, on_reference
+from stpspec.engine.simulate import candidates_of, evaluate, rows_of
+from stpspec.metrics.measure import Request
+
+CURRENT = {"signals": ["synaptic_current"]}
+METRICS = ["amplitude", "latency", "rise_time", "decay_time", "half_width", "paired_pulse_ratio",
+           "induction", "recovery"]  # fmt: skip
+BOUNDS = {"U": {"min": 0.01, "max": 1}, "tau_rec": {"min": 1, "max": 2000},
+          "tau_facil": {"min": 0, "max": 2000}}  # fmt: skip
+
+
+def searching(protocols=TRAIN, **made):
+    """Return a bound experiment, as a fit searches with it."""
+    made.setdefault("recording", CURRENT)
+    made.setdefault("parameters", BOUNDS if "mechanism" not in made else None)
+    return for_reading(bind(synapse(protocols, **made)), [])
+
+
+def without_cell(bound):
+    return alone.find(bound, rows_of(candidates_of(bound, None))) is not None
+
+
+def measured(bound, columns, metrics=METRICS, **options):
+    asked = [Request(m, m, "train", options) for m in metrics]
+    rows = evaluate(bound, columns, ["train"], asked)
+    assert {m.reason for row in rows for m in row.values()} == {""}
+    return np.array([[float(m.value) for m in row.values()] for row in rows])
+
+
+def own(text, folder, name="Own"):
+    """Return the model of a mechanism of one's own, whose kinetics are given."""
+    file = folder / f"{name}.mod"
+    file.write_text(
+        f"NEURON {{ POINT_PROCESS {name} RANGE g, i, e, tau NONSPECIFIC_CURRENT i }}\n"
+        "PARAMETER { tau = 3 (ms) e = 0 (mV) } ASSIGNED { v (mV) i (nA) g (uS) }\n"
+        "STATE { a (uS) b (uS) } INITIAL { a = 0 b = 0 }\n"
+        f"{text}\n"
+    )
+    return {"mod": [str(file)]}
+
+
+LINEAR = (
+    "BREAKPOINT { SOLVE d METHOD cnexp g = a + b i = g*(v - e) }\n"
+    "DERIVATIVE d { a' = -a/tau b' = -b/(2*tau) } NET_RECEIVE (w (uS)) { a = a + w }\n"
+)
+
+
+@pytest.mark.parametrize("kernel", [(0.2, 2.0), (0.5, 5.0), (1.0, 10.0), (2.0, 65.0)])
+@pytest.mark.parametrize("frequency", [5, 50, 100])
+def test_synapse_alone_gives_what_the_reference_numerics_give(kernel, frequency):
+    protocols = {"train": {"kind": "train", "frequency": frequency}}
+    bound = searching(protocols, kernel=kernel)
+    assert without_cell(bound)
+    metrics = [m for m in METRICS if kernel[1] * frequency < 400 or m[-4:] not in ("time", "idth")]
+    fast, reference = (measured(b, candidates(), metrics) for b in (bound, on_reference(bound)))
+    np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
+
+
+def test_active_cell_holds_its_synapse_at_the_voltage_that_the_clamp_leaves():
+    bound = searching(
+        kernel=(0.5, 8.0), mechanism="GabaA", fixed={"e": -75}, model={"cell": FS},
+        recording=CURRENT | {"holding_potential": -50}, parameters=BOUNDS,
+    )  # fmt: skip
+    assert without_cell(bound)
+    fast, reference = (measured(b, candidates()) for b in (bound, on_reference(bound)))
+    np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
+
+
+def test_each_candidate_gives_alone_what_it_gives_among_others():
+    bound, columns = searching(), candidates()
+    each = [measured(bound, {n: v[k : k + 1] for n, v in columns.items()}) for k in range(5)]
+    np.testing.assert_allclose(measured(bound, columns), np.concatenate(each), rtol=3e-5)
+
+
+def test_mechanism_of_ones_own_with_linear_kinetics_needs_no_cell(tmp_path):
+    model = own(LINEAR, tmp_path, "Linear")
+    weight = {"weight": {"min": 1e-4, "max": 1e-2}}
+    bound = searching(mechanism="Linear", fixed={}, model=model, parameters=weight)
+    assert without_cell(bound)
+    columns = {"weight": np.array([5e-4, 1e-3])}
+    fast, reference = (
+        measured(b, columns, ["amplitude", "decay_time", "recovery"], baseline="pre_train")
+        for b in (bound, on_reference(bound))
+    )
+    np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Coupled", LINEAR.replace("b' = -b/(2*tau)", "b' = (a - b)/(2*tau)")),
+        ("Implicit", LINEAR.replace("cnexp", "derivimplicit")),
+        ("Timed", LINEAR.replace("(w (uS)) { a = a + w }",
+                                 "(w (uS)) { if (flag == 0) { a = a + w net_send(1.234, 1) } "
+                                 "else { a = 0 } }")),
+        ("Clocked", LINEAR.replace("g = a + b", "g = a*(1 + 0.1*sin(t))")),
+    ],
+)  # fmt: skip
+def test_kinetics_that_large_steps_would_change_keep_the_cell(name, text, tmp_path):
+    model = own(text, tmp_path, name)
+    assert not without_cell(searching(mechanism=name, fixed={"weight": 0.001}, model=model))
+
+
+RESTLESS = """\
+from neuron import h
+
+class Restless:
+    '''A soma beside an axon that fires by itself, so strongly that the clamp gives way.'''
+    def __init__(self):
+        self.soma, self.axon = (h.Section(name=n, cell=self) for n in ("soma", "axon"))
+        self.axon.connect(self.soma)
+        self.soma.L = self.soma.diam = 20
+        self.axon.L, self.axon.diam, self.axon.nseg = 2000, 10, 21
+        self.axon.insert("hh")
+        self.drive = h.IClamp(self.axon(1))
+        self.drive.delay, self.drive.dur, self.drive.amp = 0, 1e9, 10
+"""
+
+
+def test_cell_that_the_clamp_does_not_quiet_is_kept(tmp_path):
+    (tmp_path / "restless.py").write_text(RESTLESS)
+    cell = {"file": str(tmp_path / "restless.py"), "template": "Restless"}
+    assert not without_cell(searching(model={"cell": cell}))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"recording": CURRENT_CLAMP},
+        {"recording": {"signals": ["clamp_current"]}},
+        {"recording": CURRENT | {"series_resistance": "5 Mohm"}},
+        {"model": {"cell": FS, "section": "dend"},
+         "recording": CURRENT | {"electrode_section": "soma"}},
+    ],
+    ids=["current clamp", "current of the cell", "poor clamp", "dendrite"],
+)  # fmt: skip
+def test_cell_is_kept_where_it_is_part_of_what_is_measured(made):
+    assert not without_cell(searching(**made))
+
+
+def test_cell_is_kept_where_the_integrator_is_chosen():
+    for integrator in ("fixed", "variable"):
+        made = with_numerics(synapse(TRAIN, recording=CURRENT), integrator=integrator)
+        assert not without_cell(for_reading(bind(made), []))
+
+
+def test_candidate_beyond_the_bounds_of_the_proof_keeps_its_cell():
+    bound = searching(parameters={"tau_decay": {"min": 1, "max": 5}})
+    assert alone.find(bound, [{"tau_decay": 3.0}]) is not None
+    assert alone.find(bound, [{"tau_decay": 3.0}, {"tau_decay": 8.0}]) is None
+
+
+def test_candidates_that_differ_in_what_is_not_free_are_compared_themselves():
+    bound = searching(parameters={})
+    columns = {"U": np.array([0.1, 0.4]), "tau_decay": np.array([2.0, 9.0])}
+    assert alone.find(bound, rows_of(columns)) is not None
+    fast, reference = (measured(b, columns) for b in (bound, on_reference(bound)))
+    np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
+
+
+def test_what_a_clamped_cell_costs_does_not_grow_with_its_compartments():
+    bound = searching(model={"cell": {"file": "pyramidal.py", "template": "PyramidalCell"}})
+    found = alone.find(bound, rows_of(candidates_of(bound, None)))
+    assert found is not None
+    assert found.experiment.model.cell.template == "BareCompartment"
+    assert found.experiment.recording.holding_potential == pytest.approx(-70, abs=0.01)
+    assert replace(found, experiment=bound.experiment, graded=False) == bound
+
+
+@pytest.mark.parametrize("arrivals", [[], [501.3], [501.3, 506.3, 1506.3], [0.01, 0.02, 0.5]])
+def test_steps_begin_at_each_event_and_end_where_the_run_does(arrivals):
+    ends = np.array([end for end, _ in blocks(arrivals, 2000.0, 0.025)])
+    steps = np.array([n for _, n in blocks(arrivals, 2000.0, 0.025)])
+    assert (np.diff(ends) > 0).all()
+    assert ends[-1] == 2000.0
+    assert set(arrivals) <= set(ends)
+    sizes = np.diff(ends, prepend=0.0) / steps
+    since = ends - np.array([max([0.0, *(a for a in arrivals if a < e)]) for e in ends])
+    assert (sizes <= np.maximum(0.0125, since / 10) + 1e-9).all()
+    before = np.isin(ends, arrivals) & (since > 2)
+    assert (sizes[before] <= 0.025 + 1e-9).all()  # there the residue is read
+
+
+def test_sweep_of_a_protocol_gives_what_each_experiment_gives_by_itself():
+    experiment = synapse(TRAIN, recording=CURRENT)
+    path = "protocols.train.n_recovery"
+    swept = stpspec.sweep(experiment, {path: [0, 1, 4]})
+    for n in (0, 1, 4):
+        single = stpspec.sweep(experiment.changed({path: n}), {path: [n]})
+        for name in set(single.data_vars) - {"reason"}:
+            assert single[name].values[0] == pytest.approx(
+                swept[name].sel(n_recovery=n).item(), nan_ok=True
+            ), name
+
+
+def test_fit_without_the_cell_is_the_same_to_the_bit_on_any_number_of_workers():
+    terms = {
+        "ppr": {"metric": "paired_pulse_ratio", "protocol": "train", "target": 1.2, "sd": 0.05},
+        "induction": {"metric": "induction", "protocol": "train", "target": 0.1, "sd": 0.05},
+    }
+    experiment = synapse(TRAIN, recording=CURRENT, parameters=BOUNDS).copy_with(
+        objective={"terms": terms},
+        fitter={"kind": "optuna", "batch": 32, "budget": {"evaluations": 64}},
+        numerics={"replicas": 8},
+    )
+    fits = [stpspec.fit(experiment.copy_with(workers=n)) for n in (0, 1, 2)]
+    for one in fits[1:]:
+        assert one.parameters == fits[0].parameters
+        np.testing.assert_array_equal(one.history["loss"], fits[0].history["loss"])
