@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -188,9 +188,9 @@ def fit(
             budget = problem.fitter.budget.evaluations
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
-    search = for_search(bound)
+    search, sources = for_search(bound), read_sources(_paths(bound))
     with (
-        study_for(search.experiment) or contextlib.nullcontext() as study,
+        study_for(search.experiment, sources.sha256) or contextlib.nullcontext() as study,
         pool_for(search, executor) or contextlib.nullcontext() as pool,
         rigs_kept(),
     ):
@@ -206,7 +206,6 @@ def fit(
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
-    sources = read_sources(_paths(bound))
     first = problem.history[0]
     return FitResult(
         experiment=bound.experiment,
@@ -239,19 +238,42 @@ def source_files(experiment: Experiment) -> Sources:
     return read_sources(_paths(bind(experiment)))
 
 
+def files_of(experiment: Experiment) -> dict[str, Path]:
+    """Return the mechanisms, templates and plug-ins that an experiment names, by ``mod/NAME`` etc.
+
+    Nothing is loaded or compiled: what is wrong with them :func:`check` tells.
+
+    Raises
+    ------
+    StpspecError
+        If one is not there.
+    """
+    from stpspec.engine.cells import template_path
+    from stpspec.engine.mechanisms import sources
+
+    model = experiment.model
+    cells = [model.cell, getattr(model, "second_cell", model.cell)]
+    return _named(sources(model.mod), map(template_path, cells), experiment.plugins)
+
+
 def _paths(bound: Any) -> dict[str, Path]:
+    return _named(bound.sources, bound.templates, bound.experiment.plugins)
+
+
+def _named(
+    sources: Mapping[str, Path], templates: Iterable[Path], plugins: Sequence[str]
+) -> dict[str, Path]:
     from stpspec.engine.nmodl import included_in
 
-    names = [p.name for p in bound.sources.values()]  # two folders may hold files of one name
+    names = [p.name for p in sources.values()]  # two folders may hold files of one name
     paths = {
         f"mod/{p.name if names.count(p.name) == 1 else f'{mechanism}.mod'}": p
-        for mechanism, p in bound.sources.items()
+        for mechanism, p in sources.items()
     }
-    for source in bound.sources.values():
+    for source in sources.values():
         paths |= {f"mod/{written}": p for written, p in included_in(source).items()}
-    paths |= {f"templates/{p.name}": p for p in bound.templates}
-    own = plugin_files(bound.experiment.plugins)
-    return paths | {f"plugins/{p.name}": p for p in own.values()}
+    paths |= {f"templates/{p.name}": p for p in templates}
+    return paths | {f"plugins/{p.name}": p for p in plugin_files(plugins).values()}
 
 
 def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:

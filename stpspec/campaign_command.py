@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from stpspec.campaigns.plan import Connection, plan
 from stpspec.campaigns.record import CAMPAIGN_FILE, RESULT
 from stpspec.campaigns.run import begin, fit_connection
 from stpspec.campaigns.summary import Campaign
+from stpspec.commands import bar
 
 
 def prepare(
@@ -47,22 +49,33 @@ def prepare(
 
 def run(arguments: argparse.Namespace, root: Path, pending: Sequence[Connection]) -> int:
     """Fit what is pending, one after the other; return the exit code."""
-    for index, connection in enumerate(pending):
-        count = f"[{index + 1}/{len(pending)}] "
-        if fit_and_tell(connection.folder, connection.label, count, arguments.quiet) == (
-            "interrupted"
-        ):
-            break
+    with bar(root.name, "connection", len(pending), arguments.quiet) as shown:
+        for index, connection in enumerate(pending):
+
+            def progress(n: int, _: int | None, best: float, of: str = connection.label) -> None:
+                shown.set_postfix_str(f"loss {best:.4g}, {n} simulations of {of}")
+
+            status = fit_connection(connection.folder, progress)
+            shown.update()
+            if not arguments.quiet:
+                line = f"[{index + 1}/{len(pending)}] {_told(connection.label, status)}"
+                shown.write(line, file=sys.stdout)
+                sys.stdout.flush()
+            if status == "interrupted":
+                break
     return close(arguments, root)
 
 
-def fit_and_tell(folder: Path, label: str, count: str = "", quiet: bool = False) -> str:
-    """Fit one connection and print one line about it; return its status."""
+def fit_and_tell(folder: Path, label: str, quiet: bool = False) -> str:
+    """Fit one connection as a job of a launcher, and print one line about it; return its status."""
     status = fit_connection(folder)
     if not quiet:
-        more = " elsewhere" if status == "running" else ""
-        print(f"{count}{label}: {status}{more}", flush=True)
+        print(_told(label, status), flush=True)
     return status
+
+
+def _told(label: str, status: str) -> str:
+    return f"{label}: {status}{' elsewhere' if status == 'running' else ''}"
 
 
 def close(arguments: argparse.Namespace, root: Path) -> int:

@@ -83,11 +83,11 @@ def sweep(
         experiment = _experiment(data)
         fields = fields or frequency_grid(experiment)
         folder = _folder(arguments, experiment.name, "sweep")
-        with _bar(experiment.name, "combination", None, arguments.quiet) as bar:
+        with bar(experiment.name, "combination", None, arguments.quiet) as shown:
 
             def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
+                shown.total = total
+                shown.update(done - shown.n)
 
             swept = over(experiment, fields, values=values, progress=progress)
     print(sweep_table(swept))
@@ -191,23 +191,24 @@ def _folder(arguments: argparse.Namespace, name: str, verb: str) -> Path:
 
 
 @contextlib.contextmanager
-def _bar(name: str, unit: str, total: int | None, quiet: bool) -> Iterator[Any]:
+def bar(name: str, unit: str, total: int | None, quiet: bool) -> Iterator[Any]:
+    """Show a progress bar on standard error, where that is a terminal."""
     from tqdm import tqdm
 
     off = True if quiet else None  # None: silent when standard error is no terminal
-    with tqdm(total=total, desc=name, unit=f" {unit}", disable=off, leave=False) as bar:
-        yield bar
+    with tqdm(total=total, desc=name, unit=f" {unit}", disable=off, leave=False) as shown:
+        yield shown
 
 
 @contextlib.contextmanager
 def _progress(experiment: Any, quiet: bool) -> Iterator[Callable[[int, int | None, float], None]]:
     fitter = experiment.fitter
     total = fitter.budget.evaluations if fitter.uses_whole_budget else None
-    with _bar(experiment.name, "simulation", total, quiet) as bar:
+    with bar(experiment.name, "simulation", total, quiet) as shown:
 
         def progress(done: int, budget: int | None, best: float) -> None:
-            bar.set_postfix_str(f"loss {best:.4g}", refresh=False)
-            bar.update(done - bar.n)
+            shown.set_postfix_str(f"loss {best:.4g}", refresh=False)
+            shown.update(done - shown.n)
 
         yield progress
 

@@ -6,6 +6,7 @@ notes, which are made on the way to it.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import socketserver
@@ -20,7 +21,8 @@ from wsgiref.util import setup_testing_defaults
 import yaml
 
 from stpspec.errors import DashboardError, StudyError, nearest
-from stpspec.studies import artifact_folder, open_storage
+from stpspec.lineage import of_name
+from stpspec.studies import artifact_folders, open_storage
 from stpspec.study_page import StudyPage
 
 _HOME = "stpspec-studies"
@@ -104,20 +106,17 @@ def application(
         raise StudyError(f"there is no journal {place}")
     storage = open_storage(place, trim=False)
     studies = {s.study_name: s for s in storage.get_all_studies()}
-    if not studies or (name is not None and name not in studies):
+    those = list(studies) if name is None else of_name(name, studies)
+    if not those:
         known = ", ".join(studies) or "no study"
-        raise StudyError(f"the storage {place} holds {known}, not {name or 'one to show'}")
-    chosen = studies[name] if name else next(iter(studies.values()))
+        other = f", not {name}" if name else ""
+        raise StudyError(f"the storage {place} holds {known}{other}")
+    chosen = studies[those[-1 if name else 0]]
     page = f"/dashboard/studies/{chosen._study_id}" if len(studies) == 1 or name else "/dashboard"
-    folder = artifact_folder(chosen)
-    store: Any = None
-    if folder is not None and folder.is_dir():
-        from optuna.artifacts import FileSystemArtifactStore
-
-        store = FileSystemArtifactStore(base_path=str(folder))
     BaseStorage.register(StudyPage)
     pages: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
-    shown, whole = (wsgi(page, artifact_store=store) for page in pages)
+    figures: Any = _Figures(storage, place)
+    shown, whole = (wsgi(page, artifact_store=figures) for page in pages)
     return _Guard(shown, whole), page
 
 
@@ -151,9 +150,10 @@ def serve(
     gc.freeze()
     try:
         server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
         raise DashboardError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}; another --port, or "
+            f"{host}:{port} cannot be listened on: {why}; another --port, or "
             f"--port 0 for any that is free"
         ) from error
     with server:
@@ -169,6 +169,28 @@ def _warm(app: Callable[..., Any], page: str) -> None:
     for path, query in (("", "after=0"), ("/param_importances", "")):
         asked = page.replace("/dashboard", "/api", 1) + path
         app(environ | {"PATH_INFO": asked, "QUERY_STRING": query}, lambda *_: None)
+
+
+class _Figures:
+    """The files attached to the studies of a storage: where they were attached, or moved with it.
+
+    They are looked for when they are asked for: a fit attaches its first one after a minute.
+    """
+
+    def __init__(self, storage: Any, place: str):
+        self._storage = storage
+        self._place = place
+
+    def open_reader(self, artifact_id: str) -> Any:
+        """Return an attached file, to be read."""
+        from bottle import HTTPError
+        from optuna.artifacts import FileSystemArtifactStore
+        from optuna.artifacts.exceptions import ArtifactNotFound
+
+        for folder in artifact_folders(self._storage.get_all_studies(), self._place):
+            with contextlib.suppress(ArtifactNotFound):
+                return FileSystemArtifactStore(folder).open_reader(artifact_id)
+        raise HTTPError(404, "this figure is on the machine that drew it")
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

@@ -1,19 +1,150 @@
-"""A journal for those who only read it: never locked, never written, and read in fewer steps."""
+"""Journal files: locks that die with their owner, tears that are mended, and a reader's copy."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
+import os
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from stpspec.errors import StudyError
+from stpspec.owners import is_gone, owner
 
 _CREATE_STUDY, _DELETE_STUDY, _CREATE_TRIAL = 0, 1, 4  # what the lines of a journal do
 _PARAM, _STATE, _STEP, _USER, _SYSTEM = 5, 6, 7, 8, 9
 _FINISHED = {s.value for s in TrialState if s.is_finished()}
 _RUNNING = TrialState.RUNNING.value
+_SYNC = 1.0  # s between two times at which a journal is synced with the disk
+_LINE = b'{"op_code":'  # how each begins
+
+
+class JournalLock(JournalFileOpenLock):
+    """Optuna's lock file with its owner's name in it: one that was killed holds nobody up.
+
+    Of owners on other machines nothing is known; as in Optuna, their lock is broken when it has
+    stayed the same for half a minute.
+    """
+
+    def acquire(self) -> bool:
+        """Wait until no other process has it."""
+        nap, seen, since = 0.001, None, time.monotonic()
+        while True:
+            with contextlib.suppress(FileExistsError):
+                handle = os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                os.write(handle, owner().encode())
+                os.close(handle)
+                return True
+            with contextlib.suppress(OSError):  # released in the meantime, or being broken
+                now = Path(self._lock_file).stat()
+                if (now.st_ino, now.st_mtime_ns) != seen:
+                    seen, since = (now.st_ino, now.st_mtime_ns), time.monotonic()
+                self._break(old=time.monotonic() - since > float(self.grace_period or "inf"))
+            time.sleep(nap)
+            nap = min(2 * nap, 0.1)
+
+    def _break(self, old: bool) -> None:
+        """Remove the lock file if its owner is gone, unless another process has just done so."""
+        import fcntl
+
+        path = Path(self._lock_file)
+        with path.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # another is at it
+                return
+            except OSError:  # a file system without such locks
+                if not old:
+                    return
+            same = path.stat().st_ino == os.fstat(file.fileno()).st_ino
+            if same and (old or is_gone(file.read())):
+                path.unlink()
+
+
+def trim(path: Path) -> None:
+    """Cut off a last line that a crash has torn; what is appended to it could not be read.
+
+    Raises
+    ------
+    StudyError
+        If it is not the beginning of a line of a journal: the file is something else.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) == b"\n":
+            return
+        file.seek(0)
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if not _LINE.startswith(content[end:][: len(_LINE)].rstrip(b"\0")):
+            raise StudyError(f"{path} is no journal of a study; name another file")
+        file.truncate(end)
+
+
+class Journal(JournalFileBackend):
+    """A journal that can hold entries back, and then write them all at once.
+
+    What is written outlives the process at once, and the machine within a second: to sync each
+    write with the disk takes longer than some simulations.
+
+    Parameters
+    ----------
+    path : str
+    """
+
+    waiting: list[dict[str, Any]] | None = None
+    synced = -math.inf
+
+    def __init__(self, path: str):
+        self.lock = JournalLock(path)
+        with self.held():  # before Optuna makes the file
+            trim(Path(path))
+        super().__init__(path, lock_obj=self.lock)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from writing."""
+        self.lock.acquire()
+        try:
+            yield
+        finally:
+            self.lock.release()
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write lines, after the last that is whole: another process may have died in its own."""
+        if self.waiting is not None:
+            self.waiting.extend(logs)
+            return
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        path = Path(self._file_path)
+        with self.held():
+            trim(path)
+            with path.open("ab") as file:
+                file.write(lines.encode())
+                file.flush()
+                now = time.monotonic()
+                if now - self.synced > _SYNC:
+                    os.fsync(file.fileno())
+                    self.synced = now
+
+    def sync(self) -> None:
+        """Have all that was written outlive the machine, too."""
+        with contextlib.suppress(FileNotFoundError), Path(self._file_path).open("rb+") as file:
+            os.fsync(file.fileno())
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """Yield the lines from a number on; none while entries are held back."""
+        if self.waiting is not None:  # what it says is old until they are written
+            return iter(())
+        return whole(self._file_path, super().read_logs(log_number_from))
 
 
 class ReadOnlyJournal(JournalFileBackend):
@@ -33,10 +164,11 @@ class ReadOnlyJournal(JournalFileBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Yield the lines from a number on; the numbers count what has been yielded."""
+        found = whole(self._file_path, super().read_logs(log_number_from + self._left_out))
         if log_number_from:
-            yield from super().read_logs(log_number_from + self._left_out)
+            yield from found
             return
-        lines = list(super().read_logs(0))
+        lines = list(found)
         merged = _merged(lines)
         self._left_out = len(lines) - len(merged)
         yield from merged
@@ -50,6 +182,26 @@ class ReadOnlyJournal(JournalFileBackend):
             Always.
         """
         raise StudyError("this journal was opened to be read only")
+
+
+def whole(path: str, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a journal, or say that it is none.
+
+    Raises
+    ------
+    StudyError
+        If a line, other than the last, is not what Optuna writes.
+    """
+    try:
+        for line in logs:
+            if not isinstance(line, dict) or "op_code" not in line:
+                raise ValueError(str(line)[:40])
+            yield line
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise StudyError(
+            f"{path} is no journal of a study, or a damaged one ({error}); name another file, or "
+            f"move this one away"
+        ) from error
 
 
 def _merged(lines: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:

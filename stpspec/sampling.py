@@ -8,13 +8,12 @@ they are done.
 from __future__ import annotations
 
 import datetime
-import os
-import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stpspec.owners import is_gone, owner
 from stpspec.spec.parameters import Parameter
 from stpspec.storages import in_one_write
 from stpspec.studies import EVALUATION, Study, quiet, space_of
@@ -176,7 +175,7 @@ class Sampling:
             if values.keys() != self._space.keys() or not self._is_mine(trial._trial_id):
                 continue
             with in_one_write(storage):
-                storage.set_trial_user_attr(trial._trial_id, _WORKER, _me())
+                storage.set_trial_user_attr(trial._trial_id, _WORKER, owner())
                 for name, where in self._space.items():
                     storage.set_trial_param(
                         trial._trial_id, name, where.to_internal_repr(values[name]), where
@@ -208,7 +207,7 @@ class Sampling:
                 study.add_trial(
                     optuna.trial.create_trial(
                         state=self._states.RUNNING, params=trial.params,
-                        distributions=self._space, user_attrs={_WORKER: _me()},
+                        distributions=self._space, user_attrs={_WORKER: owner()},
                         system_attrs={_ASKED: f"{token}:{index}"},
                     )
                 )  # fmt: skip
@@ -235,25 +234,14 @@ class Sampling:
         return before >= budget
 
 
-def _me() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def _is_gone(trial: Any) -> bool:
     """Tell whether the worker of a running trial has ended (of other machines nothing is known)."""
     worker = trial.user_attrs.get(_WORKER)
     if worker is None:  # it was asked for just now, or its worker died between two lines
         age = datetime.datetime.now() - trial.datetime_start
         return age.total_seconds() > _NAMELESS
-    if worker == _me():  # of an earlier fit of this process, or of an earlier process of its number
+    if (
+        worker == owner()
+    ):  # of an earlier fit of this process, or of an earlier process of its number
         return True
-    host, _, pid = worker.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return is_gone(worker)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stpspec import lineage
 from stpspec.errors import StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.study import StudySpec
-from stpspec.storages import ATTEMPTS, SHORTLY, close_storage, in_one_write, open_storage
+from stpspec.storages import close_storage, in_one_write, open_storage
 
-_FREE = ("study", "workers", "description", "source")  # may change between two runs of a study
 EVALUATION = "evaluation"  # attribute of a trial with all that we keep of it
 _ARTIFACTS = "artifacts"
 
@@ -29,12 +27,14 @@ class Study:
     spec : StudySpec
     experiment : Experiment
         What is fitted; with plain numbers.
+    sources : mapping of str to str
+        Hash of each file that it is made of.
 
     Attributes
     ----------
     study : optuna.Study
     is_new : bool
-        Whether this process has created it.
+        Whether nothing is in it that another process may have left.
 
     Raises
     ------
@@ -42,32 +42,37 @@ class Study:
         If the storage cannot be opened, or the study belongs to another experiment.
     """
 
-    def __init__(self, spec: StudySpec, experiment: Experiment):
+    def __init__(
+        self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str] | None = None
+    ):
         self.space = space_of(experiment.parameters)
-        self._batches: dict[str, list[dict[str, Any]]] = {}
+        self._batches: dict[str, dict[int, dict[str, Any]]] = {}
+        self._points: dict[tuple[float, ...], dict[str, Any]] = {}
+        self._seen = 0  # trials below are among the batches and points
+        self._alone = _lock_beside(spec.place)
         self._folder = _artifacts_of(spec)
         with quiet():
-            self.study, self.is_new = self._open(spec, experiment)
-        for kept in self.kept():
-            self._batches.setdefault(kept["batch"], []).append(kept)
+            self.study, self.is_new = self._open(spec, experiment, sources or {})
+        self._look()
 
-    def _open(self, spec: StudySpec, experiment: Experiment) -> tuple[Any, bool]:
-        import optuna
-
+    def _open(
+        self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str]
+    ) -> tuple[Any, bool]:
         storage = open_storage(spec.place)
         try:
-            study = optuna.create_study(study_name=spec.name, storage=storage)
-            study.set_user_attr("spec", json.dumps(_comparable(experiment)))
-            study.set_user_attr(_ARTIFACTS, str(_artifacts_of(spec)))
-            return study, True
-        except optuna.exceptions.DuplicatedStudyError:
-            study = optuna.load_study(study_name=spec.name, storage=storage)
-            try:
-                _refuse_changes(spec, study, experiment)
-            except StudyError:
-                close_storage(storage)
-                raise
-            return study, False
+            entered = lineage.enter(spec, lineage.comparable(experiment, sources), storage)
+        except StudyError:
+            close_storage(storage)
+            raise
+        self.study = entered.study
+        if _ARTIFACTS not in self.study.user_attrs:
+            self.study.set_user_attr(_ARTIFACTS, str(self._folder))
+        carried = []
+        if entered.earlier is not None:
+            study, before = entered.earlier
+            carried = lineage.still_true(_kept(study), before, experiment, sources)
+            self.record(carried)
+        return self.study, entered.is_new and not carried
 
     def __enter__(self) -> Study:
         return self
@@ -78,33 +83,48 @@ class Study:
 
     def kept(self) -> list[dict[str, Any]]:
         """Return what is kept of each finished trial, in the order of the trials."""
-        found = []
-        for trial in self.study.get_trials(deepcopy=False):
-            if trial.state.is_finished() and EVALUATION in trial.user_attrs:
-                found.append(trial.user_attrs[EVALUATION])
-        return found
+        return _kept(self.study)
 
     def recall(self, batch: str, n: int) -> list[dict[str, Any]] | None:
         """Return what is kept of a batch of n points, or None if it is not there whole."""
-        found = self._batches.get(batch, [])
-        return sorted(found, key=lambda k: k["index"]) if len(found) == n else None
+        found = self._batches.get(batch, {})
+        return [found[i] for i in range(n)] if len(found) == n else None
+
+    def recall_point(self, point: Sequence[float]) -> dict[str, Any] | None:
+        """Return what is kept of a point of the unit cube, in whichever batch it was."""
+        return self._points.get(tuple(point))
 
     def record(self, evaluations: Sequence[Mapping[str, Any]]) -> None:
-        """Keep the evaluations of one batch, each as a trial."""
+        """Keep the evaluations of one batch, each as a trial; once, if several processes do."""
         import optuna
 
         states = optuna.trial.TrialState
-        with in_one_write(self.study._storage):
-            for kept in evaluations:
-                failed = bool(kept["reason"])
-                self.study.add_trial(
-                    optuna.trial.create_trial(
-                        params=dict(kept["values"]), distributions=self.space,
-                        value=None if failed else kept["loss"],
-                        state=states.FAIL if failed else states.COMPLETE,
-                        user_attrs={EVALUATION: dict(kept)},
-                    )
-                )  # fmt: skip
+        with self._alone:
+            self._look()
+            new = [k for k in evaluations if k["index"] not in self._batches.get(k["batch"], ())]
+            with in_one_write(self.study._storage):
+                for kept in new:
+                    failed = bool(kept["reason"])
+                    self.study.add_trial(
+                        optuna.trial.create_trial(
+                            params=dict(kept["values"]), distributions=self.space,
+                            value=None if failed else kept["loss"],
+                            state=states.FAIL if failed else states.COMPLETE,
+                            user_attrs={EVALUATION: dict(kept)},
+                        )
+                    )  # fmt: skip
+
+    def _look(self) -> None:
+        """Take in what this process and others have recorded since the last look."""
+        trials = self.study.get_trials(deepcopy=False)
+        for trial in trials[self._seen :]:
+            if not trial.state.is_finished():
+                return
+            self._seen += 1
+            kept = trial.user_attrs.get(EVALUATION)
+            if kept is not None:
+                self._batches.setdefault(kept["batch"], {}).setdefault(kept["index"], kept)
+                self._points.setdefault(tuple(kept["point"]), kept)
 
     # -- figures -------------------------------------------------------------------------------
 
@@ -132,6 +152,16 @@ class Study:
         )  # fmt: skip
 
 
+def _lock_beside(place: str) -> contextlib.AbstractContextManager[Any]:
+    """Return a lock beside a journal; a database has only the look before the write."""
+    from filelock import FileLock
+
+    if "://" in place:
+        return contextlib.nullcontext()
+    path = Path(place).expanduser()
+    return FileLock(path.with_name(f".{path.name}.lock"))
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep Optuna's own messages about studies and trials to itself."""
@@ -157,14 +187,18 @@ def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
 
 def _artifacts_of(spec: StudySpec) -> Path:
     """Return the folder of the files that are attached to a study."""
-    beside = Path(spec.place) if "://" not in spec.place else Path("stpspec-studies") / spec.name
-    return beside.expanduser().resolve().with_suffix(".artifacts")
+    return _beside(f"stpspec-studies/{spec.name}.journal" if "://" in spec.place else spec.place)
 
 
-def artifact_folder(study: Any) -> Path | None:
-    """Return where the files attached to a study of ours are, wherever it was fitted."""
-    place = study.user_attrs.get(_ARTIFACTS)
-    return None if place is None else Path(place)
+def _beside(journal: str) -> Path:
+    return Path(journal).expanduser().resolve().with_suffix(".artifacts")
+
+
+def artifact_folders(studies: Iterable[Any], place: str) -> list[Path]:
+    """Return where files attached to studies of a storage may be: beside it, or as they tell."""
+    told = (study.user_attrs.get(_ARTIFACTS) for study in studies)
+    beside = [] if "://" in place else [_beside(place)]
+    return list(dict.fromkeys([*beside, *(Path(folder) for folder in told if folder)]))
 
 
 def trial_facts(trial: Any) -> Any:
@@ -181,51 +215,14 @@ def trial_facts(trial: Any) -> Any:
     return shown
 
 
-def _refuse_changes(spec: StudySpec, study: Any, experiment: Experiment) -> None:
-    where = f"the study {spec.name!r} in {spec.place}"
-    text = _spec_of(study)
-    if text is None:
-        raise StudyError(f"{where} was not made by stpspec; give the study another name")
-    changes = list(_differences(json.loads(text), _comparable(experiment)))
-    if changes and not spec.accept_changes:
-        listed = "\n  ".join(changes)
-        raise StudyError(
-            f"{where} belongs to an experiment that differs in\n  {listed}\n  give the study "
-            f"another name, or accept the changes with study.accept_changes=true (what was "
-            f"evaluated before stays in it)"
-        )
+def _kept(study: Any) -> list[dict[str, Any]]:
+    found = []
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state.is_finished() and EVALUATION in trial.user_attrs:
+            found.append(trial.user_attrs[EVALUATION])
+    return found
 
 
-def _spec_of(study: Any) -> str | None:
-    """Return the experiment of a study; another process may be about to write it."""
-    for _ in range(ATTEMPTS):
-        text = study.user_attrs.get("spec")
-        if text is not None or study.get_trials(deepcopy=False):
-            return text
-        time.sleep(SHORTLY)
-    return None
-
-
-def _comparable(experiment: Experiment) -> dict[str, Any]:
-    """Return the data of an experiment without what may change between two runs."""
-    data = experiment.to_data()
-    for name in _FREE:
-        data.pop(name, None)
-    data["fitter"].pop("budget", None)
-    data["numerics"].pop("time_limit", None)
-    return data
-
-
-def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
-    """Yield one line for each field that differs."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*before, *now]):
-            inner = f"{path}.{key}" if path else str(key)
-            yield from _differences(before.get(key, "(none)"), now.get(key, "(none)"), inner)
-    elif before != now:
-        yield f"{path}: {before!r} then, {now!r} now"
-
-
-def study_for(experiment: Experiment) -> Study | None:
+def study_for(experiment: Experiment, sources: Mapping[str, str] | None = None) -> Study | None:
     """Return the study that an experiment names, opened; None if it names none."""
-    return None if experiment.study is None else Study(experiment.study, experiment)
+    return None if experiment.study is None else Study(experiment.study, experiment, sources)

@@ -7,14 +7,16 @@ gets enough to see the study by.
 from __future__ import annotations
 
 import bisect
-import json
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import yaml
+
 from stpspec.dataset import SIGNALS
 from stpspec.errors import StpspecError, StudyError
-from stpspec.folders import to_yaml
+from stpspec.lineage import experiment_in
 from stpspec.registry import METRICS, RECORDINGS
 from stpspec.studies import trial_facts
 from stpspec.view.tables import unit_text
@@ -76,17 +78,20 @@ class StudyPage:
         return known[1]
 
     def _note(self, study: Any) -> dict[str, Any]:
-        """Return the system attributes in which optuna-dashboard looks for a note."""
+        """Return the system attributes with a note, and with the name of what is minimized."""
         import optuna
         from optuna_dashboard import save_note
 
         shown, n = self._shown(study._study_id, deepcopy=False)
-        lines = [*_how_many(len(shown), n), *_lines(json.loads(study.user_attrs["spec"]))]
+        lines = [*_how_many(len(shown), n), *_lines(experiment_in(study.user_attrs["spec"]))]
         level = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         page = optuna.create_study()
         optuna.logging.set_verbosity(level)
         save_note(page, "\n".join(lines))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            page.set_metric_names(["loss"])  # else the axes say "Objective 0"
         return dict(page._storage.get_study_system_attrs(page._study_id))
 
 
@@ -147,7 +152,8 @@ def _lines(spec: dict[str, Any]) -> Iterator[str]:
         sd = "each its own" if isinstance(sd, list) else "" if sd is None else sd
         unit = _unit(term, spec["recording"]["kind"])
         yield f"| {name} | {term['metric']} | {term['protocol']} | {unit} | {target} | {sd} |"
-    yield f"\n```yaml\n{to_yaml(spec)}```"
+    body = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True)
+    yield f"\n```yaml\n{body}```"
 
 
 def _unit(term: dict[str, Any], recording: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 import small
 
 import stpspec
+from stpspec.campaigns.plan import plan
 from stpspec.campaigns.record import Outcome, alone, note, outcomes
 from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import read
@@ -114,6 +115,22 @@ def test_the_same_again_fits_nothing_and_a_changed_row_only_itself(done):
     assert float(rows_of(out)["pvalb→pyr"]["U"]) == pytest.approx(0.5, rel=1e-3)
     kept = list((out / "pvalb_pyr").glob("result-*"))
     assert [stpspec.FitResult.load(k).parameters["U"] for k in kept] == pytest.approx([0.6], 1e-3)
+
+
+def test_a_changed_mechanism_file_means_a_new_fit_with_a_study_of_its_own(tmp_path):
+    own = tmp_path / "Own.mod"
+    shipped = small.ROOT / "mod" / "TsodyksMarkram.mod"
+    own.write_text(shipped.read_text().replace("TsodyksMarkram", "OwnOfCampaigns"))
+    base = small.experiment(model__mechanism="OwnOfCampaigns", model__mod=[str(own)])
+    rows = {"a": {"size": 42}, "b": {"size": 30}}
+    _, before, _ = plan(rows, base, (), tmp_path / "out")
+    _, again, _ = plan(rows, base, (), tmp_path / "out")
+    assert [c.digest for c in again] == [c.digest for c in before]
+    own.write_text(own.read_text().replace("gmax      = 0.001", "gmax      = 0.002"))
+    _, after, _ = plan(rows, base, (), tmp_path / "out")
+    for old, new in zip(before, after, strict=True):
+        assert new.digest != old.digest
+        assert new.experiment.study.storage != old.experiment.study.storage
 
 
 def test_a_killed_campaign_goes_on_in_the_study_of_each_connection(tmp_path):
@@ -339,6 +356,17 @@ def test_a_table_that_is_none_is_refused(table, says, tmp_path):
         stpspec.campaign(table, small.experiment(), folder=tmp_path / "out")
     assert says in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_as_excel_writes_it_is_read_and_another_encoding_is_told_with_its_cure(tmp_path):
+    text = 'connection;size [pA];source\r\nMüller→b;42 ± 5;"Müller; 2010"\r\n'
+    (tmp_path / "excel.csv").write_bytes(text.encode("utf-8-sig"))
+    (row,) = read(tmp_path / "excel.csv").rows
+    assert (row.label, row.name, row.cells["size"].value) == ("Müller→b", "M_ller_b", "42 ± 5")
+    assert row.cells["source"].value == "Müller; 2010"
+    (tmp_path / "old.csv").write_bytes(text.replace("→", "-").encode("cp1252"))
+    with pytest.raises(SpecError, match="CSV UTF-8"):
+        read(tmp_path / "old.csv")
 
 
 def test_a_fault_of_a_whole_column_is_told_once(tmp_path):

@@ -17,7 +17,7 @@ from small import data
 from test_studies import n_kept, started, studied, trials
 
 import stpspec
-from stpspec.dashboard import application, find
+from stpspec.dashboard import application, find, serve
 from stpspec.errors import DashboardError, StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.studies import open_storage
@@ -148,10 +148,46 @@ def test_study_is_found_by_name_by_file_and_by_the_folder_of_a_fit(tmp_path, mon
         application(journal, "other")
 
 
+def test_name_of_a_study_whose_changes_were_accepted_means_the_latest(tmp_path):
+    accepting = {"name": "s", "storage": str(tmp_path / "s.journal"), "accept_changes": True}
+    first = studied(tmp_path, study=accepting).changed({"fitter.budget.evaluations": 2})
+    stpspec.fit(first)
+    stpspec.fit(first.changed({"objective.terms.size.target": 40.0}))
+    assert application(str(tmp_path / "s.journal"), "s")[1] == "/dashboard/studies/1"
+
+
 def test_missing_package_is_named_with_its_cure(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(DashboardError, match=r"pip install 'stpspec\[dashboard\]'"):
         application(str(fitted[0] / "s.journal"))
+
+
+def test_figure_that_is_drawn_later_or_moved_with_its_journal_is_shown(tmp_path):
+    stpspec.fit(studied(tmp_path).changed({"fitter.budget.evaluations": 4}))
+    (tmp_path / "s.artifacts").rename(tmp_path / "not yet")
+    with dashboard(tmp_path / "s.journal") as page:
+        figure = api(page)["artifacts"][0]["artifact_id"]
+        address = f"{page.partition('/dashboard')[0]}/artifacts/0/{figure}"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(address, timeout=30)
+        (tmp_path / "not yet").rename(tmp_path / "s.artifacts")
+        assert urllib.request.urlopen(address, timeout=30).read().startswith(b"\x89PNG")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("s.journal", "s.artifacts"):
+        (tmp_path / name).rename(moved / name)
+    with dashboard(moved / "s.journal") as page:
+        address = f"{page.partition('/dashboard')[0]}/artifacts/0/{figure}"
+        assert urllib.request.urlopen(address, timeout=30).read().startswith(b"\x89PNG")
+
+
+def test_file_that_is_no_journal_is_told(tmp_path):
+    (tmp_path / "targets.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(StudyError, match="no journal of a study"):
+        application(str(tmp_path / "targets.csv"))
+    (tmp_path / "empty.journal").touch()
+    with pytest.raises(StudyError, match="holds no study"):
+        application(str(tmp_path / "empty.journal"))
 
 
 def test_taken_port_is_told(fitted):
@@ -163,6 +199,11 @@ def test_taken_port_is_told(fitted):
         )  # fmt: skip
     assert done.returncode == 1
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+
+
+def test_port_that_there_is_not_is_told(fitted):
+    with pytest.raises(DashboardError, match="cannot be listened on"):
+        serve(str(fitted[0] / "s.journal"), "127.0.0.1", 99999)
 
 
 def test_study_in_a_database_is_shown_like_one_in_a_journal(tmp_path, monkeypatch):

@@ -13,10 +13,10 @@ import numpy as np
 import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend
-from small import data
+from small import ROOT, data
 
 import stpspec
-from stpspec.errors import StudyError
+from stpspec.errors import SpecError, StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.studies import open_storage
 
@@ -35,6 +35,10 @@ def studied(folder, fitter="TPE", name="s", **changes):
     study = {"name": name, "storage": str(folder / "s.journal")}
     made = data(fitter=chosen, study=study) | changes
     return Experiment.from_data(made)
+
+
+def accepting(folder):
+    return {"name": "s", "storage": str(folder / "s.journal"), "accept_changes": True}
 
 
 def trials(folder, name="s"):
@@ -114,9 +118,77 @@ def test_changed_experiment_is_refused_with_the_difference_unless_accepted(tmp_p
     changed = {"numerics": {"dt": 0.05, "settle": 20}}
     with pytest.raises(StudyError, match=r"numerics.dt: 0.1 then, 0.05 now"):
         stpspec.fit(studied(tmp_path, **changed))
-    accepted = {"name": "s", "storage": str(tmp_path / "s.journal"), "accept_changes": True}
-    stpspec.fit(studied(tmp_path, **changed, study=accepted))
+    stpspec.fit(studied(tmp_path, **changed, study=accepting(tmp_path)))
+    stpspec.fit(studied(tmp_path, **changed))  # accepted once and for all
     stpspec.fit(studied(tmp_path, workers=1))  # how it is computed is no change
+    assert {len(trials(tmp_path, n)) for n in ("s", "s (changed 1)")} == {24}
+
+
+@pytest.mark.parametrize("fitter", ["SLSQP", "TPE"])
+def test_accepted_target_is_the_one_that_is_fitted(fitter, tmp_path):
+    stpspec.fit(studied(tmp_path, fitter))
+    terms = {"size": {"metric": "amplitude", "protocol": "single", "target": 30.0, "sd": 1.0}}
+    changed = {"objective": {"terms": terms}}
+    result = stpspec.fit(studied(tmp_path, fitter, study=accepting(tmp_path), **changed))
+    alone = stpspec.fit(studied(tmp_path, fitter, name="alone", **changed))
+    assert result.loss == alone.loss
+    assert result.parameters == alone.parameters
+
+
+@pytest.mark.parametrize("fitter", ["SLSQP", "TPE"])
+def test_accepted_bounds_hold_and_what_lies_within_is_not_simulated_again(fitter, tmp_path):
+    before = stpspec.fit(studied(tmp_path, fitter))
+    bounds = {"U": {"min": 0.1, "max": 0.55}}
+    made = studied(tmp_path, fitter, study=accepting(tmp_path), parameters=bounds)
+    result = stpspec.fit(made)
+    assert result.parameters["U"] == pytest.approx(0.55, abs=0.02)
+    kept = [t.params["U"] for t in trials(tmp_path, "s (changed 1)")]
+    within = [u for u in before.history["parameter_U"].values if u <= 0.55]
+    assert set(within) <= set(kept)
+    assert max(kept) <= 0.55
+    assert result.n_evaluations == 24 or fitter == "SLSQP"
+
+
+def test_changed_mechanism_file_is_a_changed_experiment(tmp_path):
+    shipped = ROOT / "mod" / "TsodyksMarkram.mod"
+    own = tmp_path / "Own.mod"
+    own.write_text(shipped.read_text().replace("TsodyksMarkram", "OwnOfStudies"))
+    model = data()["model"] | {"mechanism": "OwnOfStudies", "mod": [str(own)]}
+    stpspec.fit(studied(tmp_path, model=model))
+    own.write_text(own.read_text().replace("gmax      = 0.001", "gmax      = 0.002"))
+    again = started(studied(tmp_path, model=model))  # NEURON loads a mechanism once a process
+    _, err = again.communicate(timeout=300)
+    assert "mod/Own.mod: the file was changed" in err
+
+
+def test_two_local_fits_at_once_log_each_evaluation_once(tmp_path):
+    made = studied(tmp_path, "SLSQP")
+    processes = [started(made) for _ in range(2)]
+    for process in processes:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    points = [tuple(t.params.values()) for t in trials(tmp_path)]
+    assert len(points) == len(set(points)) == stpspec.fit(made).n_evaluations
+
+
+@pytest.mark.parametrize("integrator", ["variable", "fixed"])
+def test_local_fit_with_a_larger_budget_repeats_nothing(integrator, tmp_path):
+    bounds = {"U": {"min": 0.1, "max": 0.9}, "tau_decay": {"min": "1 ms", "max": "4 ms"}}
+    numerics = {"dt": 0.1, "settle": 20, "integrator": integrator}
+    for n in (5, 8, 13):
+        fitter = FITTERS["SLSQP"] | {"budget": {"evaluations": n}}
+        made = studied(tmp_path, fitter, parameters=bounds, numerics=numerics)
+        result = stpspec.fit(made)
+        points = [tuple(t.params.values()) for t in trials(tmp_path)]
+        assert len(points) == len(set(points)) == result.n_evaluations <= n
+
+
+def test_study_whose_maker_was_killed_before_it_wrote_its_experiment_is_taken_over(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("stpspec.lineage.ATTEMPTS", 2)
+    optuna.create_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")))
+    assert stpspec.fit(studied(tmp_path)).n_evaluations == 24
 
 
 def test_failure_is_a_failed_trial_with_its_reason(tmp_path):
@@ -145,9 +217,19 @@ def test_journal_cut_in_the_middle_of_a_line_opens_again(tmp_path):
 
 def test_study_of_someone_else_is_not_touched(tmp_path):
     storage = open_storage(str(tmp_path / "s.journal"))
-    optuna.create_study(study_name="s", storage=storage)
+    optuna.create_study(study_name="s", storage=storage).enqueue_trial({"x": 1})
     with pytest.raises(StudyError, match="was not made by stpspec"):
         stpspec.fit(studied(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("a b", "a name of letters, digits"), ("../x", "a name of letters"), (2026, "needs quotes")],
+)
+def test_name_that_no_file_can_have_is_told_in_words(name, rule):
+    for study in (name, {"name": name}):
+        with pytest.raises(SpecError, match=rule):
+            Experiment.from_data(data(study=study))
 
 
 @pytest.mark.parametrize("place", ["postgresql://nobody@127.0.0.1:1/none", "nosuchdb://x"])
@@ -230,3 +312,12 @@ def test_study_in_a_database_leaves_our_warnings_audible(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "stpspec.engine"):
         logging.getLogger("stpspec.engine").warning("heard")
     assert "heard" in caplog.text
+
+
+def test_processes_that_make_a_database_at_once_all_fit(tmp_path):
+    place = f"sqlite:///{tmp_path}/s.db"
+    fitter = {"kind": "optuna", "batch": 2, "budget": {"evaluations": 8}}
+    made = studied(tmp_path, fitter, study={"name": "s", "storage": place})
+    for process in [started(made) for _ in range(3)]:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err

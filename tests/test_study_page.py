@@ -74,18 +74,18 @@ def long(tmp_path_factory):
     folder = tmp_path_factory.mktemp("long")
     study = Study(studied(folder).study, studied(folder))
     journal = folder / "s.journal"
-    keep(study, np.random.default_rng(0).random(64) + 1.0)
+    keep(study, "first", np.random.default_rng(0).random(64) + 1.0)
     trials = journal.read_text().splitlines(keepends=True)[-64:]
     with journal.open("a") as file:
         file.writelines((trials * N)[: N - 2 - 64])
-    keep(study, [0.25, 3.0])
+    keep(study, "last", [0.25, 3.0])
     return journal, study
 
 
-def keep(study, losses):
+def keep(study, batch, losses):
     values = {n: d.high for n, d in study.space.items()}
     study.record([
-        {"batch": "0", "index": i, "point": [0.5], "values": values, "loss": float(loss),
+        {"batch": batch, "index": i, "point": [0.5], "values": values, "loss": float(loss),
          "residuals": [float(loss)], "metrics": {"size": 42.0}, "reason": "", "seconds": 0.1,
          "start": 0}
         for i, loss in enumerate(losses)
@@ -112,7 +112,7 @@ def test_long_study_is_shown_by_a_sample_with_true_numbers_and_says_so(long):
     assert detail["trials"][-1]["number"] == N - 2
     rows = list(csv.reader(io.StringIO(told(app, "/csv/0"))))
     assert len(rows) == 1 + N
-    keep(study, [0.125])  # what comes is followed
+    keep(study, "more", [0.125])  # what comes is followed
     followed, _ = application(str(journal))
     later = json.loads(told(followed, page.replace("/dashboard", "/api"), f"after={shown}"))
     assert [t["values"] for t in later["trials"]] == [[0.125]]

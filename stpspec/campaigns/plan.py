@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from stpspec.campaigns.bases import Bases
 from stpspec.campaigns.record import is_done
 from stpspec.campaigns.rows import Made, make, unknown_columns
 from stpspec.campaigns.table import Table, read
-from stpspec.errors import Problem, SpecError, nearest, place
+from stpspec.engine.keys import file_sha256
+from stpspec.errors import Problem, SpecError, StpspecError, nearest, place
 from stpspec.spec.base import canonical_json
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.salvage import unseen
@@ -75,7 +77,8 @@ def plan(
     bases = Bases(experiment, overrides, rows)
     made = [make(row, bases) for row in rows.rows]
     problems = [*rows.problems, *unknown_columns(made, rows.header), *_unknown_names(rows, only)]
-    connections = {m.row.name: _connection(m, root) for m in made if m.experiment is not None}
+    hashes = _Hashes()
+    connections = {m.row.name: _connection(m, root, hashes) for m in made if m.experiment}
     asked = {n for n in connections if not only or n in only or connections[n].label in only}
     pending = [c for c in connections.values() if c.name in asked and not c.is_done]
     to_check = [m for m in made if m.experiment is None or connections[m.row.name] in pending]
@@ -112,10 +115,26 @@ def _unknown_names(rows: Table, only: Sequence[str]) -> list[Problem]:
             for name in only if name not in known]  # fmt: skip
 
 
-def _connection(made: Made, root: Path) -> Connection:
+class _Hashes(dict[str, dict[str, str]]):
+    """Hashes of the files of experiments; those of rows with the same ones are read once."""
+
+    def of(self, experiment: Experiment) -> dict[str, str]:
+        from stpspec.api import files_of
+
+        data = experiment.to_data()
+        key = canonical_json([data["plugins"], {**data["model"], "fixed": None}])
+        if key not in self:
+            self[key] = {}
+            with contextlib.suppress(StpspecError, OSError):  # what is not there is told as such
+                files = files_of(experiment)
+                self[key] = {name: file_sha256(path) for name, path in files.items()}
+        return self[key]
+
+
+def _connection(made: Made, root: Path, hashes: _Hashes) -> Connection:
     experiment, row = made.experiment, made.row
     assert experiment is not None
-    data = experiment.to_data()
+    data = {**experiment.to_data(), "files": hashes.of(experiment)}
     for name in _NOT_OF_THE_RESULT:
         data.pop(name)
     digest = _hash(data)

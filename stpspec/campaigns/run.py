@@ -122,8 +122,16 @@ def _free(path: Path) -> Path:
     return path if not path.exists() else next(p for p in numbered if not p.exists())
 
 
-def fit_connection(folder: Path) -> str:
+def fit_connection(
+    folder: Path, progress: Callable[[int, int | None, float], None] | None = None
+) -> str:
     """Fit the connection whose task stands in a folder; whatever fails is kept as its reason.
+
+    Parameters
+    ----------
+    folder : Path
+    progress : callable, optional
+        As that of :func:`stpspec.fit`.
 
     Returns
     -------
@@ -139,7 +147,7 @@ def fit_connection(folder: Path) -> str:
         note(folder, status="running", reason="")
         try:
             with kept() as told:
-                result = api.fit(Experiment.from_data(record["spec"]))
+                result = api.fit(Experiment.from_data(record["spec"]), progress=progress)
             told.write(result.save(folder / RESULT, overwrite=True))
         except KeyboardInterrupt:
             note(folder, status="stopped")

@@ -101,8 +101,11 @@ def read(table: Any) -> Table:
         raise _unreadable(Problem(str(table), rule, path.suffix or path.name))
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+    except UnicodeDecodeError as error:
+        rule = "a table is text in UTF-8: in Excel, save it as 'CSV UTF-8'"
+        raise _unreadable(Problem(str(table), rule, where=str(path))) from error
+    except OSError as error:
+        why = error.strerror or str(error)
         raise _unreadable(Problem(str(table), f"the table cannot be read: {why}")) from error
     if path.suffix.lower() in (".yaml", ".yml"):
         found, problems = _mapped(_yaml_rows(text, path))

@@ -49,13 +49,16 @@ def run(problem: Problem) -> Outcome:
     """Let the problem's fitter minimize it; a spent budget or Ctrl-C ends it in good order."""
     try:
         return problem.fitter.minimize(problem)
-    except BudgetSpent:
+    except BudgetSpent as spent:
         budget = problem.fitter.budget
         parts = [
             f"{budget.evaluations} evaluations" if budget.evaluations else "",
             f"{budget.seconds:g} s" if budget.seconds else "",
         ]
-        return Outcome("budget", f"the budget is spent ({' or '.join(p for p in parts if p)})")
+        of = " or ".join(p for p in parts if p)
+        return Outcome(
+            "budget", "; ".join(filter(None, (f"the budget is spent ({of})", str(spent))))
+        )
     except KeyboardInterrupt:
         if not problem.history:
             raise

@@ -209,7 +209,7 @@ class Problem:
         self._repeats = 0 if new else self._repeats + 1
         if self._repeats > _REPEATS:  # a fitter that asks for nothing new would never end
             raise BudgetSpent
-        done = self._evaluate_new(np.array(new)) if new else []
+        done = self._evaluate_new(np.array(new), together and not self.exact) if new else []
         failed = next((e for e in done if e.failed), None)
         if failed is not None and self.fitter.on_failure == "raise":
             where = ", ".join(f"{n}={v:.6g}" for n, v in failed.values.items())
@@ -218,27 +218,42 @@ class Problem:
             raise BudgetSpent
         return [self._known[p.tobytes()] for p in points]
 
-    def _evaluate_new(self, points: np.ndarray) -> list[Evaluation]:
-        points = points[: self._allowed()]
+    def _evaluate_new(self, points: np.ndarray, whole: bool) -> list[Evaluation]:
+        allowed = self._allowed()
+        if whole and self.history and allowed < len(points):
+            raise BudgetSpent(f"{allowed} left, and the next {len(points)} belong together")
+        points = points[:allowed]
         key = content_key(points.tobytes())
-        stored = self.study.recall(key, len(points)) if self.study is not None else None
-        if stored is not None:
-            done = [Evaluation.from_kept(k) for k in stored]
-        else:
-            rows = [self.values_at(p) for p in points]
-            now = time.monotonic
-            done = [
-                Evaluation(p, v, loss, r, m, why, now() - self.started, self.start_index)
-                for p, v, (loss, r, m, why) in zip(points, rows, self._judge_all(rows), strict=True)
-            ]
-            if self.study is not None and not self.fitter.keeps_its_trials:
-                self.study.record([e.to_kept(key, i) for i, e in enumerate(done)])
+        stored = self._recalled(key, points, whole)
+        missing = [i for i, kept in enumerate(stored) if kept is None]
+        rows = [self.values_at(points[i]) for i in missing]
+        judged = self._judge_all(rows) if rows else []
+        now = time.monotonic() - self.started
+        made = {
+            i: Evaluation(points[i], row, loss, residuals, metrics, why, now, self.start_index)
+            for i, row, (loss, residuals, metrics, why) in zip(missing, rows, judged, strict=True)
+        }
+        if made and self.study is not None and not self.fitter.keeps_its_trials:
+            self.study.record([e.to_kept(key, i) for i, e in made.items()])
+        done = [
+            made[i] if kept is None else Evaluation.from_kept(kept) for i, kept in enumerate(stored)
+        ]
         self._tell(done)
         self.history += done
         self._known |= {e.point.tobytes(): e for e in done}
         if self.observe is not None:
             self.observe(self)
         return done
+
+    def _recalled(
+        self, key: str, points: np.ndarray, whole: bool
+    ) -> Sequence[Mapping[str, Any] | None]:
+        """Return what the study has kept of each point; of a batch that is one, of all or none."""
+        if self.study is None or self.fitter.keeps_its_trials:
+            return [None] * len(points)
+        if whole:
+            return self.study.recall(key, len(points)) or [None] * len(points)
+        return [self.study.recall_point(p.tolist()) for p in points]
 
     def _tell(self, done: Sequence[Evaluation]) -> None:
         """Log what is better than all before, and what failed."""
