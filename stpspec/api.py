@@ -8,17 +8,16 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from pathlib import Path
 from typing import Any
 
 from stpspec.errors import Problem, unknown_name
-from stpspec.folders import Sources, read_sources, versions
+from stpspec.folders import versions
 from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
-from stpspec.resources import plugin_files
 from stpspec.results import FitResult
+from stpspec.sources import read_sources, source_paths
 from stpspec.spec.base import Spec
 from stpspec.spec.experiment import Experiment, examine
 from stpspec.spec.salvage import unseen
@@ -188,7 +187,7 @@ def fit(
             budget = problem.fitter.budget.evaluations
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
-    search, sources = for_search(bound), read_sources(_paths(bound))
+    search, sources = for_search(bound), read_sources(source_paths(bound))
     with (
         study_for(search.experiment, sources.sha256) or contextlib.nullcontext() as study,
         pool_for(search, executor) or contextlib.nullcontext() as pool,
@@ -229,51 +228,6 @@ def fit(
         sources=sources.sha256,
         files=sources.texts,
     )
-
-
-def source_files(experiment: Experiment) -> Sources:
-    """Return the texts and hashes of the mechanisms, templates and plug-ins of one's own."""
-    from stpspec.engine.bind import bind
-
-    return read_sources(_paths(bind(experiment)))
-
-
-def files_of(experiment: Experiment) -> dict[str, Path]:
-    """Return the mechanisms, templates and plug-ins that an experiment names, by ``mod/NAME`` etc.
-
-    Nothing is loaded or compiled: what is wrong with them :func:`check` tells.
-
-    Raises
-    ------
-    StpspecError
-        If one is not there.
-    """
-    from stpspec.engine.cells import template_path
-    from stpspec.engine.mechanisms import sources
-
-    model = experiment.model
-    cells = [model.cell, getattr(model, "second_cell", model.cell)]
-    return _named(sources(model.mod), map(template_path, cells), experiment.plugins)
-
-
-def _paths(bound: Any) -> dict[str, Path]:
-    return _named(bound.sources, bound.templates, bound.experiment.plugins)
-
-
-def _named(
-    sources: Mapping[str, Path], templates: Iterable[Path], plugins: Sequence[str]
-) -> dict[str, Path]:
-    from stpspec.engine.nmodl import included_in
-
-    names = [p.name for p in sources.values()]  # two folders may hold files of one name
-    paths = {
-        f"mod/{p.name if names.count(p.name) == 1 else f'{mechanism}.mod'}": p
-        for mechanism, p in sources.items()
-    }
-    for source in sources.values():
-        paths |= {f"mod/{written}": p for written, p in included_in(source).items()}
-    paths |= {f"templates/{p.name}": p for p in templates}
-    return paths | {f"plugins/{p.name}": p for p in plugin_files(plugins).values()}
 
 
 def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:

@@ -156,7 +156,14 @@ def _attempt(arguments: argparse.Namespace, path: str | None, overrides: Sequenc
 
 
 def _is_override(word: str) -> bool:
-    return word[:1] in ("+", "~") or ("=" in word and not Path(word).exists())
+    return word[:1] in ("+", "~") or ("=" in word and not _exists(word))
+
+
+def _exists(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except OSError:  # too long a name for a file, as a list of values may be
+        return False
 
 
 def _one(arguments: argparse.Namespace, path: str | None, overrides: Sequence[str]) -> int:

@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     """Simulate once and print every metric with its arithmetic."""
     from stpspec import api
     from stpspec.kept import save_run
+    from stpspec.sources import sources_of
     from stpspec.view.tables import run_table
 
     values = _values(arguments, data)
@@ -59,8 +60,9 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
         tree, measured = api.run(experiment, values)
     print(f"{experiment.name} at {_at(tree)}\n")
     print(run_table(measured, experiment.protocols))
-    sources = api.source_files(experiment)
-    saved = save_run(folder, experiment, tree, sources, overwrite=arguments.overwrite)
+    saved = save_run(
+        folder, experiment, tree, sources_of(experiment), overwrite=arguments.overwrite
+    )
     log.write(saved)
     print(f"\nfiles in {_shown(saved)}")
     failed = str(tree["failure"].values[0])

@@ -22,6 +22,7 @@ import yaml
 
 from stpspec.errors import DashboardError, StudyError, nearest
 from stpspec.lineage import of_name
+from stpspec.storages import without_password
 from stpspec.studies import artifact_folders, open_storage
 from stpspec.study_page import StudyPage
 
@@ -110,7 +111,7 @@ def application(
     if not those:
         known = ", ".join(studies) or "no study"
         other = f", not {name}" if name else ""
-        raise StudyError(f"the storage {place} holds {known}{other}")
+        raise StudyError(f"the storage {without_password(place)} holds {known}{other}")
     chosen = studies[those[-1 if name else 0]]
     page = f"/dashboard/studies/{chosen._study_id}" if len(studies) == 1 or name else "/dashboard"
     BaseStorage.register(StudyPage)

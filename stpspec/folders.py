@@ -8,14 +8,12 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from stpspec.engine.keys import file_sha256
 from stpspec.errors import ResultError
 from stpspec.resources import shipped
 from stpspec.spec.experiment import Experiment
@@ -158,26 +156,3 @@ def versions() -> dict[str, str]:
     """Return the versions of Python, stpspec and what it computes with."""
     names = ("stpspec", "neuron", "numpy", "scipy", "xarray", "optuna", "pydantic")
     return {"python": platform.python_version(), **{n: version(n) for n in names}}
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The mechanisms, templates and plug-ins of an experiment, by ``mod/NAME`` and so on.
-
-    Attributes
-    ----------
-    texts : dict of str to str
-    sha256 : dict of str to str
-        Of the bytes of each file, hexadecimal.
-    """
-
-    texts: dict[str, str]
-    sha256: dict[str, str]
-
-
-def read_sources(paths: Mapping[str, Path]) -> Sources:
-    """Return the texts and hashes of some source files."""
-    return Sources(
-        {n: p.read_text(encoding="utf-8", errors="replace") for n, p in paths.items()},
-        {n: file_sha256(p) for n, p in paths.items()},
-    )

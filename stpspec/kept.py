@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.folders import (
-    Sources,
     as_result_error,
     nodes,
     to_yaml,
@@ -18,6 +17,7 @@ from stpspec.folders import (
     write_netcdf,
     write_sources,
 )
+from stpspec.sources import Sources
 from stpspec.spec.experiment import Experiment
 from stpspec.view.figures import write_jobs, write_sweep, write_traces
 from stpspec.view.jobs import jobs_rows

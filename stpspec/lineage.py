@@ -16,7 +16,7 @@ from typing import Any
 from stpspec.errors import StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.study import StudySpec
-from stpspec.storages import ATTEMPTS, SHORTLY
+from stpspec.storages import ATTEMPTS, SHORTLY, without_password
 
 _FREE = ("study", "workers", "description", "source")  # may change between two runs of a study
 _UNTOUCHED_BY = ("name", "fitter", "seed", "parameters")  # what an evaluation is the same under
@@ -145,7 +145,8 @@ def _refuse_changes(spec: StudySpec, before: Mapping[str, Any], now: Mapping[str
         return
     listed = "\n  ".join(differences(before, now))
     raise StudyError(
-        f"the study {spec.name!r} in {spec.place} belongs to an experiment that differs in\n"
+        f"the study {spec.name!r} in {without_password(spec.place)} belongs to an experiment that "
+        f"differs in\n"
         f"  {listed}\n  give the study another name, or accept the changes with "
         f"study.accept_changes=true (what was evaluated before stays, and counts where it is "
         f"still true)"
@@ -189,8 +190,8 @@ def _spec_of(study: Any, spec: StudySpec) -> dict[str, Any] | None:
             return json.loads(text)
         if study.user_attrs or study.get_trials(deepcopy=False):
             raise StudyError(
-                f"the study {spec.name!r} in {spec.place} was not made by stpspec; give the study "
-                f"another name"
+                f"the study {spec.name!r} in {without_password(spec.place)} was not made by "
+                f"stpspec; give the study another name"
             )
         time.sleep(SHORTLY)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,9 +88,15 @@ def _open_database(place: str) -> Any:
                 time.sleep(SHORTLY)
                 continue
             raise StudyError(
-                f"the storage {place} cannot be opened: {type(error).__name__}: {error}"
+                f"the storage {without_password(place)} cannot be opened: "
+                f"{type(error).__name__}: {error}"
             ) from error
     return None
+
+
+def without_password(place: str) -> str:
+    """Return the place of a storage without the password that a URL may hold."""
+    return re.sub(r"(://[^:/@]*:)[^@/]*@", r"\1***@", place)
 
 
 def close_storage(storage: Any) -> None:

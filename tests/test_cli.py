@@ -483,6 +483,11 @@ def test_the_nearest_name_is_none_when_nothing_looks_like_it():
     assert nearest("Least-Squares", ["least_squares"]) == "least_squares"
 
 
+def test_override_longer_than_the_name_of_a_file_is_an_override(main):
+    done = main("check", "small.yaml", f"description={'x' * 300}")
+    assert done.returncode == 0, done.stderr
+
+
 # -- Ctrl-C -------------------------------------------------------------------------------------
 
 COUNTS = """\

@@ -15,13 +15,13 @@ from small import ROOT, experiment
 
 import stpspec
 from stpspec import FitResult, api, results
-from stpspec.api import source_files
 from stpspec.config import load
 from stpspec.dataset import protocol_dataset
 from stpspec.errors import ResultError
 from stpspec.folders import write_netcdf
 from stpspec.kept import save_run
 from stpspec.resources import search_in
+from stpspec.sources import sources_of
 
 
 @pytest.fixture(scope="module")
@@ -375,7 +375,7 @@ def test_a_run_is_saved_with_its_sources_and_gives_the_same_again(tmp_path):
     made = experiment(objective=None)
     given = {"U": 0.3, "tau_rec": 123.0, "weight": 2.0}
     tree = stpspec.simulate(made, given)
-    saved = save_run(tmp_path / "run", made, tree, source_files(made))
+    saved = save_run(tmp_path / "run", made, tree, sources_of(made))
     assert {"simulation.nc", "experiment.yaml", "traces_single.png"} < set(left_over(saved))
     assert (saved / "mod" / "TsodyksMarkram.mod").is_file()
     assert (saved / "templates" / "patch.py").is_file()
@@ -399,7 +399,7 @@ def test_a_run_beyond_the_bounds_of_a_free_parameter_is_saved_as_it_was(tmp_path
             "U": {"min": 0.1, "max": 0.9}}  # fmt: skip
     made = experiment(parameters=free, fitter={"kind": "optuna", "sampler": "cmaes"})
     tree = stpspec.simulate(made, {"tau_decay": value})
-    again = load(save_run(tmp_path / "run", made, tree, source_files(made)))
+    again = load(save_run(tmp_path / "run", made, tree, sources_of(made)))
     assert again.parameters["tau_decay"].start == value
     assert again.parameters["tau_decay"].scale == "log"
     xr.testing.assert_identical(
@@ -416,7 +416,7 @@ def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path, monkeypatch):
         (tmp_path / name / "syn.mod").write_text(made, encoding="utf-8")
     mod = [str(tmp_path / name / "syn.mod") for name in ("KeptOne", "KeptTwo")]
     made = experiment(model__mod=mod, model__mechanism="KeptOne")
-    assert {"mod/KeptOne.mod", "mod/KeptTwo.mod"} <= set(source_files(made).texts)
+    assert {"mod/KeptOne.mod", "mod/KeptTwo.mod"} <= set(sources_of(made).texts)
 
 
 def test_what_a_mechanism_includes_is_compiled_and_kept_with_it(tmp_path, monkeypatch):
@@ -430,7 +430,7 @@ def test_what_a_mechanism_includes_is_compiled_and_kept_with_it(tmp_path, monkey
     (tmp_path / "including.mod").write_text(made, encoding="utf-8")
     own = experiment(model__mod=["including.mod"], model__mechanism="Including")
     tree, _ = api.run(own)
-    saved = save_run(tmp_path / "kept", own, tree, source_files(own))
+    saved = save_run(tmp_path / "kept", own, tree, sources_of(own))
     assert (saved / "mod" / "states.inc").is_file()
     assert load(saved).model.mechanism == "Including"
     assert load(saved).model.mod == [str(saved / "mod" / "including.mod")]

@@ -321,3 +321,11 @@ def test_processes_that_make_a_database_at_once_all_fit(tmp_path):
     for process in [started(made) for _ in range(3)]:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
+
+
+def test_password_in_the_url_of_a_storage_is_not_shown():
+    place = "postgresql://me:secret@127.0.0.1:1/nothing"
+    with pytest.raises(StudyError) as told:
+        open_storage(place)
+    assert "postgresql://me:***@127.0.0.1:1/nothing" in str(told.value)
+    assert "secret" not in str(told.value)

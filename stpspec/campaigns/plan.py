@@ -119,14 +119,14 @@ class _Hashes(dict[str, dict[str, str]]):
     """Hashes of the files of experiments; those of rows with the same ones are read once."""
 
     def of(self, experiment: Experiment) -> dict[str, str]:
-        from stpspec.api import files_of
+        from stpspec.sources import named_paths
 
         data = experiment.to_data()
         key = canonical_json([data["plugins"], {**data["model"], "fixed": None}])
         if key not in self:
             self[key] = {}
             with contextlib.suppress(StpspecError, OSError):  # what is not there is told as such
-                files = files_of(experiment)
+                files = named_paths(experiment)
                 self[key] = {name: file_sha256(path) for name, path in files.items()}
         return self[key]
 
