@@ -10,10 +10,13 @@ from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
 import stpspec
 from stpspec.engine import alone
 from stpspec.engine.bind import bind
+from stpspec.engine.exact import exact_in_any_step
 from stpspec.engine.graded import blocks
+from stpspec.engine.nmodl import code_of
 from stpspec.engine.search import for_reading, on_reference
 from stpspec.engine.simulate import candidates_of, evaluate, rows_of
 from stpspec.metrics.measure import Request
+from stpspec.resources import shipped
 
 CURRENT = {"signals": ["synaptic_current"]}
 METRICS = ["amplitude", "latency", "rise_time", "decay_time", "half_width", "paired_pulse_ratio",
@@ -112,6 +115,69 @@ def test_mechanism_of_ones_own_with_linear_kinetics_needs_no_cell(tmp_path):
 def test_kinetics_that_large_steps_would_change_keep_the_cell(name, text, tmp_path):
     model = own(text, tmp_path, name)
     assert not without_cell(searching(mechanism=name, fixed={"weight": 0.001}, model=model))
+
+
+def text(breakpoint="g = b - a", more="", a="-a/0.2", b="-b/tau"):
+    return (
+        "PARAMETER { tau = 3 (ms) U = 0.5 sat = 1 (uS) } STATE { a (uS) b (uS) }\n"
+        f"BREAKPOINT {{ SOLVE d METHOD cnexp\n{breakpoint}\ni = g*(v - e) }}\n"
+        f"DERIVATIVE d {{ a' = {a}\nb' = {b} }}\n{more}\n"
+        "NET_RECEIVE (w (uS), last (ms)) { if (t > last + 5) { a = a*exp(-(t - last)/tau) } }\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"b": "(0.001*a - b)/50000"},  # calcium that many pulses gather
+        {"b": "-b*b/tau"},
+        {"b": "(level - b)/tau", "breakpoint": "level = 0.1*a\ng = b"},
+        {"b": "(level - b)/tau", "breakpoint": "seen(a)\ng = b",
+         "more": "PROCEDURE seen(x (uS)) { level = 2*x }"},
+        {"b": "-b/slow()", "more": "FUNCTION slow() (ms) { slow = tau*(1 + a) }"},
+        {"breakpoint": "g = b\nif (g > sat) { g = sat }"},
+        {"breakpoint": "g = bent(b)",
+         "more": "FUNCTION bent(x (uS)) (uS) { if (x > sat) { bent = sat } else { bent = x } }"},
+        {"breakpoint": "g = b\nif (t > 1000) { g = 0 }"},
+        {"breakpoint": "last = g\ng = 0.9*last + b"},
+        {"breakpoint": "g = b*floor(3*a)"},
+    ],
+    ids=["fed", "not linear", "through a value", "through a procedure", "through a function",
+         "threshold", "threshold in a function", "time", "memory", "floor"],
+)  # fmt: skip
+def test_what_would_only_show_after_many_events_is_found_in_the_text(changed):
+    assert exact_in_any_step(text())
+    assert not exact_in_any_step(text(**changed))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"a": "(U - a)/(2*tau)", "b": "(1 - b) / tau"},
+        {"b": "-b*3.57(/ms)"},
+        {"b": "(inf - b)/tau", "breakpoint": "inf = 1/(1 + exp(-0.062(/mV)*v))\ng = a*b^4"},
+        {"breakpoint": "if (v > -40) { g = a } else { g = b }"},
+    ],
+    ids=["relaxes", "unit", "voltage", "threshold of the voltage"],
+)
+def test_states_that_relax_by_themselves_need_no_small_steps(changed):
+    assert exact_in_any_step(text(**changed))
+
+
+@pytest.mark.parametrize("name", ["TsodyksMarkram", "AmpaNmda", "GabaA"])
+def test_our_own_synapses_need_no_small_steps(name):
+    assert exact_in_any_step(code_of(shipped("mod") / f"{name}.mod"))
+
+
+def test_last_sample_before_an_event_is_where_the_fixed_step_has_it():
+    times = {"times": [0, 0.3, 0.625, 50, 51.7]}
+    bound = searching({"train": {"kind": "spike_times", **times}})
+    assert without_cell(bound)
+    fast, reference = (
+        measured(b, candidates(), ["paired_pulse_ratio", "max_amplitude"], baseline="pre_train")
+        for b in (bound, on_reference(bound))
+    )
+    np.testing.assert_allclose(fast, reference, rtol=3e-5)  # truncated by the next event, some
 
 
 RESTLESS = """\

@@ -37,7 +37,9 @@ def blocks(arrivals: Sequence[float], stop: float, dt: float) -> Iterator[tuple[
 
 
 def _between(begin: float, end: float, dt: float) -> Iterator[tuple[float, int]]:
-    clean, step = min(_CLEAN, (end - begin) / 2), dt / _FINER
+    # Whole steps of dt, so that the last sample before an event is where the fixed step has it.
+    clean = dt * max(1, math.floor(min(_CLEAN, (end - begin) / 2) / dt + 1e-9))
+    clean, step = min(clean, (end - begin) / 2), dt / _FINER
     while begin + _BLOCK * step < end - clean:
         begin += _BLOCK * step
         yield begin, _BLOCK
