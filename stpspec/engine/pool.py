@@ -17,7 +17,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stpspec.engine.batch import batches, run_batch
+from stpspec.engine.batch import able, batches, run_batch
 from stpspec.engine.bind import Bound, bind
 from stpspec.engine.simulate import (
     candidates_of,
@@ -149,9 +149,9 @@ class Pool:
     """
 
     def __init__(self, bound: Bound, workers: Workers | Foreign):
-        self.bound = bound
+        self.bound = able(bound)  # found out here, so that it is told once and not by each worker
         self.workers = workers
-        self.job = job_of(bound)
+        self.job = job_of(self.bound)
 
     def __enter__(self) -> Pool:
         return self
