@@ -82,6 +82,20 @@ def test_active_cell_holds_its_synapse_at_the_voltage_that_the_clamp_leaves():
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("decay", [0.3, 3, 30])
+def test_charge_is_the_integral_however_long_the_window_is(decay):
+    rise = 0.1
+    bound = searching(
+        {"train": {"kind": "single_event"}}, parameters={"tau_decay": {"min": 0.25, "max": 500}},
+        fixed={"tau_rise": rise, "U": 1},
+    )  # fmt: skip
+    assert without_cell(bound)
+    peak = rise * decay / (decay - rise) * np.log(decay / rise)
+    largest = np.exp(-peak / decay) - np.exp(-peak / rise)
+    found = measured(bound, {"tau_decay": np.array([decay])}, ["charge"])
+    np.testing.assert_allclose(found, 70 * (decay - rise) / largest, rtol=1e-4)
+
+
 def test_each_candidate_gives_alone_what_it_gives_among_others():
     bound, columns = searching(), candidates()
     each = [measured(bound, {n: v[k : k + 1] for n, v in columns.items()}) for k in range(5)]
