@@ -83,6 +83,17 @@ def test_fit_over_bounds_that_break_the_mechanism_finds_the_optimum_elsewhere(fa
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("replicas", [1, 4])
+def test_bounds_that_crash_a_proof_fail_no_candidate_within(replicas):
+    fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}
+    made = faulty(SEGFAULT, integrator="variable", fitter=fitter, seed=1)
+    made = made.copy_with(numerics=made.numerics.model_dump() | {"replicas": replicas})
+    result = stpspec.fit(made)
+    assert (result.history["parameter_U"].values < 0.7).all()
+    assert set(result.history["reason"].values.astype(str)) == {""}
+
+
+@pytest.mark.long
 def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
     monkeypatch.setattr("stpspec.engine.pool._GRACE", 1.0)
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}

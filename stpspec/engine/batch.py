@@ -126,8 +126,8 @@ def _run(
 ) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     candidates = [rows[i] for i in batch]
-    bare = None if apart else alone.find(bound, candidates)
-    state = settled.find(bound, candidates) if bare is None else None
+    bare = None if apart or bound.plain else alone.find(bound, candidates)
+    state = None if bare is not None or bound.plain else settled.find(bound, candidates)
     names = list(candidates[0])
     shared = bare is not None or (not apart and len(batch) > 1 and may_share(bound))
     rig = rig_for(bare or bound, len(batch), names, shared=shared)

@@ -37,6 +37,8 @@ class Bound:
         Whether the synapse may be simulated without its cell where that is proven to be the same.
     graded : bool
         Whether the steps grow with the time since the last event.
+    plain : bool
+        Whether nothing is simulated but the candidates: no corner of the bounds, for any proof.
     """
 
     experiment: Experiment
@@ -47,6 +49,7 @@ class Bound:
     brief: bool = False
     auto: bool = False
     graded: bool = False
+    plain: bool = False
 
 
 def bind(experiment: Experiment) -> Bound:

@@ -60,6 +60,14 @@ def on_reference(bound: Bound) -> Bound:
     return _with(bound, e.recording, e.numerics.copy_with(integrator="fixed"))
 
 
+def plainly(bound: Bound) -> Bound:
+    """Return the experiment with the fixed step, and nothing simulated but the candidates.
+
+    What breaks the process at some values does so in a proof, too, which simulates the bounds.
+    """
+    return replace(on_reference(bound), plain=True)
+
+
 def _with(bound: Bound, recording: Any, numerics: Any) -> Bound:
     changed = {"recording": recording, "numerics": numerics}
     return replace(bound, experiment=bound.experiment.model_copy(update=changed))
