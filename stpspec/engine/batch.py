@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stpspec.engine import alone, nmodl, settled
+from stpspec.engine import alone, settled
 from stpspec.engine.bind import Bound
 from stpspec.engine.run import (
     CannotVaryError,
@@ -68,8 +68,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     groups: dict[tuple[float | None, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    by_chance = any(nmodl.draws_random(path) for path in bound.sources.values())
-    size = 1 if by_chance else bound.experiment.numerics.replicas
+    size = 1 if bound.by_chance else bound.experiment.numerics.replicas
     return [
         members[start : start + size]
         for members in groups.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,6 +51,11 @@ class Bound:
     auto: bool = False
     graded: bool = False
     plain: bool = False
+
+    @functools.cached_property
+    def by_chance(self) -> bool:
+        """Whether a mechanism that may be in use speaks of random numbers."""
+        return any(nmodl.draws_random(path) for path in self.sources.values())
 
 
 def bind(experiment: Experiment) -> Bound:
