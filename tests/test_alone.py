@@ -15,6 +15,7 @@ from stpspec.engine.graded import blocks
 from stpspec.engine.nmodl import code_of
 from stpspec.engine.search import for_reading, on_reference
 from stpspec.engine.simulate import candidates_of, evaluate, rows_of
+from stpspec.errors import SpecError
 from stpspec.metrics.measure import Request
 from stpspec.resources import shipped
 
@@ -284,6 +285,12 @@ def test_sweep_of_a_protocol_gives_what_each_experiment_gives_by_itself():
             assert single[name].values[0] == pytest.approx(
                 swept[name].sel(n_recovery=n).item(), nan_ok=True
             ), name
+
+
+def test_sweep_of_a_protocol_refuses_runs_that_cannot_be_recorded():
+    experiment = synapse(TRAIN, recording=CURRENT)
+    with pytest.raises(SpecError, match=r"the run of 'train', .* can be recorded"):
+        stpspec.sweep(experiment, {"protocols.train.frequency": [50, 1e-4]})
 
 
 def test_fit_without_the_cell_is_the_same_to_the_bit_on_any_number_of_workers():

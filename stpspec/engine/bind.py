@@ -80,12 +80,14 @@ def bind_again(bound: Bound, experiment: Experiment) -> Bound:
     Raises
     ------
     SpecError
-        If a term does not fit to what its protocol now does.
+        If a term does not fit to what its protocol now does, or a run is too long.
     """
     known, objective = bound.experiment, experiment.objective
     parts = {name: getattr(known, name) for name in ("model", "recording", "numerics")}
     parts |= {"protocols": experiment.protocols, "objective": objective}
-    terms, problems = bind_terms(parts, bound.mechanism, known.parameters)
+    problems = length_problems(known.model, known.parameters, bound.mechanism, parts)
+    terms, found = bind_terms(parts, bound.mechanism, known.parameters)
+    problems += found
     if problems:
         raise SpecError(problems)
     changed = {
