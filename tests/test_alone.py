@@ -232,6 +232,18 @@ def test_cell_is_kept_where_it_is_part_of_what_is_measured(made):
     assert not without_cell(searching(**made))
 
 
+def test_conductance_needs_no_cell():
+    made = synapse(TRAIN, parameters=BOUNDS)  # records the current of the clamp as well
+    options = {"signal": "conductance"}
+    bound = for_reading(bind(made), [("amplitude", options)])
+    assert without_cell(bound)
+    fast, reference = (
+        measured(b, candidates(), ["amplitude", "recovery"], **options)
+        for b in (bound, on_reference(bound))
+    )
+    np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
+
+
 def test_cell_is_kept_where_the_integrator_is_chosen():
     for integrator in ("fixed", "variable"):
         made = with_numerics(synapse(TRAIN, recording=CURRENT), integrator=integrator)

@@ -35,6 +35,8 @@ def for_reading(bound: Bound, asked: Iterable[tuple[str, Mapping[str, Any]]]) ->
     recording, asked = e.recording, list(asked)
     if all(METRICS.get(name).function.__module__.startswith("stpspec.") for name, _ in asked):
         read = {options.get("signal") or recording.default_signal for _, options in asked}
+        # The current tells whether candidates on one cell disturb each other.
+        read |= {"synaptic_current"} if read == {"conductance"} else set()
         kept = [s for s in recording.signals if s in read]
         recording = recording.copy_with(signals=kept or recording.signals[:1])
     numerics = e.numerics
