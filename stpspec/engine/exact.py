@@ -27,8 +27,10 @@ _BLOCK = re.compile(
     r"(\((?:[^()]|\([^()]*\))*\))?[^{}]*\{"
 )
 _ASSIGNED = re.compile(r"(\w+)\s*('?)\s*(?<![<>=!])=(?!=)")
-_ENDS = re.compile(r"[{}]|\b(?:if|else|while|SOLVE|LOCAL|TABLE|FROM|UNITSON|UNITSOFF)\b")
-_CONDITION = re.compile(r"\b(?:if|while)\s*\(([^{}]*)")
+_ENDS = re.compile(
+    r"[{}]|\b(?:if|else|while|IF|ELSE|WHILE|SOLVE|LOCAL|TABLE|FROM|UNITSON|UNITSOFF)\b"
+)
+_CONDITION = re.compile(r"\b(?:if|while|IF|WHILE)\s*\(([^{}]*)")
 _NAME = re.compile(r"\b[A-Za-z_]\w*")
 _WITH_UNIT = re.compile(r"\b(\d[\d.]*(?:[eE][-+]?\d+)?)\s*\([^()]*\)")
 _IN_BRACKETS = re.compile(r"\([^()]*\)|<[^<>]*>")
