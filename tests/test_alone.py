@@ -249,6 +249,12 @@ def test_conductance_needs_no_cell():
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
+def test_variable_that_no_term_reads_does_not_keep_the_cell():
+    made = synapse(TRAIN, recording=CURRENT | {"variables": ["A"]}, parameters=BOUNDS)
+    assert without_cell(for_reading(bind(made), [("amplitude", {})]))
+    assert not without_cell(for_reading(bind(made), [("amplitude", {"signal": "A"})]))
+
+
 def test_cell_is_kept_where_the_integrator_is_chosen():
     for integrator in ("fixed", "variable"):
         made = with_numerics(synapse(TRAIN, recording=CURRENT), integrator=integrator)

@@ -38,7 +38,8 @@ def for_reading(bound: Bound, asked: Iterable[tuple[str, Mapping[str, Any]]]) ->
         # The current tells whether candidates on one cell disturb each other.
         read |= {"synaptic_current"} if read == {"conductance"} else set()
         kept = [s for s in recording.signals if s in read]
-        recording = recording.copy_with(signals=kept or recording.signals[:1])
+        variables = [v for v in recording.variables if v in read]
+        recording = recording.copy_with(signals=kept or recording.signals[:1], variables=variables)
     numerics = e.numerics
     if numerics.integrator != "fixed":
         numerics = numerics.copy_with(integrator="variable")
