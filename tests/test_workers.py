@@ -178,6 +178,25 @@ def test_metric_defined_in_a_script_is_measured_where_it_is_known(tmp_path):
     assert float(done.stdout) == pytest.approx(0.4, abs=0.01)
 
 
+def test_script_that_its_own_workers_would_run_again_is_refused(tmp_path):
+    script = tmp_path / "bare.py"
+    script.write_text(
+        "import stpspec\n"
+        "from test_workers import faulty\n"
+        "\n"
+        "result = stpspec.fit(\n"
+        "    faulty()\n"
+        ")\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert f"{script}:4: worker processes import this script again" in told
+
+
 def test_interrupt_ends_a_fit_on_workers_within_a_second_and_keeps_its_result(tmp_path):
     code = (
         "import os, signal, threading, time\n"

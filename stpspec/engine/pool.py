@@ -19,6 +19,7 @@ from typing import Any
 
 from stpspec.engine.batch import able, batches, run_batch
 from stpspec.engine.bind import Bound, bind
+from stpspec.engine.guard import refuse_unguarded
 from stpspec.engine.search import plainly
 from stpspec.engine.simulate import (
     candidates_of,
@@ -278,4 +279,7 @@ def pool_for(bound: Bound, executor: Executor | None = None) -> Pool | None:
     if executor is not None:
         return Pool(bound, Foreign(executor))
     n = bound.experiment.workers
-    return Pool(bound, Workers(n)) if n else None
+    if not n:
+        return None
+    refuse_unguarded()
+    return Pool(bound, Workers(n))
