@@ -221,3 +221,30 @@ def test_interrupt_ends_a_fit_on_workers_within_a_second_and_keeps_its_result(tm
     assert status == "interrupted"
     assert float(seconds) < 2.0  # with the confirmation, on a busy machine; measured: see docs
     assert stpspec.FitResult.load(tmp_path / "kept").status == "interrupted"
+
+
+@pytest.mark.long
+def test_interrupt_does_not_wait_for_a_batch_that_never_ends(tmp_path):
+    code = (
+        "import os, signal, threading, time\n"
+        "import stpspec\n"
+        "from test_workers import LOOP, faulty\n"
+        "if __name__ == '__main__':\n"
+        "    pressed = []\n"
+        "    def press():\n"
+        "        pressed.append(time.monotonic())\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    def progress(n, budget, best):\n"
+        "        if n == 4:\n"
+        "            threading.Timer(2, press).start()\n"
+        "    made = faulty(LOOP, time_limit=30, seed=5, fitter={'kind': 'optuna', "
+        "'sampler': 'random', 'budget': {'evaluations': 64}, 'batch': 4})\n"
+        "    result = stpspec.fit(made, progress=progress)\n"
+        "    print(result.status, time.monotonic() - pressed[0])\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    done = fresh_python("import runpy; runpy.run_path('script.py', run_name='__main__')", tmp_path)
+    assert done.returncode == 0, done.stderr
+    status, seconds = done.stdout.split()[-2:]
+    assert status == "interrupted"
+    assert float(seconds) < 2.0

@@ -12,7 +12,7 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,6 +37,7 @@ from stpspec.spec.experiment import Experiment
 from stpspec.spec.protocol import Stimulus
 
 _GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
+_TURN = 0.1  # s
 _LOSSES = 2  # times that a batch is run again whole before it is split
 
 Row = Mapping[str, float]
@@ -92,6 +93,7 @@ def work(
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, not when Python's turn comes
     rigs_kept().__enter__()  # this process has nothing else to do
 
 
@@ -240,6 +242,9 @@ def _outcome(future: Future[Any]) -> Any:
     """Return what a batch brought back, or why it was lost."""
     from pebble import ProcessExpired
 
+    # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock.
+    while not wait([future], timeout=_TURN).done:
+        pass
     try:
         return future.result()
     except FutureTimeoutError:
