@@ -10,10 +10,14 @@ from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
 import stpspec
 from stpspec.engine import alone
 from stpspec.engine.bind import bind
+from stpspec.engine.exact import exact_in_any_step
 from stpspec.engine.graded import blocks
+from stpspec.engine.nmodl import code_of
 from stpspec.engine.search import for_reading, on_reference
 from stpspec.engine.simulate import candidates_of, evaluate, rows_of
+from stpspec.errors import SpecError
 from stpspec.metrics.measure import Request
+from stpspec.resources import shipped
 
 CURRENT = {"signals": ["synaptic_current"]}
 METRICS = ["amplitude", "latency", "rise_time", "decay_time", "half_width", "paired_pulse_ratio",
@@ -79,6 +83,20 @@ def test_active_cell_holds_its_synapse_at_the_voltage_that_the_clamp_leaves():
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("decay", [0.3, 3, 30])
+def test_charge_is_the_integral_however_long_the_window_is(decay):
+    rise = 0.1
+    bound = searching(
+        {"train": {"kind": "single_event"}}, parameters={"tau_decay": {"min": 0.25, "max": 500}},
+        fixed={"tau_rise": rise, "U": 1},
+    )  # fmt: skip
+    assert without_cell(bound)
+    peak = rise * decay / (decay - rise) * np.log(decay / rise)
+    largest = np.exp(-peak / decay) - np.exp(-peak / rise)
+    found = measured(bound, {"tau_decay": np.array([decay])}, ["charge"])
+    np.testing.assert_allclose(found, 70 * (decay - rise) / largest, rtol=1e-4)
+
+
 def test_each_candidate_gives_alone_what_it_gives_among_others():
     bound, columns = searching(), candidates()
     each = [measured(bound, {n: v[k : k + 1] for n, v in columns.items()}) for k in range(5)]
@@ -112,6 +130,74 @@ def test_mechanism_of_ones_own_with_linear_kinetics_needs_no_cell(tmp_path):
 def test_kinetics_that_large_steps_would_change_keep_the_cell(name, text, tmp_path):
     model = own(text, tmp_path, name)
     assert not without_cell(searching(mechanism=name, fixed={"weight": 0.001}, model=model))
+
+
+def text(breakpoint="g = b - a", more="", a="-a/0.2", b="-b/tau"):
+    return (
+        "PARAMETER { tau = 3 (ms) U = 0.5 sat = 1 (uS) } STATE { a (uS) b (uS) }\n"
+        f"BREAKPOINT {{ SOLVE d METHOD cnexp\n{breakpoint}\ni = g*(v - e) }}\n"
+        f"DERIVATIVE d {{ a' = {a}\nb' = {b} }}\n{more}\n"
+        "NET_RECEIVE (w (uS), last (ms)) { if (t > last + 5) { a = a*exp(-(t - last)/tau) } }\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"b": "(0.001*a - b)/50000"},  # calcium that many pulses gather
+        {"b": "-b*b/tau"},
+        {"b": "(level - b)/tau", "breakpoint": "level = 0.1*a\ng = b"},
+        {"b": "(level - b)/tau", "breakpoint": "seen(a)\ng = b",
+         "more": "PROCEDURE seen(x (uS)) { level = 2*x }"},
+        {"b": "-b/slow()", "more": "FUNCTION slow() (ms) { slow = tau*(1 + a) }"},
+        {"breakpoint": "g = b\nif (g > sat) { g = sat }"},
+        {"breakpoint": "g = bent(b)",
+         "more": "FUNCTION bent(x (uS)) (uS) { if (x > sat) { bent = sat } else { bent = x } }"},
+        {"breakpoint": "g = b\nif (t > 1000) { g = 0 }"},
+        {"breakpoint": "last = g\ng = 0.9*last + b"},
+        {"breakpoint": "g = b*floor(3*a)"},
+    ],
+    ids=["fed", "not linear", "through a value", "through a procedure", "through a function",
+         "threshold", "threshold in a function", "time", "memory", "floor"],
+)  # fmt: skip
+def test_what_would_only_show_after_many_events_is_found_in_the_text(changed):
+    assert exact_in_any_step(text())
+    assert not exact_in_any_step(text(**changed))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"a": "(U - a)/(2*tau)", "b": "(1 - b) / tau"},
+        {"b": "-b*3.57(/ms)"},
+        {"b": "(inf - b)/tau", "breakpoint": "inf = 1/(1 + exp(-0.062(/mV)*v))\ng = a*b^4"},
+        {"breakpoint": "if (v > -40) { g = a } else { g = b }"},
+    ],
+    ids=["relaxes", "unit", "voltage", "threshold of the voltage"],
+)
+def test_states_that_relax_by_themselves_need_no_small_steps(changed):
+    assert exact_in_any_step(text(**changed))
+
+
+@pytest.mark.parametrize("name", ["TsodyksMarkram", "AmpaNmda", "GabaA"])
+def test_our_own_synapses_need_no_small_steps(name):
+    assert exact_in_any_step(code_of(shipped("mod") / f"{name}.mod"))
+
+
+@pytest.mark.parametrize("baseline", ["extrapolated", "local", "pre_train"])
+def test_irregular_intervals_are_sampled_like_the_fixed_step_samples_them(baseline):
+    times = np.cumsum([0, 0.3, 0.625, 50, 1.4, 57.125, 1.775, 2, 16.825, 1.5, 251.3, 3.3, 0.5])
+    protocols = {"train": {"kind": "spike_times", "times": times.round(4).tolist()}}
+    bound = searching(protocols, kernel=(0.3, 5))
+    assert without_cell(bound)
+    fast, reference = (
+        [row["a"].value for row in evaluate(
+            b, candidates(), ["train"],
+            [Request("a", "amplitudes", "train", {"baseline": baseline})],
+        )]
+        for b in (bound, on_reference(bound))
+    )  # fmt: skip
+    np.testing.assert_allclose(fast, reference, rtol=1e-4, atol=1e-3)
 
 
 RESTLESS = """\
@@ -149,6 +235,24 @@ def test_cell_that_the_clamp_does_not_quiet_is_kept(tmp_path):
 )  # fmt: skip
 def test_cell_is_kept_where_it_is_part_of_what_is_measured(made):
     assert not without_cell(searching(**made))
+
+
+def test_conductance_needs_no_cell():
+    made = synapse(TRAIN, parameters=BOUNDS)  # records the current of the clamp as well
+    options = {"signal": "conductance"}
+    bound = for_reading(bind(made), [("amplitude", options)])
+    assert without_cell(bound)
+    fast, reference = (
+        measured(b, candidates(), ["amplitude", "recovery"], **options)
+        for b in (bound, on_reference(bound))
+    )
+    np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
+
+
+def test_variable_that_no_term_reads_does_not_keep_the_cell():
+    made = synapse(TRAIN, recording=CURRENT | {"variables": ["A"]}, parameters=BOUNDS)
+    assert without_cell(for_reading(bind(made), [("amplitude", {})]))
+    assert not without_cell(for_reading(bind(made), [("amplitude", {"signal": "A"})]))
 
 
 def test_cell_is_kept_where_the_integrator_is_chosen():
@@ -204,6 +308,12 @@ def test_sweep_of_a_protocol_gives_what_each_experiment_gives_by_itself():
             assert single[name].values[0] == pytest.approx(
                 swept[name].sel(n_recovery=n).item(), nan_ok=True
             ), name
+
+
+def test_sweep_of_a_protocol_refuses_runs_that_cannot_be_recorded():
+    experiment = synapse(TRAIN, recording=CURRENT)
+    with pytest.raises(SpecError, match=r"the run of 'train', .* can be recorded"):
+        stpspec.sweep(experiment, {"protocols.train.frequency": [50, 1e-4]})
 
 
 def test_fit_without_the_cell_is_the_same_to_the_bit_on_any_number_of_workers():

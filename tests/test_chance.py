@@ -1,5 +1,6 @@
 """What is drawn by chance is no measurement of the synapse, and is not fitted as one."""
 
+import numpy as np
 import pytest
 from helpers import MOD, synapse
 
@@ -7,6 +8,7 @@ import stpspec
 from stpspec import api
 from stpspec.engine.bind import bind
 from stpspec.engine.chance import differs, draws
+from stpspec.engine.simulate import simulate
 from stpspec.errors import FitError
 
 
@@ -43,6 +45,13 @@ def test_stochastic_synapse_whose_numbers_are_seeded_is_fitted():
     assert not differs(bound)
     result = api.fit(coin(1))
     assert result.metrics["decay"] == pytest.approx(5, rel=1e-3)
+
+
+def test_seeded_synapse_gives_among_others_what_it_gives_alone():
+    bound = bind(coin(1))
+    alone = simulate(bound, {"tau": 3.0})["one"]["synaptic_current"].values[0]
+    among = simulate(bound, {"tau": [5.0, 3.0, 9.0]})["one"]["synaptic_current"].values[1]
+    np.testing.assert_array_equal(among, alone)
 
 
 def test_mechanisms_without_random_numbers_cost_no_second_look():

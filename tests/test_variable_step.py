@@ -9,7 +9,9 @@ from helpers import MOD, gap, measure, run, synapse, values_of
 import stpspec
 from stpspec import api
 from stpspec.engine import settled
+from stpspec.engine.batch import able
 from stpspec.engine.bind import bind
+from stpspec.engine.nrn import cvode
 from stpspec.engine.simulate import evaluate, simulate
 from stpspec.metrics.measure import Request
 
@@ -190,6 +192,63 @@ def known_fit(**changes):
     }  # fmt: skip
     made = experiment.copy_with(objective={"terms": terms}, **changes)
     return truth, stpspec.fit(made)
+
+
+ODD_CELL = (
+    "from neuron import h\n"
+    "class Odd:\n"
+    "    def __init__(self):\n"
+    "        self.soma = h.Section(name='soma', cell=self)\n"
+    "        self.soma.insert('Odd')\n"
+)
+ODD = NO_CVODE.replace("POINT_PROCESS NoCvode RANGE g, i, tau, e", "SUFFIX Odd RANGE i, g, tau, e")
+ODD = ODD.replace("i (nA)", "i (mA/cm2)").partition("NET_RECEIVE")[0]
+
+
+def test_synapse_varies_elsewhere_when_one_cell_cannot(tmp_path):
+    (tmp_path / "Odd.mod").write_text(ODD)
+    (tmp_path / "odd.py").write_text(ODD_CELL)
+    odd = {"cell": {"file": str(tmp_path / "odd.py"), "template": "Odd"}}
+    one = {"one": {"kind": "single_event"}}
+    for model, varies in (({**odd, "mod": [str(tmp_path / "Odd.mod")]}, False), ({}, True)):
+        bound = bind(with_numerics(synapse(one, model=model), integrator="variable"))
+        assert (able(bound).experiment.numerics.integrator == "variable") is varies
+
+
+def weighted(low, high):
+    """Return the amplitudes of a train for two weights, with these bounds of the weight."""
+    made = synapse(
+        TRAIN, mechanism="Exp2Syn", fixed={"tau1": 0.3, "tau2": 3},
+        parameters={"weight": {"min": low, "max": high}}, recording={"signals": ["clamp_current"]},
+        numerics={"integrator": "variable"},
+    )  # fmt: skip
+    found = evaluate(bind(made), {"weight": [0.001, 0.002]}, ["train"],
+                     [Request("a", "amplitudes", "train")])  # fmt: skip
+    return [row["a"].value for row in found]
+
+
+def test_what_ran_before_does_not_change_how_a_candidate_is_integrated():
+    first = weighted(1e-4, 1e-2)
+    scale = cvode().atolscale("Exp2Syn.A")
+    weighted(1e-4, 10)
+    assert cvode().atolscale("Exp2Syn.A") == scale == 1.0
+    np.testing.assert_array_equal(weighted(1e-4, 1e-2), first)
+
+
+def test_wide_bounds_do_not_make_small_candidates_inexact():
+    np.testing.assert_allclose(weighted(1e-4, 10), weighted(1e-3, 2e-3), rtol=1e-3)
+
+
+@pytest.mark.parametrize("delay", [0, 1.3])
+def test_trace_around_events_does_not_depend_on_the_integrator(delay):
+    spikes = {"kind": "spike_times", "times": [0, 500, 1000]}  # NEURON stops there by itself, too
+    experiment = synapse({"train": spikes}, model={"net_con": {"delay": delay}})
+    found = [
+        values_of(run(with_numerics(experiment, integrator=i)), "trace", "train",
+                  windows=[[-9, 5], [499, 505]])
+        for i in ("variable", "fixed")
+    ]  # fmt: skip
+    np.testing.assert_allclose(*found, atol=0.1)  # of 70 pA
 
 
 def test_fit_ends_with_a_confirmation_on_the_reference_numerics():

@@ -83,6 +83,17 @@ def test_fit_over_bounds_that_break_the_mechanism_finds_the_optimum_elsewhere(fa
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("replicas", [1, 4])
+def test_bounds_that_crash_a_proof_fail_no_candidate_within(replicas):
+    fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}
+    made = faulty(SEGFAULT, integrator="variable", fitter=fitter, seed=1)
+    made = made.copy_with(numerics=made.numerics.model_dump() | {"replicas": replicas})
+    result = stpspec.fit(made)
+    assert (result.history["parameter_U"].values < 0.7).all()
+    assert set(result.history["reason"].values.astype(str)) == {""}
+
+
+@pytest.mark.long
 def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
     monkeypatch.setattr("stpspec.engine.pool._GRACE", 1.0)
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}
@@ -167,6 +178,25 @@ def test_metric_defined_in_a_script_is_measured_where_it_is_known(tmp_path):
     assert float(done.stdout) == pytest.approx(0.4, abs=0.01)
 
 
+def test_script_that_its_own_workers_would_run_again_is_refused(tmp_path):
+    script = tmp_path / "bare.py"
+    script.write_text(
+        "import stpspec\n"
+        "from test_workers import faulty\n"
+        "\n"
+        "result = stpspec.fit(\n"
+        "    faulty()\n"
+        ")\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert f"{script}:4: worker processes import this script again" in told
+
+
 def test_interrupt_ends_a_fit_on_workers_within_a_second_and_keeps_its_result(tmp_path):
     code = (
         "import os, signal, threading, time\n"
@@ -191,3 +221,30 @@ def test_interrupt_ends_a_fit_on_workers_within_a_second_and_keeps_its_result(tm
     assert status == "interrupted"
     assert float(seconds) < 2.0  # with the confirmation, on a busy machine; measured: see docs
     assert stpspec.FitResult.load(tmp_path / "kept").status == "interrupted"
+
+
+@pytest.mark.long
+def test_interrupt_does_not_wait_for_a_batch_that_never_ends(tmp_path):
+    code = (
+        "import os, signal, threading, time\n"
+        "import stpspec\n"
+        "from test_workers import LOOP, faulty\n"
+        "if __name__ == '__main__':\n"
+        "    pressed = []\n"
+        "    def press():\n"
+        "        pressed.append(time.monotonic())\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    def progress(n, budget, best):\n"
+        "        if n == 4:\n"
+        "            threading.Timer(2, press).start()\n"
+        "    made = faulty(LOOP, time_limit=30, seed=5, fitter={'kind': 'optuna', "
+        "'sampler': 'random', 'budget': {'evaluations': 64}, 'batch': 4})\n"
+        "    result = stpspec.fit(made, progress=progress)\n"
+        "    print(result.status, time.monotonic() - pressed[0])\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    done = fresh_python("import runpy; runpy.run_path('script.py', run_name='__main__')", tmp_path)
+    assert done.returncode == 0, done.stderr
+    status, seconds = done.stdout.split()[-2:]
+    assert status == "interrupted"
+    assert float(seconds) < 2.0

@@ -6,8 +6,6 @@ that is held at this voltage, and in steps that grow with the time since the las
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,8 @@ import numpy as np
 
 from stpspec.engine import corners
 from stpspec.engine.bind import Bound
-from stpspec.engine.nmodl import code_of
+from stpspec.engine.exact import exact_in_any_step
+from stpspec.engine.nmodl import code_of, draws_random
 from stpspec.engine.rig import Rig
 from stpspec.engine.run import run
 from stpspec.engine.scales import set_scales
@@ -28,14 +27,9 @@ from stpspec.spec.model import Cell
 from stpspec.spec.protocol import Stimulus
 
 _TRIAL = Stimulus((0.0, 7.0, 60.0), 300.0)  # three events, and time in which a cell may wake
-_CLOSE = 1e-5  # of its largest current: by how much the two may differ
+_CLOSE = 1e-5  # of the largest response: by how much the two may differ
+_ROUNDING = 1e-9
 _TIGHT = 1e-4  # tolerance of the variable step with which the cell is simulated
-
-# What could make a large step inexact, or let the synapse see more than the voltage of its place.
-_METHOD = re.compile(r"\bSOLVE\s+\w+(?:\s+METHOD\s+(\w+))?")
-_NEEDS_MORE = re.compile(
-    r"\b(dt|net_send|net_move|net_event|WATCH|at_time|INCLUDE|EXTERNAL|area|diam)\b"
-)
 
 _known: dict[str, float | None] = {}
 
@@ -62,17 +56,12 @@ def find(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound | None:
 
 def _eligible(bound: Bound) -> bool:
     source = bound.sources.get(bound.experiment.model.mechanism)
-    return may_share(bound) and source is not None and exact_in_any_step(source)
-
-
-def exact_in_any_step(source: Path) -> bool:
-    """Tell whether the text of a mechanism allows that steps of any size integrate it exactly."""
-    return _exact_in_any_step(code_of(source))
-
-
-@functools.lru_cache(maxsize=256)
-def _exact_in_any_step(code: str) -> bool:
-    return set(_METHOD.findall(code)) <= {"cnexp"} and not _NEEDS_MORE.search(code)
+    return (
+        may_share(bound)
+        and source is not None
+        and not draws_random(source)
+        and exact_in_any_step(code_of(source))
+    )
 
 
 def _within(bound: Bound, rows: Sequence[Mapping[str, float]]) -> bool:
@@ -100,7 +89,7 @@ def _prove(bound: Bound, rows: Sequence[Mapping[str, float]]) -> float | None:
     """Return the voltage that the synapse sees, mV; None unless it is all that matters."""
     try:
         set_scales(bound)
-        times, currents, voltages = _on_the_cell(bound, rows)
+        times, recorded, voltages = _on_the_cell(bound, rows)
         seen = float(voltages[0, 0])
         if not np.abs(voltages - seen).max() <= NEGLIGIBLE:
             return None
@@ -109,40 +98,48 @@ def _prove(bound: Bound, rows: Sequence[Mapping[str, float]]) -> float | None:
         return None  # whatever fails here is told where the candidates themselves are simulated
     e = bound.experiment
     arrivals = e.numerics.settle + e.model.net_con.delay + np.array(_TRIAL.spikes)
-    for real, bare in zip(currents, found, strict=True):
-        # At rest the variable step may have taken too few samples for a cubic.
-        expected = np.where(
-            t < arrivals[0], np.interp(t, times, real), resample(times, real, t, arrivals)
-        )
-        apart = np.abs(expected - bare["synaptic_current"]).max()
-        if not apart <= _CLOSE * np.abs(real).max():
-            return None
-    return seen
+    alike = all(
+        _alike(times, real[name], t, bare[name], arrivals)
+        for real, bare in zip(recorded, found, strict=True)
+        for name in bare
+    )
+    return seen if alike else None
+
+
+def _alike(
+    times: np.ndarray, real: np.ndarray, t: np.ndarray, bare: np.ndarray, arrivals: np.ndarray
+) -> bool:
+    expected = resample(times, real, t, arrivals)
+    # Of the response, not of what flows at rest; that only has to be the same to rounding.
+    scale = _CLOSE * np.ptp(real) + _ROUNDING * np.abs(real).max()
+    return bool(np.abs(expected - bare).max() <= scale)
 
 
 def _on_the_cell(
     bound: Bound, rows: Sequence[Mapping[str, float]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, list[dict[str, np.ndarray]], np.ndarray]:
     """Simulate candidates on cells of their own.
 
     Returns
     -------
     times : ndarray, shape (n,)
         ms.
-    currents : ndarray, shape (candidate, n)
-        Of the synapse, pA.
+    signals : list of dict of str to ndarray, shape (n,)
+        All that is recorded of each candidate.
     voltages : ndarray, shape (candidate, n)
         What the clamp would leave if the synapse carried nothing, mV.
     """
     e = bound.experiment
-    recording = e.recording.model_copy(update={"signals": ["synaptic_current", "somatic_voltage"]})
+    recording = e.recording.model_copy(
+        update={"signals": [*e.recording.signals, "somatic_voltage"]}
+    )
     numerics = e.numerics.model_copy(update={"tolerance": _TIGHT})
     changed = {"recording": recording, "numerics": numerics}
     tight = replace(bound, experiment=e.model_copy(update=changed))
     times, signals = _simulated(only_rig(tight, len(rows)), rows)
     currents = np.stack([s["synaptic_current"] for s in signals])
     drop = 1e-3 * e.recording.series_resistance * currents  # pA · MΩ = 10⁻³ mV
-    return times, currents, np.stack([s["somatic_voltage"] for s in signals]) + drop
+    return times, signals, np.stack([s["somatic_voltage"] for s in signals]) + drop
 
 
 def _simulated(

@@ -10,11 +10,17 @@ import numpy as np
 
 from stpspec.engine import alone, settled
 from stpspec.engine.bind import Bound
-from stpspec.engine.run import CannotVaryError, globals_restored, not_finite, run
+from stpspec.engine.run import (
+    CannotVaryError,
+    choose_step,
+    globals_restored,
+    not_finite,
+    run,
+)
 from stpspec.engine.scales import set_scales
 from stpspec.engine.search import on_reference
 from stpspec.engine.shared import may_share
-from stpspec.engine.spare import give_back, rig_for
+from stpspec.engine.spare import give_back, only_rig, rig_for
 from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
 
@@ -22,8 +28,8 @@ log = logging.getLogger("stpspec.engine")
 
 Candidate = Mapping[str, float]
 
-# Mechanisms that have been found to run under the fixed step only; each is told once.
-_fixed_only: set[str] = set()
+# Whether a mechanism and the cells it is on can run under the variable step; each is told once.
+_varies: dict[tuple[str, ...], bool] = {}
 
 
 @dataclass
@@ -52,6 +58,9 @@ class Run:
 def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     """Group candidates that may share a simulation: all those with the same GLOBAL values.
 
+    Random numbers come from one generator, or from one stream each that is numbered in the order
+    of making: what draws any is simulated by itself, so that seeding it makes it repeatable.
+
     The groups depend on the candidates alone, so that a variable step, whose steps all members of
     a batch share, gives the same with any number of workers.
     """
@@ -59,7 +68,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     groups: dict[tuple[float | None, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    size = bound.experiment.numerics.replicas
+    size = 1 if bound.by_chance else bound.experiment.numerics.replicas
     return [
         members[start : start + size]
         for members in groups.values()
@@ -71,25 +80,39 @@ def run_batch(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
-    bound = _able(bound)
+    bound = able(bound)
     runs = [Run() for _ in rows]
     with globals_restored(bound):
-        try:
-            if bound.experiment.numerics.integrator == "variable":
-                set_scales(bound)
-            for index, protocol, result in _run(bound, range(len(rows)), rows, stimuli):
-                runs[index].keep(protocol, result)
-        except CannotVaryError as error:
-            _fixed_only.add(bound.mechanism.name)
-            log.warning("%s; the fixed step is used instead", error)
-            return run_batch(bound, rows, stimuli)
+        if bound.experiment.numerics.integrator == "variable":
+            set_scales(bound)
+        for index, protocol, result in _run(bound, range(len(rows)), rows, stimuli):
+            runs[index].keep(protocol, result)
     return runs
 
 
-def _able(bound: Bound) -> Bound:
-    """Return the experiment with the fixed step if its mechanism can have no other."""
-    varies = bound.experiment.numerics.integrator == "variable"
-    return on_reference(bound) if varies and bound.mechanism.name in _fixed_only else bound
+def able(bound: Bound) -> Bound:
+    """Return the experiment with the fixed step if its mechanisms can have no other; warn once."""
+    if bound.experiment.numerics.integrator != "variable":
+        return bound
+    model = bound.experiment.model
+    cells = [model.cell, getattr(model, "second_cell", model.cell)]
+    key = (model.mechanism, *(cell.digest for cell in cells))
+    if key not in _varies:
+        _varies[key] = _can_vary(bound)
+    return bound if _varies[key] else on_reference(bound)
+
+
+def _can_vary(bound: Bound) -> bool:
+    rig = only_rig(bound, 1)
+    try:
+        with globals_restored(bound):
+            choose_step(bound)
+    except CannotVaryError as error:
+        log.warning("%s; the fixed step is used instead", error)
+        return False
+    finally:
+        rig.tear_down()
+    return True
 
 
 def _run(
@@ -102,8 +125,8 @@ def _run(
 ) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     candidates = [rows[i] for i in batch]
-    bare = None if apart else alone.find(bound, candidates)
-    state = settled.find(bound, candidates) if bare is None else None
+    bare = None if apart or bound.plain else alone.find(bound, candidates)
+    state = None if bare is not None or bound.plain else settled.find(bound, candidates)
     names = list(candidates[0])
     shared = bare is not None or (not apart and len(batch) > 1 and may_share(bound))
     rig = rig_for(bare or bound, len(batch), names, shared=shared)
@@ -116,8 +139,6 @@ def _run(
         for name, stimulus in stimuli.items():
             try:
                 times, replicas = run(rig, stimulus, state)
-            except CannotVaryError:
-                raise
             except SimulationError as error:
                 if len(batch) == 1:
                     yield batch[0], name, str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +38,8 @@ class Bound:
         Whether the synapse may be simulated without its cell where that is proven to be the same.
     graded : bool
         Whether the steps grow with the time since the last event.
+    plain : bool
+        Whether nothing is simulated but the candidates: no corner of the bounds, for any proof.
     """
 
     experiment: Experiment
@@ -47,6 +50,12 @@ class Bound:
     brief: bool = False
     auto: bool = False
     graded: bool = False
+    plain: bool = False
+
+    @functools.cached_property
+    def by_chance(self) -> bool:
+        """Whether a mechanism that may be in use speaks of random numbers."""
+        return any(nmodl.draws_random(path) for path in self.sources.values())
 
 
 def bind(experiment: Experiment) -> Bound:
@@ -71,12 +80,14 @@ def bind_again(bound: Bound, experiment: Experiment) -> Bound:
     Raises
     ------
     SpecError
-        If a term does not fit to what its protocol now does.
+        If a term does not fit to what its protocol now does, or a run is too long.
     """
     known, objective = bound.experiment, experiment.objective
     parts = {name: getattr(known, name) for name in ("model", "recording", "numerics")}
     parts |= {"protocols": experiment.protocols, "objective": objective}
-    terms, problems = bind_terms(parts, bound.mechanism, known.parameters)
+    problems = length_problems(known.model, known.parameters, bound.mechanism, parts)
+    terms, found = bind_terms(parts, bound.mechanism, known.parameters)
+    problems += found
     if problems:
         raise SpecError(problems)
     changed = {

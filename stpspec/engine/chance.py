@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import replace
 
 import numpy as np
 
 from stpspec.engine.batch import run_batch
 from stpspec.engine.bind import Bound
-from stpspec.engine.nmodl import code_of
+from stpspec.engine.nmodl import draws_random
 from stpspec.engine.simulate import candidates_of, rows_of, stimuli_of
 from stpspec.errors import FitError
 
@@ -18,16 +17,10 @@ log = logging.getLogger("stpspec.engine")
 
 _MANY = tuple(5.0 * k for k in range(100))  # ms
 
-# How random numbers are drawn in NMODL, and in the C of a VERBATIM block.
-_DRAWS = re.compile(
-    r"\b(RANDOM|scop_random|normrand|exprand|poisrand|nrnran123_\w+|nrn_random_\w+|\w*rand48|"
-    r"rand|random|random_\w+|sample_\w+|set_seed)\b"
-)
-
 
 def draws(bound: Bound) -> list[str]:
     """Return the mechanisms whose source speaks of random numbers."""
-    return [n for n, path in sorted(bound.sources.items()) if _DRAWS.search(code_of(path))]
+    return [n for n, path in sorted(bound.sources.items()) if draws_random(path)]
 
 
 def differs(bound: Bound) -> bool:

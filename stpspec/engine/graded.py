@@ -15,6 +15,7 @@ _BLOCK = 10  # steps of one size, before they are doubled
 _FINER = 2  # times that the first steps after an event are finer than dt
 _CLEAN = 1.0  # ms before an event; there the residue is read, so there the steps are dt
 _LARGEST = 50.0  # ms
+_NOTHING = 1e-9  # ms; a rest shorter than this is rounding
 
 
 def blocks(arrivals: Sequence[float], stop: float, dt: float) -> Iterator[tuple[float, int]]:
@@ -37,11 +38,13 @@ def blocks(arrivals: Sequence[float], stop: float, dt: float) -> Iterator[tuple[
 
 
 def _between(begin: float, end: float, dt: float) -> Iterator[tuple[float, int]]:
-    clean, step = min(_CLEAN, (end - begin) / 2), dt / _FINER
+    # Whole steps of dt, so that the last samples before an event are where the fixed step has them.
+    clean, step = dt * math.floor(min(_CLEAN, end - begin) / dt + 1e-9), dt / _FINER
     while begin + _BLOCK * step < end - clean:
         begin += _BLOCK * step
         yield begin, _BLOCK
         step = min(2 * step, _LARGEST)
     for until, size in ((end - clean, step), (end, dt)):
-        yield until, max(1, math.ceil((until - begin) / size - 1e-9))
-        begin = until
+        if until > begin + _NOTHING:
+            yield until, max(1, math.ceil((until - begin) / size - 1e-9))
+            begin = until

@@ -14,6 +14,11 @@ _NAME = re.compile(r"\b(SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
 _INCLUDE = re.compile(r'\bINCLUDE\s+"([^"]+)"')
 _LIMITS = re.compile(r"^\s*(\w+)\s*=[^\n<]*<\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*>", re.MULTILINE)
 _POINTERS = re.compile(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)")
+# How random numbers are drawn in NMODL, and in the C of a VERBATIM block.
+_DRAWS = re.compile(
+    r"\b(RANDOM|scop_random|normrand|exprand|poisrand|nrnran123_\w+|nrn_random_\w+|\w*rand48|"
+    r"rand|random|random_\w+|sample_\w+|set_seed)\b"
+)
 # Declarations, and C code: there a null pointer can be tested for, and usually is.
 _NOT_NMODL = re.compile(
     r"\bVERBATIM\b.*?\bENDVERBATIM\b|\b(?:NEURON|ASSIGNED|PARAMETER)\s*\{[^{}]*\}", re.DOTALL
@@ -69,6 +74,11 @@ def limits_in(path: Path) -> dict[str, tuple[float, float]]:
 def receives_events(path: Path) -> bool:
     """Tell whether a .mod file has a NET_RECEIVE block."""
     return re.search(r"\bNET_RECEIVE\b", code_of(path)) is not None
+
+
+def draws_random(path: Path) -> bool:
+    """Tell whether a .mod file speaks of random numbers."""
+    return _DRAWS.search(code_of(path)) is not None
 
 
 def pointers_in(path: Path) -> list[str]:

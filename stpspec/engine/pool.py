@@ -12,13 +12,15 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stpspec.engine.batch import batches, run_batch
+from stpspec.engine.batch import able, batches, run_batch
 from stpspec.engine.bind import Bound, bind
+from stpspec.engine.guard import refuse_unguarded
+from stpspec.engine.search import plainly
 from stpspec.engine.simulate import (
     candidates_of,
     measured_batch,
@@ -35,6 +37,7 @@ from stpspec.spec.experiment import Experiment
 from stpspec.spec.protocol import Stimulus
 
 _GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
+_TURN = 0.1  # s
 _LOSSES = 2  # times that a batch is run again whole before it is split
 
 Row = Mapping[str, float]
@@ -50,7 +53,7 @@ class Job:
         The experiment as JSON, with plain numbers.
     folders, path : tuple of str
         Where files and modules are looked for.
-    auto : bool
+    auto, plain : bool
         As in :class:`stpspec.engine.bind.Bound`.
     """
 
@@ -58,12 +61,14 @@ class Job:
     folders: tuple[str, ...]
     path: tuple[str, ...]
     auto: bool
+    plain: bool
 
 
 def job_of(bound: Bound) -> Job:
     """Return the job of an experiment."""
     folders = tuple(str(f) for f in extra_folders())
-    return Job(json.dumps(bound.experiment.to_data()), folders, tuple(sys.path), bound.auto)
+    spec = json.dumps(bound.experiment.to_data())
+    return Job(spec, folders, tuple(sys.path), bound.auto, bound.plain)
 
 
 _bound: dict[Job, Bound] = {}
@@ -80,7 +85,7 @@ def work(
         sys.path[:] = job.path
         with search_in(job.folders):
             made = bind(Experiment.from_data(json.loads(job.spec)))
-            _bound[job] = replace(made, auto=job.auto)
+            _bound[job] = replace(made, auto=job.auto, plain=job.plain)
     if requests is None:
         return run_batch(_bound[job], rows, stimuli)
     return measured_batch(_bound[job], rows, stimuli, requests)
@@ -88,6 +93,7 @@ def work(
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, not when Python's turn comes
     rigs_kept().__enter__()  # this process has nothing else to do
 
 
@@ -149,9 +155,10 @@ class Pool:
     """
 
     def __init__(self, bound: Bound, workers: Workers | Foreign):
-        self.bound = bound
+        self.bound = able(bound)  # found out here, so that it is told once and not by each worker
         self.workers = workers
-        self.job = job_of(bound)
+        self._jobs = {False: job_of(self.bound), True: job_of(plainly(self.bound))}
+        self._plain = False
 
     def __enter__(self) -> Pool:
         return self
@@ -169,7 +176,7 @@ class Pool:
         # A metric defined in a notebook is known here only: the traces come back to be measured.
         here = any(_is_local(r.metric) for r in requests)
         found: list[dict[str, Measurement]] = [{}] * len(rows)
-        waiting = [_Task(batch) for batch in batches(self.bound, rows)]
+        waiting = [_Task(batch, plain=self._plain) for batch in batches(self.bound, rows)]
         while waiting:
             futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
             again: list[_Task] = []
@@ -185,13 +192,15 @@ class Pool:
                     outcome = measured_runs(self.bound, outcome, stimuli, requests)
                 for index, measured in zip(task.batch, outcome, strict=True):
                     found[index] = measured
+            # What breaks the process in one batch may do so in the proofs of all that follow.
+            self._plain = self._plain or any(task.plain for task in again)
             waiting = again
         return found
 
     def _submit(self, task: _Task, rows: Sequence[Row], stimuli: Any, requests: Any) -> Future[Any]:
         limit = self.bound.experiment.numerics.time_limit
         batch = [rows[i] for i in task.batch]
-        return self.workers.submit(limit, self.job, batch, dict(stimuli), requests)
+        return self.workers.submit(limit, self._jobs[task.plain], batch, dict(stimuli), requests)
 
 
 @dataclass(frozen=True)
@@ -204,22 +213,25 @@ class _Lost:
 
 @dataclass(frozen=True)
 class _Task:
-    """A batch, and how often it has been lost."""
+    """A batch, how often it has been lost, and whether nothing beside it is simulated."""
 
     batch: Sequence[int]
     losses: int = 0
+    plain: bool = False
 
     def after(self, lost: _Lost) -> list[_Task]:
-        """Return what is tried next: the same again, then its halves."""
+        """Return what is tried next: the same again, then its halves, and without proofs."""
         if not lost.guilty:
             return [self]
         if self.losses + 1 < _LOSSES:
-            return [_Task(self.batch, self.losses + 1)]
+            return [replace(self, losses=self.losses + 1)]
         if len(self.batch) == 1:
-            return []
+            return [] if self.plain else [replace(self, plain=True)]
         half = len(self.batch) // 2
         # A half that dies is guilty at once: the whole has been lost twice.
-        return [_Task(self.batch[:half], self.losses), _Task(self.batch[half:], self.losses)]
+        return [
+            replace(self, batch=part, plain=True) for part in (self.batch[:half], self.batch[half:])
+        ]
 
     def given_up(self, lost: _Lost) -> Sequence[int]:
         """Return the candidates that are the cause."""
@@ -230,6 +242,9 @@ def _outcome(future: Future[Any]) -> Any:
     """Return what a batch brought back, or why it was lost."""
     from pebble import ProcessExpired
 
+    # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock.
+    while not wait([future], timeout=_TURN).done:
+        pass
     try:
         return future.result()
     except FutureTimeoutError:
@@ -269,4 +284,7 @@ def pool_for(bound: Bound, executor: Executor | None = None) -> Pool | None:
     if executor is not None:
         return Pool(bound, Foreign(executor))
     n = bound.experiment.workers
-    return Pool(bound, Workers(n)) if n else None
+    if not n:
+        return None
+    refuse_unguarded()
+    return Pool(bound, Workers(n))

@@ -14,6 +14,7 @@ from stpspec.engine import nrn
 from stpspec.engine.bind import Bound
 from stpspec.engine.graded import blocks
 from stpspec.engine.rig import Probe, Rig
+from stpspec.engine.states import state_variables
 from stpspec.errors import SimulationError
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.numerics import Numerics
@@ -37,6 +38,8 @@ def globals_restored(bound: Bound) -> Iterator[None]:
     shared = [f"{n}_{bound.mechanism.name}" for n in bound.mechanism.global_parameters]
     names = ["celsius", "dt", "steps_per_ms", "secondorder", "v_init", "tstop", *shared]
     before = {name: getattr(h, name) for name in names}
+    states = [f"{bound.mechanism.name}.{n}" for n, _ in state_variables(bound.mechanism.name)]
+    scales = {state: cvode.atolscale(state) for state in states}
     active, atol, rtol = cvode.active(), cvode.atol(), cvode.rtol()
     try:
         yield
@@ -44,6 +47,8 @@ def globals_restored(bound: Bound) -> Iterator[None]:
         cvode.active(active)
         cvode.atol(atol)
         cvode.rtol(rtol)
+        for state, scale in scales.items():
+            cvode.atolscale(state, scale)
         for name, value in before.items():
             setattr(h, name, value)
 
@@ -248,11 +253,12 @@ def _read_steps(
     times = rig.times()
     if earlier is not None:
         times = np.concatenate([earlier.times, times[1:]])
-    keep = slice(_first_kept(times, numerics), None)
-    # At an event NEURON records twice: what is, and what the event makes of it.
-    twice = np.flatnonzero(np.diff(times) <= 1e-9)
-    times = times.copy()
-    times[twice] -= _APART
+    # At an event NEURON records twice: what is, and what the event makes of it; and once more
+    # where it had stopped there to look at the clock, which is left out.
+    again = np.diff(times, prepend=-np.inf, append=np.inf) <= 1e-9
+    keep = np.flatnonzero(~(again[:-1] & again[1:]))
+    times = np.where(again[1:], times - _APART, times)
+    keep = keep[keep >= _first_kept(times, numerics)]
 
     replicas = [
         {n: _recorded(n, p, earlier)[keep] * p.factor for n, p in probes.items()}

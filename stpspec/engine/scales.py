@@ -2,18 +2,20 @@
 
 CVODE compares its error with ``tolerance · scale`` of each state. A mechanism whose states are
 conductances in µS is far below the default scale of 1, and would be integrated without any error
-control; unless it declares scales itself, they are set from a short run.
+control; unless it declares scales itself, they are set from short runs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stpspec.engine import nrn
+from stpspec.engine import corners, nrn
 from stpspec.engine.bind import Bound
+from stpspec.engine.rig import Rig
 from stpspec.engine.run import advance, initialize
 from stpspec.engine.spare import only_rig
 from stpspec.engine.states import state_variables
@@ -21,6 +23,7 @@ from stpspec.errors import SimulationError
 from stpspec.spec.protocol import Stimulus
 
 _RELATIVE = 1e-3  # scale of a state, of its largest value: with a tolerance of 1e-3, one in 10⁶
+_SMALLER = 100  # times that a candidate's states may be smaller than those the scale is made for
 _DT, _RUN = 0.1, 30.0  # ms
 
 
@@ -37,12 +40,12 @@ def _scales(bound: Bound) -> Mapping[str, float]:
     undeclared = _undeclared(bound.mechanism.name)
     if not undeclared or bound.experiment.model.stimulated_by != "event":
         return {}
-    key = bound.experiment.model.digest
+    rows = corners.corners(bound, {})
+    key = corners.key(bound, rows)
     if key not in _found:
-        try:
-            _found[key] = _measure(bound, undeclared)
-        except SimulationError:
-            return {}  # told where the candidates themselves are simulated
+        while len(_found) >= corners.MOST:
+            _found.pop(next(iter(_found)))
+        _found[key] = _measure(bound, undeclared, rows)
     return _found[key]
 
 
@@ -53,23 +56,35 @@ def _undeclared(mechanism: str) -> tuple[str, ...]:
     return tuple(n for n in names if nrn.cvode().atolscale(n) == 1.0)
 
 
-def _measure(bound: Bound, names: tuple[str, ...]) -> dict[str, float]:
+def _measure(
+    bound: Bound, names: tuple[str, ...], rows: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
+    """Return the scale of each state, from the middle of the bounds and the smallest corner."""
     h = nrn.hoc()
     rig = only_rig(bound, 1)
     point = rig.points[0][0]
     vectors = {n: h.Vector().record(getattr(point, f"_ref_{n.partition('.')[2]}")) for n in names}
+    largest: dict[str, list[float]] = {n: [] for n in names}
     try:
-        parameters = bound.experiment.parameters
-        rig.set(0, {n: p.from_unit(0.5) for n, p in parameters.items()})
-        rig.stimulate(Stimulus((0.0,)), 1.0)
-        nrn.cvode().active(0)
-        h.dt, h.steps_per_ms, h.secondorder = _DT, 1 / _DT, 0
-        initialize(bound.experiment.numerics)
-        rig.deliver()
-        advance(_RUN + bound.experiment.model.net_con.delay, bound.experiment.numerics.time_limit)
-        largest = {n: float(np.abs(np.asarray(v)).max()) for n, v in vectors.items()}
+        for row in rows:
+            rig.set(0, row)
+            with contextlib.suppress(SimulationError):  # told where the candidates are simulated
+                _one_event(rig)
+                for name, vector in vectors.items():
+                    peak = float(np.abs(np.asarray(vector)).max())
+                    largest[name] += [peak] if 0 < peak < np.inf else []
     finally:
         for vector in vectors.values():
             vector.play_remove()
         rig.tear_down()
-    return {n: _RELATIVE * x for n, x in largest.items() if 0 < x < np.inf}
+    return {n: _RELATIVE * min(x[0], _SMALLER * min(x)) for n, x in largest.items() if x}
+
+
+def _one_event(rig: Rig) -> None:
+    h, numerics = nrn.hoc(), rig.bound.experiment.numerics
+    rig.stimulate(Stimulus((0.0,)), 1.0)
+    nrn.cvode().active(0)
+    h.dt, h.steps_per_ms, h.secondorder = _DT, 1 / _DT, 0
+    initialize(numerics)
+    rig.deliver()
+    advance(_RUN + rig.bound.experiment.model.net_con.delay, numerics.time_limit)

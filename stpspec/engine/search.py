@@ -35,8 +35,11 @@ def for_reading(bound: Bound, asked: Iterable[tuple[str, Mapping[str, Any]]]) ->
     recording, asked = e.recording, list(asked)
     if all(METRICS.get(name).function.__module__.startswith("stpspec.") for name, _ in asked):
         read = {options.get("signal") or recording.default_signal for _, options in asked}
+        # The current tells whether candidates on one cell disturb each other.
+        read |= {"synaptic_current"} if read == {"conductance"} else set()
         kept = [s for s in recording.signals if s in read]
-        recording = recording.copy_with(signals=kept or recording.signals[:1])
+        variables = [v for v in recording.variables if v in read]
+        recording = recording.copy_with(signals=kept or recording.signals[:1], variables=variables)
     numerics = e.numerics
     if numerics.integrator != "fixed":
         numerics = numerics.copy_with(integrator="variable")
@@ -58,6 +61,14 @@ def on_reference(bound: Bound) -> Bound:
     """Return the experiment with the fixed step, whatever it searches with."""
     e = bound.experiment
     return _with(bound, e.recording, e.numerics.copy_with(integrator="fixed"))
+
+
+def plainly(bound: Bound) -> Bound:
+    """Return the experiment with the fixed step, and nothing simulated but the candidates.
+
+    What breaks the process at some values does so in a proof, too, which simulates the bounds.
+    """
+    return replace(on_reference(bound), plain=True)
 
 
 def _with(bound: Bound, recording: Any, numerics: Any) -> Bound:

@@ -80,17 +80,19 @@ def resample(
         Samples; the spacing may vary.
     at : ndarray, shape (m,)
     breaks : ndarray, optional
-        Rising times at which the signal turns or jumps: no cubic reaches across one, as far as
-        there are four samples on its side.
+        Rising times at which the signal turns or jumps: no cubic reaches across one. Where there
+        are fewer than four samples on its side, they are joined by straight lines.
     """
     if t.size < 4:
         return np.interp(at, t, y)
     first = np.clip(np.searchsorted(t, at) - 2, 0, t.size - 4)
+    few = np.zeros(at.size, bool)
     if breaks is not None and breaks.size:
         edges = np.concatenate([[0], np.searchsorted(t, breaks - _SLACK), [t.size]])
         piece = np.searchsorted(breaks - _SLACK, at, side="right")
         low, high = edges[piece], edges[piece + 1]
-        first = np.where(high - low >= 4, np.clip(first, low, high - 4), first)
+        few = high - low < 4
+        first = np.where(few, first, np.clip(first, low, high - 4))
     nodes = first[:, None] + np.arange(4)
     x, values = t[nodes], y[nodes]
     total = np.zeros(at.size)
@@ -100,7 +102,7 @@ def resample(
             if m != j:
                 weight *= (at - x[:, m]) / (x[:, j] - x[:, m])
         total += weight * values[:, j]
-    return total
+    return np.where(few, np.interp(at, t, y), total)
 
 
 def _scale(t: np.ndarray, k: int) -> float:

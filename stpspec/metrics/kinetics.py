@@ -16,7 +16,8 @@ from stpspec.metrics.response import Response
 from stpspec.units import Millisecond
 
 _MOST = 1e6  # samples of all windows of a trace
-_FINE = 4001  # points over which a charge is integrated
+_FINE = 4000  # points over which a charge is integrated, at least, and
+_PARTS = 2  # at least this many between two samples, however far they are apart
 ONSET = 0.05  # fraction of the peak at which a response begins
 
 
@@ -160,7 +161,9 @@ def charge(response: Response) -> float:
             f"{t[-1] - t[0]:.4g} ms: charge lacks what follows (a longer duration, or a single "
             f"event, helps)"
         )
-    fine = np.linspace(t[0], t[-1], max(t.size, _FINE))
+    # Parts of the steps, not of the window: the samples are dense where the response is fast.
+    parts = max(_PARTS, math.ceil(_FINE / t.size))
+    fine = np.interp(np.arange((t.size - 1) * parts + 1) / parts, np.arange(t.size), t)
     return float(np.trapezoid(resample(t, y, fine), fine))
 
 
