@@ -17,6 +17,10 @@ from helpers import MOD, fresh_python
 from small import data
 
 import stpspec
+from stpspec.engine.bind import bind
+from stpspec.engine.pool import Pool, Workers
+from stpspec.engine.search import for_search
+from stpspec.metrics.measure import Request
 from stpspec.spec.experiment import Experiment
 
 SEGFAULT, LOOP, NAN, ABORT = 1, 2, 3, 4
@@ -104,6 +108,18 @@ def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
     assert not beyond.all()
     assert all("time limit" in r for r in reasons[beyond])
     assert all(r == "" for r in reasons[~beyond])
+
+
+def test_pool_that_ends_without_a_word_loses_nothing():
+    experiment = faulty(fitter={"kind": "optuna", "budget": {"evaluations": 64}, "batch": 64})
+    bound = for_search(bind(experiment))
+    columns = {"U": np.linspace(0.1, 0.6, 64), "tau": np.full(64, 3.0)}
+    requests = [Request("size", "amplitude", "single")]
+    with Pool(bound, Workers(2)) as pool:
+        stopping = threading.Timer(0.1, lambda: pool.workers._pool.stop())
+        stopping.start()  # while the workers begin: all batches are waiting
+        rows = pool.evaluate(columns, ["single"], requests)
+    assert [row["size"].reason for row in rows] == [""] * 64
 
 
 def children():

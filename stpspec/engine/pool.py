@@ -11,11 +11,12 @@ import json
 import multiprocessing
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from stpspec.engine.batch import able, batches, run_batch
 from stpspec.engine.bind import Bound, bind
@@ -37,7 +38,7 @@ from stpspec.spec.experiment import Experiment
 from stpspec.spec.protocol import Stimulus
 
 _GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
-_TURN = 0.1  # s
+_TURN, _FORGOTTEN = 0.1, 5  # s, and turns after which a batch of a broken pool is forgotten
 _LOSSES = 2  # times that a batch is run again whole before it is split
 
 Row = Mapping[str, float]
@@ -109,9 +110,22 @@ class Workers:
     def __init__(self, n: int):
         self.n = n
         self._pool: Any = None
+        self._pool_of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()
 
     def submit(self, limit: float, *arguments: Any) -> Future[Any]:
         """Hand a batch over."""
+        while True:
+            pool = self._living()
+            try:
+                future = pool.schedule(work, args=arguments, timeout=limit + _GRACE)
+            except RuntimeError:  # it has broken since
+                if pool.active:
+                    raise
+                continue
+            self._pool_of[future] = pool
+            return future
+
+    def _living(self) -> Any:
         from pebble import ProcessPool
 
         if self._pool is None or not self._pool.active:
@@ -120,7 +134,11 @@ class Workers:
                 max_workers=self.n, context=multiprocessing.get_context("spawn"),
                 initializer=_begin,
             )  # fmt: skip
-        return self._pool.schedule(work, args=arguments, timeout=limit + _GRACE)
+        return self._pool
+
+    def is_abandoned(self, future: Future[Any]) -> bool:
+        """Tell whether nobody works on a batch any more: its pool has ended."""
+        return not self._pool_of[future].active
 
     def _drop(self) -> None:
         if self._pool is not None:
@@ -140,6 +158,10 @@ class Foreign:
     def submit(self, limit: float, *arguments: Any) -> Future[Any]:
         """Hand a batch over."""
         return self.executor.submit(work, *arguments)
+
+    def is_abandoned(self, future: Future[Any]) -> bool:
+        """Tell whether nobody works on a batch any more; of an executor nothing is known."""
+        return False
 
     def close(self) -> None:
         """Leave the executor to its owner."""
@@ -181,7 +203,7 @@ class Pool:
             futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
             again: list[_Task] = []
             for task, future in zip(waiting, futures, strict=True):
-                outcome = _outcome(future)
+                outcome = _outcome(future, self.workers.is_abandoned)
                 if isinstance(outcome, _Lost):
                     again += task.after(outcome)
                     for index in task.given_up(outcome):
@@ -238,13 +260,17 @@ class _Task:
         return () if self.after(lost) else self.batch
 
 
-def _outcome(future: Future[Any]) -> Any:
+def _outcome(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> Any:
     """Return what a batch brought back, or why it was lost."""
     from pebble import ProcessExpired
 
-    # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock.
+    # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock. And a pool that
+    # breaks while a batch is on its way into it may forget the batch.
+    turns = 0
     while not wait([future], timeout=_TURN).done:
-        pass
+        turns = turns + 1 if is_abandoned(future) else 0
+        if turns > _FORGOTTEN:
+            return _Lost("the pool broke", guilty=False)
     try:
         return future.result()
     except FutureTimeoutError:
