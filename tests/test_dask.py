@@ -2,13 +2,16 @@
 
 import os
 import signal
+from concurrent.futures import Executor, Future
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
 from small import experiment
 
 import stpspec
+from stpspec.errors import StpspecError
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +53,17 @@ def test_worker_of_dask_that_dies_is_replaced_and_nothing_of_the_fit_is_lost(cli
     result = stpspec.fit(small(), executor=client.get_executor(), progress=kill)
     np.testing.assert_array_equal(result.history["loss"], alone.history["loss"])
     assert killed[0] not in client.run(os.getpid).values()
+
+
+class GivesUp(Executor):
+    """What Dask does with a batch that has ended four workers, without ending them."""
+
+    def submit(self, *_, **__):
+        future = Future()
+        future.set_exception(KilledWorker("work-1", SimpleNamespace(address="tcp://there"), 4))
+        return future
+
+
+def test_batch_that_an_executor_gives_up_ends_the_fit_in_words():
+    with pytest.raises(StpspecError, match=r"gave a batch up \(KilledWorker: .*workers: n"):
+        stpspec.fit(small(), executor=GivesUp())

@@ -30,7 +30,7 @@ from stpspec.engine.simulate import (
     stimuli_of,
 )
 from stpspec.engine.spare import rigs_kept
-from stpspec.errors import StpspecError
+from stpspec.errors import SimulationError, StpspecError
 from stpspec.metrics.measure import Measurement, Request, missing
 from stpspec.registry import METRICS
 from stpspec.resources import extra_folders, search_in
@@ -39,6 +39,7 @@ from stpspec.spec.protocol import Stimulus
 
 _GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
 _TURN, _FORGOTTEN = 0.1, 5  # s, and turns after which a batch of a broken pool is forgotten
+_GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
 _LOSSES = 2  # times that a batch is run again whole before it is split
 
 Row = Mapping[str, float]
@@ -260,17 +261,24 @@ class _Task:
         return () if self.after(lost) else self.batch
 
 
-def _outcome(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> Any:
-    """Return what a batch brought back, or why it was lost."""
-    from pebble import ProcessExpired
-
+def _comes_back(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> bool:
+    """Wait for a batch, until it is back or nobody works on it any more."""
     # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock. And a pool that
     # breaks while a batch is on its way into it may forget the batch.
     turns = 0
     while not wait([future], timeout=_TURN).done:
         turns = turns + 1 if is_abandoned(future) else 0
         if turns > _FORGOTTEN:
-            return _Lost("the pool broke", guilty=False)
+            return False
+    return True
+
+
+def _outcome(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> Any:
+    """Return what a batch brought back, or why it was lost."""
+    from pebble import ProcessExpired
+
+    if not _comes_back(future, is_abandoned):
+        return _Lost("the pool broke", guilty=False)
     try:
         return future.result()
     except FutureTimeoutError:
@@ -286,6 +294,13 @@ def _outcome(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -
         if isinstance(error, RuntimeError) and not _is_pool_error(error):
             raise
         return _Lost(f"the pool broke ({error})", guilty=False)
+    except Exception as error:
+        if type(error).__name__ not in _GIVEN_UP:
+            raise
+        raise SimulationError(
+            f"the executor gave a batch up ({type(error).__name__}: {error}); processes of our own "
+            f"(workers: n) find the candidate that ends them, and go on without it"
+        ) from error
 
 
 def _is_pool_error(error: Exception) -> bool:
