@@ -8,7 +8,7 @@ from helpers import candidates, synapse
 from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
 
 import stpspec
-from stpspec.engine import alone
+from stpspec.engine import alone, nrn
 from stpspec.engine.bind import bind
 from stpspec.engine.exact import exact_in_any_step
 from stpspec.engine.graded import blocks
@@ -259,6 +259,15 @@ def test_cell_is_kept_where_the_integrator_is_chosen():
     for integrator in ("fixed", "variable"):
         made = with_numerics(synapse(TRAIN, recording=CURRENT), integrator=integrator)
         assert not without_cell(for_reading(bind(made), []))
+
+
+def test_longest_step_that_a_script_in_the_same_process_has_set_does_not_matter():
+    bound = searching(kernel=(0.4, 4.0))
+    nrn.hoc().ParallelContext().set_maxstep(10)
+    assert without_cell(bound)
+    nrn.hoc().ParallelContext().set_maxstep(1)
+    fast, reference = (measured(b, candidates()) for b in (bound, on_reference(bound)))
+    np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
 def test_candidate_beyond_the_bounds_of_the_proof_keeps_its_cell():

@@ -122,6 +122,31 @@ def test_pool_that_ends_without_a_word_loses_nothing():
     assert [row["size"].reason for row in rows] == [""] * 64
 
 
+@pytest.mark.long
+def test_workers_that_cannot_begin_end_the_fit_in_words(tmp_path):
+    code = (
+        "import multiprocessing\n"
+        "from test_workers import faulty\n"
+        "import stpspec\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.set_executable('/bin/false')\n"
+        "    try:\n"
+        "        stpspec.fit(faulty(workers=2))\n"
+        "    except stpspec.StpspecError as error:\n"
+        "        print(error)\n"
+    )
+    (tmp_path / "begins.py").write_text(code)
+    done = fresh_python("import runpy; runpy.run_path('begins.py', run_name='__main__')", tmp_path)
+    assert "the worker processes ended 10 times" in done.stdout, done.stderr
+
+
+@pytest.mark.long
+def test_executor_that_a_candidate_breaks_ends_the_fit_in_words():
+    told = pytest.raises(stpspec.StpspecError, match=r"the executor is broken .*workers: n")
+    with told, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        stpspec.fit(faulty(SEGFAULT, workers=0), executor=executor)
+
+
 def children():
     """Return the process ids of the workers of this process."""
     found = []

@@ -41,12 +41,18 @@ def cvode() -> Any:
     return hoc().CVode()
 
 
-@functools.cache
 def context() -> Any:
-    """Return the ParallelContext that advances simulations, likewise one for the process."""
-    made = hoc().ParallelContext()
-    made.set_maxstep(1000)  # above any fixed step; there is no other process to wait for
+    """Return the ParallelContext that advances simulations, ready for steps of any size."""
+    made = _context()
+    # Each time: a script in the same process may have set it, and no step can be longer. There is
+    # no other process whose spikes would have to be waited for.
+    made.set_maxstep(1000)
     return made
+
+
+@functools.cache
+def _context() -> Any:
+    return hoc().ParallelContext()  # one for the process, as each new one leaks a little
 
 
 def unit_of(mechanism: str, variable: str) -> str:

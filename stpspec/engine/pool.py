@@ -1,4 +1,4 @@
-"""Worker processes: batches go out, measured values come back; what crashes is found and named.
+"""Batches go out to workers, measured values come back; what crashes them is found and named.
 
 Which candidates share a batch is decided beforehand (:func:`stpspec.engine.batch.batches`), so the
 number of workers changes nothing of the result.
@@ -7,165 +7,27 @@ number of workers changes nothing of the result.
 from __future__ import annotations
 
 import contextlib
-import json
-import multiprocessing
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from stpspec.engine.batch import able, batches, run_batch
-from stpspec.engine.bind import Bound, bind
+from stpspec.engine.batch import able, batches
+from stpspec.engine.bind import Bound
 from stpspec.engine.guard import refuse_unguarded
 from stpspec.engine.search import plainly
-from stpspec.engine.simulate import (
-    candidates_of,
-    measured_batch,
-    measured_runs,
-    rows_of,
-    stimuli_of,
-)
-from stpspec.engine.spare import rigs_kept
+from stpspec.engine.simulate import candidates_of, measured_runs, rows_of, stimuli_of
+from stpspec.engine.workers import ADVICE, Foreign, Row, Workers, job_of
 from stpspec.errors import SimulationError, StpspecError
 from stpspec.metrics.measure import Measurement, Request, missing
 from stpspec.registry import METRICS
-from stpspec.resources import extra_folders, search_in
-from stpspec.spec.experiment import Experiment
-from stpspec.spec.protocol import Stimulus
 
-_GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
 _TURN, _FORGOTTEN = 0.1, 5  # s, and turns after which a batch of a broken pool is forgotten
 _GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
 _LOSSES = 2  # times that a batch is run again whole before it is split
-
-Row = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker needs to know of an experiment; sent with each batch, understood once.
-
-    Attributes
-    ----------
-    spec : str
-        The experiment as JSON, with plain numbers.
-    folders, path : tuple of str
-        Where files and modules are looked for.
-    auto, plain : bool
-        As in :class:`stpspec.engine.bind.Bound`.
-    """
-
-    spec: str
-    folders: tuple[str, ...]
-    path: tuple[str, ...]
-    auto: bool
-    plain: bool
-
-
-def job_of(bound: Bound) -> Job:
-    """Return the job of an experiment."""
-    folders = tuple(str(f) for f in extra_folders())
-    spec = json.dumps(bound.experiment.to_data())
-    return Job(spec, folders, tuple(sys.path), bound.auto, bound.plain)
-
-
-_bound: dict[Job, Bound] = {}
-
-
-def work(
-    job: Job,
-    rows: Sequence[Row],
-    stimuli: Mapping[str, Stimulus],
-    requests: Sequence[Request] | None,
-) -> Any:
-    """Simulate one batch in a worker; measure it, or return the traces without ``requests``."""
-    if job not in _bound:
-        sys.path[:] = job.path
-        with search_in(job.folders):
-            made = bind(Experiment.from_data(json.loads(job.spec)))
-            _bound[job] = replace(made, auto=job.auto, plain=job.plain)
-    if requests is None:
-        return run_batch(_bound[job], rows, stimuli)
-    return measured_batch(_bound[job], rows, stimuli, requests)
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, not when Python's turn comes
-    rigs_kept().__enter__()  # this process has nothing else to do
-
-
-class Workers:
-    """Processes of our own: killed at a time limit, replaced when they die.
-
-    Parameters
-    ----------
-    n : int
-        Number of processes.
-    """
-
-    def __init__(self, n: int):
-        self.n = n
-        self._pool: Any = None
-        self._pool_of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()
-
-    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
-        """Hand a batch over."""
-        while True:
-            pool = self._living()
-            try:
-                future = pool.schedule(work, args=arguments, timeout=limit + _GRACE)
-            except RuntimeError:  # it has broken since
-                if pool.active:
-                    raise
-                continue
-            self._pool_of[future] = pool
-            return future
-
-    def _living(self) -> Any:
-        from pebble import ProcessPool
-
-        if self._pool is None or not self._pool.active:
-            self._drop()
-            self._pool = ProcessPool(
-                max_workers=self.n, context=multiprocessing.get_context("spawn"),
-                initializer=_begin,
-            )  # fmt: skip
-        return self._pool
-
-    def is_abandoned(self, future: Future[Any]) -> bool:
-        """Tell whether nobody works on a batch any more: its pool has ended."""
-        return not self._pool_of[future].active
-
-    def _drop(self) -> None:
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join(5)
-            self._pool = None
-
-    close = _drop
-
-
-class Foreign:
-    """Any ``concurrent.futures.Executor``: it can neither kill nor time out a batch."""
-
-    def __init__(self, executor: Executor):
-        self.executor = executor
-
-    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
-        """Hand a batch over."""
-        return self.executor.submit(work, *arguments)
-
-    def is_abandoned(self, future: Future[Any]) -> bool:
-        """Tell whether nobody works on a batch any more; of an executor nothing is known."""
-        return False
-
-    def close(self) -> None:
-        """Leave the executor to its owner."""
+_BROKEN = 10  # times in a row that all workers end without a batch being to blame
 
 
 class Pool:
@@ -200,6 +62,7 @@ class Pool:
         here = any(_is_local(r.metric) for r in requests)
         found: list[dict[str, Measurement]] = [{}] * len(rows)
         waiting = [_Task(batch, plain=self._plain) for batch in batches(self.bound, rows)]
+        broken = 0
         while waiting:
             futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
             again: list[_Task] = []
@@ -217,6 +80,12 @@ class Pool:
                     found[index] = measured
             # What breaks the process in one batch may do so in the proofs of all that follow.
             self._plain = self._plain or any(task.plain for task in again)
+            broken = broken + 1 if again == waiting else 0
+            if broken == _BROKEN:
+                raise SimulationError(
+                    f"the worker processes ended {_BROKEN} times before any had simulated a batch; "
+                    f"is there memory for {self.bound.experiment.workers} of them?"
+                )
             waiting = again
         return found
 
@@ -298,8 +167,7 @@ def _outcome(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -
         if type(error).__name__ not in _GIVEN_UP:
             raise
         raise SimulationError(
-            f"the executor gave a batch up ({type(error).__name__}: {error}); processes of our own "
-            f"(workers: n) find the candidate that ends them, and go on without it"
+            f"the executor gave a batch up ({type(error).__name__}: {error}); {ADVICE}"
         ) from error
 
 
