@@ -99,7 +99,7 @@ def test_bounds_that_crash_a_proof_fail_no_candidate_within(replicas):
 
 @pytest.mark.long
 def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
-    monkeypatch.setattr("stpspec.engine.pool._GRACE", 1.0)
+    monkeypatch.setattr("stpspec.engine.workers._GRACE", 1.0)
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}
     result = stpspec.fit(faulty(LOOP, fitter=fitter, seed=3, time_limit=1.0))
     reasons = result.history["reason"].values.astype(str)
@@ -129,13 +129,18 @@ def test_workers_that_cannot_begin_end_the_fit_in_words(tmp_path):
         "from test_workers import faulty\n"
         "import stpspec\n"
         "if __name__ == '__main__':\n"
-        "    multiprocessing.set_executable('/bin/false')\n"
+        "    multiprocessing.set_executable('./python')\n"
         "    try:\n"
         "        stpspec.fit(faulty(workers=2))\n"
         "    except stpspec.StpspecError as error:\n"
         "        print(error)\n"
     )
     (tmp_path / "begins.py").write_text(code)
+    python = tmp_path / "python"  # which has a fault in whatever begins as a worker
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *spawn_main*) exit 1;; esac\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
     done = fresh_python("import runpy; runpy.run_path('begins.py', run_name='__main__')", tmp_path)
     assert "the worker processes ended 10 times" in done.stdout, done.stderr
 
