@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import shutil
@@ -154,5 +155,10 @@ def write_sources(folder: Path, files: Mapping[str, str]) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, stpspec and what it computes with."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     names = ("stpspec", "neuron", "numpy", "scipy", "xarray", "optuna", "pydantic")
     return {"python": platform.python_version(), **{n: version(n) for n in names}}

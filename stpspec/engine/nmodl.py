@@ -78,7 +78,12 @@ def receives_events(path: Path) -> bool:
 
 def draws_random(path: Path) -> bool:
     """Tell whether a .mod file speaks of random numbers."""
-    return _DRAWS.search(code_of(path)) is not None
+    return _speaks_of_chance(code_of(path))
+
+
+@functools.lru_cache(maxsize=256)
+def _speaks_of_chance(code: str) -> bool:
+    return _DRAWS.search(code) is not None
 
 
 def pointers_in(path: Path) -> list[str]:
