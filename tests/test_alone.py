@@ -302,7 +302,7 @@ def test_steps_begin_at_each_event_and_end_where_the_run_does(arrivals):
     assert set(arrivals) <= set(ends)
     sizes = np.diff(ends, prepend=0.0) / steps
     since = ends - np.array([max([0.0, *(a for a in arrivals if a < e)]) for e in ends])
-    assert (sizes <= np.maximum(0.0125, since / 10) + 1e-9).all()
+    assert (sizes <= np.maximum(0.0125, since / 8) + 1e-9).all()
     before = np.isin(ends, arrivals) & (since > 2)
     assert (sizes[before] <= 0.025 + 1e-9).all()  # there the residue is read
 

@@ -155,7 +155,7 @@ def _run(
                 yield index, name, why or (times, signals)
         sound = not broken and not disturbed
     finally:
-        give_back(rig, names, sound=sound)
+        give_back(rig, sound=sound)
     if disturbed:
         yield from _run(bound, batch, rows, disturbed, apart=True)
     # One candidate stops all that share its simulation: find which, with the rig out of the way.

@@ -2,8 +2,8 @@
 
 For what a fixed step of any size integrates exactly, such as the linear kinetics of a synapse at a
 constant voltage (cnexp), the size of the steps only decides how densely the answer is sampled.
-Samples whose distance is a tenth of the time since the event or less resolve fast and slow kinetics
-alike, and all candidates are sampled at the same times: none is told apart by its steps.
+Samples whose distance is an eighth of the time since the event, or less, resolve fast and slow
+kinetics alike, and all candidates are sampled at the same times: none is told apart by its steps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-_BLOCK = 10  # steps of one size, before they are doubled
+_BLOCK = 8  # steps of one size, before they are doubled
 _FINER = 2  # times that the first steps after an event are finer than dt
 _CLEAN = 1.0  # ms before an event; there the residue is read, so there the steps are dt
 _LARGEST = 50.0  # ms

@@ -54,6 +54,8 @@ class Rig(ABC):
         One dict a replica; the keys are names of signals and variables.
     arrivals : list of float
         When the events of the armed stimulus arrive, ms.
+    like : tuple
+        What it was built for, where it may be kept for another batch.
     """
 
     def __init__(self, bound: Bound, n: int):
@@ -67,6 +69,7 @@ class Rig(ABC):
         self.netcons: list[Any] = []
         self.electrodes: list[list[Any]] = []
         self.arrivals: list[float] = []
+        self.like: tuple[Any, ...] = ()
         self._states: list[list[Any]] = []
         self._builders = [cells.builder(cell) for cell in self._cells()]
         for _ in range(n):

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from stpspec.engine.bind import Bound
 from stpspec.engine.rig import Rig, make_rig
 from stpspec.engine.shared import SharedRig
 
-_kept: list[tuple[Any, Rig]] = []
+_kept: list[Rig] = []
 _depth = 0
 
 
@@ -50,20 +49,22 @@ def rig_for(bound: Bound, n: int, names: Sequence[str], *, shared: bool) -> Rig:
     shared : bool
         Whether the replicas are on one cell.
     """
-    make = SharedRig if shared else make_rig
-    if _kept and _kept[0][0] == (make, _key(bound, n, names)):
-        _, rig = _kept.pop()
+    e = bound.experiment
+    like = (e.model.digest, e.recording.digest, bound.templates, n, sorted(names), shared)
+    if _kept and _kept[0].like == like:
+        rig = _kept.pop()
         rig.use_again(bound)
         return rig
     drop()
-    return make(bound, n)
+    rig = (SharedRig if shared else make_rig)(bound, n)
+    rig.like = like
+    return rig
 
 
-def give_back(rig: Rig, names: Sequence[str], *, sound: bool) -> None:
+def give_back(rig: Rig, *, sound: bool) -> None:
     """Keep a rig, or tear it down where nothing is kept or a simulation in it has failed."""
     if _depth and sound and not _kept:
-        make = SharedRig if isinstance(rig, SharedRig) else make_rig
-        _kept.append(((make, _key(rig.bound, rig.n, names)), rig))
+        _kept.append(rig)
     else:
         rig.tear_down()
 
@@ -71,9 +72,4 @@ def give_back(rig: Rig, names: Sequence[str], *, sound: bool) -> None:
 def drop() -> None:
     """Tear down the rig that is kept."""
     while _kept:
-        _kept.pop()[1].tear_down()
-
-
-def _key(bound: Bound, n: int, names: Sequence[str]) -> Any:
-    e = bound.experiment
-    return e.model.digest, e.recording.digest, bound.templates, n, sorted(names)
+        _kept.pop().tear_down()

@@ -74,6 +74,7 @@ class Response:
         self.find_siblings: Callable[[], Sequence[Response]] = tuple
         self.steps: list[str] = []
         self._notes = Notes()
+        self._peaks: dict[int, tuple[float, float]] = {}
 
     @functools.cached_property
     def siblings(self) -> Sequence[Response]:
@@ -281,6 +282,11 @@ class Response:
         MetricError
             If there is a response that does not rise above its baseline.
         """
+        if k not in self._peaks:  # most metrics ask for that of the first event
+            self._peaks[k] = self._find_peak(k)
+        return self._peaks[k]
+
+    def _find_peak(self, k: int) -> tuple[float, float]:
         t, y = self.window(k)
         if self.sign == 0:
             return float(t[0]), 0.0
