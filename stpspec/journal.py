@@ -102,6 +102,7 @@ class Journal(JournalFileBackend):
 
     waiting: list[dict[str, Any]] | None = None
     synced = -math.inf
+    end: int | None = None
 
     def __init__(self, path: str):
         self.lock = JournalLock(path)
@@ -130,10 +131,15 @@ class Journal(JournalFileBackend):
             with path.open("ab") as file:
                 file.write(lines.encode())
                 file.flush()
+                self.end = file.tell()
                 now = time.monotonic()
                 if now - self.synced > _SYNC:
                     os.fsync(file.fileno())
                     self.synced = now
+
+    def is_ours(self) -> bool:
+        """Tell whether nobody has written since this process last did."""
+        return self.end is not None and Path(self._file_path).stat().st_size == self.end
 
     def sync(self) -> None:
         """Have all that was written outlive the machine, too."""

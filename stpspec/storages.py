@@ -52,6 +52,14 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
         ) from error
 
 
+def only_mine(storage: Any) -> bool:
+    """Tell whether nobody has written since this process last did; of databases it is not known."""
+    from stpspec.journal import Journal
+
+    backend = getattr(storage, "_backend", None)
+    return isinstance(backend, Journal) and backend.is_ours()
+
+
 @contextlib.contextmanager
 def in_one_write(storage: Any) -> Iterator[None]:
     """Write all that is written inside at its end, where the storage is a journal.

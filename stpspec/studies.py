@@ -13,7 +13,7 @@ from stpspec.errors import StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.study import StudySpec
-from stpspec.storages import close_storage, in_one_write, open_storage
+from stpspec.storages import close_storage, in_one_write, only_mine, open_storage
 
 EVALUATION = "evaluation"  # attribute of a trial with all that we keep of it
 _ARTIFACTS = "artifacts"
@@ -100,7 +100,8 @@ class Study:
 
         states = optuna.trial.TrialState
         with self._alone:
-            self._look()
+            if not only_mine(self.study._storage):
+                self._look()
             new = [k for k in evaluations if k["index"] not in self._batches.get(k["batch"], ())]
             with in_one_write(self.study._storage):
                 for kept in new:
@@ -113,6 +114,8 @@ class Study:
                             user_attrs={EVALUATION: dict(kept)},
                         )
                     )  # fmt: skip
+            for kept in new:
+                self._take(dict(kept))
 
     def _look(self) -> None:
         """Take in what this process and others have recorded since the last look."""
@@ -123,8 +126,11 @@ class Study:
             self._seen += 1
             kept = trial.user_attrs.get(EVALUATION)
             if kept is not None:
-                self._batches.setdefault(kept["batch"], {}).setdefault(kept["index"], kept)
-                self._points.setdefault(tuple(kept["point"]), kept)
+                self._take(kept)
+
+    def _take(self, kept: dict[str, Any]) -> None:
+        self._batches.setdefault(kept["batch"], {}).setdefault(kept["index"], kept)
+        self._points.setdefault(tuple(kept["point"]), kept)
 
     # -- figures -------------------------------------------------------------------------------
 
