@@ -27,7 +27,7 @@ from stpspec.registry import METRICS
 _TURN, _FORGOTTEN = 0.1, 5  # s, and turns after which a batch of a broken pool is forgotten
 _GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
 _LOSSES = 2  # times that a batch is run again whole before it is split
-_BROKEN = 10  # times in a row that all workers end without a batch being to blame
+_BROKEN = 30  # times in a row that all workers end without a batch being to blame
 
 
 class Pool:
