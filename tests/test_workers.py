@@ -59,6 +59,21 @@ def same(one, other):
     )
 
 
+def script(code, folder):
+    """Run code as a script of its own, which workers import again."""
+    (folder / "script.py").write_text(code)
+    return fresh_python("import runpy; runpy.run_path('script.py', run_name='__main__')", folder)
+
+
+def seconds_until_interrupted(code, folder):
+    """Run a script that prints the status of its fit and the seconds since Ctrl-C."""
+    done = script(code, folder)
+    assert done.returncode == 0, done.stderr
+    status, seconds = done.stdout.split()[-2:]
+    assert status == "interrupted"
+    return float(seconds)
+
+
 @pytest.mark.parametrize("integrator", ["fixed", "variable"])
 def test_fit_is_the_same_to_the_bit_on_0_1_2_and_4_workers(integrator):
     fits = [stpspec.fit(faulty(workers=n, integrator=integrator)) for n in (0, 1, 2, 4)]
@@ -135,13 +150,12 @@ def test_workers_that_cannot_begin_end_the_fit_in_words(tmp_path):
         "    except stpspec.StpspecError as error:\n"
         "        print(error)\n"
     )
-    (tmp_path / "begins.py").write_text(code)
     python = tmp_path / "python"  # which has a fault in whatever begins as a worker
     python.write_text(
         f'#!/bin/sh\ncase "$*" in *spawn_main*) exit 1;; esac\nexec {sys.executable} "$@"\n'
     )
     python.chmod(0o755)
-    done = fresh_python("import runpy; runpy.run_path('begins.py', run_name='__main__')", tmp_path)
+    done = script(code, tmp_path)
     assert "the worker processes ended 30 times" in done.stdout, done.stderr
 
 
@@ -260,12 +274,8 @@ def test_interrupt_ends_a_fit_on_workers_within_a_second_and_keeps_its_result(tm
         "    print(result.status, time.monotonic() - pressed[0])\n"
         "    result.save('kept')\n"
     )
-    (tmp_path / "script.py").write_text(code)
-    done = fresh_python("import runpy; runpy.run_path('script.py', run_name='__main__')", tmp_path)
-    assert done.returncode == 0, done.stderr
-    status, seconds = done.stdout.split()[-2:]
-    assert status == "interrupted"
-    assert float(seconds) < 2.0  # with the confirmation, on a busy machine; measured: see docs
+    # With the confirmation, on a busy machine; measured: see docs.
+    assert seconds_until_interrupted(code, tmp_path) < 2.0
     assert stpspec.FitResult.load(tmp_path / "kept").status == "interrupted"
 
 
@@ -288,9 +298,4 @@ def test_interrupt_does_not_wait_for_a_batch_that_never_ends(tmp_path):
         "    result = stpspec.fit(made, progress=progress)\n"
         "    print(result.status, time.monotonic() - pressed[0])\n"
     )
-    (tmp_path / "script.py").write_text(code)
-    done = fresh_python("import runpy; runpy.run_path('script.py', run_name='__main__')", tmp_path)
-    assert done.returncode == 0, done.stderr
-    status, seconds = done.stdout.split()[-2:]
-    assert status == "interrupted"
-    assert float(seconds) < 2.0
+    assert seconds_until_interrupted(code, tmp_path) < 2.0
