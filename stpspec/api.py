@@ -199,7 +199,7 @@ def fit(
                  outcome.message)  # fmt: skip
         best, here, told = sound(bound, problem)
         uncertainty = estimate(problem, best)
-        portraits.finish(problem)
+        portraits.finish(problem, best, here.traces)
     confirmed = confirm(bound, problem, best, here, uncertainty)
     measured = confirmed.measured
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}

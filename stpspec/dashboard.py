@@ -20,10 +20,10 @@ from wsgiref.util import setup_testing_defaults
 
 import yaml
 
+from stpspec.attachments import artifact_folders
 from stpspec.errors import DashboardError, StudyError, nearest
 from stpspec.lineage import of_name
-from stpspec.storages import without_password
-from stpspec.studies import artifact_folders, open_storage
+from stpspec.storages import open_storage, without_password
 from stpspec.study_page import StudyPage
 
 _HOME = "stpspec-studies"

@@ -23,6 +23,7 @@ _FINISHED = {s.value for s in TrialState if s.is_finished()}
 _RUNNING = TrialState.RUNNING.value
 _SYNC = 1.0  # s between two times at which a journal is synced with the disk
 _LINE = b'{"op_code":'  # how each begins
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class JournalLock(JournalFileOpenLock):
@@ -48,6 +49,10 @@ class JournalLock(JournalFileOpenLock):
                 self._break(old=time.monotonic() - since > float(self.grace_period or "inf"))
             time.sleep(nap)
             nap = min(2 * nap, 0.1)
+
+    def release(self) -> None:
+        """Let others have it."""
+        Path(self._lock_file).unlink(missing_ok=True)  # gone if it was taken for a dead one's
 
     def _break(self, old: bool) -> None:
         """Remove the lock file if its owner is gone, unless another process has just done so."""
@@ -102,33 +107,42 @@ class Journal(JournalFileBackend):
 
     waiting: list[dict[str, Any]] | None = None
     synced = -math.inf
-    end: int | None = None
+    end: int | None = None  # of the file, when this process last wrote
+    _depth = 0
+    _turn = 0
 
     def __init__(self, path: str):
-        self.lock = JournalLock(path)
+        self.lock, self._path = JournalLock(path), Path(path)
         with self.held():  # before Optuna makes the file
-            trim(Path(path))
+            trim(self._path)
         super().__init__(path, lock_obj=self.lock)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from writing."""
-        self.lock.acquire()
+        """Keep other processes from writing; may be entered again inside."""
+        if not self._depth:
+            self.lock.acquire()
+        self._depth += 1
         try:
             yield
         finally:
-            self.lock.release()
+            self._depth -= 1
+            if not self._depth:
+                self.lock.release()
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines, after the last that is whole: another process may have died in its own."""
         if self.waiting is not None:
             self.waiting.extend(logs)
             return
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        path = Path(self._file_path)
+        lines = "".join(_ENCODER.encode(log) + "\n" for log in logs)
         with self.held():
-            trim(path)
-            with path.open("ab") as file:
+            ours = self._is_ours()
+            if not ours or self._depth == 1:
+                self._turn += 1
+            if not ours:
+                trim(self._path)
+            with self._path.open("ab") as file:
                 file.write(lines.encode())
                 file.flush()
                 self.end = file.tell()
@@ -137,13 +151,21 @@ class Journal(JournalFileBackend):
                     os.fsync(file.fileno())
                     self.synced = now
 
-    def is_ours(self) -> bool:
+    def turn(self) -> int:
+        """Return a number that stays the same as long as all is written while it is held here."""
+        if not self._is_ours():
+            self._turn += 1
+        return self._turn
+
+    def _is_ours(self) -> bool:
         """Tell whether nobody has written since this process last did."""
-        return self.end is not None and Path(self._file_path).stat().st_size == self.end
+        with contextlib.suppress(FileNotFoundError):
+            return self._path.stat().st_size == self.end
+        return False
 
     def sync(self) -> None:
         """Have all that was written outlive the machine, too."""
-        with contextlib.suppress(FileNotFoundError), Path(self._file_path).open("rb+") as file:
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb+") as file:
             os.fsync(file.fileno())
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from stpspec.engine.bind import Bound
 from stpspec.engine.search import on_reference
@@ -44,29 +45,44 @@ class Portraits:
             self._drawn = best
         self._last = time.monotonic()  # also if there was none: to look takes the whole history
 
-    def finish(self, problem: Problem) -> None:
-        """Draw the best trials, each place once: the best, and others while they cost little."""
+    def finish(self, problem: Problem, best: Evaluation, traces: Any) -> None:
+        """Draw the best trials, each place once: the best, and others while they cost little.
+
+        Parameters
+        ----------
+        problem : Problem
+        best : Evaluation
+        traces : xarray.DataTree
+            Of the best on the reference numerics.
+        """
         if problem.study is None:
             return
         good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)
-        places = list({e.point.tobytes(): e for e in reversed(good)}.values())[::-1]
-        self._draw(problem, places[:_AT_END])
+        places = {e.point.tobytes(): e for e in reversed(good)}
+        places.pop(best.point.tobytes(), None)
+        self._draw(problem, [best, *reversed(places.values())][:_AT_END], traces)
 
-    def _draw(self, problem: Problem, evaluations: Sequence[Evaluation]) -> None:
+    def _draw(
+        self, problem: Problem, evaluations: Sequence[Evaluation], traces: Any = None
+    ) -> None:
+        """Draw trials; the traces are those of the first, if it is simulated already."""
         study = problem.study
         assert study is not None
-        there = study.attached()
+        there = study.attachments.names()
         began = time.monotonic()
-        for evaluation in evaluations:
-            if time.monotonic() - began > _SHARE * (began - problem.started):
-                return
+        for drawn, evaluation in enumerate(evaluations, 1):
             number = study.number_of(evaluation.values)
             name = f"trial_{number}.png"
             if number is not None and name not in there:
-                self._attach(problem, evaluation, name)
+                self._attach(problem, evaluation, name, traces if drawn == 1 else None)
+            took = time.monotonic() - began
+            if took * (drawn + 1) / drawn > _SHARE * (began - problem.started):
+                return
 
-    def _attach(self, problem: Problem, evaluation: Evaluation, name: str) -> None:
-        tree = simulate(self.bound, {n: [v] for n, v in evaluation.values.items()})
+    def _attach(self, problem: Problem, evaluation: Evaluation, name: str, traces: Any) -> None:
+        tree = traces
+        if tree is None:
+            tree = simulate(self.bound, {n: [v] for n, v in evaluation.values.items()})
         measured = measure_candidates(tree, problem.judge.requests)[0]
         shown = SimpleNamespace(
             experiment=self.bound.experiment,
@@ -78,4 +94,4 @@ class Portraits:
             path = Path(folder) / name
             title = f"{name.removesuffix('.png').replace('_', ' ')}: loss {evaluation.loss:.4g}"
             write_portrait(tree, shown, title, path)
-            problem.study.attach(path)
+            problem.study.attachments.add(path)

@@ -8,18 +8,16 @@ they are done.
 from __future__ import annotations
 
 import datetime
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stpspec.owners import is_gone, owner
 from stpspec.spec.parameters import Parameter
-from stpspec.storages import in_one_write
+from stpspec.storages import held, in_one_write
 from stpspec.studies import EVALUATION, Study, quiet, space_of
 
 _WORKER = "worker"
-_ASKED = "stpspec:asked"  # system attribute by which one finds the trials it has just begun
 _NAMELESS = 60.0  # s after which a running trial without a worker is given up
 
 
@@ -31,6 +29,8 @@ class Asked:
     ----------
     trial : optuna.Trial
         Of the sampler's own study.
+    params : dict of str to float
+        Parameter values.
     number : int
         Of the trial in the shared study, or in the sampler's own without one.
     key : int or None
@@ -38,13 +38,9 @@ class Asked:
     """
 
     trial: Any
+    params: dict[str, float]
     number: int
     key: int | None = None
-
-    @property
-    def params(self) -> dict[str, float]:
-        """Parameter values."""
-        return self.trial.params
 
 
 class Sampling:
@@ -72,24 +68,27 @@ class Sampling:
 
         self._states = optuna.trial.TrialState
         self._space = space_of(parameters)
+        self._study = study
         self._shared: Any = None if study is None else study.study
         self._carries = carries
-        self._known: set[int] = set()  # numbers of shared trials that the sampler has learned of
-        self._learned = 0  # all below this are known
+        self._learned = 0  # of the trials of others, how many the sampler has learned of
         with quiet():
             self._own = optuna.create_study(sampler=sampler)
 
     def enqueue(self, values: Mapping[str, float]) -> None:
         """Have a point asked for before the sampler has a say, by whichever process is next."""
-        (self._own if self._shared is None else self._shared).enqueue_trial(dict(values))
+        if self._study is None:
+            self._own.enqueue_trial(dict(values))
+        else:
+            self._study.enqueue(values)
 
     def ask(self, n: int, budget: int | None) -> list[Asked]:
         """Ask for at most n points, as far as the budget of the whole study goes."""
-        if self._shared is None:
-            return [Asked(t, t.number) for t in self._drawn(n)]
-        trials = self._shared.get_trials(deepcopy=False)
-        self._learn(trials)
-        taken = self._take_waiting([t for t in trials if t.state == self._states.WAITING][:n])
+        if self._study is None:
+            return [Asked(t, t.params, t.number) for t in self._drawn(n)]
+        self._study.look()
+        self._learn(self._study.others)
+        taken = self._take_waiting(self._study.waiting, n)
         asked = taken + self._begin(self._drawn(n - len(taken)))
         beyond = [a for a in asked if budget is not None and self._is_beyond(a.number, budget)]
         self.drop(beyond, "beyond the budget")
@@ -102,15 +101,16 @@ class Sampling:
                 self._own.tell(asked.trial, state=self._states.FAIL)
             else:
                 self._own.tell(asked.trial, kept["loss"])
-        if self._shared is None:
+        if self._study is None:
             return
         storage = self._shared._storage
+        told = self._own.get_trials(deepcopy=False) if self._carries else []
         with in_one_write(storage):
             for asked, kept in results:
-                self._known.add(asked.number)
+                self._study.note(asked.number, dict(kept))
                 storage.set_trial_user_attr(asked.key, EVALUATION, dict(kept))
-                carried = self._own.trials[asked.trial.number] if self._carries else None
-                for name, value in (carried.system_attrs if carried else {}).items():
+                carried = told[asked.trial.number].system_attrs if self._carries else {}
+                for name, value in carried.items():
                     storage.set_trial_system_attr(asked.key, name, value)
                 failed = bool(kept["reason"])
                 state = self._states.FAIL if failed else self._states.COMPLETE
@@ -120,17 +120,18 @@ class Sampling:
         """Fail trials that were asked for and never simulated."""
         for one in asked:
             self._own.tell(one.trial, state=self._states.FAIL)
-        if self._shared is None or not asked:
+        if self._study is None or not asked:
             return
         storage = self._shared._storage
         with in_one_write(storage):
             for one in asked:
+                self._study.note(one.number, None)
                 storage.set_trial_user_attr(one.key, "not_simulated", why)
                 storage.set_trial_state_values(one.key, self._states.FAIL)
 
     def retry_dead(self) -> int:
         """Fail the running trials of workers that are gone, and ask for their points again."""
-        if self._shared is None:
+        if self._study is None:
             return 0
         dead = [t for t in self._shared.get_trials(deepcopy=False)
                 if t.state == self._states.RUNNING and _is_gone(t)]  # fmt: skip
@@ -141,7 +142,7 @@ class Sampling:
                 continue
             self._shared.tell(trial.number, state=self._states.FAIL)
             if kept is None and trial.params:
-                self._shared.enqueue_trial(trial.params, skip_if_exists=False)
+                self._study.enqueue(trial.params)
         return len(dead)
 
     # -- between the two studies ----------------------------------------------------------------
@@ -154,9 +155,6 @@ class Sampling:
         import optuna
 
         for trial in trials[self._learned :]:
-            if not trial.state.is_finished() or trial.number in self._known:
-                continue
-            self._known.add(trial.number)
             if trial.state == self._states.COMPLETE:
                 self._own.add_trial(
                     optuna.trial.create_trial(
@@ -164,13 +162,13 @@ class Sampling:
                         system_attrs=trial.system_attrs if self._carries else {},
                     )
                 )  # fmt: skip
-        while self._learned in self._known:
-            self._learned += 1
+        self._learned = len(trials)
 
-    def _take_waiting(self, trials: Sequence[Any]) -> list[Asked]:
+    def _take_waiting(self, trials: list[Any], n: int) -> list[Asked]:
         """Take over points that wait for whoever is next: starts, and those of dead workers."""
         storage, taken = self._shared._storage, []
-        for trial in trials:
+        while trials and len(taken) < n:
+            trial = trials.pop(0)
             values = trial.system_attrs.get("fixed_params", {})
             if values.keys() != self._space.keys() or not self._is_mine(trial._trial_id):
                 continue
@@ -181,7 +179,8 @@ class Sampling:
                         trial._trial_id, name, where.to_internal_repr(values[name]), where
                     )
             self._own.enqueue_trial(values)
-            taken.append(Asked(self._own.ask(self._space), trial.number, trial._trial_id))
+            asked = self._own.ask(self._space)
+            taken.append(Asked(asked, asked.params, trial.number, trial._trial_id))
         return taken
 
     def _is_mine(self, key: int) -> bool:
@@ -190,38 +189,19 @@ class Sampling:
 
         try:
             storage = self._shared._storage
-            return storage.set_trial_state_values(key, self._states.RUNNING)
+            with held(storage):
+                return storage.set_trial_state_values(key, self._states.RUNNING)
         except optuna.exceptions.UpdateFinishedTrialError:
             return False
 
     def _begin(self, trials: Sequence[Any]) -> list[Asked]:
         """Let the shared study know of points that are about to be simulated."""
-        import optuna
-
         if not trials:
             return []
-        token = uuid.uuid4().hex
-        study = self._shared
-        with in_one_write(study._storage):
-            for index, trial in enumerate(trials):
-                study.add_trial(
-                    optuna.trial.create_trial(
-                        state=self._states.RUNNING, params=trial.params,
-                        distributions=self._space, user_attrs={_WORKER: owner()},
-                        system_attrs={_ASKED: f"{token}:{index}"},
-                    )
-                )  # fmt: skip
-        begun: dict[str, Any] = {}
-        for frozen in reversed(study.get_trials(deepcopy=False)):
-            if len(begun) == len(trials):
-                break
-            mark = str(frozen.system_attrs.get(_ASKED, ""))
-            if mark.startswith(token):
-                begun[mark] = frozen
-        return [
-            Asked(t, begun[f"{token}:{i}"].number, begun[f"{token}:{i}"]._trial_id)
-            for i, t in enumerate(trials)
-        ]
+        assert self._study is not None
+        points = [t.params for t in trials]  # Optuna copies them each time
+        places = self._study.begin(points, {_WORKER: owner()})
+        return [Asked(t, p, *place) for t, p, place in zip(trials, points, places, strict=True)]
 
     def _is_beyond(self, number: int, budget: int) -> bool:
         """Tell whether, with all trials before this one that count, the budget is spent."""

@@ -52,33 +52,54 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
         ) from error
 
 
-def only_mine(storage: Any) -> bool:
-    """Tell whether nobody has written since this process last did; of databases it is not known."""
+@contextlib.contextmanager
+def held(storage: Any) -> Iterator[None]:
+    """Keep other processes from writing to a journal; a database looks after its rows by itself."""
+    journal = _journal_of(storage)
+    with contextlib.nullcontext() if journal is None else journal.held():
+        yield
+
+
+def is_journal(storage: Any) -> bool:
+    """Tell whether a storage is a journal that can be written."""
+    return _journal_of(storage) is not None
+
+
+def turn_of(storage: Any) -> int | None:
+    """Return a number that stays the same as long as all is written while a journal is held here.
+
+    What others write, or Optuna on its own, changes it. None of a database, of which it is not
+    known.
+    """
+    journal = _journal_of(storage)
+    return None if journal is None else journal.turn()
+
+
+def _journal_of(storage: Any) -> Any:
     from stpspec.journal import Journal
 
     backend = getattr(storage, "_backend", None)
-    return isinstance(backend, Journal) and backend.is_ours()
+    return backend if isinstance(backend, Journal) else None
 
 
 @contextlib.contextmanager
 def in_one_write(storage: Any) -> Iterator[None]:
-    """Write all that is written inside at its end, where the storage is a journal.
+    """Write all that is written inside at its end, where the storage is a journal; and hold it.
 
     What is read inside is the state before.
     """
-    from stpspec.journal import Journal
-
-    backend: Any = getattr(storage, "_backend", None)
-    if not isinstance(backend, Journal):
+    journal = _journal_of(storage)
+    if journal is None:
         yield
         return
-    backend.waiting = []
-    try:
-        yield
-    finally:
-        logs, backend.waiting = backend.waiting, None
-        if logs:
-            backend.append_logs(logs)
+    with journal.held():
+        journal.waiting = []
+        try:
+            yield
+        finally:
+            logs, journal.waiting = journal.waiting, None
+            if logs:
+                journal.append_logs(logs)
 
 
 def _open_database(place: str) -> Any:
@@ -109,12 +130,10 @@ def without_password(place: str) -> str:
 
 def close_storage(storage: Any) -> None:
     """Close the connections to a database; a journal has none, and is synced with the disk."""
-    from stpspec.journal import Journal
-
     storage.remove_session()
-    backend: Any = getattr(storage, "_backend", None)
-    if isinstance(backend, Journal):
-        backend.sync()
-    engine = getattr(backend, "engine", None)
+    journal = _journal_of(storage)
+    if journal is not None:
+        journal.sync()
+    engine = getattr(getattr(storage, "_backend", None), "engine", None)
     if engine is not None:
         engine.dispose()

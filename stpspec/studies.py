@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stpspec import lineage
+from stpspec.attachments import Attachments
 from stpspec.errors import StudyError
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.study import StudySpec
-from stpspec.storages import close_storage, in_one_write, only_mine, open_storage
+from stpspec.storages import (
+    close_storage,
+    held,
+    in_one_write,
+    is_journal,
+    open_storage,
+    turn_of,
+)
 
 EVALUATION = "evaluation"  # attribute of a trial with all that we keep of it
-_ARTIFACTS = "artifacts"
 
 
 class Study:
     """One study, as a fit uses it.
+
+    What this process has written it knows; the storage is read again only where others may have
+    written in the meantime.
 
     Parameters
     ----------
@@ -35,6 +44,11 @@ class Study:
     study : optuna.Study
     is_new : bool
         Whether nothing is in it that another process may have left.
+    attachments : Attachments
+    others : list of optuna.trial.FrozenTrial
+        Finished trials that other processes, or earlier ones, have left; as of the last look.
+    waiting : list of optuna.trial.FrozenTrial
+        Trials that wait for whoever is next; as of the last look.
 
     Raises
     ------
@@ -45,15 +59,24 @@ class Study:
     def __init__(
         self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str] | None = None
     ):
+        import optuna
+
+        self._states, self._trial = optuna.trial.TrialState, optuna.trial.FrozenTrial
         self.space = space_of(experiment.parameters)
+        self.others: list[Any] = []
+        self.waiting: list[Any] = []
         self._batches: dict[str, dict[int, dict[str, Any]]] = {}
         self._points: dict[tuple[float, ...], dict[str, Any]] = {}
-        self._seen = 0  # trials below are among the batches and points
-        self._alone = _lock_beside(spec.place)
-        self._folder = _artifacts_of(spec)
+        self._kept: dict[int, dict[str, Any]] = {}  # by the number of the trial
+        self._finished: set[int] = set()  # numbers of trials that are known to be
+        self._seen = 0  # all below are
+        self._count = 0  # trials there are, finished or not
+        self._key: int | None = None  # what to add to a trial's number, to get its key
+        self._turn: int | None = None  # of the storage, when it was last read
         with quiet():
             self.study, self.is_new = self._open(spec, experiment, sources or {})
-        self._look()
+        self.attachments = Attachments(self.study, spec)
+        self.look()
 
     def _open(
         self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str]
@@ -65,8 +88,6 @@ class Study:
             close_storage(storage)
             raise
         self.study = entered.study
-        if _ARTIFACTS not in self.study.user_attrs:
-            self.study.set_user_attr(_ARTIFACTS, str(self._folder))
         carried = []
         if entered.earlier is not None:
             study, before = entered.earlier
@@ -81,9 +102,35 @@ class Study:
         """Close the connections to a database."""
         close_storage(self.study._storage)
 
+    # -- reading ---------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Take in what was written since the last look, but for what this study wrote itself."""
+        turn = turn_of(self.study._storage)
+        if turn is not None and turn == self._turn:
+            return
+        trials = self.study.get_trials(deepcopy=False)
+        self._turn, self._count, self._key = turn, len(trials), None
+        self.waiting = [t for t in trials if t.state == self._states.WAITING]
+        for trial in trials[self._seen :]:
+            if trial.state.is_finished() and trial.number not in self._finished:
+                self.others.append(trial)
+                self.note(trial.number, trial.user_attrs.get(EVALUATION))
+
+    def note(self, number: int, kept: dict[str, Any] | None) -> None:
+        """Know of a trial that is finished, and of what is kept of it; None if nothing is."""
+        self._finished.add(number)
+        while self._seen in self._finished:
+            self._seen += 1
+        if kept is not None:
+            self._kept[number] = kept
+            self._batches.setdefault(kept["batch"], {}).setdefault(kept["index"], kept)
+            self._points.setdefault(tuple(kept["point"]), kept)
+
     def kept(self) -> list[dict[str, Any]]:
         """Return what is kept of each finished trial, in the order of the trials."""
-        return _kept(self.study)
+        self.look()
+        return [self._kept[number] for number in sorted(self._kept)]
 
     def recall(self, batch: str, n: int) -> list[dict[str, Any]] | None:
         """Return what is kept of a batch of n points, or None if it is not there whole."""
@@ -94,78 +141,92 @@ class Study:
         """Return what is kept of a point of the unit cube, in whichever batch it was."""
         return self._points.get(tuple(point))
 
-    def record(self, evaluations: Sequence[Mapping[str, Any]]) -> None:
-        """Keep the evaluations of one batch, each as a trial; once, if several processes do."""
-        import optuna
-
-        states = optuna.trial.TrialState
-        with self._alone:
-            if not only_mine(self.study._storage):
-                self._look()
-            new = [k for k in evaluations if k["index"] not in self._batches.get(k["batch"], ())]
-            with in_one_write(self.study._storage):
-                for kept in new:
-                    failed = bool(kept["reason"])
-                    self.study.add_trial(
-                        optuna.trial.create_trial(
-                            params=dict(kept["values"]), distributions=self.space,
-                            value=None if failed else kept["loss"],
-                            state=states.FAIL if failed else states.COMPLETE,
-                            user_attrs={EVALUATION: dict(kept)},
-                        )
-                    )  # fmt: skip
-            for kept in new:
-                self._take(dict(kept))
-
-    def _look(self) -> None:
-        """Take in what this process and others have recorded since the last look."""
-        trials = self.study.get_trials(deepcopy=False)
-        for trial in trials[self._seen :]:
-            if not trial.state.is_finished():
-                return
-            self._seen += 1
-            kept = trial.user_attrs.get(EVALUATION)
-            if kept is not None:
-                self._take(kept)
-
-    def _take(self, kept: dict[str, Any]) -> None:
-        self._batches.setdefault(kept["batch"], {}).setdefault(kept["index"], kept)
-        self._points.setdefault(tuple(kept["point"]), kept)
-
-    # -- figures -------------------------------------------------------------------------------
-
     def number_of(self, values: Mapping[str, float]) -> int | None:
         """Return the number of a finished trial with these parameter values, if there is one."""
-        for trial in self.study.get_trials(deepcopy=False):
-            if trial.state.is_finished() and trial.params == values:
-                return trial.number
-        return None
+        self.look()
+        return next((n for n, kept in self._kept.items() if kept["values"] == values), None)
 
-    def attached(self) -> set[str]:
-        """Return the names of the files that have been attached to the study."""
-        from optuna.artifacts import get_all_artifact_meta
+    # -- writing ---------------------------------------------------------------------------------
 
-        return {meta.filename for meta in get_all_artifact_meta(self.study)}
+    def record(self, evaluations: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the evaluations of one batch, each as a trial; once, if several processes do."""
+        with held(self.study._storage):
+            self.look()
+            new = [
+                dict(k) for k in evaluations if k["index"] not in self._batches.get(k["batch"], ())
+            ]
+            trials = [
+                self._made(
+                    self._states.FAIL if kept["reason"] else self._states.COMPLETE,
+                    kept["values"], {EVALUATION: kept}, None if kept["reason"] else kept["loss"],
+                )
+                for kept in new
+            ]  # fmt: skip
+            for (number, _), kept in zip(self._add(trials), new, strict=True):
+                self.note(number, kept)
 
-    def attach(self, path: Path) -> None:
-        """Attach a file to the study: it is copied beside the journal."""
-        from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+    def begin(
+        self, points: Sequence[Mapping[str, float]], facts: Mapping[str, Any]
+    ) -> list[tuple[int, int]]:
+        """Add a trial for each point that is about to be simulated.
 
-        self._folder.mkdir(parents=True, exist_ok=True)
-        upload_artifact(
-            artifact_store=FileSystemArtifactStore(base_path=str(self._folder)),
-            file_path=str(path), study_or_trial=self.study,
+        Parameters
+        ----------
+        points : sequence of mapping of str to float
+            Parameter values.
+        facts : mapping
+            Attributes of each trial.
+
+        Returns
+        -------
+        list of (int, int)
+            Number of each trial, and the key by which the storage knows it.
+        """
+        with held(self.study._storage):
+            self.look()
+            return self._add([self._made(self._states.RUNNING, p, facts) for p in points])
+
+    def enqueue(self, values: Mapping[str, float]) -> None:
+        """Add a trial that waits for whoever is next, as Optuna does."""
+        with held(self.study._storage):
+            self.look()
+            trial = self._made(self._states.WAITING, {}, {}, fixed_params=dict(values))
+            ((trial.number, trial._trial_id),) = self._add([trial])
+            self.waiting.append(trial)
+
+    def _add(self, trials: Sequence[Any]) -> list[tuple[int, int]]:
+        """Write trials, and return number and key of each; nobody may write in the meantime."""
+        storage, study = self.study._storage, self.study._study_id
+        if not trials:
+            return []
+        with in_one_write(storage):
+            keys = [storage.create_new_trial(study, template_trial=t) for t in trials]
+        if not is_journal(storage):
+            return [(storage.get_trial_number_from_id(key), key) for key in keys]
+        first, self._count = self._count, self._count + len(trials)
+        zero = self._key
+        if zero is None:  # a journal may hold other studies, whose trials count, too
+            zero = storage.get_trial_id_from_study_id_trial_number(study, first) - first
+            self._key = zero
+        return [(number, zero + number) for number in range(first, self._count)]
+
+    def _made(
+        self,
+        state: Any,
+        values: Mapping[str, float],
+        facts: Mapping[str, Any],
+        loss: float | None = None,
+        **system: Any,
+    ) -> Any:
+        """Make a trial, without what Optuna asks of one that may come from anywhere."""
+        now = datetime.datetime.now()
+        return self._trial(
+            number=-1, trial_id=-1, state=state, value=loss, values=None,
+            datetime_start=None if state == self._states.WAITING else now,
+            datetime_complete=now if state.is_finished() else None, params=dict(values),
+            distributions=self.space if values else {}, user_attrs=dict(facts),
+            system_attrs=system, intermediate_values={},
         )  # fmt: skip
-
-
-def _lock_beside(place: str) -> contextlib.AbstractContextManager[Any]:
-    """Return a lock beside a journal; a database has only the look before the write."""
-    from filelock import FileLock
-
-    if "://" in place:
-        return contextlib.nullcontext()
-    path = Path(place).expanduser()
-    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 @contextlib.contextmanager
@@ -189,36 +250,6 @@ def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
         n: FloatDistribution(float(p.min), float(p.max), log=p.scale == "log")
         for n, p in parameters.items()
     }
-
-
-def _artifacts_of(spec: StudySpec) -> Path:
-    """Return the folder of the files that are attached to a study."""
-    return _beside(f"stpspec-studies/{spec.name}.journal" if "://" in spec.place else spec.place)
-
-
-def _beside(journal: str) -> Path:
-    return Path(journal).expanduser().resolve().with_suffix(".artifacts")
-
-
-def artifact_folders(studies: Iterable[Any], place: str) -> list[Path]:
-    """Return where files attached to studies of a storage may be: beside it, or as they tell."""
-    told = (study.user_attrs.get(_ARTIFACTS) for study in studies)
-    beside = [] if "://" in place else [_beside(place)]
-    return list(dict.fromkeys([*beside, *(Path(folder) for folder in told if folder)]))
-
-
-def trial_facts(trial: Any) -> Any:
-    """Return a copy of a trial with each metric, and the reason of a failure, by its own name."""
-    kept = trial.user_attrs.get(EVALUATION)
-    if kept is None:
-        return trial
-    facts = {n: v if not isinstance(v, list) else f"{len(v)} values"
-             for n, v in kept["metrics"].items()}  # fmt: skip
-    if kept["reason"]:
-        facts["reason"] = kept["reason"]
-    shown = copy.copy(trial)
-    shown.user_attrs = facts
-    return shown
 
 
 def _kept(study: Any) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ gets enough to see the study by.
 from __future__ import annotations
 
 import bisect
+import copy
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from stpspec.dataset import SIGNALS
 from stpspec.errors import StpspecError, StudyError
 from stpspec.lineage import experiment_in
 from stpspec.registry import METRICS, RECORDINGS
-from stpspec.studies import trial_facts
+from stpspec.studies import EVALUATION
 from stpspec.view.tables import unit_text
 
 WHOLE = 2048  # trials up to which all are shown
@@ -74,7 +75,7 @@ class StudyPage:
     def _with_facts(self, trial: Any) -> Any:
         known = self._facts.get(trial._trial_id)
         if known is None or known[0] is not trial:
-            self._facts[trial._trial_id] = known = (trial, trial_facts(trial))
+            self._facts[trial._trial_id] = known = (trial, _by_name(trial))
         return known[1]
 
     def _note(self, study: Any) -> dict[str, Any]:
@@ -114,6 +115,20 @@ def thinned(trials: Sequence[Any]) -> list[Any]:
         n_of[trial.state] += 1
         if _is_among_best(best, trial) or place % _step(place) == 0:
             shown.append(trial)
+    return shown
+
+
+def _by_name(trial: Any) -> Any:
+    """Return a copy of a trial with each metric, and the reason of a failure, by its own name."""
+    kept = trial.user_attrs.get(EVALUATION)
+    if kept is None:
+        return trial
+    facts = {n: v if not isinstance(v, list) else f"{len(v)} values"
+             for n, v in kept["metrics"].items()}  # fmt: skip
+    if kept["reason"]:
+        facts["reason"] = kept["reason"]
+    shown = copy.copy(trial)
+    shown.user_attrs = facts
     return shown
 
 

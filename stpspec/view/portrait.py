@@ -9,6 +9,8 @@ from stpspec.view.plots import plot_traces
 from stpspec.view.style import DPI
 from stpspec.view.targets import plot_targets
 
+_COMPRESSION = 1  # of 9: a study is not to wait for the last tenth of a file's size
+
 
 def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
     """Write the traces of all protocols above the targets against what was achieved, as PNG.
@@ -28,7 +30,7 @@ def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
     names = list(tree.children)
     heights = [2.2] * len(names) + [1.2 + 0.35 * len(shown.experiment.objective.terms)]
     figure = Figure(figsize=(8.5, sum(heights)), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
@@ -36,4 +38,4 @@ def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
         plot_traces(tree, name, ax=ax)
     plot_targets(shown, ax=axes[-1])
     figure.suptitle(title, fontsize=11)
-    figure.savefig(path)
+    canvas.print_png(path, pil_kwargs={"compress_level": _COMPRESSION})  # `savefig` draws twice

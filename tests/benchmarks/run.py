@@ -351,7 +351,7 @@ class Bench:
                     return stpspec.fit(made)
 
                 seconds: dict[str, list[float]] = {"with": [], "without": []}
-                for _ in range(min(self.rounds, 3)):
+                for _ in range(self.rounds):
                     seconds["without"].append(clock(plain, wall=True))
                     seconds["with"].append(clock(kept, wall=True))
                 value = self.ratio(seconds, "with", "without")
