@@ -194,14 +194,14 @@ def run(
 
 
 def _advance_in_blocks(rig: Rig, numerics: Numerics, until: float) -> None:
-    h, context = nrn.hoc(), nrn.context()
-    started = time.monotonic()
+    t, dt = nrn.clock()
+    psolve, started = nrn.context().psolve, time.monotonic()
     with nrn.border(SimulationError, "NEURON stopped"):
         for end, steps in blocks(rig.arrivals, until, numerics.dt):
-            h.dt = (end - h.t) / steps  # exactly to the end: an event arrives there
-            context.psolve(end)
+            dt[0] = (end - t[0]) / steps  # exactly to the end: an event arrives there
+            psolve(end)
             _within_limit(started, numerics.time_limit, end, until)
-        context.psolve(until + h.dt)  # one more step for what lags
+        psolve(until + dt[0])  # one more step for what lags
 
 
 def _within_limit(started: float, limit: float, reached: float, until: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from stpspec.errors import MetricError
 
+_ROUNDING = 1e-14  # of the distance between two samples
 _SLACK = 1e-6  # ms; a sample this close before an event is taken at it
 
 
@@ -56,15 +57,8 @@ def crossing(t: np.ndarray, y: np.ndarray, level: float, *, rising: bool) -> flo
     if k == 0:
         return float(t[0])
     place, c = _polynomial(t, y, k, 4)
-    low, high = place(t[k - 1]), place(t[k])
-    below = _value(c, low) > level
-    for _ in range(50):  # bisection: the bracket holds the crossing, the polynomial is smooth
-        middle = 0.5 * (low + high)
-        if (_value(c, middle) > level) == below:
-            low = middle
-        else:
-            high = middle
-    return float(t[k] + low * _scale(t, k))
+    c[-1] -= float(level)
+    return float(t[k] + _zero(c, place(t[k - 1]), place(t[k])) * _scale(t, k))
 
 
 def resample(
@@ -142,6 +136,28 @@ def _value(c: Sequence[float], x: float) -> float:
     for coefficient in c:
         total = total * x + coefficient
     return total
+
+
+def _zero(c: list[float], low: float, high: float) -> float:
+    """Return where a polynomial is 0 between two places at which its signs differ.
+
+    By Newton's method, and by bisection where that leaves the bracket.
+    """
+    slope, above = _derivative(c), _value(c, low) > 0
+    x = 0.5 * (low + high)
+    for _ in range(60):
+        value, rate = _value(c, x), _value(slope, x)
+        if (value > 0) == above:
+            low = x
+        else:
+            high = x
+        following = x - value / rate if rate else low
+        if not low < following < high:
+            following = 0.5 * (low + high)
+        if abs(following - x) <= _ROUNDING:
+            return following
+        x = following
+    return x
 
 
 def _derivative(c: Sequence[float]) -> list[float]:
