@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from stpspec.errors import Problem, unknown_name
 from stpspec.folders import versions
+from stpspec.log import kept
 from stpspec.metrics.judge import requested
 from stpspec.metrics.measure import Measurement, Request, everything, measure_candidates, to_dataset
 from stpspec.results import FitResult
@@ -158,6 +160,16 @@ def fit(
     FitError
         If there is nothing to fit, every evaluation fails, or a mechanism draws random numbers.
     """
+    with kept() as told:
+        result = _fit(experiment, progress, executor)
+    return replace(result, log=tuple(told.lines))
+
+
+def _fit(
+    experiment: Experiment,
+    progress: Callable[[int, int | None, float], None] | None,
+    executor: Executor | None,
+) -> FitResult:
     from stpspec.engine.bind import bind
     from stpspec.engine.chance import refuse_chance
     from stpspec.engine.pool import pool_for

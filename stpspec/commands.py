@@ -31,7 +31,7 @@ def fit(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     from stpspec import api
     from stpspec.view.tables import fit_table
 
-    with _located(origin), kept() as log:
+    with _located(origin), kept(command=True) as log:
         experiment = _experiment(data)
         folder = _folder(arguments, experiment.name, "fit")
         with _progress(experiment, arguments.quiet) as progress:
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     from stpspec.view.tables import run_table
 
     values = _values(arguments, data)
-    with _located(origin), kept() as log:
+    with _located(origin), kept(command=True) as log:
         if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
             rule = "run simulates one value; stpspec sweep measures over a list"
             raise SpecError([Problem(n, rule, v) for n, v in lists.items()], "too many values")
@@ -81,7 +81,7 @@ def sweep(
     from stpspec.view.tables import sweep_table
 
     values = _values(arguments, data)
-    with _located(origin), kept() as log:
+    with _located(origin), kept(command=True) as log:
         experiment = _experiment(data)
         fields = fields or frequency_grid(experiment)
         folder = _folder(arguments, experiment.name, "sweep")

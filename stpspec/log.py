@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
@@ -38,7 +38,7 @@ class Kept(logging.Handler):
     """
 
     def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
+        super().__init__(logging.INFO)
         self.setFormatter(_FORMAT)
         self.lines: list[str] = []
 
@@ -48,16 +48,53 @@ class Kept(logging.Handler):
 
     def write(self, folder: Path) -> None:
         """Write ``log.txt`` into an existing folder."""
-        (folder / FILE).write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+        write(folder, self.lines)
+
+
+class _Onward(logging.Handler):
+    """Hands messages on to the handlers of the program, as far as they would have reached it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.root.callHandlers(record)
+
+
+def write(folder: Path, lines: Sequence[str]) -> None:
+    """Write ``log.txt`` into an existing folder."""
+    (folder / FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 @contextlib.contextmanager
-def kept() -> Iterator[Kept]:
-    """Keep what is logged inside, beginning with the command line."""
+def kept(*, command: bool = False) -> Iterator[Kept]:
+    """Keep what is logged inside; first the command line, if it is one.
+
+    A program that uses stpspec hears no more than its own settings let through.
+    """
     logger, handler = logging.getLogger(_OURS), Kept()
-    logger.addHandler(handler)
+    with _heard(logger):
+        logger.addHandler(handler)
+        try:
+            if command:
+                logger.info("%s", " ".join(["stpspec", *sys.argv[1:]]))
+            yield handler
+        finally:
+            logger.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _heard(logger: logging.Logger) -> Iterator[None]:
+    """Have a logger hand messages from INFO on to its own handlers, if it would not."""
+    level, own, onward = logger.getEffectiveLevel(), logger.level, _Onward()
+    if level <= logging.INFO:
+        yield
+        return
+    onward.setLevel(level)
+    propagates, logger.propagate = logger.propagate, False
+    if propagates:
+        logger.addHandler(onward)
+    logger.setLevel(logging.INFO)
     try:
-        logger.info("%s", " ".join(["stpspec", *sys.argv[1:]]))
-        yield handler
+        yield
     finally:
-        logger.removeHandler(handler)
+        logger.setLevel(own)
+        logger.propagate = propagates
+        logger.removeHandler(onward)

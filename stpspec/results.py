@@ -18,6 +18,7 @@ from stpspec.folders import (
     write_netcdf,
     write_sources,
 )
+from stpspec.log import write as write_log
 from stpspec.resources import reach_plugins
 from stpspec.spec.experiment import FORMAT, Experiment, migrate
 from stpspec.view.figures import write_figures
@@ -63,6 +64,8 @@ class FitResult:
         File of each mechanism and template → sha256.
     files : dict of str to str
         Their texts, by ``mod/NAME`` and ``templates/NAME``.
+    log : tuple of str
+        What was logged from INFO on, line by line.
     """
 
     experiment: Experiment
@@ -85,6 +88,7 @@ class FitResult:
     versions: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
 
     @property
     def n_evaluations(self) -> int:
@@ -177,6 +181,7 @@ class FitResult:
             "spec": json.dumps(self.experiment.to_data()),
             "summary": json.dumps(self.summary()),
             "files": json.dumps(self.files),
+            "log": json.dumps(self.log),
         }
         tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
         tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
@@ -185,6 +190,7 @@ class FitResult:
         text = to_yaml(with_own_files(self.experiment, self.files))
         (folder / "experiment.yaml").write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
+        write_log(folder, self.log)
         write_figures(self, folder)
 
     @classmethod
@@ -243,6 +249,7 @@ class FitResult:
             versions=summary["versions"],
             sources=summary["sources"],
             files=json.loads(tree.attrs["files"]),
+            log=tuple(json.loads(tree.attrs.get("log", "[]"))),
         )
 
 

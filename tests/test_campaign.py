@@ -184,6 +184,7 @@ def test_one_that_fails_is_kept_with_its_reason_and_tried_again(tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
     assert [c.status for c in outcomes(tmp_path / "out")] == ["done", "failed", "done"]
     assert "not today" in rows_of(tmp_path / "out")["b"]["reason"]
+    assert "not today" in (tmp_path / "out" / "b" / "log.txt").read_text()
     assert "b failed: " in done.stdout
     assert "2 done, 1 failed" in done.stdout
     with pytest.raises(ResultError, match="b has no result, it is failed"):
@@ -193,6 +194,8 @@ def test_one_that_fails_is_kept_with_its_reason_and_tried_again(tmp_path):
     assert again.returncode == 0, again.stderr
     assert "stpspec collect out" in again.stdout
     assert Campaign(tmp_path / "out").states == {"done": 3}
+    assert not (tmp_path / "out" / "b" / "log.txt").exists()  # of the fit that failed
+    assert (tmp_path / "out" / "b" / "result" / "log.txt").exists()
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from stpspec.campaigns.record import (
 from stpspec.campaigns.summary import Campaign
 from stpspec.errors import FitError, StpspecError
 from stpspec.folders import as_result_error
+from stpspec.log import FILE as LOG
 from stpspec.log import kept
 from stpspec.spec.experiment import Experiment
 
@@ -145,21 +147,24 @@ def fit_connection(
         if not mine or record["status"] == "done":  # by another process, in the meantime
             return "done" if mine else "running"
         note(folder, status="running", reason="")
-        try:
-            with kept() as told:
+        (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
+        with kept() as told:
+            try:
                 result = api.fit(Experiment.from_data(record["spec"]), progress=progress)
-            told.write(result.save(folder / RESULT, overwrite=True))
-        except KeyboardInterrupt:
-            note(folder, status="stopped")
-            return "interrupted"
-        except Exception as error:  # whatever it is, the other connections are fitted
-            log.debug("the connection %s failed", folder.name, exc_info=True)
-            named = isinstance(error, StpspecError)
-            reason = str(error) if named else f"{type(error).__name__}: {error}"
-            note(folder, status="failed", reason=reason)
-            if isinstance(error, FitError):  # another try shall not recall its failed evaluations
-                _set_aside(folder.glob("study-????????.journal"), "-failed")
-            return "failed"
+                result.save(folder / RESULT, overwrite=True)
+            except KeyboardInterrupt:
+                note(folder, status="stopped")
+                return "interrupted"
+            except Exception as error:  # whatever it is, the other connections are fitted
+                named = isinstance(error, StpspecError)
+                reason = str(error) if named else f"{type(error).__name__}: {error}"
+                log.info("failed: %s", reason, exc_info=not named)
+                note(folder, status="failed", reason=reason)
+                with contextlib.suppress(OSError):  # the disk may be full
+                    told.write(folder)
+                if isinstance(error, FitError):  # another try shall not recall what has failed
+                    _set_aside(folder.glob("study-????????.journal"), "-failed")
+                return "failed"
         status = "interrupted" if result.status == "interrupted" else "done"
         note(folder, status=status)
         return status

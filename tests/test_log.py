@@ -1,0 +1,35 @@
+"""A log beside each result, also of a fit from Python; the program hears what it has asked for."""
+
+import logging
+
+import pytest
+from test_studies import studied
+
+import stpspec
+from stpspec.log import kept
+from stpspec.results import FitResult
+
+
+def test_result_of_python_holds_the_log_of_its_fit(tmp_path):
+    result = stpspec.fit(studied(tmp_path, study=None))
+    log = (result.save(tmp_path / "saved") / "log.txt").read_text().splitlines()
+    assert log == list(result.log)
+    assert "INFO stpspec: fit of small with optuna, seed 0; " in log[0]
+    assert "the best so far, at U = " in log[1]
+    again = FitResult.load(tmp_path / "saved")
+    assert again.log == result.log
+    assert (again.save(tmp_path / "copy") / "log.txt").read_text().splitlines() == log
+
+
+@pytest.mark.parametrize(("level", "heard"), [("WARNING", ["b"]), ("INFO", ["a", "b"])])
+def test_log_is_kept_whole_and_the_program_hears_what_it_asked_for(level, heard, caplog):
+    root = logging.getLogger("stpspec")
+    with caplog.at_level(level, logger="stpspec"):
+        before = (root.level, root.propagate, list(root.handlers))
+        with kept() as outer, kept() as inner:
+            logging.getLogger("stpspec.fitters").info("a")
+            logging.getLogger("stpspec.fitters").warning("b")
+            logging.getLogger("stpspec.fitters").debug("c")
+        assert (root.level, root.propagate, list(root.handlers)) == before
+    assert [line[-1] for line in inner.lines] == [line[-1] for line in outer.lines] == ["a", "b"]
+    assert [r.getMessage() for r in caplog.records] == heard
