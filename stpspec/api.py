@@ -21,7 +21,7 @@ from stpspec.metrics.measure import Measurement, Request, everything, measure_ca
 from stpspec.results import FitResult
 from stpspec.sources import read_sources, source_paths
 from stpspec.spec.base import Spec
-from stpspec.spec.experiment import Experiment, examine
+from stpspec.spec.experiment import Experiment, examine, needed
 from stpspec.spec.salvage import unseen
 
 log = logging.getLogger("stpspec")
@@ -63,6 +63,7 @@ def simulate(
     from stpspec.engine.bind import bind
     from stpspec.engine.simulate import simulate as run
 
+    needed(experiment)
     names = [protocols] if isinstance(protocols, str) else protocols
     for name in names or ():
         if name not in experiment.protocols:
@@ -96,6 +97,7 @@ def measure(experiment: Experiment, tree: Any, *, all_metrics: bool = False) -> 
     xarray.Dataset
         Over ``candidate``, one variable a metric, and ``reason``: why a candidate lacks a value.
     """
+    needed(experiment)
     wanted = requests_of(experiment, all_metrics=all_metrics)
     run = set(tree.children)
     return to_dataset(tree, [r for r in wanted if r.protocol in run])
@@ -160,6 +162,7 @@ def fit(
     FitError
         If there is nothing to fit, every evaluation fails, or a mechanism draws random numbers.
     """
+    needed(experiment)
     with kept() as told:
         result = _fit(experiment, progress, executor)
     return replace(result, log=tuple(told.lines))

@@ -12,7 +12,7 @@ from stpspec.errors import Problem, SpecError
 from stpspec.metrics.measure import Measurement, Request, protocols_read
 from stpspec.spec.base import Spec
 from stpspec.spec.changes import inside, missing_field
-from stpspec.spec.experiment import Experiment
+from stpspec.spec.experiment import Experiment, needed
 from stpspec.spec.protocol import FREQUENCIES
 from stpspec.units import unit_of
 
@@ -63,6 +63,7 @@ def sweep(
     from stpspec.engine.chance import warn_of_chance
     from stpspec.engine.spare import rigs_kept
 
+    needed(experiment)
     given = dict(fields) if fields else frequency_grid(experiment)
     _check(experiment, given)
     # Candidates of one run differ in parameters of the mechanism; all else is a run of its own.

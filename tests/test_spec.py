@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from small import ROOT, data, experiment, python
 
+import stpspec
 from stpspec import registry
 from stpspec.config import experiments, load
 from stpspec.errors import SpecError
@@ -756,3 +757,13 @@ def test_both_bounds_may_be_wrong_in_any_way(wrong):
     _, problems, parts = examine(data(parameters={"U": {"min": wrong, "max": wrong}}))
     assert {p.path for p in problems} == {"parameters.U.min", "parameters.U.max"}
     assert set(parts["parameters"]) == {"U"}
+
+
+@pytest.mark.parametrize("verb", [stpspec.fit, stpspec.simulate, lambda e: stpspec.sweep(e, {})])
+@pytest.mark.parametrize(
+    ("given", "cure"),
+    [("pvalb_pyr", r"stpspec\.load\('pvalb_pyr'\)"), ({"name": "x"}, "from_data"), (3, "load")],
+)
+def test_what_is_no_experiment_is_refused_with_what_makes_one_of_it(verb, given, cure):
+    with pytest.raises(TypeError, match=f"an Experiment is needed, and not .*{cure}"):
+        verb(given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from os import PathLike
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
@@ -126,6 +127,24 @@ class Experiment(Overview):
     def to_data(self) -> dict[str, Any]:
         """Return the experiment as plain mappings, lists, strings and numbers."""
         return self.model_dump(mode="json")
+
+
+def needed(given: Any) -> None:
+    """Refuse what is no experiment, and say what would make one of it.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if isinstance(given, Experiment):
+        return
+    cure = "stpspec.load(FILE) reads one"
+    if isinstance(given, Mapping):
+        cure = "stpspec.Experiment.from_data(…) makes one of plain data"
+    elif isinstance(given, str | PathLike):
+        cure = f"stpspec.load({str(given)!r}) loads one"
+    raise TypeError(f"an Experiment is needed, and not {type(given).__name__}: {cure}")
 
 
 def _literal(problem: Problem) -> str:
