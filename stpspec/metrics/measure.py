@@ -15,6 +15,7 @@ from stpspec.errors import MetricError
 from stpspec.metrics.base import Metric, ResponseOptions
 from stpspec.metrics.response import Response
 from stpspec.registry import METRICS
+from stpspec.spec.base import Spec
 
 _COMMON = tuple(name for name in ResponseOptions.model_fields if name != "trials")
 
@@ -31,8 +32,16 @@ class Request:
     @functools.cached_property
     def chosen(self) -> Mapping[str, Any]:
         """The options that are set, validated once for all candidates."""
-        options = METRICS.get(self.metric).options.model_validate(dict(self.options))
-        return options.model_dump(exclude_unset=True)
+        options = METRICS.get(self.metric).options
+        if not self.options and not _requires_any(options):
+            return {}  # a sweep asks this of each metric in each combination
+        return options.model_validate(dict(self.options)).model_dump(exclude_unset=True)
+
+
+@functools.lru_cache(maxsize=256)
+def _requires_any(options: type[Spec]) -> bool:
+    """Tell whether a metric can be measured only with options."""
+    return any(f.is_required() for f in options.model_fields.values())
 
 
 @dataclass
@@ -263,7 +272,7 @@ def everything(protocols: Mapping[str, Any]) -> list[Request]:
         gives = spec.provides()
         for name in METRICS.names():
             metric: Metric = METRICS.get(name)
-            optional = all(not f.is_required() for f in metric.options.model_fields.values())
-            if set(metric.needs) <= gives and not metric.vector and optional:
+            scalar = not metric.vector and not _requires_any(metric.options)
+            if scalar and set(metric.needs) <= gives:
                 found.append(Request(f"{protocol}.{name}", name, protocol))
     return found
