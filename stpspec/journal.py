@@ -152,9 +152,16 @@ class Journal(JournalFileBackend):
                     self.synced = now
 
     def turn(self) -> int:
-        """Return a number that stays the same as long as all is written while it is held here."""
+        """Return a number that stays the same as long as all is written while it is held here.
+
+        Who asks while it is held reads what others have written: it then stays the same until they
+        write again.
+        """
         if not self._is_ours():
             self._turn += 1
+            if self._depth:
+                trim(self._path)
+                self.end = self._path.stat().st_size
         return self._turn
 
     def _is_ours(self) -> bool:

@@ -203,12 +203,20 @@ class Study:
             keys = [storage.create_new_trial(study, template_trial=t) for t in trials]
         if not is_journal(storage):
             return [(storage.get_trial_number_from_id(key), key) for key in keys]
+        if turn_of(storage) != self._turn:  # they broke the lock, which was held for too long
+            return self._found(trials)
         first, self._count = self._count, self._count + len(trials)
         zero = self._key
         if zero is None:  # a journal may hold other studies, whose trials count, too
             zero = storage.get_trial_id_from_study_id_trial_number(study, first) - first
             self._key = zero
         return [(number, zero + number) for number in range(first, self._count)]
+
+    def _found(self, trials: Sequence[Any]) -> list[tuple[int, int]]:
+        """Return number and key of trials that were written while others wrote, too."""
+        self._turn = None  # of what is written from now on nothing is known
+        there = {_mark(t): t for t in self.study.get_trials(deepcopy=False)}
+        return [(t.number, t._trial_id) for t in (there[_mark(t)] for t in trials)]
 
     def _made(
         self,
@@ -250,6 +258,12 @@ def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
         n: FloatDistribution(float(p.min), float(p.max), log=p.scale == "log")
         for n, p in parameters.items()
     }
+
+
+def _mark(trial: Any) -> tuple[Any, ...]:
+    """Return by what a trial is told from all others: when it began, and where."""
+    waits_for = trial.system_attrs.get("fixed_params", {})
+    return (trial.datetime_start, *trial.params.items(), *waits_for.items())
 
 
 def _kept(study: Any) -> list[dict[str, Any]]:

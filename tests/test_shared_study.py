@@ -126,3 +126,30 @@ def test_a_fit_alone_on_its_journal_reads_it_once(tmp_path):
     assert len(study.kept()) == 60
     assert study.study._storage._replay_result.log_number_read == before
     assert len(stored(tmp_path)) == 62
+
+
+def test_trials_are_known_although_another_process_has_broken_the_lock(tmp_path, monkeypatch):
+    """As it does when a process is suspended, or its disk hangs, for half a minute."""
+    study, other = entered(tmp_path), entered(tmp_path)
+    sampling = sampling_of(study, tmp_path)
+    sampling.ask(1, None)
+    storage = study.study._storage
+    create, losses = storage.create_new_trial, iter([0.5, 0.625])
+
+    def interrupted(*args, **options):
+        create(*args, **options)
+        (tmp_path / "s.journal.lock").unlink()
+        loss = next(losses)
+        other.record([evaluation(other, f"others at {loss}", loss)])
+
+    monkeypatch.setattr(storage, "create_new_trial", interrupted)
+    study.record([evaluation(study, "mine", 0.25)])
+    (asked,) = sampling.ask(1, None)
+    monkeypatch.undo()
+    sampling.tell([(asked, {**evaluation(study, "asked", 0.75), "values": asked.params})])
+    found = {t.value: t for t in stored(tmp_path) if EVALUATION in t.user_attrs}
+    assert sorted(found) == sorted(k["loss"] for k in study.kept()) == [0.25, 0.5, 0.625, 0.75]
+    for trial in found.values():
+        assert trial.params == trial.user_attrs[EVALUATION]["values"]
+    mine = evaluation(study, "", 0.25)["values"]
+    assert study.number_of(mine) == found[0.25].number
