@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stpspec.exclusive import Exclusive
 from stpspec.spec.study import StudySpec
 from stpspec.storages import in_one_write, turn_of
 
@@ -19,11 +20,12 @@ class Attachments:
     ----------
     study : optuna.Study
     spec : StudySpec
+    held : Exclusive
     """
 
-    def __init__(self, study: Any, spec: StudySpec):
+    def __init__(self, study: Any, spec: StudySpec, held: Exclusive):
         journal = f"stpspec-studies/{spec.name}.journal" if "://" in spec.place else spec.place
-        self._study, self._folder = study, _beside(journal)
+        self._study, self._folder, self._held = study, _beside(journal), held
         self._names: set[str] = set()
         self._turn: int | None = None
         if _TOLD not in study.user_attrs:
@@ -41,15 +43,18 @@ class Attachments:
         return self._names
 
     def add(self, path: Path) -> None:
-        """Attach a file."""
+        """Attach a file, unless another process has attached one of its name in the meantime."""
         from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 
         self._folder.mkdir(parents=True, exist_ok=True)
-        with in_one_write(self._study._storage):
-            upload_artifact(
-                artifact_store=FileSystemArtifactStore(base_path=str(self._folder)),
-                file_path=str(path), study_or_trial=self._study,
-            )  # fmt: skip
+        with self._held():
+            if path.name in self.names():
+                return
+            with in_one_write(self._study._storage):
+                upload_artifact(
+                    artifact_store=FileSystemArtifactStore(base_path=str(self._folder)),
+                    file_path=str(path), study_or_trial=self._study,
+                )  # fmt: skip
         self._names.add(path.name)
 
 

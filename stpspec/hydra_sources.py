@@ -129,6 +129,9 @@ class ExperimentsSource(FileConfigSource):
             raise ConfigCompositionException(f"{file} cannot be read: {error}") from error
         if not OmegaConf.is_dict(config):
             raise ConfigCompositionException(f"{file}: an experiment is a mapping")
+        data: Any = OmegaConf.to_container(config)
+        if isinstance(data.get("study"), str):  # so that an override of another field finds it
+            config.study = {"name": data["study"]}
         self._prefer_inline(config)
         return ConfigResult(
             config=config,

@@ -43,7 +43,7 @@ class JournalLock(JournalFileOpenLock):
                 os.close(handle)
                 return True
             with contextlib.suppress(OSError):  # released in the meantime, or being broken
-                now = Path(self._lock_file).stat()
+                now = Path(self._lock_file).lstat()
                 if (now.st_ino, now.st_mtime_ns) != seen:
                     seen, since = (now.st_ino, now.st_mtime_ns), time.monotonic()
                 self._break(old=time.monotonic() - since > float(self.grace_period or "inf"))
@@ -51,14 +51,21 @@ class JournalLock(JournalFileOpenLock):
             nap = min(2 * nap, 0.1)
 
     def release(self) -> None:
-        """Let others have it."""
-        Path(self._lock_file).unlink(missing_ok=True)  # gone if it was taken for a dead one's
+        """Let others have it, unless they have: who holds it for too long is taken for dead."""
+        path = Path(self._lock_file)
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text(encoding="utf-8") == owner():
+                path.unlink()
 
     def _break(self, old: bool) -> None:
         """Remove the lock file if its owner is gone, unless another process has just done so."""
         import fcntl
 
         path = Path(self._lock_file)
+        if path.is_symlink():  # Optuna's own, which does not tell whose it is
+            if old:
+                path.unlink()
+            return
         with path.open(encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,10 +127,10 @@ class Journal(JournalFileBackend):
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Keep other processes from writing; may be entered again inside."""
-        if not self._depth:
-            self.lock.acquire()
         self._depth += 1
-        try:
+        try:  # also while it is acquired: Ctrl-C may come just then
+            if self._depth == 1:
+                self.lock.acquire()
             yield
         finally:
             self._depth -= 1
@@ -142,14 +149,22 @@ class Journal(JournalFileBackend):
                 self._turn += 1
             if not ours:
                 trim(self._path)
-            with self._path.open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
-                self.end = file.tell()
-                now = time.monotonic()
-                if now - self.synced > _SYNC:
-                    os.fsync(file.fileno())
-                    self.synced = now
+            try:
+                self._append(lines.encode())
+            except OSError as error:
+                raise StudyError(
+                    f"the journal {self._path} cannot be written: {error.strerror or error}"
+                ) from error
+
+    def _append(self, lines: bytes) -> None:
+        with self._path.open("ab") as file:
+            file.write(lines)
+            file.flush()
+            self.end = file.tell()
+            now = time.monotonic()
+            if now - self.synced > _SYNC:
+                os.fsync(file.fileno())
+                self.synced = now
 
     def turn(self) -> int:
         """Return a number that stays the same as long as all is written while it is held here.

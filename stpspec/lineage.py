@@ -20,6 +20,7 @@ from stpspec.storages import ATTEMPTS, SHORTLY, without_password
 
 _FREE = ("study", "workers", "description", "source")  # may change between two runs of a study
 _UNTOUCHED_BY = ("name", "fitter", "seed", "parameters")  # what an evaluation is the same under
+CARRIED = "carried"  # attribute of a study that has taken over what is still true
 _CHANGED = re.compile(r" \(changed (\d+)\)")
 
 
@@ -30,14 +31,12 @@ class Entry:
     Attributes
     ----------
     study : optuna.Study
-    is_new : bool
-        Whether this process has made it.
     earlier : tuple of (optuna.Study, dict), optional
-        The one of the experiment before an accepted change, where that has just been accepted.
+        The one of the experiment before an accepted change, as long as what is still true of it
+        has not been taken over.
     """
 
     study: Any
-    is_new: bool = False
     earlier: tuple[Any, dict[str, Any]] | None = None
 
 
@@ -58,13 +57,15 @@ def enter(spec: StudySpec, now: Mapping[str, Any], storage: Any) -> Entry:
     """
     while True:
         there = _studies_of(spec, storage)
-        for study, before in reversed(there):
+        for place in reversed(range(len(there))):
+            study, before = there[place]
             if before == now:
-                return Entry(study)
-        study, is_new = _begun(spec, there, now, storage)
+                lacks = place > 0 and CARRIED not in study.user_attrs
+                return Entry(study, there[place - 1] if lacks else None)
+        study = _begun(spec, there, now, storage)
         if study is not None:
             study.set_user_attr("spec", json.dumps(now))
-            return Entry(study, is_new, there[-1] if there else None)
+            return Entry(study, there[-1] if there else None)
 
 
 def comparable(experiment: Experiment, sources: Mapping[str, str]) -> dict[str, Any]:
@@ -164,22 +165,22 @@ def _studies_of(spec: StudySpec, storage: Any) -> list[tuple[Any, Any]]:
 
 def _begun(
     spec: StudySpec, there: list[tuple[Any, Any]], now: Mapping[str, Any], storage: Any
-) -> tuple[Any, bool]:
-    """Return an empty study, and whether it is new; None where another process was first.
+) -> Any:
+    """Return an empty study; None where another process was first.
 
     One whose maker ended before it could write its experiment is taken off ``there``.
     """
     import optuna
 
     if there and there[-1][1] is None:
-        return there.pop()[0], False
+        return there.pop()[0]
     if there:
         _refuse_changes(spec, there[-1][1], now)
     name = spec.name if not there else f"{spec.name} (changed {len(there)})"
     try:
-        return optuna.create_study(study_name=name, storage=storage), True
+        return optuna.create_study(study_name=name, storage=storage)
     except optuna.exceptions.DuplicatedStudyError:
-        return None, False
+        return None
 
 
 def _spec_of(study: Any, spec: StudySpec) -> dict[str, Any] | None:

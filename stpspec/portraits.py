@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +18,20 @@ from stpspec.fitters.problem import Evaluation, Problem
 from stpspec.metrics.measure import measure_candidates
 from stpspec.view.portrait import write_portrait
 
+log = logging.getLogger("stpspec")
+
 _PAUSE = 60.0  # s between two looks at a running fit
 _AT_END = 3  # best trials that have a figure in the end
 _SHARE = 0.05  # of the time of a fit, that figures beyond the first may take
+
+
+@contextlib.contextmanager
+def _no_reason_to_end() -> Iterator[None]:
+    """Go on without a figure that cannot be kept: the fit is worth more."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("the figures of the study cannot be kept: %s", error)
 
 
 class Portraits:
@@ -41,7 +54,8 @@ class Portraits:
         good = [e for e in problem.history if not e.failed]
         best = min(good, key=lambda e: e.loss, default=None)
         if best is not None and (self._drawn is None or best.loss < self._drawn.loss):
-            self._draw(problem, [best])
+            with _no_reason_to_end():
+                self._draw(problem, [best])
             self._drawn = best
         self._last = time.monotonic()  # also if there was none: to look takes the whole history
 
@@ -60,7 +74,8 @@ class Portraits:
         good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)
         places = {e.point.tobytes(): e for e in reversed(good)}
         places.pop(best.point.tobytes(), None)
-        self._draw(problem, [best, *reversed(places.values())][:_AT_END], traces)
+        with _no_reason_to_end():
+            self._draw(problem, [best, *reversed(places.values())][:_AT_END], traces)
 
     def _draw(
         self, problem: Problem, evaluations: Sequence[Evaluation], traces: Any = None

@@ -14,10 +14,10 @@ from typing import Any
 
 from stpspec.owners import is_gone, owner
 from stpspec.spec.parameters import Parameter
-from stpspec.storages import held, in_one_write
+from stpspec.storages import in_one_write, journal_of
 from stpspec.studies import EVALUATION, Study, quiet, space_of
 
-_WORKER = "worker"
+_WORKER, _NOT_SIMULATED = "worker", "not_simulated"  # attributes of trials
 _NAMELESS = 60.0  # s after which a running trial without a worker is given up
 
 
@@ -75,12 +75,10 @@ class Sampling:
         with quiet():
             self._own = optuna.create_study(sampler=sampler)
 
-    def enqueue(self, values: Mapping[str, float]) -> None:
-        """Have a point asked for before the sampler has a say, by whichever process is next."""
-        if self._study is None:
+    def enqueue(self, points: Sequence[Mapping[str, float]]) -> None:
+        """Have points asked for before the sampler has a say, where there is no study."""
+        for values in points:
             self._own.enqueue_trial(dict(values))
-        else:
-            self._study.enqueue(values)
 
     def ask(self, n: int, budget: int | None) -> list[Asked]:
         """Ask for at most n points, as far as the budget of the whole study goes."""
@@ -88,7 +86,7 @@ class Sampling:
             return [Asked(t, t.params, t.number) for t in self._drawn(n)]
         self._study.look()
         self._learn(self._study.others)
-        taken = self._take_waiting(self._study.waiting, n)
+        taken = self._take_waiting(n)
         asked = taken + self._begin(self._drawn(n - len(taken)))
         beyond = [a for a in asked if budget is not None and self._is_beyond(a.number, budget)]
         self.drop(beyond, "beyond the budget")
@@ -126,24 +124,12 @@ class Sampling:
         with in_one_write(storage):
             for one in asked:
                 self._study.note(one.number, None)
-                storage.set_trial_user_attr(one.key, "not_simulated", why)
+                storage.set_trial_user_attr(one.key, _NOT_SIMULATED, why)
                 storage.set_trial_state_values(one.key, self._states.FAIL)
 
     def retry_dead(self) -> int:
         """Fail the running trials of workers that are gone, and ask for their points again."""
-        if self._study is None:
-            return 0
-        dead = [t for t in self._shared.get_trials(deepcopy=False)
-                if t.state == self._states.RUNNING and _is_gone(t)]  # fmt: skip
-        for trial in dead:
-            kept = trial.user_attrs.get(EVALUATION)
-            if kept is not None and not kept["reason"]:  # it only had not been told
-                self._shared.tell(trial.number, kept["loss"])
-                continue
-            self._shared.tell(trial.number, state=self._states.FAIL)
-            if kept is None and trial.params:
-                self._study.enqueue(trial.params)
-        return len(dead)
+        return 0 if self._study is None else self._study.retry(_is_gone)
 
     # -- between the two studies ----------------------------------------------------------------
 
@@ -155,7 +141,7 @@ class Sampling:
         import optuna
 
         for trial in trials[self._learned :]:
-            if trial.state == self._states.COMPLETE:
+            if trial.state == self._states.COMPLETE and not _unusable(trial.params, self._space):
                 self._own.add_trial(
                     optuna.trial.create_trial(
                         params=trial.params, distributions=self._space, value=trial.value,
@@ -164,35 +150,41 @@ class Sampling:
                 )  # fmt: skip
         self._learned = len(trials)
 
-    def _take_waiting(self, trials: list[Any], n: int) -> list[Asked]:
+    def _take_waiting(self, n: int) -> list[Asked]:
         """Take over points that wait for whoever is next: starts, and those of dead workers."""
-        storage, taken = self._shared._storage, []
-        while trials and len(taken) < n:
-            trial = trials.pop(0)
-            values = trial.system_attrs.get("fixed_params", {})
-            if values.keys() != self._space.keys() or not self._is_mine(trial._trial_id):
-                continue
-            with in_one_write(storage):
-                storage.set_trial_user_attr(trial._trial_id, _WORKER, owner())
-                for name, where in self._space.items():
-                    storage.set_trial_param(
-                        trial._trial_id, name, where.to_internal_repr(values[name]), where
-                    )
-            self._own.enqueue_trial(values)
-            asked = self._own.ask(self._space)
-            taken.append(Asked(asked, asked.params, trial.number, trial._trial_id))
+        study, taken = self._study, []
+        assert study is not None
+        if not study.waiting:
+            return []
+        with study.held():
+            study.look()
+            while study.waiting and len(taken) < n:
+                trial = study.waiting.pop(0)
+                values = trial.system_attrs.get("fixed_params", {})
+                if self._is_mine(trial, values):
+                    self._own.enqueue_trial(values)
+                    asked = self._own.ask(self._space)
+                    taken.append(Asked(asked, asked.params, trial.number, trial._trial_id))
         return taken
 
-    def _is_mine(self, key: int) -> bool:
-        """Begin a waiting trial, unless another process has just done so."""
-        import optuna
-
-        try:
-            storage = self._shared._storage
-            with held(storage):
-                return storage.set_trial_state_values(key, self._states.RUNNING)
-        except optuna.exceptions.UpdateFinishedTrialError:
+    def _is_mine(self, trial: Any, values: Mapping[str, Any]) -> bool:
+        """Begin a waiting trial, unless another process has; fail one that cannot be simulated."""
+        storage, key = self._shared._storage, trial._trial_id
+        if storage.get_trial(key).state != self._states.WAITING:
             return False
+        why = _unusable(values, self._space)
+        with in_one_write(storage):
+            if why:
+                storage.set_trial_user_attr(key, _NOT_SIMULATED, why)
+                storage.set_trial_state_values(key, self._states.FAIL)
+                return False
+            begun = storage.set_trial_state_values(key, self._states.RUNNING)
+            if not begun and journal_of(storage) is None:
+                return False
+            storage.set_trial_user_attr(key, _WORKER, owner())
+            for name, where in self._space.items():
+                storage.set_trial_param(key, name, where.to_internal_repr(values[name]), where)
+        return True
 
     def _begin(self, trials: Sequence[Any]) -> list[Asked]:
         """Let the shared study know of points that are about to be simulated."""
@@ -212,6 +204,18 @@ class Sampling:
             for t in self._shared.get_trials(deepcopy=False)
         )
         return before >= budget
+
+
+def _unusable(values: Mapping[str, Any], space: Mapping[str, Any]) -> str:
+    """Return why a point that somebody else has chosen cannot be simulated; empty if it can."""
+    if values.keys() != space.keys():
+        return f"it sets {', '.join(values) or 'nothing'}, and the fit {', '.join(space)}"
+    for name, where in space.items():
+        value = values[name]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not where.low <= value <= where.high:
+            return f"{name} = {value!r} is not within {where.low:g} and {where.high:g}"
+    return ""
 
 
 def _is_gone(trial: Any) -> bool:

@@ -52,34 +52,27 @@ def open_storage(place: str, *, trim: bool = True) -> Any:
         ) from error
 
 
-@contextlib.contextmanager
-def held(storage: Any) -> Iterator[None]:
-    """Keep other processes from writing to a journal; a database looks after its rows by itself."""
-    journal = _journal_of(storage)
-    with contextlib.nullcontext() if journal is None else journal.held():
-        yield
-
-
-def is_journal(storage: Any) -> bool:
-    """Tell whether a storage is a journal that can be written."""
-    return _journal_of(storage) is not None
-
-
 def turn_of(storage: Any) -> int | None:
     """Return a number that stays the same as long as all is written while a journal is held here.
 
     What others write, or Optuna on its own, changes it. None of a database, of which it is not
     known.
     """
-    journal = _journal_of(storage)
+    journal = journal_of(storage)
     return None if journal is None else journal.turn()
 
 
-def _journal_of(storage: Any) -> Any:
+def journal_of(storage: Any) -> Any:
+    """Return the journal of a storage that can be written; None of any other."""
     from stpspec.journal import Journal
 
     backend = getattr(storage, "_backend", None)
     return backend if isinstance(backend, Journal) else None
+
+
+def engine_of(storage: Any) -> Any:
+    """Return SQLAlchemy's engine of a database; None of a journal."""
+    return getattr(getattr(storage, "_backend", None), "engine", None)
 
 
 @contextlib.contextmanager
@@ -88,7 +81,7 @@ def in_one_write(storage: Any) -> Iterator[None]:
 
     What is read inside is the state before.
     """
-    journal = _journal_of(storage)
+    journal = journal_of(storage)
     if journal is None:
         yield
         return
@@ -131,9 +124,9 @@ def without_password(place: str) -> str:
 def close_storage(storage: Any) -> None:
     """Close the connections to a database; a journal has none, and is synced with the disk."""
     storage.remove_session()
-    journal = _journal_of(storage)
+    journal = journal_of(storage)
     if journal is not None:
         journal.sync()
-    engine = getattr(getattr(storage, "_backend", None), "engine", None)
+    engine = engine_of(storage)
     if engine is not None:
         engine.dispose()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stpspec import lineage
 from stpspec.attachments import Attachments
 from stpspec.errors import StudyError
+from stpspec.exclusive import Exclusive
 from stpspec.spec.experiment import Experiment
 from stpspec.spec.parameters import Parameter
 from stpspec.spec.study import StudySpec
 from stpspec.storages import (
     close_storage,
-    held,
     in_one_write,
-    is_journal,
+    journal_of,
     open_storage,
     turn_of,
 )
@@ -42,8 +42,8 @@ class Study:
     Attributes
     ----------
     study : optuna.Study
-    is_new : bool
-        Whether nothing is in it that another process may have left.
+    held : Exclusive
+        Keeps other processes from writing.
     attachments : Attachments
     others : list of optuna.trial.FrozenTrial
         Finished trials that other processes, or earlier ones, have left; as of the last look.
@@ -74,26 +74,23 @@ class Study:
         self._key: int | None = None  # what to add to a trial's number, to get its key
         self._turn: int | None = None  # of the storage, when it was last read
         with quiet():
-            self.study, self.is_new = self._open(spec, experiment, sources or {})
-        self.attachments = Attachments(self.study, spec)
+            self._open(spec, experiment, sources or {})
+        self.attachments = Attachments(self.study, spec, self.held)
         self.look()
 
-    def _open(
-        self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str]
-    ) -> tuple[Any, bool]:
+    def _open(self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str]) -> None:
         storage = open_storage(spec.place)
+        self.held = Exclusive(storage)
         try:
             entered = lineage.enter(spec, lineage.comparable(experiment, sources), storage)
         except StudyError:
             close_storage(storage)
             raise
         self.study = entered.study
-        carried = []
         if entered.earlier is not None:
             study, before = entered.earlier
-            carried = lineage.still_true(_kept(study), before, experiment, sources)
-            self.record(carried)
-        return self.study, entered.is_new and not carried
+            self.record(lineage.still_true(_kept(study), before, experiment, sources))
+            self.study.set_user_attr(lineage.CARRIED, True)
 
     def __enter__(self) -> Study:
         return self
@@ -150,7 +147,7 @@ class Study:
 
     def record(self, evaluations: Sequence[Mapping[str, Any]]) -> None:
         """Keep the evaluations of one batch, each as a trial; once, if several processes do."""
-        with held(self.study._storage):
+        with self.held():
             self.look()
             new = [
                 dict(k) for k in evaluations if k["index"] not in self._batches.get(k["batch"], ())
@@ -182,17 +179,57 @@ class Study:
         list of (int, int)
             Number of each trial, and the key by which the storage knows it.
         """
-        with held(self.study._storage):
+        with self.held():
             self.look()
             return self._add([self._made(self._states.RUNNING, p, facts) for p in points])
 
-    def enqueue(self, values: Mapping[str, float]) -> None:
-        """Add a trial that waits for whoever is next, as Optuna does."""
-        with held(self.study._storage):
+    def enqueue_first(self, points: Sequence[Mapping[str, float]]) -> bool:
+        """Have points wait for whoever is next, if nothing is in the study; return whether so."""
+        with self.held():
             self.look()
-            trial = self._made(self._states.WAITING, {}, {}, fixed_params=dict(values))
-            ((trial.number, trial._trial_id),) = self._add([trial])
-            self.waiting.append(trial)
+            if self._count:
+                return False
+            trials = [self._waits(values) for values in points]
+            for trial, place in zip(trials, self._add(trials), strict=True):
+                trial.number, trial._trial_id = place
+            self.waiting += trials
+        return True
+
+    def retry(self, are_gone: Callable[[Any], bool]) -> int:
+        """Fail the running trials whose workers are gone, and have their points wait again.
+
+        Parameters
+        ----------
+        are_gone : callable
+            Tells of a trial whether its worker is.
+
+        Returns
+        -------
+        int
+            How many they were.
+        """
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        storage, study, states = self.study._storage, self.study._study_id, self._states
+        with self.held():
+            trials = self.study.get_trials(deepcopy=False)
+            dead = [t for t in trials if t.state == states.RUNNING and are_gone(t)]
+            with in_one_write(storage):
+                for trial in dead:
+                    key, kept = trial._trial_id, trial.user_attrs.get(EVALUATION)
+                    if kept is not None and not kept["reason"]:  # it only had not been told
+                        storage.set_trial_state_values(key, states.COMPLETE, [kept["loss"]])
+                        continue
+                    try:
+                        storage.set_trial_state_values(key, states.FAIL)
+                    except UpdateFinishedTrialError:  # in a database that cannot be held
+                        continue
+                    values = trial.params or trial.system_attrs.get("fixed_params")
+                    if kept is None and values:
+                        storage.create_new_trial(study, template_trial=self._waits(values))
+            if dead:
+                self._turn = None
+        return len(dead)
 
     def _add(self, trials: Sequence[Any]) -> list[tuple[int, int]]:
         """Write trials, and return number and key of each; nobody may write in the meantime."""
@@ -201,7 +238,7 @@ class Study:
             return []
         with in_one_write(storage):
             keys = [storage.create_new_trial(study, template_trial=t) for t in trials]
-        if not is_journal(storage):
+        if journal_of(storage) is None:
             return [(storage.get_trial_number_from_id(key), key) for key in keys]
         if turn_of(storage) != self._turn:  # they broke the lock, which was held for too long
             return self._found(trials)
@@ -217,6 +254,9 @@ class Study:
         self._turn = None  # of what is written from now on nothing is known
         there = {_mark(t): t for t in self.study.get_trials(deepcopy=False)}
         return [(t.number, t._trial_id) for t in (there[_mark(t)] for t in trials)]
+
+    def _waits(self, values: Mapping[str, float]) -> Any:
+        return self._made(self._states.WAITING, {}, {}, fixed_params=dict(values))
 
     def _made(
         self,

@@ -291,6 +291,15 @@ def test_a_study_storage_that_is_given_is_taken(tmp_path):
     assert (study.name, study.storage) == ("paper.a", "sqlite:///all.db")
 
 
+def test_a_changed_row_is_fitted_anew_in_a_study_storage_that_is_given(tmp_path):
+    study = {"name": "paper", "storage": str(tmp_path / "all.journal")}
+    base = small.experiment(study=study, fitter={"kind": "bounded"})
+    for size in (42.0, 35.0):
+        done = stpspec.campaign({"a": {"size": size}}, base, folder=tmp_path / "out")
+        assert done.states == {"done": 1}
+        assert done["a"].metrics["size"] == pytest.approx(size, rel=1e-3)
+
+
 def test_a_dataframe_is_a_table(tmp_path):
     import pandas as pd
 

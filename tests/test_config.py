@@ -461,3 +461,26 @@ def test_another_recording_takes_the_place_of_one_that_is_written_out_without_it
     (tmp_path / "mine.yaml").write_text(text.replace("holding_potential", "holding_potentil"))
     with pytest.raises(SpecError, match="holding_potentil"):
         load(tmp_path / "mine.yaml", [override])
+
+
+@pytest.mark.parametrize(
+    ("written", "overrides", "name", "rest"),
+    [
+        ("study: one", ["study.accept_changes=true"], "one", {"accept_changes": True}),
+        ("study: one", ["study=two", "study.accept_changes=true"], "two", {"accept_changes": True}),
+        ("study: one", ["study.storage=a.journal"], "one", {"storage": "a.journal"}),
+        ("study: {name: one, storage: a.journal}", ["study=two"], "two", {"storage": "a.journal"}),
+        ("study: 'one_${seed}'", ["seed=3", "study.accept_changes=true"], "one_3", {}),
+        ("study: null", ["study=two"], "two", {}),
+    ],
+)
+def test_study_that_is_only_named_has_its_other_fields_all_the_same(
+    written, overrides, name, rest, tmp_path
+):
+    file = tmp_path / "small.yaml"
+    file.write_text(YAML + f"{written}\n")
+    study = load(file, overrides).study
+    assert study is not None
+    assert study.name == name
+    assert all(getattr(study, field) == value for field, value in rest.items())
+    assert load(file, ["study=null"]).study is None

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pages
 import postgresql
 import pytest
 from small import ROOT
-from test_studies import started, studied
+from test_shared_study import entered_by_a_fit
+from test_studies import SEVERAL_STARTS, see_that_each_was_recorded_once, started, studied
 
 import stpspec
 from stpspec.errors import StudyError
@@ -76,6 +78,36 @@ def test_fit_in_postgresql_goes_on_where_it_stopped(database, tmp_path, monkeypa
     first, again = fit(12), fit(20)
     assert again.n_evaluations == 20
     assert again.history["loss"].values[:12].tolist() == first.history["loss"].values.tolist()
+
+
+def fitted_at_once(made, n, tmp_path):
+    """Fit in n processes at once; return the trials."""
+    for process in [started(made, cwd=tmp_path) for _ in range(n)]:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    with opened(made.study.storage) as storage:
+        return optuna.load_study(study_name=made.study.name, storage=storage).trials
+
+
+def test_local_fits_at_once_in_postgresql_log_each_evaluation_once(database, tmp_path):
+    study = {"name": "local", "storage": database}
+    made = studied(tmp_path, SEVERAL_STARTS, study=study)
+    see_that_each_was_recorded_once(fitted_at_once(made, 3, tmp_path), made, tmp_path)
+
+
+def test_processes_that_go_on_at_once_in_postgresql_retry_what_has_died(database, tmp_path):
+    fitter = {"kind": "optuna", "batch": 4, "budget": {"evaluations": 24}}
+    made = studied(tmp_path, fitter, study={"name": "died", "storage": database})
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    points = [{"U": 0.2 + x / 40} for x in range(12)]
+    with entered_by_a_fit(made) as study:
+        study.begin(points, {"worker": f"{socket.gethostname()}:{gone.pid}"})
+    found = fitted_at_once(made, 3, tmp_path)
+    done = [t.params for t in found if "evaluation" in t.user_attrs]
+    assert len(done) == 24
+    assert all(point in done for point in points)
+    assert [t.state.name for t in found[:12]] == ["FAIL"] * 12
 
 
 @pytest.mark.long

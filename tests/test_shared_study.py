@@ -1,19 +1,37 @@
 """A study reads its storage again only where others may have written, and still misses nothing."""
 
 import random
+import re
+import socket
+import subprocess
+from pathlib import Path
 
 import optuna
 import pytest
-from test_studies import studied
+from optuna.artifacts import get_all_artifact_meta
+from test_studies import accepting, studied
 
-from stpspec.sampling import Sampling
+import stpspec
+from stpspec.engine.bind import bind
+from stpspec.engine.search import for_search
+from stpspec.journal import JournalLock
+from stpspec.owners import is_gone, owner
+from stpspec.sampling import Sampling, _is_gone
+from stpspec.sources import read_sources, source_paths
 from stpspec.storages import open_storage
-from stpspec.studies import EVALUATION, Study
+from stpspec.studies import EVALUATION, Study, study_for
 
 
 def entered(tmp_path, **options):
     experiment = studied(tmp_path, **options)
     return Study(experiment.study.copy_with(accept_changes=True), experiment)
+
+
+def entered_by_a_fit(experiment):
+    bound = bind(experiment)
+    study = study_for(for_search(bound).experiment, read_sources(source_paths(bound)).sha256)
+    assert study is not None
+    return study
 
 
 def evaluation(study, batch, x):
@@ -63,18 +81,25 @@ class Worker:
         self.study.record([kept])
         self.told[self.name, self.study.number_of(kept["values"])] = x
 
-    def enqueue(self, x):
-        self.sampling.enqueue(evaluation(self.study, "", x)["values"])
+    def lose(self, _):
+        lost = {asked.key for asked in self.running}
+        assert self.study.retry(lambda trial: trial._trial_id in lost) == len(lost)
+        self.running.clear()
 
-    def enqueue_as_optuna_does(self, x):
+    def enqueue(self, x):
         self.study.study.enqueue_trial(evaluation(self.study, "", x)["values"])
+
+    def enqueue_what_fits_nowhere(self, x):
+        self.study.study.enqueue_trial({"U": 2.0, "tau_rec": x})
 
     def attach(self, _):
         (self.folder / "a.txt").write_text("a")
         self.study.attachments.add(self.folder / "a.txt")
 
 
-DOES = ("ask", "tell", "drop", "record", "enqueue", "enqueue_as_optuna_does", "attach")
+DOES = (
+    "ask", "tell", "drop", "lose", "record", "enqueue", "enqueue_what_fits_nowhere", "attach",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -98,7 +123,7 @@ def test_sampler_takes_a_point_that_waits_whoever_has_put_it_there(tmp_path):
     sampling = sampling_of(study, tmp_path)
     sampling.ask(1, None)
     point = evaluation(study, "", 0.25)["values"]
-    for put in (study.study.enqueue_trial, entered(tmp_path).study.enqueue_trial, sampling.enqueue):
+    for put in (study.study.enqueue_trial, entered(tmp_path).study.enqueue_trial):
         put(point)
         (asked,) = sampling.ask(1, None)
         assert asked.params == point
@@ -153,3 +178,135 @@ def test_trials_are_known_although_another_process_has_broken_the_lock(tmp_path,
         assert trial.params == trial.user_attrs[EVALUATION]["values"]
     mine = evaluation(study, "", 0.25)["values"]
     assert study.number_of(mine) == found[0.25].number
+
+
+@pytest.mark.parametrize(
+    "values", [{"U": 2.0}, {"U": "a"}, {"U": True}, {}, {"U": 0.3, "tau_rec": 500.0}]
+)
+def test_point_that_the_fit_cannot_simulate_fails_with_its_reason_and_costs_no_budget(
+    values, tmp_path
+):
+    experiment = studied(tmp_path, budgeted(6))
+    entered_by_a_fit(experiment).study.enqueue_trial(values)
+    result = stpspec.fit(experiment)
+    assert result.n_evaluations == 6
+    (failed,) = (t for t in stored(tmp_path) if "not_simulated" in t.user_attrs)
+    assert failed.state == optuna.trial.TrialState.FAIL
+    assert re.search("within|sets", failed.user_attrs["not_simulated"])
+
+
+def test_trial_of_others_that_fits_nowhere_does_not_end_the_study(tmp_path):
+    stpspec.fit(studied(tmp_path, budgeted(4)))
+    study = entered_by_a_fit(studied(tmp_path, budgeted(4))).study
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={"U": 2.0}, value=1.0,
+            distributions={"U": optuna.distributions.FloatDistribution(0, 3)},
+        )
+    )  # fmt: skip
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    assert stpspec.fit(studied(tmp_path, budgeted(8))).n_evaluations == 8
+
+
+def budgeted(n):
+    return {"kind": "optuna", "batch": 2, "budget": {"evaluations": n}}
+
+
+def test_processes_that_go_on_at_once_retry_what_has_died_once(tmp_path):
+    """As the tasks of a job array do that is submitted again."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    study = entered(tmp_path)
+    points = [evaluation(study, "", x / 40)["values"] for x in range(20)]
+    study.begin(points, {"worker": f"{socket.gethostname()}:{gone.pid}"})
+    assert sum(entered(tmp_path).retry(_is_gone) for _ in range(3)) == 20
+    found = stored(tmp_path)
+    waiting = [t.system_attrs["fixed_params"] for t in found if t.state.name == "WAITING"]
+    assert waiting == points
+    assert [t.state.name for t in found[:20]] == ["FAIL"] * 20
+
+
+def test_what_dies_while_others_go_on_is_retried_before_they_say_that_the_budget_is_spent(tmp_path):
+    sleeper = subprocess.Popen(["sleep", "60"])
+    experiment = studied(tmp_path, budgeted(6))
+    study = entered_by_a_fit(experiment)
+    study.begin([{"U": 0.25}], {"worker": f"{socket.gethostname()}:{sleeper.pid}"})
+
+    def observe(*_):
+        sleeper.kill()
+        sleeper.wait()
+
+    result = stpspec.fit(experiment, progress=observe)
+    assert result.n_evaluations == 6
+    assert 0.25 in result.history["parameter_U"]
+
+
+def test_process_of_the_same_number_is_another(monkeypatch):
+    assert not is_gone(owner())
+    *name, began = owner().split(":")
+    assert is_gone(":".join([*name, str(int(began) - 1)]))
+    assert not is_gone(":".join(name))  # of an earlier version: when it began is not known
+
+
+def test_starts_that_a_killed_process_did_not_come_to_put_there_are_tried(tmp_path):
+    entered_by_a_fit(studied(tmp_path, budgeted(4)))  # and nothing else happened
+    fresh = stpspec.fit(studied(tmp_path, budgeted(4), study=None))
+    result = stpspec.fit(studied(tmp_path, budgeted(4)))
+    assert (
+        result.history["parameter_U"].values.tolist()
+        == fresh.history["parameter_U"].values.tolist()
+    )
+
+
+def test_change_that_was_accepted_by_a_killed_process_takes_over_what_is_true(
+    tmp_path, monkeypatch
+):
+    changes = {"parameters": {"U": {"min": 0.05, "max": 0.9}}, "study": accepting(tmp_path)}
+    before = stpspec.fit(studied(tmp_path, budgeted(8)))
+    experiment = studied(tmp_path, budgeted(8), **changes)
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "record", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            entered_by_a_fit(experiment)
+    again = stpspec.fit(experiment)
+    assert set(before.history["loss"].values) <= set(again.history["loss"].values)
+    assert again.n_evaluations == 8
+
+
+def test_figure_is_attached_once_and_a_fit_goes_on_without(tmp_path, caplog):
+    study = entered(tmp_path)
+    (tmp_path / "trial_1.png").write_text("")
+    for one in (study, entered(tmp_path), study):
+        one.attachments.add(tmp_path / "trial_1.png")
+    assert len(get_all_artifact_meta(study.study)) == 1
+    (tmp_path / "t.artifacts").write_text("no folder")
+    kept = {"name": "t", "storage": str(tmp_path / "t.journal")}
+    result = stpspec.fit(studied(tmp_path, budgeted(4), study=kept))
+    assert result.n_evaluations == 4
+    assert "the figures of the study cannot be kept" in caplog.text
+
+
+def test_seconds_of_a_budget_are_those_of_all_runs(tmp_path):
+    fitter = {"kind": "optuna", "budget": {"seconds": 1.0, "evaluations": None}}
+    n = stpspec.fit(studied(tmp_path, fitter)).n_evaluations
+    again = stpspec.fit(studied(tmp_path, fitter))
+    assert again.n_evaluations <= n + 16  # a batch ends a little before the second
+    assert again.history["seconds"].values.max() < 1.5
+
+
+def test_lock_of_optuna_itself_is_broken_when_it_is_old(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("s.journal").touch()
+    Path("s.journal.lock").symlink_to("s.journal")  # as Optuna makes it, here to nowhere
+    lock = JournalLock("s.journal")
+    lock.grace_period = 1
+    lock.acquire()
+    assert not Path("s.journal.lock").is_symlink()
+
+
+def test_lock_that_has_become_that_of_another_process_is_left_to_it(tmp_path):
+    lock = JournalLock(str(tmp_path / "s.journal"))
+    lock.acquire()
+    (tmp_path / "s.journal.lock").write_text("elsewhere:1")
+    lock.release()
+    assert (tmp_path / "s.journal.lock").exists()

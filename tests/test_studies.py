@@ -18,7 +18,8 @@ from small import ROOT, data
 import stpspec
 from stpspec.errors import SpecError, StudyError
 from stpspec.spec.experiment import Experiment
-from stpspec.studies import open_storage
+from stpspec.spec.study import StudySpec
+from stpspec.storages import close_storage, open_storage
 
 FITTERS = {
     "least_squares": {"kind": "least_squares", "start": "middle"},
@@ -27,6 +28,10 @@ FITTERS = {
     "bounded": {"kind": "bounded"},
     "TPE": {"kind": "optuna", "budget": {"evaluations": 24}},
 }
+
+
+SEVERAL_STARTS = {"kind": "minimize", "method": "Nelder-Mead", "start": "sobol", "n_starts": 4,
+                  "budget": {"evaluations": 40}}  # fmt: skip
 
 
 def studied(folder, fitter="TPE", name="s", **changes):
@@ -161,14 +166,32 @@ def test_changed_mechanism_file_is_a_changed_experiment(tmp_path):
     assert "mod/Own.mod: the file was changed" in err
 
 
-def test_two_local_fits_at_once_log_each_evaluation_once(tmp_path):
-    made = studied(tmp_path, "SLSQP")
-    processes = [started(made) for _ in range(2)]
+@pytest.mark.parametrize("fitter", ["SLSQP", SEVERAL_STARTS], ids=["SLSQP", "Nelder-Mead"])
+@pytest.mark.parametrize("place", ["{}/s.journal", "sqlite:///{}/s.db"])
+def test_local_fits_at_once_log_each_evaluation_once(place, fitter, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the figures of a study in a database are kept here
+    study = {"name": "s", "storage": place.format(tmp_path)}
+    made = studied(tmp_path, fitter, study=study)
+    processes = [started(made, cwd=tmp_path) for _ in range(3)]
     for process in processes:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-    points = [tuple(t.params.values()) for t in trials(tmp_path)]
-    assert len(points) == len(set(points)) == stpspec.fit(made).n_evaluations
+    storage = open_storage(study["storage"])
+    found = optuna.load_study(study_name="s", storage=storage).trials
+    close_storage(storage)
+    see_that_each_was_recorded_once(found, made, tmp_path)
+
+
+def see_that_each_was_recorded_once(found, made, folder):
+    """See that the trials are those of a fit that was alone."""
+    (folder / "alone").mkdir()
+    alone = {"name": "s", "storage": str(folder / "alone" / "s.journal")}
+    stpspec.fit(made.copy_with(study=StudySpec(**alone)))
+    expected = [t.user_attrs["evaluation"] for t in trials(folder / "alone")]
+    kept = [t.user_attrs["evaluation"] for t in found]
+    places = sorted((k["batch"], k["index"]) for k in kept)
+    assert places == sorted((k["batch"], k["index"]) for k in expected)
+    assert len(set(places)) == len(places) > 2
 
 
 @pytest.mark.parametrize("integrator", ["variable", "fixed"])

@@ -143,7 +143,8 @@ def _connection(made: Made, root: Path, hashes: _Hashes) -> Connection:
     named = {
         "name": f"{study.name if study is not None else _plain(root.name)}.{row.name}",
         "storage": (study and study.storage) or str(folder / f"study-{_hash(data)[:8]}.journal"),
-        "accept_changes": study is not None and study.accept_changes,
+        # Of a changed row the study in a storage of one's own goes on beside the first.
+        "accept_changes": study is not None and (study.accept_changes or bool(study.storage)),
     }
     return Connection(row.label, row.name, folder, experiment.copy_with(study=named), digest)
 

@@ -49,20 +49,19 @@ class Optuna(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         import optuna
 
-        study = problem.study
-        is_new = study is None or study.is_new
+        study, first = problem.study, [problem.values_at(point) for point in starts(problem)]
+        is_first = study is None or study.enqueue_first(first)
         # What others have sampled already must not be sampled again with the same numbers.
-        seed = problem.seed if is_new else int.from_bytes(os.urandom(4), "little")
+        seed = problem.seed if is_first else int.from_bytes(os.urandom(4), "little")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampling = Sampling(
                 self._sampler(optuna, seed), problem.parameters, study,
                 carries=self.sampler == "cmaes",
             )  # fmt: skip
-            if is_new:
-                for point in starts(problem):
-                    sampling.enqueue(problem.values_at(point))
-            if study is not None and not study.is_new:
+            if study is None:
+                sampling.enqueue(first)
+            elif not is_first:
                 sampling.retry_dead()
                 problem.restore(study.kept())
             try:
@@ -78,6 +77,8 @@ class Optuna(FitterSpec):
         if left <= 0:
             raise BudgetSpent
         waiting = sampling.ask(min(self.batch, left), budget)
+        if not waiting and sampling.retry_dead():  # in the meantime
+            return
         if not waiting:
             raise BudgetSpent
         try:

@@ -146,6 +146,8 @@ class Problem:
         self.judge = Judge(experiment.objective)
         self.why_no_residuals = why_no_residuals(experiment.objective)
         self.started = time.monotonic()
+        if self.study is not None:  # the budget is that of all runs
+            self.started -= max((k["seconds"] for k in self.study.kept()), default=0.0)
         self._protocols = protocols_read(self.judge.requests, experiment.protocols)
 
     @property
@@ -219,13 +221,15 @@ class Problem:
         return [self._known[p.tobytes()] for p in points]
 
     def _evaluate_new(self, points: np.ndarray, whole: bool) -> list[Evaluation]:
-        allowed = self._allowed()
+        allowed = self._left()
         if whole and self.history and allowed < len(points):
             raise BudgetSpent(f"{allowed} left, and the next {len(points)} belong together")
         points = points[:allowed]
         key = content_key(points.tobytes())
         stored = self._recalled(key, points, whole)
         missing = [i for i, kept in enumerate(stored) if kept is None]
+        if missing:
+            self._be_in_time()
         rows = [self.values_at(points[i]) for i in missing]
         judged = self._judge_all(rows) if rows else []
         now = time.monotonic() - self.started
@@ -270,10 +274,13 @@ class Problem:
         self.history = [Evaluation.from_kept(k) for k in kept]
         self._known = {e.point.tobytes(): e for e in self.history}
 
-    def _allowed(self) -> int:
-        budget = self.fitter.budget
-        if budget.seconds is not None and time.monotonic() - self.started >= budget.seconds:
+    def _be_in_time(self) -> None:
+        seconds = self.fitter.budget.seconds
+        if seconds is not None and time.monotonic() - self.started >= seconds:
             raise BudgetSpent
+
+    def _left(self) -> int:
+        budget = self.fitter.budget
         left = np.inf if budget.evaluations is None else budget.evaluations - len(self.history)
         if left <= 0:
             raise BudgetSpent
