@@ -15,7 +15,8 @@ from typing import Any
 from stpspec.owners import is_gone, owner
 from stpspec.spec.parameters import Parameter
 from stpspec.storages import in_one_write, journal_of
-from stpspec.studies import EVALUATION, Study, quiet, space_of
+from stpspec.studies import Study, quiet
+from stpspec.trials import EVALUATION, space_of
 
 _WORKER, _NOT_SIMULATED = "worker", "not_simulated"  # attributes of trials
 _NAMELESS = 60.0  # s after which a running trial without a worker is given up

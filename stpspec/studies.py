@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from stpspec.attachments import Attachments
 from stpspec.errors import StudyError
 from stpspec.exclusive import Exclusive
 from stpspec.spec.experiment import Experiment
-from stpspec.spec.parameters import Parameter
 from stpspec.spec.study import StudySpec
 from stpspec.storages import (
     close_storage,
@@ -21,8 +19,7 @@ from stpspec.storages import (
     open_storage,
     turn_of,
 )
-
-EVALUATION = "evaluation"  # attribute of a trial with all that we keep of it
+from stpspec.trials import EVALUATION, begun, evaluated, kept_in, mark_of, space_of, waiting
 
 
 class Study:
@@ -61,7 +58,7 @@ class Study:
     ):
         import optuna
 
-        self._states, self._trial = optuna.trial.TrialState, optuna.trial.FrozenTrial
+        self._states = optuna.trial.TrialState
         self.space = space_of(experiment.parameters)
         self.others: list[Any] = []
         self.waiting: list[Any] = []
@@ -89,7 +86,7 @@ class Study:
         self.study = entered.study
         if entered.earlier is not None:
             study, before = entered.earlier
-            self.record(lineage.still_true(_kept(study), before, experiment, sources))
+            self.record(lineage.still_true(kept_in(study), before, experiment, sources))
             self.study.set_user_attr(lineage.CARRIED, True)
 
     def __enter__(self) -> Study:
@@ -152,13 +149,7 @@ class Study:
             new = [
                 dict(k) for k in evaluations if k["index"] not in self._batches.get(k["batch"], ())
             ]
-            trials = [
-                self._made(
-                    self._states.FAIL if kept["reason"] else self._states.COMPLETE,
-                    kept["values"], {EVALUATION: kept}, None if kept["reason"] else kept["loss"],
-                )
-                for kept in new
-            ]  # fmt: skip
+            trials = [evaluated(kept, self.space) for kept in new]
             for (number, _), kept in zip(self._add(trials), new, strict=True):
                 self.note(number, kept)
 
@@ -181,7 +172,7 @@ class Study:
         """
         with self.held():
             self.look()
-            return self._add([self._made(self._states.RUNNING, p, facts) for p in points])
+            return self._add([begun(p, self.space, facts) for p in points])
 
     def enqueue_first(self, points: Sequence[Mapping[str, float]]) -> bool:
         """Have points wait for whoever is next, if nothing is in the study; return whether so."""
@@ -189,7 +180,7 @@ class Study:
             self.look()
             if self._count:
                 return False
-            trials = [self._waits(values) for values in points]
+            trials = [waiting(values) for values in points]
             for trial, place in zip(trials, self._add(trials), strict=True):
                 trial.number, trial._trial_id = place
             self.waiting += trials
@@ -226,7 +217,7 @@ class Study:
                         continue
                     values = trial.params or trial.system_attrs.get("fixed_params")
                     if kept is None and values:
-                        storage.create_new_trial(study, template_trial=self._waits(values))
+                        storage.create_new_trial(study, template_trial=waiting(values))
             if dead:
                 self._turn = None
         return len(dead)
@@ -252,29 +243,8 @@ class Study:
     def _found(self, trials: Sequence[Any]) -> list[tuple[int, int]]:
         """Return number and key of trials that were written while others wrote, too."""
         self._turn = None  # of what is written from now on nothing is known
-        there = {_mark(t): t for t in self.study.get_trials(deepcopy=False)}
-        return [(t.number, t._trial_id) for t in (there[_mark(t)] for t in trials)]
-
-    def _waits(self, values: Mapping[str, float]) -> Any:
-        return self._made(self._states.WAITING, {}, {}, fixed_params=dict(values))
-
-    def _made(
-        self,
-        state: Any,
-        values: Mapping[str, float],
-        facts: Mapping[str, Any],
-        loss: float | None = None,
-        **system: Any,
-    ) -> Any:
-        """Make a trial, without what Optuna asks of one that may come from anywhere."""
-        now = datetime.datetime.now()
-        return self._trial(
-            number=-1, trial_id=-1, state=state, value=loss, values=None,
-            datetime_start=None if state == self._states.WAITING else now,
-            datetime_complete=now if state.is_finished() else None, params=dict(values),
-            distributions=self.space if values else {}, user_attrs=dict(facts),
-            system_attrs=system, intermediate_values={},
-        )  # fmt: skip
+        there = {mark_of(t): t for t in self.study.get_trials(deepcopy=False)}
+        return [(t.number, t._trial_id) for t in (there[mark_of(t)] for t in trials)]
 
 
 @contextlib.contextmanager
@@ -288,30 +258,6 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(level)
-
-
-def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Return the bounds of free parameters as Optuna's distributions."""
-    from optuna.distributions import FloatDistribution
-
-    return {
-        n: FloatDistribution(float(p.min), float(p.max), log=p.scale == "log")
-        for n, p in parameters.items()
-    }
-
-
-def _mark(trial: Any) -> tuple[Any, ...]:
-    """Return by what a trial is told from all others: when it began, and where."""
-    waits_for = trial.system_attrs.get("fixed_params", {})
-    return (trial.datetime_start, *trial.params.items(), *waits_for.items())
-
-
-def _kept(study: Any) -> list[dict[str, Any]]:
-    found = []
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state.is_finished() and EVALUATION in trial.user_attrs:
-            found.append(trial.user_attrs[EVALUATION])
-    return found
 
 
 def study_for(experiment: Experiment, sources: Mapping[str, str] | None = None) -> Study | None:

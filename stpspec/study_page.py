@@ -19,7 +19,7 @@ from stpspec.dataset import SIGNALS
 from stpspec.errors import StpspecError, StudyError
 from stpspec.lineage import experiment_in
 from stpspec.registry import METRICS, RECORDINGS
-from stpspec.studies import EVALUATION
+from stpspec.trials import EVALUATION
 from stpspec.view.tables import unit_text
 
 WHOLE = 2048  # trials up to which all are shown

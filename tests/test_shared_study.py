@@ -19,7 +19,8 @@ from stpspec.owners import is_gone, owner
 from stpspec.sampling import Sampling, _is_gone
 from stpspec.sources import read_sources, source_paths
 from stpspec.storages import open_storage
-from stpspec.studies import EVALUATION, Study, study_for
+from stpspec.studies import Study, study_for
+from stpspec.trials import EVALUATION
 
 
 def entered(tmp_path, **options):
