@@ -65,7 +65,7 @@ def test_everything_is_given_back_as_it_was(result, saved):
     assert loaded.experiment == result.experiment
     plain = ("parameters", "units", "errors", "undetermined", "at_bound", "loss", "loss_start",
              "loss_search", "metric_units", "status", "message", "seconds", "notes", "versions",
-             "sources", "files")  # fmt: skip
+             "sources", "files", "log")  # fmt: skip
     for name in plain:
         assert getattr(loaded, name) == getattr(result, name), name
     assert set(loaded.metrics) == set(result.metrics) == {"size", "all", "ratio"}
@@ -80,7 +80,7 @@ def test_every_field_of_a_result_is_compared_by_these_tests():
     assert fields == {
         "experiment", "parameters", "units", "errors", "undetermined", "at_bound", "loss",
         "loss_start", "loss_search", "metrics", "metric_units", "history", "traces", "status",
-        "message", "seconds", "notes", "versions", "sources", "files",
+        "message", "seconds", "notes", "versions", "sources", "files", "log",
     }  # fmt: skip
 
 
