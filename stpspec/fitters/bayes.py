@@ -68,8 +68,9 @@ class Optuna(FitterSpec):
                 while True:  # the budget ends it
                     self._step(sampling, problem)
             finally:
-                if study is not None:
-                    problem.restore(study.kept())  # with what other processes have added
+                kept = [] if study is None else study.kept()
+                if study is not None and len(kept) != len(problem.history):
+                    problem.restore(kept)  # with what other processes have added
 
     def _step(self, sampling: Sampling, problem: Problem) -> None:
         budget = self.budget.evaluations

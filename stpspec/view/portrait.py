@@ -45,6 +45,7 @@ def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
     axes = [_axes(figure, *place) for place in zip(tops, heights, strict=True)]
     for name, ax in zip(names, axes, strict=False):
         plot_traces(tree, name, ax=ax)
+        ax.locator_params(axis="y", nbins=4)  # ticks are half of what a figure costs
     plot_targets(shown, ax=axes[-1])
     figure.text(_LEFT / size[0], 1 - 0.2 / size[1], title, fontsize=11, va="top")
     canvas.draw()
