@@ -133,11 +133,11 @@ def forced(override: str) -> str:
     wrong, where Hydra would stop at the first.
     """
     key = override.partition("=")[0]
+    place, value = key.removesuffix(".kind"), override.partition("=")[2]
+    if key.lstrip("+") == "study" and value[:1] not in ("", "{") and value.lower() != "null":
+        return f"++study.name={value}"  # so that study.FIELD=… finds the rest of it
     if "=" not in override or key[:1] in "+~" or key.startswith("hydra."):
         return override
-    place, value = key.removesuffix(".kind"), override.partition("=")[2]
-    if key == "study" and value[:1] != "{" and value not in ("", "null"):
-        return f"++study.name={value}"  # so that study.FIELD=… finds the rest of it
     named = [shipped("conf") / place / f"{v}.yaml" for v in value.split(",")]
     if place in KINDS and key != place and all(path.is_file() for path in named):
         return f"{place}={value}"  # with the settings that go with the kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from stpspec.storages import engine_of, journal_of
@@ -34,7 +35,8 @@ class Exclusive:
         elif kind == "sqlite" and file not in (None, "", ":memory:"):
             from filelock import FileLock
 
-            self._lock = lambda: FileLock(f"{file}.lock")
+            path = Path(file).resolve()
+            self._lock = lambda: FileLock(path.with_name(f"{path.name}.lock"))
         else:
             self._lock = contextlib.nullcontext
 

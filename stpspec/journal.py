@@ -39,8 +39,13 @@ class JournalLock(JournalFileOpenLock):
         while True:
             with contextlib.suppress(FileExistsError):
                 handle = os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-                os.write(handle, owner().encode())
-                os.close(handle)
+                try:
+                    os.write(handle, self._name().encode())
+                except BaseException:
+                    Path(self._lock_file).unlink()
+                    raise
+                finally:
+                    os.close(handle)
                 return True
             with contextlib.suppress(OSError):  # released in the meantime, or being broken
                 now = Path(self._lock_file).lstat()
@@ -54,8 +59,11 @@ class JournalLock(JournalFileOpenLock):
         """Let others have it, unless they have: who holds it for too long is taken for dead."""
         path = Path(self._lock_file)
         with contextlib.suppress(FileNotFoundError):
-            if path.read_text(encoding="utf-8") == owner():
+            if path.read_text(encoding="utf-8") == self._name():
                 path.unlink()
+
+    def _name(self) -> str:
+        return f"{owner()}:{id(self)}"  # of this lock, since a process may have several
 
     def _break(self, old: bool) -> None:
         """Remove the lock file if its owner is gone, unless another process has just done so."""
@@ -143,18 +151,18 @@ class Journal(JournalFileBackend):
             self.waiting.extend(logs)
             return
         lines = "".join(_ENCODER.encode(log) + "\n" for log in logs)
-        with self.held():
-            ours = self._is_ours()
-            if not ours or self._depth == 1:
-                self._turn += 1
-            if not ours:
-                trim(self._path)
-            try:
+        try:
+            with self.held():
+                ours = self._is_ours()
+                if not ours or self._depth == 1:
+                    self._turn += 1
+                if not ours:
+                    trim(self._path)
                 self._append(lines.encode())
-            except OSError as error:
-                raise StudyError(
-                    f"the journal {self._path} cannot be written: {error.strerror or error}"
-                ) from error
+        except OSError as error:
+            raise StudyError(
+                f"the journal {self._path} cannot be written: {error.strerror or error}"
+            ) from error
 
     def _append(self, lines: bytes) -> None:
         with self._path.open("ab") as file:

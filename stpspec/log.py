@@ -52,10 +52,24 @@ class Kept(logging.Handler):
 
 
 class _Onward(logging.Handler):
-    """Hands messages on to the handlers of the program, as far as they would have reached it."""
+    """Hands messages on to the handlers of the program."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.root.callHandlers(record)
+
+
+class _AsBefore(logging.Filter):
+    """Lets through what would have been heard if our logger still had its level."""
+
+    def __init__(self, level: int):
+        super().__init__()
+        self._level = level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        logger = logging.getLogger(record.name)
+        while logger.name != _OURS and not logger.level and logger.parent is not None:
+            logger = logger.parent
+        return record.levelno >= (self._level if logger.name == _OURS else logger.level)
 
 
 def write(folder: Path, lines: Sequence[str]) -> None:
@@ -87,10 +101,14 @@ def _heard(logger: logging.Logger) -> Iterator[None]:
     if level <= logging.INFO:
         yield
         return
-    onward.setLevel(level)
+    as_before = _AsBefore(level)
     propagates, logger.propagate = logger.propagate, False
     if propagates:
         logger.addHandler(onward)
+    ours = [h for n, one in logging.root.manager.loggerDict.items() if n.partition(".")[0] == _OURS
+            and isinstance(one, logging.Logger) for h in one.handlers]  # fmt: skip
+    for handler in ours:
+        handler.addFilter(as_before)
     logger.setLevel(logging.INFO)
     try:
         yield
@@ -98,3 +116,5 @@ def _heard(logger: logging.Logger) -> Iterator[None]:
         logger.setLevel(own)
         logger.propagate = propagates
         logger.removeHandler(onward)
+        for handler in ours:
+            handler.removeFilter(as_before)

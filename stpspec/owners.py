@@ -30,7 +30,7 @@ def is_gone(name: str) -> bool:
 
 @functools.lru_cache(maxsize=1)  # of a fork the number is another
 def _name_of(pid: int) -> str:
-    return ":".join(filter(None, (socket.gethostname(), str(pid), _began(pid))))
+    return f"{socket.gethostname()}:{pid}:{_began(pid)}"
 
 
 def _began(pid: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from stpspec.engine.bind import Bound
 from stpspec.engine.search import on_reference
 from stpspec.engine.simulate import simulate
+from stpspec.errors import StudyError
 from stpspec.fitters.problem import Evaluation, Problem
 from stpspec.metrics.measure import measure_candidates
 from stpspec.view.portrait import write_portrait
@@ -30,7 +31,7 @@ def _no_reason_to_end() -> Iterator[None]:
     """Go on without a figure that cannot be kept: the fit is worth more."""
     try:
         yield
-    except OSError as error:
+    except (OSError, StudyError) as error:
         log.warning("the figures of the study cannot be kept: %s", error)
 
 

@@ -93,6 +93,13 @@ class Sampling:
         self.drop(beyond, "beyond the budget")
         return [a for a in asked if a not in beyond]
 
+    def waits(self) -> bool:
+        """Tell whether a point has come to wait since the last was asked for."""
+        if self._study is None:
+            return False
+        self._study.look()
+        return bool(self._study.waiting)
+
     def tell(self, results: Sequence[tuple[Asked, Mapping[str, Any]]]) -> None:
         """Finish trials with what their evaluations gave."""
         for asked, kept in results:
@@ -100,7 +107,7 @@ class Sampling:
                 self._own.tell(asked.trial, state=self._states.FAIL)
             else:
                 self._own.tell(asked.trial, kept["loss"])
-        if self._study is None:
+        if self._study is None or not results:
             return
         storage = self._shared._storage
         told = self._own.get_trials(deepcopy=False) if self._carries else []
@@ -179,10 +186,11 @@ class Sampling:
                 storage.set_trial_user_attr(key, _NOT_SIMULATED, why)
                 storage.set_trial_state_values(key, self._states.FAIL)
                 return False
+            # Its worker first: a running trial without one is nobody's.
+            storage.set_trial_user_attr(key, _WORKER, owner())
             begun = storage.set_trial_state_values(key, self._states.RUNNING)
             if not begun and journal_of(storage) is None:
                 return False
-            storage.set_trial_user_attr(key, _WORKER, owner())
             for name, where in self._space.items():
                 storage.set_trial_param(key, name, where.to_internal_repr(values[name]), where)
         return True

@@ -19,7 +19,16 @@ from stpspec.storages import (
     open_storage,
     turn_of,
 )
-from stpspec.trials import EVALUATION, begun, evaluated, kept_in, mark_of, space_of, waiting
+from stpspec.trials import (
+    EVALUATION,
+    RETRY_OF,
+    begun,
+    evaluated,
+    kept_in,
+    mark_of,
+    space_of,
+    waiting,
+)
 
 
 class Study:
@@ -103,13 +112,26 @@ class Study:
         turn = turn_of(self.study._storage)
         if turn is not None and turn == self._turn:
             return
-        trials = self.study.get_trials(deepcopy=False)
+        trials = self._read()
         self._turn, self._count, self._key = turn, len(trials), None
         self.waiting = [t for t in trials if t.state == self._states.WAITING]
         for trial in trials[self._seen :]:
             if trial.state.is_finished() and trial.number not in self._finished:
                 self.others.append(trial)
                 self.note(trial.number, trial.user_attrs.get(EVALUATION))
+
+    def _read(self) -> list[Any]:
+        """Return the trials as they are now."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        while True:
+            try:
+                return self.study.get_trials(deepcopy=False)
+            except UpdateFinishedTrialError:
+                # While this process was suspended, another took over what it was at. Optuna has
+                # read over the line that says so, and goes on behind it.
+                if journal_of(self.study._storage) is None:
+                    raise
 
     def note(self, number: int, kept: dict[str, Any] | None) -> None:
         """Know of a trial that is finished, and of what is kept of it; None if nothing is."""
@@ -175,16 +197,20 @@ class Study:
             return self._add([begun(p, self.space, facts) for p in points])
 
     def enqueue_first(self, points: Sequence[Mapping[str, float]]) -> bool:
-        """Have points wait for whoever is next, if nothing is in the study; return whether so."""
+        """Have points wait for whoever is next, if nothing is in the study; return whether so.
+
+        Where a process was killed while it did so, those that are not there are added.
+        """
         with self.held():
             self.look()
-            if self._count:
+            known = [t.system_attrs.get("fixed_params") for t in self._read()]
+            if not all(values in points for values in known):
                 return False
-            trials = [waiting(values) for values in points]
+            trials = [waiting(values) for values in points if values not in known]
             for trial, place in zip(trials, self._add(trials), strict=True):
                 trial.number, trial._trial_id = place
             self.waiting += trials
-        return True
+        return not known
 
     def retry(self, are_gone: Callable[[Any], bool]) -> int:
         """Fail the running trials whose workers are gone, and have their points wait again.
@@ -203,21 +229,21 @@ class Study:
 
         storage, study, states = self.study._storage, self.study._study_id, self._states
         with self.held():
-            trials = self.study.get_trials(deepcopy=False)
+            trials = self._read()
             dead = [t for t in trials if t.state == states.RUNNING and are_gone(t)]
+            again = {t.system_attrs.get(RETRY_OF) for t in trials}
             with in_one_write(storage):
                 for trial in dead:
                     key, kept = trial._trial_id, trial.user_attrs.get(EVALUATION)
                     if kept is not None and not kept["reason"]:  # it only had not been told
                         storage.set_trial_state_values(key, states.COMPLETE, [kept["loss"]])
                         continue
-                    try:
+                    values = trial.system_attrs.get("fixed_params") or trial.params
+                    if kept is None and values and trial.number not in again:
+                        made = waiting(values, trial.number)
+                        storage.create_new_trial(study, template_trial=made)
+                    with contextlib.suppress(UpdateFinishedTrialError):  # where nothing is held
                         storage.set_trial_state_values(key, states.FAIL)
-                    except UpdateFinishedTrialError:  # in a database that cannot be held
-                        continue
-                    values = trial.params or trial.system_attrs.get("fixed_params")
-                    if kept is None and values:
-                        storage.create_new_trial(study, template_trial=waiting(values))
             if dead:
                 self._turn = None
         return len(dead)
@@ -227,23 +253,24 @@ class Study:
         storage, study = self.study._storage, self.study._study_id
         if not trials:
             return []
+        known, self._turn = self._turn, None  # if this is interrupted, the next look reads again
         with in_one_write(storage):
             keys = [storage.create_new_trial(study, template_trial=t) for t in trials]
         if journal_of(storage) is None:
             return [(storage.get_trial_number_from_id(key), key) for key in keys]
-        if turn_of(storage) != self._turn:  # they broke the lock, which was held for too long
+        if turn_of(storage) != known:  # they broke the lock, which was held for too long
             return self._found(trials)
         first, self._count = self._count, self._count + len(trials)
         zero = self._key
         if zero is None:  # a journal may hold other studies, whose trials count, too
             zero = storage.get_trial_id_from_study_id_trial_number(study, first) - first
             self._key = zero
+        self._turn = known
         return [(number, zero + number) for number in range(first, self._count)]
 
     def _found(self, trials: Sequence[Any]) -> list[tuple[int, int]]:
         """Return number and key of trials that were written while others wrote, too."""
-        self._turn = None  # of what is written from now on nothing is known
-        there = {mark_of(t): t for t in self.study.get_trials(deepcopy=False)}
+        there = {mark_of(t): t for t in self._read()}
         return [(t.number, t._trial_id) for t in (there[mark_of(t)] for t in trials)]
 
 

@@ -10,6 +10,8 @@ from stpspec.spec.parameters import Parameter
 
 EVALUATION = "evaluation"  # attribute of a trial with all that we keep of it
 
+RETRY_OF = "stpspec:retry_of"  # system attribute: number of the trial that it takes the place of
+
 
 def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     """Return the bounds of free parameters as Optuna's distributions."""
@@ -37,11 +39,20 @@ def begun(values: Mapping[str, float], space: Mapping[str, Any], facts: Mapping[
     return _made(TrialState.RUNNING, values, space, facts)
 
 
-def waiting(values: Mapping[str, float]) -> Any:
-    """Return a trial that waits to be tried, as `enqueue_trial` makes it."""
+def waiting(values: Mapping[str, float], retry_of: int | None = None) -> Any:
+    """Return a trial that waits to be tried, as `enqueue_trial` makes it.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        Parameter values.
+    retry_of : int, optional
+        Number of the trial whose worker has died.
+    """
     from optuna.trial import TrialState
 
-    return _made(TrialState.WAITING, {}, {}, {}, fixed_params=dict(values))
+    why = {} if retry_of is None else {RETRY_OF: retry_of}
+    return _made(TrialState.WAITING, {}, {}, {}, fixed_params=dict(values), **why)
 
 
 def mark_of(trial: Any) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """A log beside each result, also of a fit from Python; the program hears what it has asked for."""
 
+import contextlib
 import logging
 
 import pytest
@@ -33,3 +34,30 @@ def test_log_is_kept_whole_and_the_program_hears_what_it_asked_for(level, heard,
         assert (root.level, root.propagate, list(root.handlers)) == before
     assert [line[-1] for line in inner.lines] == [line[-1] for line in outer.lines] == ["a", "b"]
     assert [r.getMessage() for r in caplog.records] == heard
+
+
+class Heard(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.words = []
+
+    def emit(self, record):
+        self.words.append(record.getMessage())
+
+
+@pytest.mark.parametrize("where", ["stpspec", "stpspec.fitters", ""])
+@pytest.mark.parametrize("level_of", ["", "stpspec.fitters"])
+def test_handler_of_the_program_hears_the_same_as_without(where, level_of, caplog):
+    heard, place = Heard(), logging.getLogger(where)
+    place.addHandler(heard)
+    try:
+        with caplog.at_level("WARNING"), caplog.at_level("INFO", logger=level_of or "elsewhere"):
+            for inside in (contextlib.nullcontext(), kept()):
+                with inside:
+                    logging.getLogger("stpspec.fitters").info("a")
+                    logging.getLogger("stpspec.fitters").warning("b")
+                heard.words.append("|")
+    finally:
+        place.removeHandler(heard)
+    text = " ".join(heard.words)
+    assert text == ("a b | a b |" if level_of else "b | b |")

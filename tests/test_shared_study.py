@@ -1,5 +1,6 @@
 """A study reads its storage again only where others may have written, and still misses nothing."""
 
+import contextlib
 import random
 import re
 import socket
@@ -14,10 +15,12 @@ from test_studies import accepting, studied
 import stpspec
 from stpspec.engine.bind import bind
 from stpspec.engine.search import for_search
+from stpspec.errors import StudyError
 from stpspec.journal import JournalLock
 from stpspec.owners import is_gone, owner
 from stpspec.sampling import Sampling, _is_gone
 from stpspec.sources import read_sources, source_paths
+from stpspec.spec.study import StudySpec
 from stpspec.storages import open_storage
 from stpspec.studies import Study, study_for
 from stpspec.trials import EVALUATION
@@ -311,3 +314,97 @@ def test_lock_that_has_become_that_of_another_process_is_left_to_it(tmp_path):
     (tmp_path / "s.journal.lock").write_text("elsewhere:1")
     lock.release()
     assert (tmp_path / "s.journal.lock").exists()
+
+
+def test_points_that_come_to_wait_at_the_last_moment_are_still_tried(tmp_path, monkeypatch):
+    experiment, late = studied(tmp_path, budgeted(6)), []
+    begin = Study.begin
+
+    def overtaken(study, points, facts):
+        if study._count == 4 and not late:
+            late.extend(evaluation(study, "", x)["values"] for x in (0.1, 0.2))
+            other = entered_by_a_fit(experiment).study
+            for point in late:
+                other.enqueue_trial(point)
+        return begin(study, points, facts)
+
+    monkeypatch.setattr(Study, "begin", overtaken)
+    result = stpspec.fit(experiment)
+    assert result.n_evaluations == 6
+    assert {p["U"] for p in late} <= set(result.history["parameter_U"].values.tolist())
+
+
+@pytest.mark.parametrize("what", [KeyboardInterrupt, ZeroDivisionError])
+def test_whatever_ends_a_fit_after_a_batch_its_evaluations_are_kept(what, tmp_path):
+    def progress(n, *_):
+        if n == 4:
+            raise what
+
+    with contextlib.suppress(ZeroDivisionError):
+        assert stpspec.fit(studied(tmp_path, budgeted(8)), progress=progress).n_evaluations == 4
+    assert sum(EVALUATION in t.user_attrs for t in stored(tmp_path)) == 4
+    assert stpspec.fit(studied(tmp_path, budgeted(8))).n_evaluations == 8
+
+
+@pytest.mark.parametrize("at", ["_append", "turn"])
+def test_study_that_was_interrupted_while_it_wrote_counts_again(at, tmp_path, monkeypatch):
+    study = entered(tmp_path)
+    study.record([evaluation(study, "before", 0.1)])
+    journal = study.study._storage._backend
+    original = getattr(journal, at)
+
+    def interrupted(*args):
+        original(*args)
+        if at == "_append" or study._turn is None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(journal, at, interrupted)
+        study.record([evaluation(study, "interrupted", 0.2)])
+    study.record([evaluation(study, "after", 0.3)])
+    assert [k["loss"] for k in study.kept()] == [0.1, 0.2, 0.3]
+    assert study.number_of(evaluation(study, "", 0.3)["values"]) == 2
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_start_that_a_process_did_not_come_to_enqueue_is_enqueued_by_the_next(done, tmp_path):
+    study = entered(tmp_path)
+    points = [evaluation(study, "", x / 4)["values"] for x in range(3)]
+    for point in points[:done]:
+        study.study.enqueue_trial(point)
+    assert entered(tmp_path).enqueue_first(points) is (done == 0)
+    assert not entered(tmp_path).enqueue_first(points)
+    assert [t.system_attrs["fixed_params"] for t in stored(tmp_path)] == points
+
+
+def test_point_of_a_dead_worker_waits_once_although_who_retried_it_died_too(tmp_path, monkeypatch):
+    place = {"name": "s", "storage": f"sqlite:///{tmp_path}/s.db"}
+    with Study(StudySpec(**place), studied(tmp_path)) as study:
+        points = [evaluation(study, "", x)["values"] for x in (0.25, 0.5)]
+        study.begin(points, {"worker": "dead"})
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(study.study._storage, "set_trial_state_values", interrupt)
+            study.retry(lambda _: True)
+        study.retry(lambda t: t.user_attrs.get("worker") == "dead")
+        found = study.study.get_trials(deepcopy=False)
+        waiting = [t.system_attrs["fixed_params"] for t in found if t.state.name == "WAITING"]
+        assert sorted(p["U"] for p in waiting) == [p["U"] for p in points]
+        assert [t.state.name for t in found[:2]] == ["FAIL", "FAIL"]
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_lock_that_could_not_be_written_is_not_left_behind(tmp_path, monkeypatch):
+    study = entered(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(StudyError, match="cannot be written"):
+        patch.setattr("stpspec.journal.os.write", full)
+        study.record([evaluation(study, "b", 0.5)])
+    assert not (tmp_path / "s.journal.lock").exists()
+    study.record([evaluation(study, "b", 0.5)])
+    assert len(study.kept()) == 1
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")

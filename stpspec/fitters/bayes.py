@@ -77,21 +77,19 @@ class Optuna(FitterSpec):
         left = self.batch if budget is None else budget - len(problem.history)
         if left <= 0:
             raise BudgetSpent
-        waiting = sampling.ask(min(self.batch, left), budget)
-        if not waiting and sampling.retry_dead():  # in the meantime
+        problem.be_in_time()
+        asked = sampling.ask(min(self.batch, left), budget)
+        if not asked and (sampling.retry_dead() or sampling.waits()):  # in the meantime
             return
-        if not waiting:
+        if not asked:
             raise BudgetSpent
+        points = [problem.point_at(a.params) for a in asked]
         try:
-            points = np.array([problem.point_at(a.params) for a in waiting])
-            done = [
-                (a, e.to_kept(f"trial {a.number}", 0))
-                for a, e in zip(waiting, problem.evaluate(points), strict=True)
-            ]
-            waiting = []
-            sampling.tell(done)
-        finally:
-            sampling.drop(waiting, "the fit ended before")
+            problem.evaluate(np.array(points))
+        finally:  # an interrupt, or a failure that ends the fit, loses nothing that is simulated
+            found = [(a, problem.known_at(p)) for a, p in zip(asked, points, strict=True)]
+            sampling.tell([(a, e.to_kept(f"trial {a.number}", 0)) for a, e in found if e])
+            sampling.drop([a for a, e in found if e is None], "the fit ended before")
 
     def _sampler(self, optuna: Any, seed: int) -> Any:
         samplers = optuna.samplers

@@ -229,7 +229,7 @@ class Problem:
         stored = self._recalled(key, points, whole)
         missing = [i for i, kept in enumerate(stored) if kept is None]
         if missing:
-            self._be_in_time()
+            self.be_in_time()
         rows = [self.values_at(points[i]) for i in missing]
         judged = self._judge_all(rows) if rows else []
         now = time.monotonic() - self.started
@@ -274,7 +274,12 @@ class Problem:
         self.history = [Evaluation.from_kept(k) for k in kept]
         self._known = {e.point.tobytes(): e for e in self.history}
 
-    def _be_in_time(self) -> None:
+    def known_at(self, point: np.ndarray) -> Evaluation | None:
+        """Return the evaluation of a point, if there has been one."""
+        return self._known.get(np.clip(point, 0.0, 1.0).tobytes())
+
+    def be_in_time(self) -> None:
+        """Raise BudgetSpent if the seconds of the budget are."""
         seconds = self.fitter.budget.seconds
         if seconds is not None and time.monotonic() - self.started >= seconds:
             raise BudgetSpent

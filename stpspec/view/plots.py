@@ -15,6 +15,7 @@ from stpspec.dataset import signals_of, stimulus_of, times_of
 from stpspec.errors import UnknownNameError
 from stpspec.view.style import BLUE, GRAY, GREEN, ORANGE, PALE, legend, new_axes, wrap
 
+NAME = 30  # characters of a line of a protocol's name
 _MANY = 20  # more pulses than this are numbered by tens
 
 
@@ -62,7 +63,7 @@ def plot_traces(
     axes[-1].set_xlabel("Time after stimulus onset (ms)")
     trials = node.sizes["trial"]
     title = protocol if trials == 1 else f"{protocol} (mean of {trials} trials)"
-    axes[0].set_title(wrap(title, 30), loc="left", fontsize=10)
+    axes[0].set_title(wrap(title, NAME), loc="left", fontsize=10)
     legend(axes[0])
     if not np.isfinite(axes[0].lines[0].get_ydata()).all():
         reason = wrap(f"No trace: {tree['failure'].values[candidate] or 'not finite'}", 60)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.view.plots import plot_traces
-from stpspec.view.style import DPI
+from stpspec.view.plots import NAME, plot_traces
+from stpspec.view.style import DPI, wrap
 from stpspec.view.targets import plot_targets
 
 # Inches. To the sides is room for the longest labels, and what they leave empty is cut off: to
 # measure all texts beforehand, as a layout of matplotlib does, takes as long as to draw them.
 _LEFT, _WIDTH, _RIGHT = 3.2, 5.4, 4.6
-_TOP, _GAP, _TRACE, _TERM, _EDGE = 0.7, 0.85, 1.5, 0.35, 0.12
+_TOP, _GAP, _TRACE, _TERM, _LINE, _EDGE = 0.7, 0.85, 1.5, 0.35, 0.17, 0.12
 _COMPRESSION = 1  # of 9: a study is not to wait for the last tenth of a file's size
 
 
@@ -37,8 +37,8 @@ def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
     names, terms = list(tree.children), shown.experiment.objective.terms
     two_scales = len({term.sd is None for term in terms.values()}) == 2  # one is above
     heights = [_TRACE] * len(names) + [_TERM * (len(terms) + 1)]
-    tops = [_TOP + k * (_TRACE + _GAP) for k in range(len(heights))]
-    tops[-1] += _GAP / 2 * two_scales
+    above = [_LINE * wrap(name, NAME).count("\n") for name in names] + [_GAP / 2 * two_scales]
+    tops = [_TOP + k * (_TRACE + _GAP) + sum(above[: k + 1]) for k in range(len(heights))]
     size = (_LEFT + _WIDTH + _RIGHT, tops[-1] + heights[-1] + _GAP)
     figure = Figure(figsize=size, dpi=DPI)
     canvas = FigureCanvasAgg(figure)
