@@ -1,4 +1,4 @@
-"""Journal files: locks that die with their owner, tears that are mended, and a reader's copy."""
+"""Journal files: tears that are mended, and a reader's copy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from stpspec.errors import StudyError
-from stpspec.owners import is_gone, owner
+from stpspec.journal_lock import JournalLock
 
 _CREATE_STUDY, _DELETE_STUDY, _CREATE_TRIAL = 0, 1, 4  # what the lines of a journal do
 _PARAM, _STATE, _STEP, _USER, _SYSTEM = 5, 6, 7, 8, 9
@@ -24,67 +24,6 @@ _RUNNING = TrialState.RUNNING.value
 _SYNC = 1.0  # s between two times at which a journal is synced with the disk
 _LINE = b'{"op_code":'  # how each begins
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-
-
-class JournalLock(JournalFileOpenLock):
-    """Optuna's lock file with its owner's name in it: one that was killed holds nobody up.
-
-    Of owners on other machines nothing is known; as in Optuna, their lock is broken when it has
-    stayed the same for half a minute.
-    """
-
-    def acquire(self) -> bool:
-        """Wait until no other process has it."""
-        nap, seen, since = 0.001, None, time.monotonic()
-        while True:
-            with contextlib.suppress(FileExistsError):
-                handle = os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-                try:
-                    os.write(handle, self._name().encode())
-                except BaseException:
-                    Path(self._lock_file).unlink()
-                    raise
-                finally:
-                    os.close(handle)
-                return True
-            with contextlib.suppress(OSError):  # released in the meantime, or being broken
-                now = Path(self._lock_file).lstat()
-                if (now.st_ino, now.st_mtime_ns) != seen:
-                    seen, since = (now.st_ino, now.st_mtime_ns), time.monotonic()
-                self._break(old=time.monotonic() - since > float(self.grace_period or "inf"))
-            time.sleep(nap)
-            nap = min(2 * nap, 0.1)
-
-    def release(self) -> None:
-        """Let others have it, unless they have: who holds it for too long is taken for dead."""
-        path = Path(self._lock_file)
-        with contextlib.suppress(FileNotFoundError):
-            if path.read_text(encoding="utf-8") == self._name():
-                path.unlink()
-
-    def _name(self) -> str:
-        return f"{owner()}:{id(self)}"  # of this lock, since a process may have several
-
-    def _break(self, old: bool) -> None:
-        """Remove the lock file if its owner is gone, unless another process has just done so."""
-        import fcntl
-
-        path = Path(self._lock_file)
-        if path.is_symlink():  # Optuna's own, which does not tell whose it is
-            if old:
-                path.unlink()
-            return
-        with path.open(encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # another is at it
-                return
-            except OSError:  # a file system without such locks
-                if not old:
-                    return
-            same = path.stat().st_ino == os.fstat(file.fileno()).st_ino
-            if same and (old or is_gone(file.read())):
-                path.unlink()
 
 
 def trim(path: Path) -> None:
@@ -128,8 +67,11 @@ class Journal(JournalFileBackend):
 
     def __init__(self, path: str):
         self.lock, self._path = JournalLock(path), Path(path)
-        with self.held():  # before Optuna makes the file
+        self.lock.acquire()  # before Optuna makes the file
+        try:
             trim(self._path)
+        finally:
+            self.lock.release()
         super().__init__(path, lock_obj=self.lock)
 
     @contextlib.contextmanager
@@ -138,12 +80,21 @@ class Journal(JournalFileBackend):
         self._depth += 1
         try:  # also while it is acquired: Ctrl-C may come just then
             if self._depth == 1:
-                self.lock.acquire()
+                self._acquire()
             yield
         finally:
             self._depth -= 1
             if not self._depth:
                 self.lock.release()
+
+    def _acquire(self) -> None:
+        try:
+            self.lock.acquire()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StudyError:
+        return StudyError(f"the journal {self._path} cannot be written: {error.strerror or error}")
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write lines, after the last that is whole: another process may have died in its own."""
@@ -160,9 +111,7 @@ class Journal(JournalFileBackend):
                     trim(self._path)
                 self._append(lines.encode())
         except OSError as error:
-            raise StudyError(
-                f"the journal {self._path} cannot be written: {error.strerror or error}"
-            ) from error
+            raise self._unwritable(error) from error
 
     def _append(self, lines: bytes) -> None:
         with self._path.open("ab") as file:

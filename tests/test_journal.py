@@ -12,7 +12,7 @@ from test_studies import studied, trials
 
 import stpspec
 from stpspec.errors import StudyError
-from stpspec.journal import JournalLock
+from stpspec.journal_lock import JournalLock
 from stpspec.sampling import Sampling
 from stpspec.storages import open_storage
 from stpspec.studies import Study

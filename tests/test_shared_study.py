@@ -16,7 +16,7 @@ import stpspec
 from stpspec.engine.bind import bind
 from stpspec.engine.search import for_search
 from stpspec.errors import StudyError
-from stpspec.journal import JournalLock
+from stpspec.journal_lock import JournalLock
 from stpspec.owners import is_gone, owner
 from stpspec.sampling import Sampling, _is_gone
 from stpspec.sources import read_sources, source_paths
@@ -358,9 +358,10 @@ def test_study_that_was_interrupted_while_it_wrote_counts_again(at, tmp_path, mo
         if at == "_append" or study._turn is None:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(journal, at, interrupted)
-        study.record([evaluation(study, "interrupted", 0.2)])
+        with pytest.raises(KeyboardInterrupt):
+            study.record([evaluation(study, "interrupted", 0.2)])
     study.record([evaluation(study, "after", 0.3)])
     assert [k["loss"] for k in study.kept()] == [0.1, 0.2, 0.3]
     assert study.number_of(evaluation(study, "", 0.3)["values"]) == 2
@@ -382,9 +383,10 @@ def test_point_of_a_dead_worker_waits_once_although_who_retried_it_died_too(tmp_
     with Study(StudySpec(**place), studied(tmp_path)) as study:
         points = [evaluation(study, "", x)["values"] for x in (0.25, 0.5)]
         study.begin(points, {"worker": "dead"})
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(study.study._storage, "set_trial_state_values", interrupt)
-            study.retry(lambda _: True)
+            with pytest.raises(KeyboardInterrupt):
+                study.retry(lambda _: True)
         study.retry(lambda t: t.user_attrs.get("worker") == "dead")
         found = study.study.get_trials(deepcopy=False)
         waiting = [t.system_attrs["fixed_params"] for t in found if t.state.name == "WAITING"]
@@ -398,9 +400,10 @@ def interrupt(*_):
 
 def test_lock_that_could_not_be_written_is_not_left_behind(tmp_path, monkeypatch):
     study = entered(tmp_path)
-    with monkeypatch.context() as patch, pytest.raises(StudyError, match="cannot be written"):
-        patch.setattr("stpspec.journal.os.write", full)
-        study.record([evaluation(study, "b", 0.5)])
+    with monkeypatch.context() as patch:
+        patch.setattr("stpspec.journal_lock.os.write", full)
+        with pytest.raises(StudyError, match="cannot be written"):
+            study.record([evaluation(study, "b", 0.5)])
     assert not (tmp_path / "s.journal.lock").exists()
     study.record([evaluation(study, "b", 0.5)])
     assert len(study.kept()) == 1
