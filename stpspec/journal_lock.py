@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from optuna.storages.journal import JournalFileOpenLock
 
 from stpspec.owners import is_gone, owner
 
+_SHORT = 5.0  # s, far below the half minute after which a lock is broken
+
 
 class JournalLock(JournalFileOpenLock):
     """Optuna's lock file with its owner's name in it: one that was killed holds nobody up.
@@ -18,6 +21,8 @@ class JournalLock(JournalFileOpenLock):
     Of owners on other machines nothing is known; as in Optuna, their lock is broken when it has
     stayed the same for half a minute.
     """
+
+    _since = -math.inf  # when it was acquired; of the clock, which goes on in a machine's sleep
 
     def acquire(self) -> bool:
         """Wait until no other process has it."""
@@ -32,6 +37,7 @@ class JournalLock(JournalFileOpenLock):
                     raise
                 finally:
                     os.close(handle)
+                self._since = time.time()
                 return True
             with contextlib.suppress(OSError):  # released in the meantime, or being broken
                 now = Path(self._lock_file).lstat()
@@ -43,9 +49,11 @@ class JournalLock(JournalFileOpenLock):
 
     def release(self) -> None:
         """Let others have it, unless they have: who holds it for too long is taken for dead."""
-        path = Path(self._lock_file)
+        path, since = Path(self._lock_file), self._since
+        self._since = -math.inf
         with contextlib.suppress(FileNotFoundError):
-            if path.read_text(encoding="utf-8") == self._name():
+            # A lock of a few seconds is nobody else's, and need not be read.
+            if time.time() - since < _SHORT or path.read_text(encoding="utf-8") == self._name():
                 path.unlink()
 
     def _name(self) -> str:

@@ -5,6 +5,7 @@ import random
 import re
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import optuna
@@ -308,10 +309,12 @@ def test_lock_of_optuna_itself_is_broken_when_it_is_old(tmp_path, monkeypatch):
     assert not Path("s.journal.lock").is_symlink()
 
 
-def test_lock_that_has_become_that_of_another_process_is_left_to_it(tmp_path):
+def test_lock_that_has_become_that_of_another_process_is_left_to_it(tmp_path, monkeypatch):
     lock = JournalLock(str(tmp_path / "s.journal"))
     lock.acquire()
     (tmp_path / "s.journal.lock").write_text("elsewhere:1")
+    later = time.time() + 40
+    monkeypatch.setattr("stpspec.journal_lock.time.time", lambda: later)
     lock.release()
     assert (tmp_path / "s.journal.lock").exists()
 
