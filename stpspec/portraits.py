@@ -55,8 +55,7 @@ class Portraits:
         good = [e for e in problem.history if not e.failed]
         best = min(good, key=lambda e: e.loss, default=None)
         if best is not None and (self._drawn is None or best.loss < self._drawn.loss):
-            with _no_reason_to_end():
-                self._draw(problem, [best])
+            self._draw(problem, [best])
             self._drawn = best
         self._last = time.monotonic()  # also if there was none: to look takes the whole history
 
@@ -75,9 +74,9 @@ class Portraits:
         good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)
         places = {e.point.tobytes(): e for e in reversed(good)}
         places.pop(best.point.tobytes(), None)
-        with _no_reason_to_end():
-            self._draw(problem, [best, *reversed(places.values())][:_AT_END], traces)
+        self._draw(problem, [best, *reversed(places.values())][:_AT_END], traces)
 
+    @_no_reason_to_end()
     def _draw(
         self, problem: Problem, evaluations: Sequence[Evaluation], traces: Any = None
     ) -> None:

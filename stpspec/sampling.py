@@ -233,8 +233,4 @@ def _is_gone(trial: Any) -> bool:
     if worker is None:  # it was asked for just now, or its worker died between two lines
         age = datetime.datetime.now() - trial.datetime_start
         return age.total_seconds() > _NAMELESS
-    if (
-        worker == owner()
-    ):  # of an earlier fit of this process, or of an earlier process of its number
-        return True
-    return is_gone(worker)
+    return worker == owner() or is_gone(worker)  # an earlier fit of this process is over, too
