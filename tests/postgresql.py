@@ -12,12 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from programs import needed
-
-
-def programs() -> Path:
-    """Return the folder of initdb and pg_ctl; Debian does not put it on the path."""
-    return Path(needed("initdb", "postgresql/*/bin/initdb", package="postgresql")).parent
+from programs import postgresql_folder
 
 
 def _someone() -> str | None:
@@ -37,7 +32,7 @@ def _free_port() -> int:
 @contextlib.contextmanager
 def server() -> Iterator[str]:
     """Start a server on 127.0.0.1; yield the URL of an empty database as Optuna takes it."""
-    bin_folder, user = programs(), _someone()
+    bin_folder, user = postgresql_folder(), _someone()
     with tempfile.TemporaryDirectory(prefix="stpspec-pg-") as folder:
         if user is not None:
             shutil.chown(folder, user)

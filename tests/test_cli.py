@@ -516,18 +516,17 @@ def interrupted(here, *words):
         command, cwd=here, env=environment, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
-        end = time.monotonic() + 120
-        while not (here / "started").exists():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
         try:
+            end = time.monotonic() + 120
+            while not (here / "started").exists():
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:  # else it would be waited for for ever
-            process.kill()
-            raise
+        finally:
+            process.kill()  # what failed above would be waited for for ever
     assert "Traceback" not in err
     return process.returncode, out, err
 

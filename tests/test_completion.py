@@ -3,7 +3,6 @@
 import os
 import pty
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -181,16 +180,11 @@ def test_completion_needs_a_shell_it_knows():
 # -- in the shells ------------------------------------------------------------------------------
 
 
-def needs(shell):
-    return pytest.mark.skipif(not shutil.which(shell), reason=f"{shell} is not installed")
-
-
 def environment():
     folder = Path(sys.executable).parent  # where the command is
     return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "TERM": "dumb"}
 
 
-@needs("bash")
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
@@ -218,7 +212,7 @@ def test_bash_gets_what_stands_after_its_word_breaks(line, reply):
     assert sorted(done.stdout.split("\n")[:-1]) == sorted(reply or [""])
 
 
-@needs("fish")
+@pytest.mark.needs("fish")
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
@@ -273,9 +267,7 @@ def read(terminal, wanted, seconds=30):
         ("stpspec fit pvalb_pyr protocols.train.fr", "protocols.train.frequency="),
     ],
 )
-@pytest.mark.parametrize(
-    "shell", [pytest.param("bash", marks=needs("bash")), pytest.param("zsh", marks=needs("zsh"))]
-)
+@pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.needs("zsh"))])
 def test_a_tab_in_a_terminal_finishes_the_word(shell, line, wanted):
     start = {"bash": ["bash", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}[shell]
     setup = f"PS1='> '; eval \"$(stpspec completion {shell})\""

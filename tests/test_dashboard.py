@@ -14,7 +14,7 @@ import optuna
 import pytest
 from programs import page_in_browser
 from small import data
-from test_studies import n_kept, started, studied, trials
+from test_studies import n_kept, studied, trials
 
 import stpspec
 from stpspec.dashboard import application, find, serve
@@ -62,7 +62,8 @@ def test_short_fit_draws_its_best_trial_alone(tmp_path):
     assert drawn == [f"trial_{best.number}.png"]
 
 
-def test_study_is_watched_in_a_browser_while_it_is_written(tmp_path):
+@pytest.mark.needs("chromium")
+def test_study_is_watched_in_a_browser_while_it_is_written(started, tmp_path):
     fitter = {"kind": "optuna", "budget": {"evaluations": 2000, "seconds": 60}}
     fit = started(studied(tmp_path, fitter=fitter, name="watched"))
     while n_kept(tmp_path) < 30 and fit.poll() is None:
@@ -77,11 +78,12 @@ def test_study_is_watched_in_a_browser_while_it_is_written(tmp_path):
         time.sleep(6)  # the page's own cache
         assert len(api(page)["trials"]) > before >= 30
     fit.terminate()
-    fit.communicate()
+    fit.wait()
     kept = [t for t in trials(tmp_path, "watched") if "evaluation" in t.user_attrs]
     assert len(kept) == n_kept(tmp_path)
 
 
+@pytest.mark.needs("chromium")
 def test_page_shows_spec_targets_and_figures_of_the_best_trials(fitted):
     folder, result = fitted
     with dashboard(folder / "s.journal") as page:

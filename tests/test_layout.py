@@ -6,6 +6,7 @@ import inspect
 import types
 
 import pytest
+from programs import tracked
 from small import ROOT, python
 
 import stpspec
@@ -30,18 +31,6 @@ PUBLIC = {
 def name_of(path):
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def tracked():
-    import subprocess
-
-    done = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        pytest.skip("not a git checkout")
-    return [f for f in done.stdout.splitlines() if (ROOT / f).exists()]
 
 
 def test_nothing_stands_at_the_top_that_was_not_agreed():

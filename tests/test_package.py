@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from programs import tracked
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,11 +22,6 @@ def run(*words: object, cwd: Path, **variables: str) -> str:
     return done.stdout
 
 
-def tracked() -> set[str]:
-    names = run("git", "ls-files", "conf", "mod", "templates", "experiments", cwd=ROOT)
-    return set(names.split())
-
-
 def build(tmp_path: Path) -> tuple[Path, Path]:
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", ROOT,
         cwd=tmp_path)  # fmt: skip
@@ -35,13 +31,14 @@ def build(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_wheel_and_sdist_hold_every_shipped_file(tmp_path):
+    shipped = set(tracked("conf", "mod", "templates", "experiments"))
     wheel, sdist = build(tmp_path)
     inside = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"stpspec/_data/{name}" for name in tracked()} <= inside
+    assert {f"stpspec/_data/{name}" for name in shipped} <= inside
     assert "stpspec/py.typed" in inside
     with tarfile.open(sdist) as archive:
         names = {n.partition("/")[2] for n in archive.getnames()}
-    assert tracked() <= names
+    assert shipped <= names
 
 
 @pytest.mark.long

@@ -11,9 +11,10 @@ import optuna
 import pages
 import postgresql
 import pytest
+from programs import postgresql_folder
 from small import ROOT
 from test_shared_study import entered_by_a_fit
-from test_studies import SEVERAL_STARTS, see_that_each_was_recorded_once, started, studied
+from test_studies import SEVERAL_STARTS, see_that_each_was_recorded_once, studied
 
 import stpspec
 from stpspec.errors import StudyError
@@ -34,7 +35,7 @@ def opened(place):
     close_storage(storage)
 
 
-def share(place, name, n, tmp_path):
+def share(place, name, n, started, tmp_path):
     """Fit with four processes that were given the same command; return the trials."""
     fitter = {"kind": "optuna", "batch": 4, "budget": {"evaluations": n}}
     made = studied(tmp_path, fitter=fitter, study={"name": name, "storage": place})
@@ -57,16 +58,19 @@ def see_that_each_counts_once(trials, n):
     assert not [t for t in trials if t.state in (states.RUNNING, states.WAITING)]
 
 
+@pytest.mark.needs("postgresql")
 @pytest.mark.long
-def test_400_trials_of_four_processes_in_postgresql(database, tmp_path):
-    see_that_each_counts_once(share(database, "many", 400, tmp_path), 400)
+def test_400_trials_of_four_processes_in_postgresql(database, started, tmp_path):
+    see_that_each_counts_once(share(database, "many", 400, started, tmp_path), 400)
 
 
 @pytest.mark.long
-def test_400_trials_of_four_processes_in_a_journal(tmp_path):
-    see_that_each_counts_once(share(str(tmp_path / "s.journal"), "many", 400, tmp_path), 400)
+def test_400_trials_of_four_processes_in_a_journal(started, tmp_path):
+    place = str(tmp_path / "s.journal")
+    see_that_each_counts_once(share(place, "many", 400, started, tmp_path), 400)
 
 
+@pytest.mark.needs("postgresql")
 def test_fit_in_postgresql_goes_on_where_it_stopped(database, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the figures of a study in a database are kept here
 
@@ -80,7 +84,7 @@ def test_fit_in_postgresql_goes_on_where_it_stopped(database, tmp_path, monkeypa
     assert again.history["loss"].values[:12].tolist() == first.history["loss"].values.tolist()
 
 
-def fitted_at_once(made, n, tmp_path):
+def fitted_at_once(made, n, started, tmp_path):
     """Fit in n processes at once; return the trials."""
     for process in [started(made, cwd=tmp_path) for _ in range(n)]:
         _, err = process.communicate(timeout=300)
@@ -89,13 +93,17 @@ def fitted_at_once(made, n, tmp_path):
         return optuna.load_study(study_name=made.study.name, storage=storage).trials
 
 
-def test_local_fits_at_once_in_postgresql_log_each_evaluation_once(database, tmp_path):
+@pytest.mark.needs("postgresql")
+def test_local_fits_at_once_in_postgresql_log_each_evaluation_once(database, started, tmp_path):
     study = {"name": "local", "storage": database}
     made = studied(tmp_path, SEVERAL_STARTS, study=study)
-    see_that_each_was_recorded_once(fitted_at_once(made, 3, tmp_path), made, tmp_path)
+    see_that_each_was_recorded_once(fitted_at_once(made, 3, started, tmp_path), made, tmp_path)
 
 
-def test_processes_that_go_on_at_once_in_postgresql_retry_what_has_died(database, tmp_path):
+@pytest.mark.needs("postgresql")
+def test_processes_that_go_on_at_once_in_postgresql_retry_what_has_died(
+    database, started, tmp_path
+):
     fitter = {"kind": "optuna", "batch": 4, "budget": {"evaluations": 24}}
     made = studied(tmp_path, fitter, study={"name": "died", "storage": database})
     gone = subprocess.Popen(["true"])
@@ -103,13 +111,14 @@ def test_processes_that_go_on_at_once_in_postgresql_retry_what_has_died(database
     points = [{"U": 0.2 + x / 40} for x in range(12)]
     with entered_by_a_fit(made) as study:
         study.begin(points, {"worker": f"{socket.gethostname()}:{gone.pid}"})
-    found = fitted_at_once(made, 3, tmp_path)
+    found = fitted_at_once(made, 3, started, tmp_path)
     done = [t.params for t in found if "evaluation" in t.user_attrs]
     assert len(done) == 24
     assert all(point in done for point in points)
     assert [t.state.name for t in found[:12]] == ["FAIL"] * 12
 
 
+@pytest.mark.needs("postgresql")
 @pytest.mark.long
 def test_recipe_of_the_manual_fits_and_shows_a_study_in_a_database(database, tmp_path):
     from test_dashboard import api, dashboard
@@ -121,7 +130,7 @@ def test_recipe_of_the_manual_fits_and_shows_a_study_in_a_database(database, tmp
     host, _, port = there.partition("@")[2].partition(":")
     recipe = recipe.replace("USER@SERVER", there).replace("SERVER", host)
     *commands, show = recipe.splitlines()
-    path = f"{Path(sys.executable).parent}:{postgresql.programs()}:{os.environ['PATH']}"
+    path = f"{Path(sys.executable).parent}:{postgresql_folder()}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-ec", "\n".join(commands)], cwd=tmp_path, text=True, capture_output=True,
         check=False, env=os.environ | {"PATH": path, "PGPORT": port, "PGUSER": "stpspec"},
@@ -134,6 +143,7 @@ def test_recipe_of_the_manual_fits_and_shows_a_study_in_a_database(database, tmp
     assert detail["artifacts"]
 
 
+@pytest.mark.needs("postgresql")
 def test_database_that_is_not_there_is_named(database, tmp_path):
     place = database.replace("/postgres", "/nowhere")
     with pytest.raises(StudyError, match=r"cannot be opened: .*\"nowhere\" does not exist"):

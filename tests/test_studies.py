@@ -1,13 +1,8 @@
 """Studies: every evaluation is kept, nothing is made twice, a killed fit goes on."""
 
-import json
 import logging
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -154,7 +149,7 @@ def test_accepted_bounds_hold_and_what_lies_within_is_not_simulated_again(fitter
     assert result.n_evaluations == 24 or fitter == "SLSQP"
 
 
-def test_changed_mechanism_file_is_a_changed_experiment(tmp_path):
+def test_changed_mechanism_file_is_a_changed_experiment(started, tmp_path):
     shipped = ROOT / "mod" / "TsodyksMarkram.mod"
     own = tmp_path / "Own.mod"
     own.write_text(shipped.read_text().replace("TsodyksMarkram", "OwnOfStudies"))
@@ -168,7 +163,7 @@ def test_changed_mechanism_file_is_a_changed_experiment(tmp_path):
 
 @pytest.mark.parametrize("fitter", ["SLSQP", SEVERAL_STARTS], ids=["SLSQP", "Nelder-Mead"])
 @pytest.mark.parametrize("place", ["{}/s.journal", "sqlite:///{}/s.db"])
-def test_local_fits_at_once_log_each_evaluation_once(place, fitter, tmp_path, monkeypatch):
+def test_local_fits_at_once_log_each_evaluation_once(place, fitter, started, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the figures of a study in a database are kept here
     study = {"name": "s", "storage": place.format(tmp_path)}
     made = studied(tmp_path, fitter, study=study)
@@ -264,21 +259,6 @@ def test_storage_that_cannot_be_opened_is_named(place, tmp_path):
 
 # -- killed, and shared -------------------------------------------------------------------------
 
-RUN = """\
-import json, sys
-import stpspec
-from stpspec.spec.experiment import Experiment
-stpspec.fit(Experiment.from_data(json.loads(sys.argv[1])))
-"""
-
-
-def started(made, cwd=None):
-    """Start a fit in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, json.dumps(made.to_data())], stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}, cwd=cwd,
-    )  # fmt: skip
-
 
 def n_kept(folder):
     journal = folder / "s.journal"
@@ -289,7 +269,9 @@ def n_kept(folder):
 
 @pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.long)])
 @pytest.mark.parametrize("fitter", ["TPE", "Nelder-Mead"])
-def test_killing_a_fit_at_any_moment_loses_at_most_what_is_in_flight(fitter, times, tmp_path):
+def test_killing_a_fit_at_any_moment_loses_at_most_what_is_in_flight(
+    fitter, times, started, tmp_path
+):
     rng = np.random.default_rng(times)
     budget = {"evaluations": 40 * times}
     made = studied(tmp_path, fitter=FITTERS[fitter] | {"budget": budget})
@@ -313,7 +295,7 @@ def test_killing_a_fit_at_any_moment_loses_at_most_what_is_in_flight(fitter, tim
     } <= losses  # nothing of what was kept is lost
 
 
-def test_four_processes_share_one_study_without_losing_or_repeating_a_trial(tmp_path):
+def test_four_processes_share_one_study_without_losing_or_repeating_a_trial(started, tmp_path):
     n = 120
     made = studied(tmp_path, fitter={"kind": "optuna", "batch": 4, "budget": {"evaluations": n}})
     processes = [started(made) for _ in range(4)]
@@ -337,7 +319,7 @@ def test_study_in_a_database_leaves_our_warnings_audible(tmp_path, caplog):
     assert "heard" in caplog.text
 
 
-def test_processes_that_make_a_database_at_once_all_fit(tmp_path):
+def test_processes_that_make_a_database_at_once_all_fit(started, tmp_path):
     place = f"sqlite:///{tmp_path}/s.db"
     fitter = {"kind": "optuna", "batch": 2, "budget": {"evaluations": 8}}
     made = studied(tmp_path, fitter, study={"name": "s", "storage": place})
