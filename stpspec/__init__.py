@@ -9,22 +9,22 @@ __version__ = "0.1.0"
 
 # Public name → the module that defines it. Loaded on first use: `import stpspec` stays instant.
 _PUBLIC = {
-    "Experiment": "stpspec.spec.experiment",
-    "FitResult": "stpspec.results",
+    "Experiment": "stpspec.specs.experiment",
+    "FitResult": "stpspec.results.fit_result",
     "StpspecError": "stpspec.errors",
     "SpecError": "stpspec.errors",
     "MetricError": "stpspec.errors",
     "campaign": "stpspec.campaigns.run",
     "check": "stpspec.api",
-    "collect": "stpspec.jobs",
-    "cost": "stpspec.metrics.base",
+    "collect": "stpspec.results.multirun",
+    "cost": "stpspec.metrics.registration",
     "fit": "stpspec.api",
-    "fitter": "stpspec.fitters.base",
-    "load": "stpspec.config",
-    "loss": "stpspec.metrics.base",
+    "fitter": "stpspec.fitters.outcome",
+    "load": "stpspec.config.compose",
+    "loss": "stpspec.metrics.registration",
     "measure": "stpspec.api",
-    "metric": "stpspec.metrics.base",
-    "protocol": "stpspec.spec.protocol",
+    "metric": "stpspec.metrics.registration",
+    "protocol": "stpspec.specs.protocol",
     "simulate": "stpspec.api",
     "sweep": "stpspec.sweeps",
 }
@@ -32,14 +32,14 @@ _PUBLIC = {
 if TYPE_CHECKING:
     from stpspec.api import check, fit, measure, simulate
     from stpspec.campaigns.run import campaign
-    from stpspec.config import load
+    from stpspec.config.compose import load
     from stpspec.errors import MetricError, SpecError, StpspecError
-    from stpspec.fitters.base import fitter
-    from stpspec.jobs import collect
-    from stpspec.metrics.base import cost, loss, metric
-    from stpspec.results import FitResult
-    from stpspec.spec.experiment import Experiment
-    from stpspec.spec.protocol import protocol
+    from stpspec.fitters.outcome import fitter
+    from stpspec.metrics.registration import cost, loss, metric
+    from stpspec.results.fit_result import FitResult
+    from stpspec.results.multirun import collect
+    from stpspec.specs.experiment import Experiment
+    from stpspec.specs.protocol import protocol
     from stpspec.sweeps import sweep
 
 __all__ = [

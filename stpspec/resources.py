@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from stpspec.errors import StpspecError, nearest
+
+# The groups in conf/ that every experiment chooses one file of; protocols are any number.
+GROUPS = ("model", "recording", "numerics", "fitter", "objective")
+ALL_GROUPS = (*GROUPS, "protocol")
 
 _HERE = Path(__file__).resolve().parent
 _EXTRA: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("extra", default=())
@@ -126,3 +131,17 @@ def plugin_files(names: Sequence[str]) -> dict[str, Path]:
         if file.name == f"{name}.py" and file.is_file() and not installed:
             found[name] = file
     return found
+
+
+def cache_folder(content: str) -> Path:
+    """Return the folder for what can be made again; ``STPSPEC_CACHE`` replaces the user's cache.
+
+    Parameters
+    ----------
+    content : str
+        Name of the subfolder.
+    """
+    import platformdirs
+
+    root = os.environ.get("STPSPEC_CACHE") or platformdirs.user_cache_dir("stpspec")
+    return Path(root).expanduser() / content

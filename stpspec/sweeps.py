@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import Problem, SpecError
-from stpspec.metrics.measure import Measurement, Request, protocols_read
-from stpspec.spec.base import Spec
-from stpspec.spec.changes import inside, missing_field
-from stpspec.spec.experiment import Experiment, needed
-from stpspec.spec.protocol import FREQUENCIES
+from stpspec.metrics.measure import Measurement
+from stpspec.metrics.requests import Request, protocols_read
+from stpspec.specs.base import Spec
+from stpspec.specs.changes import inside, missing_field
+from stpspec.specs.experiment import Experiment, needed
+from stpspec.specs.protocol import FREQUENCIES
 from stpspec.units import unit_of
 
 Progress = Callable[[int, int], None]
@@ -60,8 +61,8 @@ def sweep(
     With ``numerics.integrator: auto`` a sweep simulates as a fit does while it searches, unless a
     field of the numerics is swept.
     """
-    from stpspec.engine.chance import warn_of_chance
-    from stpspec.engine.spare import rigs_kept
+    from stpspec.engine.rigs.reuse import rigs_kept
+    from stpspec.engine.stochastic import warn_of_chance
 
     needed(experiment)
     given = dict(fields) if fields else frequency_grid(experiment)
@@ -152,7 +153,7 @@ class Axis:
 
     def read(self, bound: Any, index: int | None) -> None:
         """Take the value at ``index`` (all of a parameter's) in the unit of its field."""
-        from stpspec.engine.bind import numbers
+        from stpspec.engine.binding.bind import numbers
 
         if self._is_labeled:
             return
@@ -174,7 +175,7 @@ class Axis:
 
 def _bind(made: Experiment, before: Experiment, bound: Any) -> Any:
     """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
-    from stpspec.engine.bind import bind, bind_again
+    from stpspec.engine.binding.bind import bind, bind_again
 
     alike = list(made.protocols) == list(before.protocols) and all(
         getattr(made, n) == getattr(before, n) for n in Experiment.model_fields if n != "protocols"
@@ -202,10 +203,10 @@ def _measure(
     outer: Sequence[str],
 ) -> tuple[list[Request], list[dict[str, Measurement]]]:
     """Measure all combinations of swept parameters, which are candidates of one run."""
-    from stpspec.api import requests_of
-    from stpspec.engine.bind import numbers
-    from stpspec.engine.search import for_reading
+    from stpspec.engine.binding.bind import numbers
+    from stpspec.engine.binding.numerics import for_reading
     from stpspec.engine.simulate import evaluate
+    from stpspec.metrics.requests import requests_of
 
     rows = [numbers(bound, {**values, **point}) for point in grid]
     columns = {n: np.array([row[n] for row in rows]) for n in rows[0]}

@@ -20,7 +20,7 @@ LONGEST_FIRST = [
 FIT = """
 import json, sys
 import stpspec
-from stpspec.spec.experiment import Experiment
+from stpspec.specs.experiment import Experiment
 stpspec.fit(Experiment.from_data(json.loads(sys.argv[1])))
 """
 

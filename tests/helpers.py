@@ -14,10 +14,11 @@ import numpy as np
 import xarray as xr
 
 from stpspec.dataset import protocol_dataset
-from stpspec.engine.bind import bind
+from stpspec.engine.binding.bind import bind
 from stpspec.engine.simulate import simulate
-from stpspec.metrics.measure import Measurement, Request, measure_candidates
-from stpspec.spec.experiment import Experiment
+from stpspec.metrics.measure import Measurement, measure_candidates
+from stpspec.metrics.requests import Request
+from stpspec.specs.experiment import Experiment
 
 TESTS = Path(__file__).resolve().parent
 MOD = TESTS / "mod"

@@ -189,7 +189,7 @@ def _command(line: str) -> tuple[str, int]:
 
 
 def _child(words: list[str], output: int) -> None:
-    from stpspec.cli import main
+    from stpspec.cli.main import main
 
     code: object = 70
     try:
@@ -218,16 +218,17 @@ def _warm_up() -> None:
     import xarray as xr
 
     import stpspec
-    import stpspec.cli
+    import stpspec.cli.launcher
+    import stpspec.cli.main
     import stpspec.engine.simulate
-    import stpspec.fitters.bayes
-    import stpspec.jobs
-    import stpspec.kept
+    import stpspec.fitters.fit
+    import stpspec.fitters.samplers
     import stpspec.metrics.judge
-    import stpspec.multirun
-    import stpspec.results
+    import stpspec.results.fit_result
+    import stpspec.results.multirun
+    import stpspec.results.simulation
     import stpspec.view.sweep
-    from stpspec.view.figures import write_sweep
+    from stpspec.view.save import write_sweep
 
     stpspec.load("pvalb_pyr", ["protocols.train.frequency=20"])
     rows = xr.Dataset({"recovery": ("U", [0.1, 0.2])}, {"U": [1.0, 20.0]})

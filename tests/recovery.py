@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import stpspec
-from stpspec.engine.analytic import event_map
-from stpspec.results import FitResult
+from stpspec.analytic import event_map
+from stpspec.results.fit_result import FitResult
 
 BOUNDS = {"U": (0.05, 0.9), "tau_rec": (20.0, 1000.0), "tau_facil": (5.0, 1000.0)}
 TRAINS = {"fast": (50.0, 250.0), "slow": (20.0, 1000.0)}  # Hz, ms

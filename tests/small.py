@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.metrics.measure import Measurement
-from stpspec.spec.experiment import Experiment
+from stpspec.specs.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,15 +8,16 @@ from helpers import candidates, synapse
 from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
 
 import stpspec
-from stpspec.engine import alone, nrn
-from stpspec.engine.bind import bind
-from stpspec.engine.exact import exact_in_any_step
-from stpspec.engine.graded import blocks
-from stpspec.engine.nmodl import code_of
-from stpspec.engine.search import for_reading, on_reference
+from stpspec.engine import nrn
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.numerics import for_reading, on_reference
+from stpspec.engine.mechanisms.linear_kinetics import exact_in_any_step
+from stpspec.engine.mechanisms.nmodl import code_of
+from stpspec.engine.rigs.time_grid import blocks
+from stpspec.engine.shortcuts import isolated_synapse
 from stpspec.engine.simulate import candidates_of, evaluate, rows_of
 from stpspec.errors import SpecError
-from stpspec.metrics.measure import Request
+from stpspec.metrics.requests import Request
 from stpspec.resources import shipped
 
 CURRENT = {"signals": ["synaptic_current"]}
@@ -34,7 +35,7 @@ def searching(protocols=TRAIN, **made):
 
 
 def without_cell(bound):
-    return alone.find(bound, rows_of(candidates_of(bound, None))) is not None
+    return isolated_synapse.find(bound, rows_of(candidates_of(bound, None))) is not None
 
 
 def measured(bound, columns, metrics=METRICS, **options):
@@ -272,21 +273,21 @@ def test_longest_step_that_a_script_in_the_same_process_has_set_does_not_matter(
 
 def test_candidate_beyond_the_bounds_of_the_proof_keeps_its_cell():
     bound = searching(parameters={"tau_decay": {"min": 1, "max": 5}})
-    assert alone.find(bound, [{"tau_decay": 3.0}]) is not None
-    assert alone.find(bound, [{"tau_decay": 3.0}, {"tau_decay": 8.0}]) is None
+    assert isolated_synapse.find(bound, [{"tau_decay": 3.0}]) is not None
+    assert isolated_synapse.find(bound, [{"tau_decay": 3.0}, {"tau_decay": 8.0}]) is None
 
 
 def test_candidates_that_differ_in_what_is_not_free_are_compared_themselves():
     bound = searching(parameters={})
     columns = {"U": np.array([0.1, 0.4]), "tau_decay": np.array([2.0, 9.0])}
-    assert alone.find(bound, rows_of(columns)) is not None
+    assert isolated_synapse.find(bound, rows_of(columns)) is not None
     fast, reference = (measured(b, columns) for b in (bound, on_reference(bound)))
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
 def test_what_a_clamped_cell_costs_does_not_grow_with_its_compartments():
     bound = searching(model={"cell": {"file": "pyramidal.py", "template": "PyramidalCell"}})
-    found = alone.find(bound, rows_of(candidates_of(bound, None)))
+    found = isolated_synapse.find(bound, rows_of(candidates_of(bound, None)))
     assert found is not None
     assert found.experiment.model.cell.template == "BareCompartment"
     assert found.experiment.recording.holding_potential == pytest.approx(-70, abs=0.01)

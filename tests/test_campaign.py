@@ -20,8 +20,8 @@ from stpspec.campaigns.record import Outcome, alone, note, outcomes
 from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import read
 from stpspec.errors import ResultError, SpecError, UnknownNameError
-from stpspec.view.bars import plot_campaign
-from stpspec.view.campaign import campaign_rows, campaign_table
+from stpspec.view.campaign_figure import plot_campaign
+from stpspec.view.campaign_table import campaign_rows, campaign_table
 
 TABLE = """\
 # from a paper
@@ -411,7 +411,7 @@ def test_faults_of_yaml_have_their_lines(tmp_path):
     ],
 )
 def test_a_command_line_that_means_nothing_is_refused(words, says, capsys):
-    from stpspec.cli import main
+    from stpspec.cli.main import main
 
     assert main(["campaign", *words, "experiment=pvalb_pyr"]) == 2
     assert says in capsys.readouterr().err
@@ -500,7 +500,7 @@ def test_200_connections_in_two_processes_and_once_more_in_seconds(tmp_path):
     (tmp_path / "small.yaml").write_text(small.YAML)
     words = ["campaign", "t.csv", "small.yaml", "--out", "out"]
     parallel = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    code = f"from stpspec.cli import main; raise SystemExit(main({[*words, *parallel]!r}))"
+    code = f"from stpspec.cli.main import main; raise SystemExit(main({[*words, *parallel]!r}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=1500,
         check=False, env={**os.environ, "COLUMNS": "80"},

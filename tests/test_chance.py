@@ -6,9 +6,9 @@ from helpers import MOD, synapse
 
 import stpspec
 from stpspec import api
-from stpspec.engine.bind import bind
-from stpspec.engine.chance import differs, draws
+from stpspec.engine.binding.bind import bind
 from stpspec.engine.simulate import simulate
+from stpspec.engine.stochastic import differs, draws
 from stpspec.errors import FitError
 
 

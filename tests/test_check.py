@@ -5,7 +5,8 @@ from helpers import MOD
 from small import data
 
 from stpspec import api, errors
-from stpspec.spec.experiment import Experiment
+from stpspec.engine.binding import inspection
+from stpspec.specs.experiment import Experiment
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +225,7 @@ def test_a_template_that_ends_the_process_is_a_problem_that_hides_no_other(here)
 
 
 def test_a_template_that_never_ends_is_a_problem_and_no_hang(here, monkeypatch):
-    monkeypatch.setattr(api, "_PATIENCE", 2)
+    monkeypatch.setattr(inspection, "_PATIENCE", 2)
     (here / "cell.py").write_text("while True: pass\n")
     found = check(model__cell={"file": "cell.py", "template": "Cell"}, seed=-1)
     assert "stopped after 2 s" in found["model.cell"]

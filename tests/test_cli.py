@@ -43,7 +43,7 @@ def main(here, monkeypatch, capsys):
     """Run the command in this process, from the folder of the test: the same, but quicker."""
     from types import SimpleNamespace
 
-    from stpspec import cli as command
+    from stpspec.cli import main as command
 
     def run(*words):
         monkeypatch.chdir(here)
@@ -75,10 +75,10 @@ HEAVY = ("neuron", "optuna", "xarray", "scipy", "matplotlib", "hydra", "pint", "
     "code",
     [
         "import stpspec",
-        "import stpspec.cli",
-        "import stpspec.cli\ntry: stpspec.cli.main(['--help'])\nexcept SystemExit: pass",
-        "import stpspec.cli\ntry: stpspec.cli.main(['--version'])\nexcept SystemExit: pass",
-        "import stpspec.cli\nstpspec.cli.main(['frun'])",
+        "import stpspec.cli.main",
+        "from stpspec.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "from stpspec.cli.main import main\ntry: main(['--version'])\nexcept SystemExit: pass",
+        "from stpspec.cli.main import main\nmain(['frun'])",
     ],
 )
 def test_import_and_help_load_nothing_heavy(code):

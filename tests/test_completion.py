@@ -12,12 +12,12 @@ import pytest
 import yaml
 from small import YAML, cli, python
 
-from stpspec.cli import _parser
-from stpspec.completion.candidates import candidates
-from stpspec.completion.fields import registered
-from stpspec.completion.outline import outline
-from stpspec.completion.shells import answer
-from stpspec.config import compose
+from stpspec.cli.completion.candidates import candidates
+from stpspec.cli.completion.fields import registered
+from stpspec.cli.completion.outline import outline
+from stpspec.cli.completion.shells import answer
+from stpspec.cli.main import _parser
+from stpspec.config.compose import compose
 from stpspec.registry import FITTERS, LOSSES, METRICS, RECORDINGS
 from stpspec.resources import experiments
 
@@ -148,9 +148,9 @@ def test_every_field_of_a_shipped_experiment_is_offered(name):
 def test_completion_answers_without_loading_anything_heavy():
     heavy = ("neuron", "optuna", "xarray", "scipy", "matplotlib", "hydra", "numpy", "pydantic")
     done = python(
-        "import sys, stpspec.cli\n"
+        "import sys, stpspec.cli.main\n"
         "for word in ('', 'fitter=', 'objective.terms.recovery.metric='):\n"
-        "    stpspec.cli.main(['__complete', 'fish', 'fit', 'pvalb_pyr', word])\n"
+        "    stpspec.cli.main.main(['__complete', 'fish', 'fit', 'pvalb_pyr', word])\n"
         f"print([m for m in {heavy!r} if m in sys.modules])"
     )
     assert "objective.terms.recovery.metric=induction" in done.stdout

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from small import ROOT, YAML, experiment
 
-from stpspec.config import ConfigError, compose, load
+from stpspec.config.compose import compose, load
+from stpspec.config.errors import ConfigError
 from stpspec.errors import SpecError, StpspecError, UnknownNameError
-from stpspec.folders import to_yaml
 from stpspec.resources import search_in
-from stpspec.spec.experiment import examine
+from stpspec.results.folder import to_yaml
+from stpspec.specs.diagnosis import examine
 
 
 @pytest.fixture(autouse=True)
@@ -328,7 +329,7 @@ def test_a_folder_of_ones_own_brings_groups_experiments_mechanisms_and_templates
     shutil.copy(ROOT / "templates" / "patch.py", own / "templates" / "my_patch.py")
     source = (ROOT / "mod" / "TsodyksMarkram.mod").read_text()
     (own / "mod" / "MySynapse.mod").write_text(source.replace("TsodyksMarkram", "MySynapse"))
-    from stpspec.engine.bind import bind
+    from stpspec.engine.binding.bind import bind
 
     with search_in([own]):
         made = load("mine")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from stpspec.fitters.bayes import Optuna
 from stpspec.fitters.local import Bounded, LeastSquares, Minimize
+from stpspec.fitters.samplers import Optuna
 from stpspec.registry import FITTERS, LOSSES, METRICS, PROTOCOLS
-from stpspec.spec.protocol import Continuous, GapStep, SingleEvent, SpikeTimes, Train
+from stpspec.specs.protocol import Continuous, GapStep, SingleEvent, SpikeTimes, Train
 from stpspec.testing import (
     DRIVE,
     FitterContract,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import stpspec
-from stpspec.fitters.base import Outcome
+from stpspec.fitters.outcome import Outcome
 from stpspec.registry import LOSSES, METRICS, PROTOCOLS
-from stpspec.spec.fitter import FitterSpec
-from stpspec.spec.protocol import Protocol, Stimulus
+from stpspec.specs.fitter import FitterSpec
+from stpspec.specs.protocol import Protocol, Stimulus
 from stpspec.testing import FitterContract, LossContract, MetricContract, ProtocolContract
 from stpspec.units import UnitError
 

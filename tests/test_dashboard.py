@@ -17,10 +17,10 @@ from small import data
 from test_studies import n_kept, studied, trials
 
 import stpspec
-from stpspec.dashboard import application, find, serve
+from stpspec.dashboard.server import application, find, serve
 from stpspec.errors import DashboardError, StudyError
-from stpspec.spec.experiment import Experiment
-from stpspec.studies import open_storage
+from stpspec.specs.experiment import Experiment
+from stpspec.studies.study import open_storage
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def api(page, path=""):
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted")
     with pytest.MonkeyPatch.context() as patch:  # as for a fit so long that figures cost nothing
-        patch.setattr("stpspec.portraits._SHARE", 1e9)
+        patch.setattr("stpspec.fitters.trial_figures._SHARE", 1e9)
         return folder, stpspec.fit(studied(folder))
 
 

@@ -8,11 +8,11 @@ import pytest
 from small import data, experiment
 
 import stpspec
-from stpspec.display import columns, html_table, outline, wrapped
 from stpspec.errors import Problem, SpecError
+from stpspec.formatting import columns, html_table, outline, wrapped
 from stpspec.resources import experiments
-from stpspec.spec.experiment import Experiment
-from stpspec.spec.protocol import Train
+from stpspec.specs.experiment import Experiment
+from stpspec.specs.protocol import Train
 from stpspec.units import unit_of
 
 

@@ -13,7 +13,8 @@ import pages
 import pytest
 import yaml
 
-from stpspec.spec.experiment import Experiment, json_schema
+from stpspec.specs.experiment import Experiment
+from stpspec.specs.schema import json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -70,16 +71,16 @@ def test_the_mistakes_in_the_readme_are_reported_as_shown(tmp_path):
 
 
 def test_every_command_of_the_readme_names_a_verb_that_exists():
-    from stpspec.cli import VERBS
+    from stpspec.cli.words import VERBS
 
     for verb in re.findall(r"`stpspec (\w+)", README):
         assert verb in VERBS
 
 
 def test_the_commands_in_the_table_of_the_readme_are_understood(tmp_path, monkeypatch):
-    from stpspec.api import examine
-    from stpspec.config import compose
-    from stpspec.sweep_overrides import list_overrides
+    from stpspec.config.compose import compose
+    from stpspec.config.sweep_overrides import list_overrides
+    from stpspec.specs.diagnosis import examine
 
     (tmp_path / "depressing.yaml").write_text(blocks(README, "yaml")[0])
     (tmp_path / "my_fit").mkdir()

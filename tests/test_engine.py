@@ -22,11 +22,13 @@ from helpers import (
 )
 
 from stpspec import api
-from stpspec.engine import cells, mechanisms, nmodl, nrn
-from stpspec.engine.bind import bind
+from stpspec.engine import cells, nrn
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.mechanisms.description import describe
 from stpspec.engine.simulate import simulate
 from stpspec.errors import MechanismError, SpecError, TemplateError, UnknownNameError
-from stpspec.spec.model import Cell
+from stpspec.specs.model import Cell
 
 TRAIN = {"train": {"kind": "train"}}
 PAIR = {"pair": {"kind": "spike_times", "times": [0, 20], "tail": 20}}
@@ -245,7 +247,7 @@ LEAKS = """
 import gc, json, os
 from helpers import gap, synapse
 from stpspec.engine import nrn
-from stpspec.engine.bind import bind
+from stpspec.engine.binding.bind import bind
 from stpspec.engine.simulate import simulate
 
 rebuilds = REBUILDS
@@ -370,7 +372,7 @@ def test_failing_hoc_template_gives_hocs_own_words(tmp_path):
 import json
 from stpspec.engine import cells
 from stpspec.errors import TemplateError
-from stpspec.spec.model import Cell
+from stpspec.specs.model import Cell
 try:
     cells.build(Cell(file="wrong.hoc", template="Wrong"))
 except TemplateError as error:
@@ -387,7 +389,7 @@ def test_hoc_template_with_a_syntax_error_gives_hocs_own_words(tmp_path):
 import json
 from stpspec.engine import cells
 from stpspec.errors import TemplateError
-from stpspec.spec.model import Cell
+from stpspec.specs.model import Cell
 try:
     cells.build(Cell(file="broken.hoc", template="Broken"))
 except TemplateError as error:
@@ -429,16 +431,16 @@ def test_same_content_is_compiled_once_and_changed_content_again(tmp_path, monke
     monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
     source = tmp_path / "GlobalDecay.mod"
     shutil.copy(MOD / "GlobalDecay.mod", source)
-    library = mechanisms.compile_library([source])
-    stamp = library.stat().st_mtime_ns
+    compiled = library.compile_library([source])
+    stamp = compiled.stat().st_mtime_ns
     (tmp_path / "elsewhere").mkdir()
     twin = shutil.copy(source, tmp_path / "elsewhere" / "GlobalDecay.mod")
     os.utime(twin, (1, 1))
-    assert mechanisms.compile_library([type(source)(twin)]) == library
-    assert library.stat().st_mtime_ns == stamp
+    assert library.compile_library([type(source)(twin)]) == compiled
+    assert compiled.stat().st_mtime_ns == stamp
     assert len(builds(tmp_path / "cache")) == 1
     source.write_text(source.read_text().replace("tau = 3 (ms)", "tau = 4 (ms)"))
-    assert mechanisms.compile_library([source]) != library
+    assert library.compile_library([source]) != compiled
     assert len(builds(tmp_path / "cache")) == 2
 
 
@@ -449,13 +451,13 @@ def test_three_processes_at_once_compile_the_same_content_once(tmp_path):
     code = f"""
 import json, os
 from pathlib import Path
-from stpspec.engine import mechanisms
-real = mechanisms._nrnivmodl
+from stpspec.engine.mechanisms import library
+real = library._nrnivmodl
 def counted(*arguments):
     Path({str(log)!r}, str(os.getpid())).touch()
     return real(*arguments)
-mechanisms._nrnivmodl = counted
-print(json.dumps(str(mechanisms.compile_library([Path({str(MOD / "GlobalDecay.mod")!r})]))))
+library._nrnivmodl = counted
+print(json.dumps(str(library.compile_library([Path({str(MOD / "GlobalDecay.mod")!r})]))))
 """
     environment = {**os.environ, "STPSPEC_CACHE": str(cache)}
     together = [
@@ -480,7 +482,7 @@ def test_name_of_a_file_does_not_matter_to_the_mechanism_in_it(tmp_path, monkeyp
     for path, name in zip(paths, ("OneOfTwo", "OtherOfTwo"), strict=True):
         path.parent.mkdir()
         path.write_text(text.replace("GlobalDecay", name))
-    built = mechanisms.compile_library(paths).read_bytes()
+    built = library.compile_library(paths).read_bytes()
     assert b"OneOfTwo" in built
     assert b"OtherOfTwo" in built
 
@@ -495,7 +497,7 @@ def test_mechanism_that_does_not_compile_shows_file_line_and_the_compilers_words
     lines[row] = "    g = gmax * * s"
     path.write_text("\n".join(lines))
     with pytest.raises(MechanismError) as caught:
-        mechanisms.compile_library([path])
+        library.compile_library([path])
     message = str(caught.value)
     assert f"{path}:{row + 1}" in message
     assert "syntax error" in message.lower() or "illegal" in message.lower()
@@ -509,7 +511,7 @@ def test_verbatim_that_does_not_compile_shows_the_compilers_words(tmp_path, monk
     verbatim = "INITIAL {\n    VERBATIM\n    no_such_thing = 1;\n    ENDVERBATIM"
     path.write_text(text.replace("INITIAL {", verbatim))
     with pytest.raises(MechanismError) as caught:
-        mechanisms.compile_library([path])
+        library.compile_library([path])
     message = str(caught.value)
     assert str(path) in message
     assert "no_such_thing" in message
@@ -521,7 +523,7 @@ def test_name_that_is_loaded_already_with_other_content_is_refused(tmp_path):
     (tmp_path / "mine.mod").write_text(text.replace("tau = 3 (ms)", "tau = 4 (ms)"))
     bind(decaying())
     with pytest.raises(MechanismError, match=r"already loaded .* from another source"):
-        mechanisms.ensure_loaded([str(tmp_path / "mine.mod")])
+        library.ensure_loaded([str(tmp_path / "mine.mod")])
     mine = {"mod": [str(tmp_path / "mine.mod")]}
     with pytest.raises(SpecError, match="GlobalDecay"):
         bind(synapse(PAIR, mechanism="GlobalDecay", fixed={"e": 0}, model=mine))
@@ -531,7 +533,7 @@ def test_name_of_a_mechanism_that_neuron_brings_is_refused(tmp_path):
     text = (MOD / "GlobalDecay.mod").read_text().replace("GlobalDecay", "ExpSyn")
     (tmp_path / "ExpSyn.mod").write_text(text)
     with pytest.raises(MechanismError, match="ExpSyn"):
-        mechanisms.ensure_loaded([str(tmp_path / "ExpSyn.mod")])
+        library.ensure_loaded([str(tmp_path / "ExpSyn.mod")])
 
 
 def test_mechanism_that_is_not_there_is_named_with_the_nearest():
@@ -544,12 +546,12 @@ def test_mechanism_that_is_not_there_is_named_with_the_nearest():
 @pytest.mark.long
 def test_compiled_mechanisms_in_the_current_folder_are_not_loaded(tmp_path, monkeypatch):
     monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
-    library = mechanisms.compile_library([MOD / "GlobalDecay.mod"])
+    compiled = library.compile_library([MOD / "GlobalDecay.mod"])
     (key,) = builds(tmp_path / "cache")
     built = tmp_path / "cache" / "mechanisms" / key
     work = tmp_path / "work"
     shutil.copytree(built, work)
-    assert (work / library.relative_to(built)).exists()
+    assert (work / compiled.relative_to(built)).exists()
     monkeypatch.delenv("STPSPEC_CACHE")
     there = "import json\nfrom neuron import h\nprint(json.dumps(hasattr(h, 'GlobalDecay')))"
     assert printed_by(there, work) is True  # NEURON alone does load it
@@ -575,7 +577,7 @@ def test_current_folder_is_the_same_after_neuron_is_imported(tmp_path):
 
 def test_description_of_a_mechanism_has_range_and_global_parameters_with_units():
     bind(decaying())
-    found = mechanisms.describe("GlobalDecay")
+    found = describe("GlobalDecay")
     assert found.parameters == {"gmax": "uS", "e": "mV", "tau": "ms"}
     assert found.global_parameters == {"tau"}
     assert found.states == {"s"}

@@ -9,16 +9,18 @@ from helpers import MOD, synapse
 from small import data, evaluator, experiment, terms
 
 from stpspec import api
-from stpspec.engine.bind import bind
+from stpspec.engine.binding.bind import bind
 from stpspec.errors import FitError, MetricError, SpecError
-from stpspec.fitters.base import run, starts
 from stpspec.fitters.confirm import sound
+from stpspec.fitters.outcome import search
 from stpspec.fitters.problem import Problem
+from stpspec.fitters.starts import starts
 from stpspec.fitters.uncertainty import estimate
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement
 from stpspec.registry import FITTERS, LOSSES
-from stpspec.spec.experiment import Experiment, examine
+from stpspec.specs.diagnosis import examine
+from stpspec.specs.experiment import Experiment
 
 BOUNDS = {"U": {"min": 0.1, "max": 0.9}, "tau_rec": {"min": 10, "max": 1000, "scale": "log"}}
 TRUE = {"U": 0.37, "tau_rec": 120.0}
@@ -68,7 +70,7 @@ def name(fitter):
 @pytest.mark.parametrize("fitter", LOCAL, ids=name)
 def test_a_local_fitter_recovers_the_parameters_that_made_the_targets(fitter):
     p = problem(fitter=fitter)
-    outcome = run(p)
+    outcome = search(p)
     assert outcome.status == "converged", outcome
     assert outcome.message
     assert p.best.values == pytest.approx(TRUE, rel=2e-3)
@@ -79,7 +81,7 @@ def test_a_local_fitter_recovers_the_parameters_that_made_the_targets(fitter):
 def test_a_local_fitter_does_as_well_whatever_the_scale_of_the_loss(fitter):
     for sd in (1e-4, 1e3):
         p = problem(fitter=fitter, sd=sd)
-        assert run(p).status == "converged"
+        assert search(p).status == "converged"
         assert p.best.loss < 1e-4 * p.history[0].loss
         assert p.best.values == pytest.approx(TRUE, rel=1e-2)
 
@@ -87,7 +89,7 @@ def test_a_local_fitter_does_as_well_whatever_the_scale_of_the_loss(fitter):
 @pytest.mark.parametrize("fitter", SAMPLERS, ids=name)
 def test_a_sampler_comes_near_and_uses_exactly_its_budget(fitter):
     p = problem(fitter=fitter)
-    outcome = run(p)
+    outcome = search(p)
     assert outcome.status == "budget"
     assert len(p.history) == fitter["budget"]["evaluations"]
     start = p.history[0].loss
@@ -100,7 +102,7 @@ def test_tpe_and_cmaes_do_better_than_chance():
         for seed in range(5):
             fitter = {"kind": "optuna", "sampler": sampler, "budget": {"evaluations": 120}}
             p = problem(fitter=fitter, seed=seed)
-            run(p)
+            search(p)
             losses.append(p.best.loss)
         return np.median(losses)
 
@@ -115,7 +117,7 @@ def test_bounded_recovers_one_parameter_from_anywhere(start):
         lambda U: (U**2,), targets=[0.37**2], fitter={"kind": "bounded"},
         parameters={"U": {"min": 0.1, "max": 0.9, "start": start}},
     )  # fmt: skip
-    assert run(p).status == "converged"
+    assert search(p).status == "converged"
     assert p.history[0].values["U"] == pytest.approx(start)
     assert p.best.values["U"] == pytest.approx(0.37, rel=1e-5)
 
@@ -124,7 +126,7 @@ def test_least_squares_needs_the_fewest_simulations():
     counts = {}
     for fitter in LOCAL:
         p = problem(fitter=fitter)
-        run(p)
+        search(p)
         counts[name(fitter)] = len(p.history)
     assert counts["least_squares"] == min(counts.values())
     assert counts["least_squares"] < 40
@@ -234,7 +236,7 @@ def test_the_same_seed_gives_the_same_history_and_best_point(fitter):
     histories = []
     for _ in range(2):
         p = problem(fitter=fitter, seed=3)
-        run(p)
+        search(p)
         histories.append([(*e.point, e.loss, e.start) for e in p.history])
     assert histories[0] == histories[1]
 
@@ -247,9 +249,9 @@ def test_many_starts_find_the_deeper_of_two_valleys():
     parameters = {"U": {"min": 0.0, "max": 1.0, "start": 0.7}}
     more = {"targets": [-1.2], "parameters": parameters}
     alone = problem(two_valleys, fitter=fitter, **more)
-    run(alone)
+    search(alone)
     many = problem(two_valleys, fitter=fitter | {"start": "sobol", "n_starts": 8}, **more)
-    outcome = run(many)
+    outcome = search(many)
     assert alone.best.values["U"] > 0.6
     assert many.best.values["U"] < 0.4
     assert "8 starts" in outcome.message
@@ -263,7 +265,7 @@ def test_a_point_and_its_steps_go_out_as_one_batch():
         p = problem(fitter=fitter)
         before = []
         p.observe = lambda q, before=before: before.append(len(q.history))
-        run(p)
+        search(p)
         sizes.append({b - a for a, b in itertools.pairwise([0, *before])})
     assert sizes[0] <= {1, 2, 3}
     assert sizes[1] == {7}
@@ -278,7 +280,7 @@ def test_a_point_and_its_steps_go_out_as_one_batch():
 )
 def test_a_budget_of_evaluations_is_never_exceeded(fitter, n):
     p = problem(fitter=fitter | {"budget": {"evaluations": n}})
-    outcome = run(p)
+    outcome = search(p)
     assert len(p.history) == n
     assert outcome.status == "budget"
     assert f"{n} evaluations" in outcome.message
@@ -289,7 +291,7 @@ def test_a_budget_of_evaluations_is_never_exceeded(fitter, n):
 def test_a_budget_of_evaluations_holds_for_one_parameter_too(n):
     fitter = {"kind": "bounded", "budget": {"evaluations": n}}
     p = problem(lambda U: (U,), targets=[0.3], parameters={"U": BOUNDS["U"]}, fitter=fitter)
-    assert run(p).status == "budget"
+    assert search(p).status == "budget"
     assert len(p.history) == n
 
 
@@ -297,7 +299,7 @@ def test_a_budget_of_seconds_ends_a_search_that_never_ends():
     fitter = {"kind": "optuna", "sampler": "random",
               "budget": {"evaluations": None, "seconds": "200 ms"}}  # fmt: skip
     p = problem(fitter=fitter)
-    outcome = run(p)
+    outcome = search(p)
     assert outcome.status == "budget"
     assert "0.2 s" in outcome.message
     assert p.history[0].seconds < 0.2
@@ -313,7 +315,7 @@ def test_ctrl_c_keeps_the_best_point_so_far():
         return curved(U, tau_rec)
 
     p = problem(interrupted)
-    assert run(p).status == "interrupted"
+    assert search(p).status == "interrupted"
     assert p.best.loss <= p.history[0].loss
 
 
@@ -323,7 +325,7 @@ def test_ctrl_c_keeps_the_best_point_so_far():
 def test_the_best_point_seen_is_returned_and_not_the_last():
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 50}}
     p = problem(fitter=fitter)
-    run(p)
+    search(p)
     losses = [e.loss for e in p.history]
     assert p.best is p.history[int(np.argmin(losses))]
     assert p.best is not p.history[-1]
@@ -343,7 +345,7 @@ def fragile(U, tau_rec):
 def test_a_failing_evaluation_is_kept_with_its_reason_and_never_as_a_number(fitter):
     given = {"U": BOUNDS["U"] | {"start": 0.5}, "tau_rec": BOUNDS["tau_rec"] | {"start": 300}}
     p = problem(fragile, fitter=fitter, parameters=given)
-    run(p)
+    search(p)
     for e in p.history:
         assert e.failed == (e.values["U"] > 0.55)
         assert e.failed == bool(np.isnan(e.loss))
@@ -365,14 +367,14 @@ def test_what_the_fitter_sees_of_a_failure_is_the_stated_penalty():
 def test_on_failure_raise_ends_the_fit_with_the_point_and_the_reason():
     p = problem(fragile, fitter={"kind": "minimize", "method": "Powell", "on_failure": "raise"})
     with pytest.raises(FitError, match=r"U=0\.\d+, tau_rec=\d+.*: t0: no response at U"):
-        run(p)
+        search(p)
     assert p.history[-1].failed
 
 
 def test_a_fit_of_which_every_evaluation_fails_is_an_error_with_the_reasons():
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 8}}
     p = problem(lambda U, tau_rec: "it broke", fitter=fitter)
-    run(p)
+    search(p)
     with pytest.raises(FitError, match="every one of 8 evaluations failed: t0: it broke"):
         _ = p.best
 
@@ -381,7 +383,7 @@ def test_a_fit_of_which_every_evaluation_fails_is_an_error_with_the_reasons():
 def test_a_fitter_ends_when_every_evaluation_fails(fitter):
     p = problem(lambda U, tau_rec: "it broke", fitter=fitter | {"budget": {"evaluations": 30}})
     with pytest.raises(FitError, match="evaluations failed: t0: it broke"):
-        assert run(p).status == p.best.reason
+        assert search(p).status == p.best.reason
     assert len(p.history) <= 30
     assert all(e.failed for e in p.history)
 
@@ -410,7 +412,7 @@ def test_the_failures_of_a_real_fit_are_in_the_history_of_its_result():
 
 def test_an_optimum_at_a_bound_is_marked_and_has_no_standard_error():
     p = problem(lambda U, tau_rec: (U, np.log(tau_rec)), targets=[2.0, np.log(120.0)])
-    run(p)
+    search(p)
     found = estimate(p, p.best)
     assert found.at_bound == {"U": "max"}
     assert found.undetermined == {"U": "at its max"}
@@ -434,7 +436,7 @@ def test_standard_errors_are_those_of_the_covariance_of_a_linear_problem():
     for i, s in enumerate(sd):
         made["objective"]["terms"][f"t{i}"] |= {"sd": s, "weight": 1.0}
     p = Problem(_bound(Experiment.from_data(made).model_dump_json()), evaluator(linear))
-    run(p)
+    search(p)
     scaled = DESIGN / sd[:, None]
     expected = np.sqrt(np.diag(np.linalg.inv(scaled.T @ scaled)))
     found = estimate(p, p.best)
@@ -450,7 +452,7 @@ def test_standard_errors_do_not_depend_on_a_common_weight_and_follow_unequal_one
         for i, w in enumerate(weights):
             made["objective"]["terms"][f"t{i}"] |= {"sd": sd, "weight": float(w)}
         p = Problem(_bound(Experiment.from_data(made).model_dump_json()), evaluator(linear))
-        run(p)
+        search(p)
         return np.array(list(estimate(p, p.best).errors.values()))
 
     np.testing.assert_allclose(errors([7, 7, 7, 7]), errors([1, 1, 1, 1]), rtol=1e-4)
@@ -472,7 +474,7 @@ def test_standard_error_from_a_vector_of_n_values_falls_with_the_root_of_n():
             return [{"v": Measurement(np.full(n, u), "pA")} for u in columns["U"]]
 
         p = Problem(_bound(made.model_dump_json()), values)
-        run(p)
+        search(p)
         return estimate(p, p.best).errors["U"]
 
     assert error(16) == pytest.approx(0.1 / 4, rel=1e-3)
@@ -482,7 +484,7 @@ def test_standard_error_from_a_vector_of_n_values_falls_with_the_root_of_n():
 def test_best_point_of_a_sampler_that_is_no_optimum_has_no_standard_errors():
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 5}}
     p = problem(linear, targets=linear(0.4, 1.7), parameters=LINEAR, sd=0.001, fitter=fitter)
-    run(p)
+    search(p)
     found = estimate(p, p.best)
     assert not found.errors
     assert all("no optimum" in why for why in found.undetermined.values())
@@ -495,7 +497,7 @@ def test_local_search_leaves_a_region_where_every_evaluation_fails():
     start = {"U": {"min": 0.0, "max": 1.0, "start": 0.1}, "tau_rec": {"min": 1.0, "max": 3.0}}
     for fitter in ({"kind": "least_squares"}, {"kind": "minimize"}):
         p = problem(half, targets=[0.8, np.log(2.0)], parameters=start, fitter=fitter)
-        outcome = run(p)
+        outcome = search(p)
         assert p.best.values == pytest.approx({"U": 0.8, "tau_rec": 2.0}, rel=1e-3)
         assert "every start asked for failed (t0: no response at this U)" in outcome.message
 
@@ -523,7 +525,7 @@ def test_bounded_search_with_several_starts_finds_the_deepest_of_many_valleys():
 
     fitter = {"kind": "bounded", "start": "sobol", "n_starts": 32}
     p = problem(waves, targets=[1.0], parameters=one, fitter=fitter)
-    run(p)
+    search(p)
     assert p.best.values["U"] == pytest.approx(0.83, abs=1e-3)
 
 
@@ -531,7 +533,7 @@ def test_without_sd_the_covariance_is_scaled_by_the_residual_variance():
     noise = np.array([0.02, -0.01, 0.03, 0.01])
     targets = np.array(linear(0.4, 1.7)) + noise
     p = problem(linear, targets=targets, parameters=LINEAR, sd=None)
-    run(p)
+    search(p)
     best, rest, *_ = np.linalg.lstsq(DESIGN, targets, rcond=None)
     assert list(p.best.values.values()) == pytest.approx(best, rel=1e-6)
     expected = np.sqrt(np.diag(np.linalg.inv(DESIGN.T @ DESIGN)) * rest[0] / 2)
@@ -543,7 +545,7 @@ def test_the_standard_error_of_a_log_parameter_is_in_its_own_unit():
     p = problem(
         lambda U, tau_rec: (U, tau_rec / 100), targets=[0.4, 1.5], parameters=logged, sd=0.01
     )
-    run(p)
+    search(p)
     assert estimate(p, p.best).errors == pytest.approx({"U": 0.01, "tau_rec": 1.0}, rel=1e-3)
 
 
@@ -553,7 +555,7 @@ def test_parameters_that_the_targets_do_not_determine_are_named_and_the_others_a
         lambda U, tau_rec, tau_facil: (U, tau_rec / 100 * tau_facil), targets=[0.4, 5.0],
         parameters=three,
     )  # fmt: skip
-    run(p)
+    search(p)
     found = estimate(p, p.best)
     assert set(found.errors) == {"U"}
     assert set(found.undetermined) == {"tau_rec", "tau_facil"}
@@ -562,7 +564,7 @@ def test_parameters_that_the_targets_do_not_determine_are_named_and_the_others_a
 
 def test_a_parameter_without_any_effect_is_named():
     p = problem(lambda U, tau_rec: (U, U**2), targets=[0.4, 0.16])
-    run(p)
+    search(p)
     found = estimate(p, p.best)
     assert set(found.undetermined) == {"tau_rec"}
     assert found.errors["U"] == pytest.approx(0.1 / np.sqrt(1 + 0.8**2), rel=1e-3)
@@ -578,7 +580,7 @@ def test_a_parameter_without_any_effect_is_named():
 def test_where_there_are_no_standard_errors_the_reason_is_said(more, words):
     function = (lambda U, tau_rec: (U, np.log(tau_rec))) if "targets" in more else curved
     p = problem(function, fitter={"kind": "minimize", "method": "Nelder-Mead"}, **more)
-    run(p)
+    search(p)
     found = estimate(p, p.best)
     assert not found.errors
     assert all(words in why for why in found.undetermined.values())
@@ -586,7 +588,7 @@ def test_where_there_are_no_standard_errors_the_reason_is_said(more, words):
 
 def test_standard_errors_cost_no_evaluation_of_the_history():
     p = problem()
-    run(p)
+    search(p)
     n = len(p.history)
     estimate(p, p.best)
     assert len(p.history) == n
@@ -669,7 +671,8 @@ def test_amplitudes_and_a_trace_window_are_fitted_as_vectors():
     truth = api.simulate(made, {"U": 0.4})
     windows = {"windows": [[0.5, 3.0]]}
     wanted = {"amplitudes": {}, "trace": windows}
-    from stpspec.metrics.measure import Request, measure_candidates
+    from stpspec.metrics.measure import measure_candidates
+    from stpspec.metrics.requests import Request
 
     values = measure_candidates(truth, [Request(n, n, "train", o) for n, o in wanted.items()])[0]
     for metric, options in wanted.items():
@@ -696,7 +699,7 @@ def test_a_cost_function_of_ones_own_replaces_the_sum_of_the_terms():
                    "cost_options": {"floor": 0.5}},
     )  # fmt: skip
     p = Problem(bind(made), evaluator(curved))
-    run(p)
+    search(p)
     assert p.best.loss == pytest.approx(0.5, abs=1e-4)
     assert p.best.values == pytest.approx(TRUE, rel=1e-2)
     assert "largest_miss" in next(iter(estimate(p, p.best).undetermined.values()))

@@ -12,10 +12,10 @@ from test_studies import studied, trials
 
 import stpspec
 from stpspec.errors import StudyError
-from stpspec.journal_lock import JournalLock
-from stpspec.sampling import Sampling
-from stpspec.storages import open_storage
-from stpspec.studies import Study
+from stpspec.studies.journal_lock import JournalLock
+from stpspec.studies.sampling import Sampling
+from stpspec.studies.storage import open_storage
+from stpspec.studies.study import Study
 
 
 def as_optuna_tells(journal):

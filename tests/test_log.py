@@ -8,7 +8,7 @@ from test_studies import studied
 
 import stpspec
 from stpspec.log import kept
-from stpspec.results import FitResult
+from stpspec.results.fit_result import FitResult
 
 
 def test_result_of_python_holds_the_log_of_its_fit(tmp_path):

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq, curve_fit
 
-from stpspec.engine import analytic
-from stpspec.metrics.measure import Request, measure_candidates
+from stpspec import analytic
+from stpspec.metrics.measure import measure_candidates
+from stpspec.metrics.requests import Request
 
 SPIKES = 500.0 + np.array([*(20.0 * np.arange(8)), *(390.0 + 20.0 * np.arange(4))])
 DELAY = 1.3

@@ -12,11 +12,12 @@ import xarray as xr
 
 from stpspec.dataset import protocol_dataset
 from stpspec.errors import UnknownNameError
-from stpspec.spec.objective import Objective
-from stpspec.spec.parameters import Parameter
-from stpspec.view.figures import write_figures
-from stpspec.view.plots import plot_path, plot_traces
+from stpspec.specs.objective import Objective
+from stpspec.specs.parameters import Parameter
+from stpspec.view.path import plot_path
+from stpspec.view.save import write_figures
 from stpspec.view.targets import plot_targets
+from stpspec.view.traces import plot_traces
 
 LONG = "induction_of_the_depressing_train_at_fifty_hertz_and_room_temperature"
 

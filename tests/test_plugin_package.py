@@ -113,7 +113,7 @@ def test_a_module_next_to_the_experiment_is_used_in_workers_and_kept_with_the_re
     assert len(list(tmp_path.glob("ran-in-*"))) >= 2
     (tmp_path / "mine").rename(tmp_path / "elsewhere")
     use = (
-        "import stpspec; from stpspec.cli import main\n"
+        "import stpspec; from stpspec.cli.main import main\n"
         "print(sorted(stpspec.FitResult.load('fitted').sources))\n"
         "main(['run', 'fitted', '--out', 'again'])"
     )

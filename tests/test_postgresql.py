@@ -18,7 +18,7 @@ from test_studies import SEVERAL_STARTS, see_that_each_was_recorded_once, studie
 
 import stpspec
 from stpspec.errors import StudyError
-from stpspec.storages import close_storage, open_storage
+from stpspec.studies.storage import close_storage, open_storage
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from helpers import dataset_of, gap, measure, run, synapse, tree_of, values_of
 from test_metrics import AMPLITUDES, DELAY, SPIKES, one, reason, single, train
 
-from stpspec.engine import analytic
+from stpspec import analytic
 
 
 def every(milliseconds):

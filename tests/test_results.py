@@ -14,14 +14,15 @@ import yaml
 from small import ROOT, experiment
 
 import stpspec
-from stpspec import FitResult, api, results
-from stpspec.config import load
+from stpspec import FitResult, api
+from stpspec.config.compose import load
 from stpspec.dataset import protocol_dataset
 from stpspec.errors import ResultError
-from stpspec.folders import write_netcdf
-from stpspec.kept import save_run
 from stpspec.resources import search_in
-from stpspec.sources import sources_of
+from stpspec.results import fit_result
+from stpspec.results.folder import write_netcdf
+from stpspec.results.provenance import sources_of
+from stpspec.results.simulation import save_run
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +251,7 @@ def test_a_failure_half_way_leaves_neither_a_folder_nor_a_temporary_one(
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(results, "write_figures", fail)
+    monkeypatch.setattr(fit_result, "write_figures", fail)
     with pytest.raises(ResultError if isinstance(error, OSError) else RuntimeError, match=r"[Nn]o"):
         result.save(tmp_path / "out")
     assert left_over(tmp_path) == []
@@ -263,7 +264,7 @@ def test_a_failure_half_way_keeps_the_result_that_was_to_be_replaced(
         raise OSError(28, "No space left on device")
 
     before = {p.name: p.read_bytes() for p in saved.iterdir() if p.is_file()}
-    monkeypatch.setattr(results, "write_figures", fail)
+    monkeypatch.setattr(fit_result, "write_figures", fail)
     with pytest.raises(ResultError, match="No space left"):
         result.save(saved, overwrite=True)
     assert {p.name: p.read_bytes() for p in saved.iterdir() if p.is_file()} == before

@@ -6,8 +6,9 @@ from helpers import synapse, values_of
 from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
 
 from stpspec.engine.batch import run_batch
-from stpspec.engine.bind import bind
-from stpspec.engine.shared import SharedRig, may_share
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.rigs.preparations import SharedRig
+from stpspec.engine.shortcuts.shared_cell import may_share
 from stpspec.engine.simulate import simulate, stimuli_of
 
 CURRENT = {"signals": ["synaptic_current"]}

@@ -14,17 +14,18 @@ from optuna.artifacts import get_all_artifact_meta
 from test_studies import accepting, studied
 
 import stpspec
-from stpspec.engine.bind import bind
-from stpspec.engine.search import for_search
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.numerics import for_search
+from stpspec.engine.binding.source_files import source_paths
 from stpspec.errors import StudyError
-from stpspec.journal_lock import JournalLock
-from stpspec.owners import is_gone, owner
-from stpspec.sampling import Sampling, _is_gone
-from stpspec.sources import read_sources, source_paths
-from stpspec.spec.study import StudySpec
-from stpspec.storages import open_storage
-from stpspec.studies import Study, study_for
-from stpspec.trials import EVALUATION
+from stpspec.results.provenance import read_sources
+from stpspec.specs.study import StudySpec
+from stpspec.studies.journal_lock import JournalLock
+from stpspec.studies.processes import is_gone, owner
+from stpspec.studies.sampling import Sampling, _is_gone
+from stpspec.studies.storage import open_storage
+from stpspec.studies.study import Study, study_for
+from stpspec.studies.trials import EVALUATION
 
 
 def entered(tmp_path, **options):
@@ -314,7 +315,7 @@ def test_lock_that_has_become_that_of_another_process_is_left_to_it(tmp_path, mo
     lock.acquire()
     (tmp_path / "s.journal.lock").write_text("elsewhere:1")
     later = time.time() + 40
-    monkeypatch.setattr("stpspec.journal_lock.time.time", lambda: later)
+    monkeypatch.setattr("stpspec.studies.journal_lock.time.time", lambda: later)
     lock.release()
     assert (tmp_path / "s.journal.lock").exists()
 
@@ -404,7 +405,7 @@ def interrupt(*_):
 def test_lock_that_could_not_be_written_is_not_left_behind(tmp_path, monkeypatch):
     study = entered(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("stpspec.journal_lock.os.write", full)
+        patch.setattr("stpspec.studies.journal_lock.os.write", full)
         with pytest.raises(StudyError, match="cannot be written"):
             study.record([evaluation(study, "b", 0.5)])
     assert not (tmp_path / "s.journal.lock").exists()

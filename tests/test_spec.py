@@ -13,12 +13,14 @@ from small import ROOT, data, experiment, python
 
 import stpspec
 from stpspec import registry
-from stpspec.config import experiments, load
+from stpspec.config.compose import experiments, load
 from stpspec.errors import SpecError
-from stpspec.folders import to_yaml
-from stpspec.spec.experiment import Experiment, examine, json_schema
-from stpspec.spec.numerics import Numerics
-from stpspec.spec.objective import Objective
+from stpspec.results.folder import to_yaml
+from stpspec.specs.diagnosis import examine
+from stpspec.specs.experiment import Experiment
+from stpspec.specs.numerics import Numerics
+from stpspec.specs.objective import Objective
+from stpspec.specs.schema import json_schema
 
 
 def problems(**changes):
@@ -576,7 +578,7 @@ HEAVY = ("neuron", "optuna", "matplotlib", "xarray", "scipy.optimize", "scipy.st
 def test_loading_an_experiment_imports_nothing_heavy():
     done = python(
         "import sys, stpspec\n"
-        "from stpspec.config import experiments\n"
+        "from stpspec.config.compose import experiments\n"
         "for name in experiments(): stpspec.load(name)\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules])"
     )
@@ -607,9 +609,9 @@ from typing import Literal
 import numpy as np
 
 import stpspec
-from stpspec.fitters.base import Outcome
-from stpspec.spec.fitter import FitterSpec
-from stpspec.spec.protocol import Protocol, Stimulus
+from stpspec.fitters.starts import Outcome
+from stpspec.specs.fitter import FitterSpec
+from stpspec.specs.protocol import Protocol, Stimulus
 
 
 @stpspec.metric("peak_in_nanoampere", "nA")
@@ -661,7 +663,7 @@ USE = """\
 import json, sys
 sys.path.insert(0, sys.argv[1]); sys.path.insert(0, sys.argv[2])
 import small, stpspec
-from stpspec.spec.experiment import Experiment
+from stpspec.specs.experiment import Experiment
 changed = dict(
     plugins=["my_plugin"], name="plugged",
     protocols={"pair": {"kind": "pair_of_events", "interval": 4.0}},

@@ -12,9 +12,9 @@ from small import ROOT, data
 
 import stpspec
 from stpspec.errors import SpecError, StudyError
-from stpspec.spec.experiment import Experiment
-from stpspec.spec.study import StudySpec
-from stpspec.storages import close_storage, open_storage
+from stpspec.specs.experiment import Experiment
+from stpspec.specs.study import StudySpec
+from stpspec.studies.storage import close_storage, open_storage
 
 FITTERS = {
     "least_squares": {"kind": "least_squares", "start": "middle"},
@@ -204,7 +204,7 @@ def test_local_fit_with_a_larger_budget_repeats_nothing(integrator, tmp_path):
 def test_study_whose_maker_was_killed_before_it_wrote_its_experiment_is_taken_over(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("stpspec.lineage.ATTEMPTS", 2)
+    monkeypatch.setattr("stpspec.studies.compatibility.ATTEMPTS", 2)
     optuna.create_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")))
     assert stpspec.fit(studied(tmp_path)).n_evaluations == 24
 

@@ -12,9 +12,9 @@ from optuna.trial import TrialState, create_trial
 from test_dashboard import api, dashboard
 from test_studies import studied
 
-from stpspec.dashboard import application
-from stpspec.studies import Study
-from stpspec.study_page import WHOLE, thinned
+from stpspec.dashboard.server import application
+from stpspec.dashboard.storage_view import WHOLE, thinned
+from stpspec.studies.study import Study
 
 N = 3 * WHOLE
 SOON = 100  # more than are among the best of their time by chance

@@ -8,10 +8,10 @@ import small
 import xarray as xr
 
 import stpspec
-from stpspec.engine import analytic
+from stpspec import analytic
+from stpspec.config.sweep_overrides import list_overrides
 from stpspec.errors import SpecError, StpspecError, UnknownNameError
-from stpspec.spec.protocol import FREQUENCIES
-from stpspec.sweep_overrides import list_overrides
+from stpspec.specs.protocol import FREQUENCIES
 from stpspec.view.sweep import default_metrics, plot_sweep
 from stpspec.view.tables import sweep_table
 

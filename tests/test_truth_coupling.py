@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from helpers import MOD, PATCH, TESTS, gap, measure, run, values_of
 
-from stpspec.engine import analytic
-from stpspec.spec.experiment import Experiment
+from stpspec import analytic
+from stpspec.specs.experiment import Experiment
 
 GOLDEN = json.loads((TESTS / "golden" / "coupling.json").read_text(encoding="utf-8"))
 G = np.array(GOLDEN["G"], float)  # nS

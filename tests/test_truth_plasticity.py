@@ -22,11 +22,12 @@ from helpers import (
     values_of,
 )
 
-from stpspec.engine import analytic
-from stpspec.engine.bind import bind
+from stpspec import analytic
+from stpspec.engine.binding.bind import bind
 from stpspec.engine.simulate import simulate
-from stpspec.metrics.measure import Request, measure_candidates
-from stpspec.spec.experiment import Experiment
+from stpspec.metrics.measure import measure_candidates
+from stpspec.metrics.requests import Request
+from stpspec.specs.experiment import Experiment
 
 TRAIN = {"train": {"kind": "train"}}
 SPIKES = np.array([*(20.0 * np.arange(8)), *(390.0 + 20.0 * np.arange(4))])  # ms

@@ -8,12 +8,12 @@ from helpers import MOD, gap, measure, run, synapse, values_of
 
 import stpspec
 from stpspec import api
-from stpspec.engine import settled
 from stpspec.engine.batch import able
-from stpspec.engine.bind import bind
+from stpspec.engine.binding.bind import bind
 from stpspec.engine.nrn import cvode
+from stpspec.engine.shortcuts import steady_state
 from stpspec.engine.simulate import evaluate, simulate
-from stpspec.metrics.measure import Request
+from stpspec.metrics.requests import Request
 
 TRAIN = {"train": {"kind": "train"}}
 FS = {"file": "fast_spiking.hoc", "template": "FastSpikingInterneuron"}
@@ -155,10 +155,10 @@ def test_restored_settled_state_gives_the_same_to_the_bit_in_fixed_step(
 ):
     bound = settling("fixed", model={"cell": cell, "net_con": {"weight": 0.3}}, recording=recording)
     values = {"U": [0.2, 0.5, 0.8], "tau_rec": [100.0, 500.0, 800.0]}
-    settled._known.clear()
+    steady_state._known.clear()
     restored = amplitudes(bound, values)
-    assert [s is not None for s in settled._known.values()] == [True]
-    monkeypatch.setattr(settled, "_WORTH", np.inf)
+    assert [s is not None for s in steady_state._known.values()] == [True]
+    monkeypatch.setattr(steady_state, "_WORTH", np.inf)
     np.testing.assert_array_equal(restored, amplitudes(bound, values))
 
 
@@ -167,9 +167,9 @@ def test_settled_state_is_not_used_where_a_free_parameter_touches_it():
         "fixed", mechanism="Resting", fixed={}, model={"mod": [str(MOD / "Resting.mod")]},
         parameters={"leak": {"min": 0.0, "max": 1e-4}},
     )  # fmt: skip
-    settled._known.clear()
+    steady_state._known.clear()
     simulated = amplitudes(bound, {"leak": [0.0, 1e-4]})
-    assert list(settled._known.values()) == [None]
+    assert list(steady_state._known.values()) == [None]
     alone = amplitudes(bound, {"leak": [1e-4]})
     np.testing.assert_array_equal(simulated[1], alone[0])
 

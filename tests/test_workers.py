@@ -17,11 +17,11 @@ from helpers import MOD, fresh_python
 from small import data
 
 import stpspec
-from stpspec.engine.bind import bind
-from stpspec.engine.pool import Pool, Workers
-from stpspec.engine.search import for_search
-from stpspec.metrics.measure import Request
-from stpspec.spec.experiment import Experiment
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.numerics import for_search
+from stpspec.engine.workers.pool import Pool, Workers
+from stpspec.metrics.requests import Request
+from stpspec.specs.experiment import Experiment
 
 SEGFAULT, LOOP, NAN, ABORT = 1, 2, 3, 4
 
@@ -114,7 +114,7 @@ def test_bounds_that_crash_a_proof_fail_no_candidate_within(replicas):
 
 @pytest.mark.long
 def test_candidate_that_loops_for_ever_is_killed_and_named(monkeypatch):
-    monkeypatch.setattr("stpspec.engine.workers._GRACE", 1.0)
+    monkeypatch.setattr("stpspec.engine.workers.processes._GRACE", 1.0)
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}, "batch": 4}
     result = stpspec.fit(faulty(LOOP, fitter=fitter, seed=3, time_limit=1.0))
     reasons = result.history["reason"].values.astype(str)
@@ -219,7 +219,7 @@ def test_metric_defined_in_a_script_is_measured_where_it_is_known(tmp_path):
     script = tmp_path / "own.py"
     script.write_text(
         "import stpspec\n"
-        "from stpspec.metrics.base import metric\n"
+        "from stpspec.metrics.registration import metric\n"
         "from test_workers import faulty\n"
         "@metric('doubled', 'signal')\n"
         "def doubled(response):\n"

@@ -9,9 +9,10 @@ from typing import Any
 
 from stpspec.campaigns.table import Cell, Row, Table
 from stpspec.errors import Problem, SpecError, StpspecError
-from stpspec.spec.experiment import Experiment, examine
+from stpspec.resources import GROUPS
+from stpspec.specs.diagnosis import examine
+from stpspec.specs.experiment import Experiment
 
-GROUPS = ("model", "recording", "numerics", "fitter", "objective")
 CHOICES = ("experiment", *GROUPS)
 
 
@@ -100,7 +101,7 @@ def load_base(name: str | Path, overrides: Sequence[str] = ()) -> Base:
     StpspecError
         If it is not valid.
     """
-    from stpspec.config import compose
+    from stpspec.config.compose import compose
 
     data, origin = compose(name, overrides)
     open_terms = frozenset(_stand_in_for_targets(data))

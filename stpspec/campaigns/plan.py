@@ -13,11 +13,11 @@ from stpspec.campaigns.bases import Bases
 from stpspec.campaigns.record import is_done
 from stpspec.campaigns.rows import Made, make, unknown_columns
 from stpspec.campaigns.table import Table, read
-from stpspec.engine.keys import file_sha256
 from stpspec.errors import Problem, SpecError, StpspecError, nearest, place
-from stpspec.spec.base import canonical_json
-from stpspec.spec.experiment import Experiment
-from stpspec.spec.salvage import unseen
+from stpspec.hashing import file_sha256
+from stpspec.specs.base import canonical_json
+from stpspec.specs.experiment import Experiment
+from stpspec.specs.recovery import unseen
 
 _ALIKE = 3  # rows with the same fault in the same column that are told one by one
 _NOT_OF_THE_RESULT = ("study", "workers", "description", "source")
@@ -119,7 +119,7 @@ class _Hashes(dict[str, dict[str, str]]):
     """Hashes of the files of experiments; those of rows with the same ones are read once."""
 
     def of(self, experiment: Experiment) -> dict[str, str]:
-        from stpspec.sources import named_paths
+        from stpspec.engine.binding.source_files import named_paths
 
         data = experiment.to_data()
         key = canonical_json([data["plugins"], {**data["model"], "fixed": None}])
@@ -160,7 +160,7 @@ def _plain(name: str) -> str:
 
 def _told_by_neuron(made: Sequence[Made]) -> list[Problem]:
     """Return what only mechanisms and cells can tell, of all rows in one process."""
-    from stpspec.api import check_parts
+    from stpspec.engine.binding.inspection import check_parts
 
     told = check_parts([m.parts for m in made])
     return [

@@ -11,8 +11,9 @@ from typing import Any
 from stpspec.campaigns.bases import CHOICES, Base, Bases
 from stpspec.campaigns.table import Cell, Row
 from stpspec.errors import Problem, nearest
-from stpspec.spec.changes import changed_data
-from stpspec.spec.experiment import Experiment, examine
+from stpspec.specs.changes import changed_data
+from stpspec.specs.diagnosis import examine
+from stpspec.specs.experiment import Experiment
 
 _TOP = ("description", "source", "seed", "workers")
 _NONE = ("", "-", "–", "—", "na", "n/a", "n.a.", "nan", "nd", "n.d.", "none", "null")

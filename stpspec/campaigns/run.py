@@ -19,10 +19,10 @@ from stpspec.campaigns.record import (
 )
 from stpspec.campaigns.summary import Campaign
 from stpspec.errors import FitError, StpspecError
-from stpspec.folders import as_result_error
 from stpspec.log import FILE as LOG
 from stpspec.log import kept
-from stpspec.spec.experiment import Experiment
+from stpspec.results.folder import as_result_error
+from stpspec.specs.experiment import Experiment
 
 log = logging.getLogger("stpspec")
 

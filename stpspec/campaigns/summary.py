@@ -7,9 +7,9 @@ from pathlib import Path
 
 from stpspec.campaigns.record import RESULT, Outcome, outcomes
 from stpspec.errors import ResultError, unknown_name
-from stpspec.folders import as_result_error
-from stpspec.results import FitResult
-from stpspec.view.campaign import campaign_html, campaign_rows, campaign_table, write_campaign
+from stpspec.results.fit_result import FitResult
+from stpspec.results.folder import as_result_error
+from stpspec.view.campaign_table import campaign_html, campaign_rows, campaign_table, write_campaign
 
 STATES = ("done", "failed", "interrupted", "stopped", "running", "waiting")
 

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stpspec.engine import alone, settled
-from stpspec.engine.bind import Bound
-from stpspec.engine.run import (
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.numerics import on_reference
+from stpspec.engine.rigs.integrate import (
     CannotVaryError,
     choose_step,
     globals_restored,
     not_finite,
     run,
 )
-from stpspec.engine.scales import set_scales
-from stpspec.engine.search import on_reference
-from stpspec.engine.shared import may_share
-from stpspec.engine.spare import give_back, only_rig, rig_for
+from stpspec.engine.rigs.reuse import give_back, only_rig, rig_for
+from stpspec.engine.shortcuts import isolated_synapse, steady_state
+from stpspec.engine.shortcuts.shared_cell import may_share
+from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import SimulationError
-from stpspec.spec.protocol import Stimulus
+from stpspec.specs.protocol import Stimulus
 
 log = logging.getLogger("stpspec.engine")
 
@@ -125,8 +125,8 @@ def _run(
 ) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     candidates = [rows[i] for i in batch]
-    bare = None if apart or bound.plain else alone.find(bound, candidates)
-    state = None if bare is not None or bound.plain else settled.find(bound, candidates)
+    bare = None if apart or bound.plain else isolated_synapse.find(bound, candidates)
+    state = None if bare is not None or bound.plain else steady_state.find(bound, candidates)
     names = list(candidates[0])
     shared = bare is not None or (not apart and len(batch) > 1 and may_share(bound))
     rig = rig_for(bare or bound, len(batch), names, shared=shared)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.engine import nrn
-from stpspec.engine.keys import file_sha256
 from stpspec.errors import TemplateError, nearest
+from stpspec.hashing import file_sha256
 from stpspec.resources import find
-from stpspec.spec.model import Cell
+from stpspec.specs.model import Cell
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 

@@ -13,13 +13,14 @@ import numpy as np
 from stpspec.dataset import SIGNALS, protocol_dataset
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
-from stpspec.engine.bind import Bound, numbers
-from stpspec.engine.search import pulses_read
-from stpspec.engine.spare import rigs_kept
-from stpspec.engine.stimuli import timing, with_delay
+from stpspec.engine.binding.bind import Bound, numbers
+from stpspec.engine.binding.numerics import pulses_read
+from stpspec.engine.binding.stimuli import timing, with_delay
+from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import Problem, SpecError
-from stpspec.metrics.measure import Measurement, Recorded, Request, measure_one
-from stpspec.spec.protocol import Stimulus
+from stpspec.metrics.measure import Measurement, Recorded, measure_one
+from stpspec.metrics.requests import Request
+from stpspec.specs.protocol import Stimulus
 
 log = logging.getLogger("stpspec.engine")
 

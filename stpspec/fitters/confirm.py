@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.engine.bind import Bound
-from stpspec.engine.search import plainly
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.numerics import plainly
 from stpspec.engine.simulate import simulate
 from stpspec.errors import FitError, MetricError
-from stpspec.fitters.problem import FLOOR, Evaluation, Problem
+from stpspec.fitters.evaluation import FLOOR, Evaluation
+from stpspec.fitters.problem import Problem
 from stpspec.fitters.uncertainty import Uncertainty
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement, measure_candidates

@@ -10,16 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from stpspec.fitters.base import Outcome, fitter, from_every_start, usable_starts
-from stpspec.fitters.problem import FLOOR, AtNoise, Evaluation, Problem
+from stpspec.fitters.differences import NOISE, Differences, Values
+from stpspec.fitters.evaluation import FLOOR, AtNoise
+from stpspec.fitters.outcome import Outcome, fitter
+from stpspec.fitters.problem import Problem
+from stpspec.fitters.starts import from_every_start, usable_starts
 from stpspec.metrics.judge import why_no_residuals
-from stpspec.spec.fitter import FitterSpec
+from stpspec.specs.fitter import FitterSpec
 
 log = logging.getLogger("stpspec.fitters")
 
-# What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
-# and convergence cannot be told beyond it.
-_STEP_IN_NOISE, _NOISE = 1e-4, 1e-6
 
 _WITH_GRADIENT = ("SLSQP", "L-BFGS-B", "TNC", "trust-constr")
 
@@ -34,94 +34,6 @@ _TOLERANCES: dict[str, dict[str, float]] = {
     "COBYLA": {"tol": 100.0},
     "COBYQA": {"final_tr_radius": 100.0},
 }
-
-
-class _Differences:
-    """Losses, residuals and their derivatives; a point and its steps go out as one batch.
-
-    In a variable step all of a batch share their time steps, so that its errors are common to
-    them and cancel in a difference; between batches they do not.
-    """
-
-    def __init__(self, problem: Problem, step: float, *, both_sides: bool = False):
-        self.problem = problem
-        self.step = step if problem.exact else max(step, _STEP_IN_NOISE)
-        self.both_sides = both_sides
-        self._known: dict[bytes, list[Evaluation]] = {}
-
-    def at(self, x: np.ndarray) -> Evaluation:
-        """Return the evaluation of a point; those of its steps are kept beside it."""
-        return self._around(x)[0]
-
-    def loss(self, x: np.ndarray) -> float:
-        return self.problem.seen(self.at(x))
-
-    def residuals(self, x: np.ndarray) -> np.ndarray:
-        return self.problem.residuals_of(self.at(x))
-
-    def jacobian(self, x: np.ndarray) -> np.ndarray:
-        """Forward differences of the residuals, shape (residual, parameter); inward at a bound."""
-        x = np.clip(x, 0.0, 1.0)
-        here, *there = self._around(x)
-        residuals = self.problem.residuals_of(here)
-        columns = [
-            np.zeros_like(residuals) if e.failed else (self.problem.residuals_of(e) - residuals) / h
-            for e, h in zip(there, self._forward(x), strict=True)
-        ]
-        return np.stack(columns, axis=1)
-
-    def gradient(self, x: np.ndarray) -> np.ndarray:
-        """Gradient of the loss: 2 JᵀR for sums of squares, central differences otherwise.
-
-        A forward difference on a squared loss shifts its minimum by half a step.
-        """
-        x = np.clip(x, 0.0, 1.0)
-        if not self.both_sides:
-            return 2 * self.jacobian(x).T @ self.residuals(x)
-        up, down = self._sides(x)
-        losses = np.array([self.problem.seen(e) for e in self._around(x)[1:]])
-        n = self.problem.n
-        return (losses[:n] - losses[n:]) / (up - down)
-
-    def _around(self, x: np.ndarray) -> list[Evaluation]:
-        x = np.clip(x, 0.0, 1.0)
-        key = x.tobytes()
-        if key not in self._known:
-            points = np.concatenate([x[None], self._stencil(x)])
-            self._known = {key: self.problem.evaluate(points, together=True)}
-            self._keep(self._known[key])
-        first = self._known[key][0]
-        if not self.problem.exact and first.loss <= FLOOR * self.problem.judge.n_residuals:
-            raise AtNoise(first)
-        return self._known[key]
-
-    def _keep(self, around: list[Evaluation]) -> None:
-        """Leave the derivatives at the best point to those who ask how well it is determined."""
-        before = self.problem.stencil
-        if self.both_sides or len(around) < 2 or any(e.failed for e in around):
-            return
-        if not before or around[0].loss < before[0].loss:
-            self.problem.stencil = around
-
-    def _stencil(self, x: np.ndarray) -> np.ndarray:
-        if not self.both_sides:
-            return x + np.diag(self._forward(x))
-        up, down = self._sides(x)
-        return np.concatenate([x + np.diag(up - x), x + np.diag(down - x)])
-
-    def _forward(self, x: np.ndarray) -> np.ndarray:
-        return np.where(x + self.step <= 1.0, self.step, -self.step)
-
-    def _sides(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        h = np.cbrt(self.step**2) if self.step < 1e-3 else self.step
-        return np.minimum(x + h, 1.0), np.maximum(x - h, 0.0)
-
-
-class _Values(_Differences):
-    """Losses alone, for methods that use no derivative."""
-
-    def _stencil(self, x: np.ndarray) -> np.ndarray:
-        return np.empty((0, x.size))
 
 
 @fitter("minimize")
@@ -144,7 +56,7 @@ class Minimize(FitterSpec):
         from scipy.optimize import Bounds, minimize
 
         with_gradient = self.method in _WITH_GRADIENT
-        differences = (_Differences if with_gradient else _Values)(
+        differences = (Differences if with_gradient else Values)(
             problem, self.step, both_sides=not problem.judge.has_residuals
         )
         scales = _TOLERANCES[self.method]
@@ -176,7 +88,7 @@ class Minimize(FitterSpec):
         """Return the change of a loss, relative to that at the start, below which a search ends."""
         if problem.exact:
             return self.tolerance
-        noise = min(_NOISE, FLOOR / scale) if problem.judge.has_residuals else _NOISE
+        noise = min(NOISE, FLOOR / scale) if problem.judge.has_residuals else NOISE
         return max(self.tolerance, noise)
 
 
@@ -200,8 +112,8 @@ class LeastSquares(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import least_squares
 
-        differences = _Differences(problem, self.step)
-        tolerance = self.tolerance if problem.exact else max(self.tolerance, _NOISE)
+        differences = Differences(problem, self.step)
+        tolerance = self.tolerance if problem.exact else max(self.tolerance, NOISE)
 
         def local(x0: np.ndarray) -> Any:
             jacobian: Any = differences.jacobian  # scipy's stubs know only its names
@@ -232,7 +144,7 @@ class Bounded(FitterSpec):
         from scipy.optimize import minimize_scalar
 
         points, remark = usable_starts(
-            problem, _Values(problem, 0.0).at
+            problem, Values(problem, 0.0).at
         )  # so that the loss at the start is known, too
         around = np.sort(points[:, 0])
         low, high = 0.0, 1.0

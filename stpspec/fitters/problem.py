@@ -10,93 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.engine.bind import Bound
-from stpspec.engine.keys import content_key
-from stpspec.engine.pool import Pool
+from stpspec.engine.binding.bind import Bound
 from stpspec.engine.simulate import evaluate
+from stpspec.engine.workers.pool import Pool
 from stpspec.errors import FitError, MetricError
+from stpspec.fitters.evaluation import BudgetSpent, Evaluation
+from stpspec.hashing import content_key
 from stpspec.metrics.judge import Judge, why_no_residuals
-from stpspec.metrics.measure import Measurement, protocols_read
-from stpspec.studies import Study
+from stpspec.metrics.measure import Measurement
+from stpspec.metrics.requests import protocols_read
+from stpspec.studies.study import Study
 
 log = logging.getLogger("stpspec.fitters")
 
 _REPEATS = 1000  # batches in a row without any new point
-FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd are below what a search can tell
 
 Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
-
-
-class AtNoise(Exception):
-    """The search has come as close as its numerics can tell."""
-
-    def __init__(self, evaluation: Evaluation):
-        super().__init__("no target is missed by more than the search can tell")
-        self.evaluation = evaluation
-
-
-class BudgetSpent(Exception):
-    """The budget of evaluations or seconds is spent."""
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """One point that was evaluated.
-
-    Attributes
-    ----------
-    point : ndarray, shape (parameter,)
-        In the unit cube.
-    values : dict of str to float
-        Parameter values.
-    loss : float
-        NaN when the evaluation failed.
-    residuals : ndarray or None
-    metrics : dict of str to ndarray
-        0-D or 1-D, by term name; empty when the evaluation failed.
-    reason : str
-        Why it failed; empty if it did not.
-    seconds : float
-        Since the start of the fit.
-    start : int
-        Index of the start that the fitter was following.
-    """
-
-    point: np.ndarray
-    values: dict[str, float]
-    loss: float
-    residuals: np.ndarray | None
-    metrics: dict[str, np.ndarray]
-    reason: str
-    seconds: float
-    start: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """Whether the evaluation gave no loss."""
-        return bool(self.reason)
-
-    def to_kept(self, batch: str, index: int) -> dict[str, Any]:
-        """Return what a study keeps of it: plain data."""
-        return {
-            "batch": batch, "index": index, "point": self.point.tolist(), "values": self.values,
-            "loss": None if self.failed else float(self.loss),
-            "residuals": None if self.residuals is None else self.residuals.tolist(),
-            "metrics": {n: np.asarray(v).tolist() for n, v in self.metrics.items()},
-            "reason": self.reason, "seconds": self.seconds, "start": self.start,
-        }  # fmt: skip
-
-    @classmethod
-    def from_kept(cls, kept: Mapping[str, Any]) -> Evaluation:
-        """Return the evaluation that a study has kept."""
-        residuals = kept["residuals"]
-        return cls(
-            np.array(kept["point"]), dict(kept["values"]),
-            float("nan") if kept["loss"] is None else kept["loss"],
-            None if residuals is None else np.array(residuals),
-            {n: np.array(v) for n, v in kept["metrics"].items()},
-            kept["reason"], kept["seconds"], kept["start"],
-        )  # fmt: skip
 
 
 @dataclass

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stpspec.fitters.problem import Evaluation, Problem
+from stpspec.fitters.evaluation import Evaluation
+from stpspec.fitters.problem import Problem
 
 _STEP = 1e-5  # in the unit interval
 _NEAR = 0.3  # of a standard error: an optimum is not further than this from where it was found

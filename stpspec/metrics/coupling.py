@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from stpspec.errors import MetricError
-from stpspec.metrics.base import metric
+from stpspec.metrics.registration import metric
 from stpspec.metrics.response import Response, unsettled
 from stpspec.units import Megaohm, Millisecond
 

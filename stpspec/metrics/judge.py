@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import MetricError
-from stpspec.metrics.base import Loss
-from stpspec.metrics.measure import Measurement, Request
+from stpspec.metrics.measure import Measurement
+from stpspec.metrics.registration import Loss
+from stpspec.metrics.requests import requested
 from stpspec.registry import COSTS, LOSSES
-from stpspec.spec.objective import Objective, Term
+from stpspec.specs.objective import Objective, Term
 
 _TOO_LARGE = "the loss is too large to be a number: are target and sd in the right unit?"
 
@@ -144,11 +145,6 @@ def _target(term: Term) -> tuple[np.ndarray, np.ndarray]:
     """Return target and sd (1 without one), each of shape (target,)."""
     target = np.atleast_1d(np.asarray(term.target, float))
     return target, np.broadcast_to(np.asarray(term.sd or 1.0, float), target.shape)
-
-
-def requested(objective: Objective) -> list[Request]:
-    """Return what has to be measured; targets may still have units."""
-    return [Request(n, t.metric, t.protocol, t.options) for n, t in objective.terms.items()]
 
 
 def why_no_residuals(objective: Objective) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from stpspec.errors import MetricError
-from stpspec.metrics.base import SignalOptions, metric
 from stpspec.metrics.interpolate import crossing, resample
+from stpspec.metrics.registration import SignalOptions, metric
 from stpspec.metrics.response import Response
 from stpspec.units import Millisecond
 

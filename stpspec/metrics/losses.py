@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from stpspec.metrics.base import loss
+from stpspec.metrics.registration import loss
 
 Positive = Annotated[float, Field(gt=0)]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,36 +11,12 @@ import numpy as np
 
 from stpspec.dataset import signals_of, stimulus_of, times_of
 from stpspec.errors import MetricError
-from stpspec.metrics.base import Metric, ResponseOptions
+from stpspec.metrics.registration import Metric, ResponseOptions
+from stpspec.metrics.requests import Request
 from stpspec.metrics.response import Response
 from stpspec.registry import METRICS
-from stpspec.spec.base import Spec
 
 _COMMON = tuple(name for name in ResponseOptions.model_fields if name != "trials")
-
-
-@dataclass(frozen=True)
-class Request:
-    """One metric to be measured: its name in the output, protocol and options."""
-
-    name: str
-    metric: str
-    protocol: str
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-
-    @functools.cached_property
-    def chosen(self) -> Mapping[str, Any]:
-        """The options that are set, validated once for all candidates."""
-        options = METRICS.get(self.metric).options
-        if not self.options and not _requires_any(options):
-            return {}  # a sweep asks this of each metric in each combination
-        return options.model_validate(dict(self.options)).model_dump(exclude_unset=True)
-
-
-@functools.lru_cache(maxsize=256)
-def _requires_any(options: type[Spec]) -> bool:
-    """Tell whether a metric can be measured only with options."""
-    return any(f.is_required() for f in options.model_fields.values())
 
 
 @dataclass
@@ -217,13 +192,6 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
     return result
 
 
-def protocols_read(requests: Sequence[Request], protocols: Iterable[str]) -> list[str]:
-    """Return those of the protocols that have to be simulated for what is asked, in their order."""
-    wide = any(METRICS.get(r.metric).needs_siblings(r.options) for r in requests)
-    asked = {r.protocol for r in requests}
-    return [p for p in protocols if wide or p in asked]
-
-
 def missing(requests: Sequence[Request], reason: str) -> dict[str, Measurement]:
     """Return the measurements of a candidate of which nothing came back."""
     return {r.name: _measure(_Candidate({}, 0), r, reason) for r in requests}
@@ -263,16 +231,3 @@ def to_dataset(tree: Any, requests: Sequence[Request]) -> Any:
     notes = {n: m.notes for row in measured for n, m in row.items() if m.notes}
     coords = {str(n): v for n, v in tree.to_dataset().variables.items() if n != "failure"}
     return xr.Dataset(data, coords, {"notes": json.dumps(notes)})
-
-
-def everything(protocols: Mapping[str, Any]) -> list[Request]:
-    """Return a request for every scalar metric that each protocol can give by default."""
-    found = []
-    for protocol, spec in protocols.items():
-        gives = spec.provides()
-        for name in METRICS.names():
-            metric: Metric = METRICS.get(name)
-            scalar = not metric.vector and not _requires_any(metric.options)
-            if scalar and set(metric.needs) <= gives:
-                found.append(Request(f"{protocol}.{name}", name, protocol))
-    return found

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from stpspec.errors import MetricError
-from stpspec.metrics.base import ResponseOptions, metric
+from stpspec.metrics.registration import ResponseOptions, metric
 from stpspec.metrics.response import Response
 from stpspec.units import Quantity, convert, number_of
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import MetricError
+from stpspec.metrics.baseline import decay_rate, misses_by, stretch
 from stpspec.metrics.interpolate import maximum
 from stpspec.metrics.notes import Notes
-from stpspec.metrics.residue import decay_rate, misses_by, stretch
 from stpspec.metrics.spikes import first_spike
 
 _EPS = 1e-6  # ms; times are compared with this slack, far below any dt
@@ -43,7 +43,7 @@ class Response:
     stimulus : mapping
         As in :func:`stpspec.dataset.protocol_dataset`.
     signal, baseline, decay, direction
-        See :class:`stpspec.metrics.base.ResponseOptions`.
+        See :class:`stpspec.metrics.registration.ResponseOptions`.
 
     Attributes
     ----------

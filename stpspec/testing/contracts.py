@@ -11,10 +11,10 @@ import numpy as np
 import yaml
 
 from stpspec.errors import MetricError
-from stpspec.metrics.base import Metric
+from stpspec.metrics.registration import Metric
 from stpspec.metrics.response import Response
 from stpspec.registry import LOSSES, METRICS, PROTOCOLS
-from stpspec.spec.protocol import Continuous, Protocol, Timing, Train
+from stpspec.specs.protocol import Continuous, Protocol, Timing, Train
 from stpspec.testing.responses import DECAY, SYNAPSE, response_to
 from stpspec.units import convert
 

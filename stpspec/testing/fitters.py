@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from stpspec.engine.bind import Bound
-from stpspec.engine.mechanisms import Mechanism
-from stpspec.fitters.base import Outcome, run
-from stpspec.fitters.problem import BudgetSpent, Evaluation, Problem
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.mechanisms.description import Mechanism
+from stpspec.fitters.evaluation import BudgetSpent, Evaluation
+from stpspec.fitters.outcome import Outcome, search
+from stpspec.fitters.problem import Problem
 from stpspec.metrics.measure import Measurement
 from stpspec.registry import FITTERS
-from stpspec.spec.experiment import Experiment
+from stpspec.specs.experiment import Experiment
 
 Function = Callable[[np.ndarray], Any]  # unit cube → residuals, or the reason of a failure
 
@@ -164,7 +165,7 @@ class FitterContract:
         """Run the fitter on a problem."""
         fitter = self.fitter.copy_with(**changes)
         made = problem(fitter, name, parameters=self.parameters)
-        return made, run(made)
+        return made, search(made)
 
     def test_it_is_registered_under_its_kind(self) -> None:
         """YAML finds it."""
@@ -194,7 +195,7 @@ class FitterContract:
     def test_ctrl_c_ends_it_and_keeps_what_it_had_found(self) -> None:
         """An hour of simulations is not thrown away, and nobody has to press twice."""
         made = problem(self.fitter, "rosenbrock", parameters=self.parameters, interrupt=2)
-        outcome = run(made)
+        outcome = search(made)
         assert made.history
         assert outcome.status == "interrupted" or not made.interrupted
 

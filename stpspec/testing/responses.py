@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.engine.analytic import event_map, trace
+from stpspec.analytic import event_map, trace
 from stpspec.metrics.response import Response
-from stpspec.spec.protocol import Protocol, Timing
+from stpspec.specs.protocol import Protocol, Timing
 
 SYNAPSE = {"U": 0.25, "D": 706.0, "F": 21.0}
 RISE, DECAY = 0.5, 5.0  # ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stpspec.display import html_lines, html_table
+from stpspec.formatting import html_lines, html_table
 from stpspec.view.tables import fit_parts
 
 

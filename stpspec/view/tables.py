@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.display import Rows, columns
+from stpspec.formatting import Rows, columns
 from stpspec.view.style import UNITS
 
 

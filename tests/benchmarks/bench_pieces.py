@@ -17,7 +17,7 @@ import ours
 import problem
 
 import stpspec
-from stpspec.engine.bind import bind
+from stpspec.engine.binding.bind import bind
 
 TARGETS = {"amplitude": 8.0, "paired_pulse_ratio": 1.1646, "induction": -0.5665}  # of the truth
 

@@ -23,11 +23,11 @@ def resident() -> float:
 
 
 def main(n: int) -> None:
-    from stpspec.engine.bind import bind
-    from stpspec.engine.search import for_search
+    from stpspec.engine.binding.bind import bind
+    from stpspec.engine.binding.numerics import for_search
     from stpspec.engine.simulate import evaluate
     from stpspec.metrics.judge import Judge
-    from stpspec.spec.experiment import Experiment
+    from stpspec.specs.experiment import Experiment
 
     data = problem.data({"amplitude": 8.0, "paired_pulse_ratio": 1.0, "induction": -0.5})
     data["model"]["cell"] = {"file": "patch.py", "template": "Patch"}

@@ -8,14 +8,15 @@ from typing import Any
 
 import problem
 
-from stpspec.engine.bind import Bound, bind
-from stpspec.engine.search import for_search
+from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.simulate import evaluate, simulate
-from stpspec.fitters.base import run
+from stpspec.fitters.outcome import search as run_search
 from stpspec.fitters.problem import Problem
 from stpspec.metrics.judge import Judge
-from stpspec.metrics.measure import Request, measure_candidates
-from stpspec.spec.experiment import Experiment
+from stpspec.metrics.measure import measure_candidates
+from stpspec.metrics.requests import Request
+from stpspec.specs.experiment import Experiment
 
 PROTOCOLS = ["single", "train"]
 HERE = Path(__file__).resolve().parent
@@ -30,7 +31,7 @@ def experiment(targets: Mapping[str, float], start: str = "auto", **numerics: An
 def search(made: Experiment) -> Problem:
     """Search as :func:`stpspec.fit` does, without what comes after it."""
     searched = Problem(for_search(bind(made)))
-    run(searched)
+    run_search(searched)
     return searched
 
 

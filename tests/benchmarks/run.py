@@ -28,9 +28,9 @@ import ours
 import problem
 import shown
 
-from stpspec.engine.bind import bind
-from stpspec.engine.pool import Pool, Workers
-from stpspec.engine.search import for_search
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.numerics import for_search
+from stpspec.engine.workers.pool import Pool, Workers
 from stpspec.metrics.judge import Judge
 
 HERE = Path(__file__).resolve().parent

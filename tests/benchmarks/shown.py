@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import ours
 
-from stpspec.engine.bind import bind
-from stpspec.studies import study_for
+from stpspec.engine.binding.bind import bind
+from stpspec.studies.study import study_for
 
 _TARGETS = {"amplitude": 8.0, "paired_pulse_ratio": 1.1, "induction": -0.5}
 

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 import stpspec
-from stpspec.fitters.base import Outcome
-from stpspec.spec.fitter import FitterSpec
-from stpspec.spec.protocol import Protocol, Stimulus, Timing, tail
+from stpspec.fitters.outcome import Outcome
+from stpspec.specs.fitter import FitterSpec
+from stpspec.specs.protocol import Protocol, Stimulus, Timing, tail
 from stpspec.units import Millisecond
 
 

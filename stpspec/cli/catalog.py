@@ -1,0 +1,73 @@
+"""What there is to choose from: every name, with one line that says what it is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stpspec.config.compose import experiments
+from stpspec.registry import FITTERS, LOSSES, METRICS, MODELS, PROTOCOLS, RECORDINGS, Registry
+from stpspec.resources import shipped
+from stpspec.view.tables import columns, unit_text
+
+_REGISTRIES: dict[str, Registry] = {
+    "models": MODELS, "recordings": RECORDINGS, "protocols": PROTOCOLS, "metrics": METRICS,
+    "losses": LOSSES, "fitters": FITTERS,
+}  # fmt: skip
+
+
+def text(sorts: Sequence[str]) -> str:
+    """Return the tables of the given sorts of names."""
+    return "\n\n".join(_table(sort) for sort in sorts)
+
+
+def _table(sort: str) -> str:
+    if sort == "experiments":
+        rows = [("experiment", "what it is")]
+        rows += [(name, _description(path)) for name, path in experiments().items()]
+        return columns(rows)
+    if sort in ("mechanisms", "templates"):
+        folder = shipped("mod" if sort == "mechanisms" else "templates")
+        files = sorted(p for p in folder.iterdir() if p.suffix in (".mod", ".py", ".hoc"))
+        return columns([(sort[:-1], "what it is"), *((p.name, _first_line(p)) for p in files)])
+    registry = _REGISTRIES[sort]
+    if sort == "metrics":
+        rows3 = [("metric", "unit", "needs", "what it is")]
+        for name in registry.names():
+            m = registry.get(name)
+            rows3.append((name, unit_text(m.unit) or ("" if m.unit == "1" else "of the signal"),
+                          ", ".join(m.needs), _doc(m.function)))  # fmt: skip
+        return columns(rows3)
+    rows = [(sort[:-1] if sort != "losses" else "loss", "what it is")]
+    rows += [
+        (n, _doc(getattr(registry.get(n), "function", registry.get(n)))) for n in registry.names()
+    ]
+    table = columns(rows)
+    group = {
+        "models": "model",
+        "protocols": "protocol",
+        "fitters": "fitter",
+        "recordings": "recording",
+    }
+    if sort in group:
+        files = sorted(p.stem for p in (shipped("conf") / group[sort]).glob("*.yaml"))
+        table += f"\nready to choose, {group[sort]}=: {', '.join(files)}"
+    return table
+
+
+def _doc(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
+
+
+def _description(path: Path) -> str:
+    import yaml
+
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return str(data.get("description", "")) if isinstance(data, dict) else ""
+
+
+def _first_line(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").lstrip().splitlines()[0]
+    return first.removeprefix("TITLE").strip(' "/*:')

@@ -1,0 +1,147 @@
+"""Keys and values of an experiment's fields, from the shipped JSON schema and its own data."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stpspec.resources import shipped
+
+_HIDDEN = ("defaults", "hydra", "format")
+_NAMED = {"metric": "metric", "loss": "loss"}
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    path = shipped("conf") / "schema" / "experiment.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def keys(data: Mapping[str, Any], parents: list[str]) -> dict[str, str]:
+    """Return the keys under a place, each with what it is.
+
+    A key that holds further fields ends in a dot, one that takes a value in an equals sign.
+    """
+    found: dict[str, str] = {}
+    inside, here = _at(data, parents)
+    for schema in here:
+        for name, field in schema.get("properties", {}).items():
+            if parents or name not in _HIDDEN:
+                found.setdefault(_with_end(name, [field], None), _meaning(field, inside.get(name)))
+        inner = schema.get("additionalProperties")
+        if isinstance(inner, dict) or inner is True:
+            for name, value in inside.items():
+                field = inner if isinstance(inner, dict) else {}
+                found.setdefault(_with_end(str(name), [field], value), _meaning(field, value))
+    return found
+
+
+def values(data: Mapping[str, Any], path: list[str]) -> list[str]:
+    """Return the values that a field can have, where they are fixed."""
+    *parents, last = path
+    if parents[:2] == ["objective", "terms"] and len(path) == 4:
+        if last == "protocol":
+            return [str(name) for name in data.get("protocols") or {}]
+        if last in _NAMED:
+            return registered(_NAMED[last])
+    if path == ["model", "mechanism"]:
+        return _mechanisms()
+    if last == "file" and parents[:1] == ["model"]:
+        return sorted(p.name for p in shipped("templates").glob("*.*"))
+    _, here = _at(data, parents, any_kind=last == "kind")
+    fields = [s["properties"][last] for s in here if last in s.get("properties", {})]
+    return list(dict.fromkeys(v for field in fields for v in _fixed(field)))
+
+
+def items(data: Mapping[str, Any], path: list[str]) -> list[str]:
+    """Return the values that an item of a list can have, where they are fixed."""
+    _, here = _at(data, path[:-1])
+    fields = [s["properties"][path[-1]] for s in here if path[-1] in s.get("properties", {})]
+    return [v for f in fields for v in _fixed(f.get("items", {}))]
+
+
+def registered(sort: str) -> list[str]:
+    """Return the names of all metrics or losses, read from the source: importing takes too long."""
+    from importlib.metadata import entry_points
+    from pathlib import Path
+
+    folder = Path(__file__).resolve().parents[2] / "metrics"
+    pattern = re.compile(rf'^@{sort}\(\s*"(\w+)"', re.MULTILINE)
+    own = {n for p in folder.glob("*.py") for n in pattern.findall(p.read_text(encoding="utf-8"))}
+    others = entry_points(group=f"stpspec.{'metrics' if sort == 'metric' else 'losses'}")
+    return sorted(own | {point.name for point in others})
+
+
+def _mechanisms() -> list[str]:
+    pattern = re.compile(r"^\s*POINT_PROCESS\s+(\w+)", re.MULTILINE)
+    texts = [p.read_text(encoding="utf-8") for p in sorted(shipped("mod").glob("*.mod"))]
+    return [name for text in texts for name in pattern.findall(text)]
+
+
+def _at(
+    data: Mapping[str, Any], path: list[str], any_kind: bool = False
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the data at a place, and the schemas that may hold there."""
+    inside: Any = data
+    here = [_schema()]
+    for depth, part in enumerate(path):
+        inside = inside.get(part) if isinstance(inside, dict) else None
+        fields = [_inner(schema, part) for schema in here]
+        is_last = depth == len(path) - 1
+        here = [
+            s for f in fields if f is not None
+            for s in _branches(f, None if any_kind and is_last else inside)
+        ]  # fmt: skip
+    return (inside if isinstance(inside, dict) else {}), here
+
+
+def _inner(schema: Mapping[str, Any], part: str) -> dict[str, Any] | None:
+    field = schema.get("properties", {}).get(part)
+    if field is None and isinstance(schema.get("additionalProperties"), dict):
+        field = schema["additionalProperties"]
+    return field
+
+
+def _branches(schema: Mapping[str, Any], inside: Any) -> list[dict[str, Any]]:
+    """Follow references and alternatives; of kinds, keep the one that the data names."""
+    found = []
+    for branch in schema.get("anyOf", [schema]):
+        reference = branch.get("$ref")
+        found.append(_schema()["$defs"][reference.rpartition("/")[2]] if reference else branch)
+    kind = inside.get("kind") if isinstance(inside, dict) else None
+    mine = [b for b in found if b.get("properties", {}).get("kind", {}).get("const") == kind]
+    return mine or found
+
+
+def _with_end(name: str, fields: list[dict[str, Any]], value: Any) -> str:
+    branches = [b for f in fields for b in _branches(f, None)]
+    holds = any(b.get("type") == "object" or "properties" in b for b in branches)
+    return name + ("." if holds or isinstance(value, dict) else "=")
+
+
+def _meaning(field: Mapping[str, Any], value: Any) -> str:
+    """Say what a field is, and what it is now."""
+    branches = _branches(field, value)
+    own = branches[0].get("description", "") if len(branches) == 1 else ""
+    text = " ".join(str(field.get("description") or own).split("\n")[0].split())
+    now = field.get("default") if value is None else value
+    if now in (None, "") or isinstance(now, dict | list):
+        return text
+    shown = str(now) if len(str(now)) <= 30 else f"{str(now)[:29]}…"
+    return f"{text}; now {shown}" if text else f"now {shown}"
+
+
+def _fixed(field: Mapping[str, Any]) -> list[str]:
+    found = []
+    for branch in _branches(field, None):
+        if branch.get("type") == "boolean":
+            found += ["true", "false"]
+        elif branch.get("type") == "null":
+            found.append("null")
+        found += [str(v) for v in branch.get("enum", [])]
+        found += [str(branch["const"])] if "const" in branch else []
+    # `null` alone says nothing of what the field takes: 5 ms, a name …
+    return found if found != ["null"] else []

@@ -1,0 +1,1 @@
+"""Composition: conf, experiments and overrides become the data of an experiment."""

@@ -1,0 +1,244 @@
+"""conf + experiments + overrides → Experiment, with file and line on every problem."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from stpspec.config.defaults_list import defaults_problems
+from stpspec.config.errors import ConfigError, OverrideError, translated
+from stpspec.config.locations import FILE, Origin
+from stpspec.config.overrides import at, check_overrides, forced, leave_out_other_kinds
+from stpspec.errors import SpecError, unknown_name
+from stpspec.resources import (
+    GROUPS,
+    experiment_folders,
+    experiments,
+    reach_plugins,
+    search_in,
+    shipped,
+)
+from stpspec.specs.diagnosis import examine
+from stpspec.specs.experiment import Experiment
+
+
+def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) -> Experiment:
+    """Compose an experiment from YAML and validate it.
+
+    Parameters
+    ----------
+    name : str or path, optional
+        Name of an experiment (a folder in ``experiments/``), path of a YAML file, or of a folder
+        with an ``experiment.yaml`` such as a saved result.
+    overrides : str or sequence of str
+        In Hydra's syntax: ``"protocols.train.frequency=20"``, ``"fitter=tpe"``.
+
+    Returns
+    -------
+    Experiment
+
+    Raises
+    ------
+    SpecError
+        With every problem of the data, each with the file and line where it was written.
+    ConfigError
+        If the files cannot be composed.
+
+    Examples
+    --------
+    >>> load("pvalb_pyr", ["protocols.train.frequency=20"]).protocols["train"].frequency
+    20.0
+    """
+    data, origin = compose(name, [overrides] if isinstance(overrides, str) else overrides)
+    experiment, problems, _ = examine(data)
+    if experiment is None:
+        raise SpecError([p.at(origin.where(p.path)) for p in problems])
+    return experiment
+
+
+def compose(
+    name: str | Path | None = None, overrides: Sequence[str] = ()
+) -> tuple[dict[str, Any], Origin]:
+    """Compose the data of an experiment without validating it.
+
+    Returns
+    -------
+    data : dict
+    origin : Origin
+        Tells where each value was written.
+    """
+    chosen, file = choose(name)
+    overrides = [forced(o) for o in overrides]
+    check_overrides(overrides)
+    with sources(file, overrides), fault_named(chosen, file, overrides):
+        data, origin = _composed([*chosen, *overrides], file)
+    return beside(data, file), origin
+
+
+def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], Origin]:
+    import hydra
+
+    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        config = hydra.compose("config", list(words), return_hydra_config=True)
+    return data_of(config, file)
+
+
+def beside(data: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """Make the names of mod and template files that lie next to the experiment file absolute.
+
+    They then mean the same files from Python and from any folder, and the sources kept with a
+    saved result go before files of the same name elsewhere. Plug-ins that lie there are found too.
+    """
+    reach_plugins(data.get("plugins"), *([file.parent] if file is not None else []))
+    model = data.get("model")
+    if file is None or not isinstance(model, dict):
+        return data
+
+    def absolute(name: Any, folder: str) -> Any:
+        for place in (file.parent / str(name), file.parent / folder / str(name)):
+            if isinstance(name, str) and name and place.exists():
+                ours = shipped(folder) / name
+                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
+                return name if same else str(place)
+        return name
+
+    changed = dict(model)
+    if isinstance(model.get("mod"), list):
+        changed["mod"] = [absolute(m, "mod") for m in model["mod"]]
+    for key in ("cell", "cell_2"):
+        if isinstance(model.get(key), dict):
+            changed[key] = {**model[key], "file": absolute(model[key].get("file"), "templates")}
+    return {**data, "model": changed}
+
+
+def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
+    """Return the override that selects an experiment, and its file if it was given as a path.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither a path nor the name of an experiment.
+    """
+    if name is None:
+        return [], None
+    path = Path(name).expanduser()
+    for candidate in (path, path / "experiment.yaml"):
+        if candidate.is_file():
+            return [f"experiment={FILE}"], candidate.resolve()
+    if str(name) not in experiments():
+        raise unknown_name("experiment (nor a file)", str(name), experiments())
+    return [f"experiment={name}"], None
+
+
+def data_of(config: Any, file: Path | None) -> tuple[dict[str, Any], Origin]:
+    """Split a composed Hydra config into the experiment's data and the origin of its values."""
+    from omegaconf import OmegaConf, open_dict
+
+    hydra_config = config.hydra if "hydra" in config else None
+    if hydra_config is None:
+        from hydra.core.hydra_config import HydraConfig
+
+        hydra_config = HydraConfig.get()
+    choices = {str(k): v for k, v in hydra_config.runtime.choices.items() if v is not None}
+    overrides = [str(o) for o in hydra_config.overrides.task]
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra", None)
+    data = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    if not isinstance(data, dict):
+        raise ConfigError("the configuration is not a mapping")
+    data = {str(k): v for k, v in data.items()}
+    leave_out_other_kinds(data, overrides)
+    return data, Origin(choices, overrides, file, experiments())
+
+
+@contextlib.contextmanager
+def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
+    """Let Hydra find experiments, a file given by its path, and extra configuration folders."""
+    from stpspec.config import hydra_plugins as hs
+    from stpspec.resources import extra_folders
+
+    groups = {m[1] for o in overrides if (m := re.match(r"^\+*(\w+)(?:\.kind)?=[^{]", o))}
+    state = hs.State(
+        folders=[f for f in extra_folders() if f.is_dir()],
+        experiments=experiment_folders(),
+        file=file,
+        replaced=groups & set(GROUPS),
+    )
+    with hs.installed(state), search_in([file.parent] if file else []):
+        yield
+
+
+@contextlib.contextmanager
+def fault_named(
+    chosen: Sequence[str] = (), file: Path | None = None, overrides: Sequence[str] = ()
+) -> Iterator[None]:
+    """Raise what cannot be composed as one readable ConfigError: an OverrideError if that is why.
+
+    Parameters
+    ----------
+    chosen : sequence of str
+        What selects the experiment.
+    file : Path or None
+    overrides : sequence of str
+        The fault is theirs if everything can be composed without them.
+    """
+    try:
+        with translated():
+            yield
+    except OverrideError:
+        raise
+    except ConfigError as error:
+        if _is_due_to(error, chosen, file, overrides):
+            raise OverrideError(str(error)) from error
+        written = file or next((f for n, f in experiments().items()
+                                if f"experiment={n}" in (*chosen, *overrides)), None)  # fmt: skip
+        if written is not None and (told := _told_by(written)):
+            raise ConfigError(told) from error
+        raise
+
+
+def _told_by(file: Path) -> str:
+    """Return everything in a file that Hydra would stop at; empty if that is not known."""
+    found = [str(p) for p in defaults_problems(file)]
+    return "\n  ".join(filter(None, [*found, _lists_for_mappings(file)]))
+
+
+# Where the groups have mappings; Hydra does not say which list it cannot merge with one.
+_MAPPINGS = (*GROUPS, "protocols", "parameters", "model.cell", "model.fixed", "model.net_con",
+             "fitter.budget")  # fmt: skip
+
+
+def _lists_for_mappings(file: Path) -> str:
+    """Return which fields of an experiment file are lists where there must be mappings."""
+    import yaml
+
+    with contextlib.suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        origin = Origin({"experiment": FILE}, [], file, {})
+        return "\n  ".join(
+            f"{origin.where(path)} | {path}: expected a mapping, name: value, no list with dashes"
+            for path in _MAPPINGS
+            if isinstance(at(data, path), list)
+        )
+    return ""
+
+
+def _is_due_to(
+    error: ConfigError, chosen: Sequence[str], file: Path | None, overrides: Sequence[str]
+) -> bool:
+    import yaml
+
+    known = {f"experiment={n}" for n in experiments()}
+    kept = [o for o in overrides if o.lstrip("+") in known]
+    if len(kept) == len(overrides) or isinstance(error.__cause__, yaml.YAMLError):
+        return False  # a file that an override names is broken
+    try:
+        with sources(file, kept), translated():
+            _composed([*chosen, *kept], file)
+    except ConfigError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The dashboard: a study in the browser."""

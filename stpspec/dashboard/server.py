@@ -1,0 +1,243 @@
+"""The dashboard: a study in optuna-dashboard, to be looked at and never touched.
+
+Nothing is written: not by the page (every request that could is refused), and not to show the
+notes, which are made on the way to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import socketserver
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.util import setup_testing_defaults
+
+import yaml
+
+from stpspec.dashboard.storage_view import StudyPage
+from stpspec.errors import DashboardError, StudyError, nearest
+from stpspec.studies.artifacts import artifact_folders
+from stpspec.studies.compatibility import of_name
+from stpspec.studies.storage import open_storage, without_password
+
+_HOME = "stpspec-studies"
+_READS = ("GET", "HEAD")
+_TIMES = 5.0  # as long as it took to find an answer, the answer is told again
+
+
+def find(study: str | None) -> tuple[str, str | None]:
+    """Return the storage that holds a study, and the study's name (None: all that it holds).
+
+    Parameters
+    ----------
+    study : str, optional
+        Name of a study, journal file, storage URL, or the folder of a fit that had a study.
+
+    Raises
+    ------
+    DashboardError
+        If there is no such study.
+    """
+    there = {p.stem: p for p in sorted(Path(_HOME).glob("*.journal"))}
+    if study is None:
+        if len(there) == 1:
+            return str(next(iter(there.values()))), None
+        raise DashboardError(
+            f"which study? Name a journal file, a storage URL, the folder of a fit or a study in "
+            f"{_HOME}/ ({', '.join(there) or 'none there'})"
+        )
+    if "://" in study:
+        return study, None
+    path = Path(study).expanduser()
+    if path.is_dir():
+        return _of_result(path)
+    if path.is_file():
+        return str(path), None
+    if study in there:
+        return str(there[study]), study
+    guess = nearest(study, there)
+    hint = f"; did you mean {guess!r}?" if guess else ""
+    known = f" (there: {', '.join(there)})" if there else ""
+    raise DashboardError(f"there is no study {study!r} in {_HOME}/, nor such a file{hint}{known}")
+
+
+def _of_result(folder: Path) -> tuple[str, str]:
+    file = folder / "experiment.yaml"
+    spec = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    study = (spec or {}).get("study")
+    if not study:
+        raise DashboardError(f"{folder} is no result of a fit with a study (study: NAME)")
+    return study.get("storage") or f"{_HOME}/{study['name']}.journal", study["name"]
+
+
+def application(
+    place: str, name: str | None = None, *, every: bool = False
+) -> tuple[Callable[..., Any], str]:
+    """Return the WSGI application that shows a storage, and the path of the study's page.
+
+    Parameters
+    ----------
+    place : str
+    name : str, optional
+    every : bool
+        Whether every trial of a long study is shown; else some thousands.
+
+    Raises
+    ------
+    DashboardError
+        If optuna-dashboard is not installed.
+    StudyError
+        If the storage cannot be opened, or holds no such study.
+    """
+    from optuna.storages import BaseStorage
+
+    try:
+        from optuna_dashboard import wsgi
+    except ImportError as error:
+        raise DashboardError(
+            "the dashboard needs the package optuna-dashboard: pip install 'stpspec[dashboard]'"
+        ) from error
+    if "://" not in place and not Path(place).is_file():
+        raise StudyError(f"there is no journal {place}")
+    storage = open_storage(place, trim=False)
+    studies = {s.study_name: s for s in storage.get_all_studies()}
+    those = list(studies) if name is None else of_name(name, studies)
+    if not those:
+        known = ", ".join(studies) or "no study"
+        other = f", not {name}" if name else ""
+        raise StudyError(f"the storage {without_password(place)} holds {known}{other}")
+    chosen = studies[those[-1 if name else 0]]
+    page = f"/dashboard/studies/{chosen._study_id}" if len(studies) == 1 or name else "/dashboard"
+    BaseStorage.register(StudyPage)
+    pages: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
+    figures: Any = _Figures(storage, place)
+    shown, whole = (wsgi(page, artifact_store=figures) for page in pages)
+    return _Guard(shown, whole), page
+
+
+def serve(
+    study: str | None, host: str, port: int,
+    ready: Callable[[str], None] = lambda url: None, *, every: bool = False,
+) -> None:  # fmt: skip
+    """Show a study until Ctrl-C.
+
+    Parameters
+    ----------
+    study : str, optional
+        As in :func:`find`.
+    host : str
+    port : int
+        0 for any that is free.
+    ready : callable
+        Called with the address of the page as soon as it can be opened.
+    every : bool
+        As in :func:`application`.
+
+    Raises
+    ------
+    DashboardError
+        If there is nothing to show, or the port is taken.
+    """
+    # A study is many small objects that stay: looking through them for garbage takes a fifth of the
+    # time in which it opens.
+    gc.set_threshold(200_000, 20, 100)
+    app, page = application(*find(study), every=every)
+    gc.freeze()
+    try:
+        server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DashboardError(
+            f"{host}:{port} cannot be listened on: {why}; another --port, or "
+            f"--port 0 for any that is free"
+        ) from error
+    with server:
+        threading.Thread(target=_warm, args=(app, page), daemon=True).start()
+        ready(f"http://{host}:{server.server_address[1]}{page}")
+        server.serve_forever(poll_interval=0.2)
+
+
+def _warm(app: Callable[..., Any], page: str) -> None:
+    """Ask for the study once, so that the browser finds the trials of a long one understood."""
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    for path, query in (("", "after=0"), ("/param_importances", "")):
+        asked = page.replace("/dashboard", "/api", 1) + path
+        app(environ | {"PATH_INFO": asked, "QUERY_STRING": query}, lambda *_: None)
+
+
+class _Figures:
+    """The files attached to the studies of a storage: where they were attached, or moved with it.
+
+    They are looked for when they are asked for: a fit attaches its first one after a minute.
+    """
+
+    def __init__(self, storage: Any, place: str):
+        self._storage = storage
+        self._place = place
+
+    def open_reader(self, artifact_id: str) -> Any:
+        """Return an attached file, to be read."""
+        from bottle import HTTPError
+        from optuna.artifacts import FileSystemArtifactStore
+        from optuna.artifacts.exceptions import ArtifactNotFound
+
+        for folder in artifact_folders(self._storage.get_all_studies(), self._place):
+            with contextlib.suppress(ArtifactNotFound):
+                return FileSystemArtifactStore(folder).open_reader(artifact_id)
+        raise HTTPError(404, "this figure is on the machine that drew it")
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: one line a request would hide what matters."""
+
+
+class _Guard:
+    """The pages of a study, to be read only.
+
+    What a page has just been told is told again without asking, for some times as long as it took
+    to find out: the browser comes while the answer for it is being made (`_warm`), and however
+    long the study, most of the processor is left to the fit.
+    """
+
+    def __init__(self, page: Callable[..., Any], download: Callable[..., Any]):
+        self._page, self._download = page, download
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[float, Any, list[bytes]]] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        path = environ["PATH_INFO"]
+        if environ["REQUEST_METHOD"] not in _READS:
+            start_response("403 Forbidden", [("Content-Type", "application/json")])
+            reason = "this dashboard only reads: the study belongs to the fit that writes it"
+            return [json.dumps({"reason": reason}).encode()]
+        if path.startswith("/csv/"):
+            return self._download(environ, start_response)
+        if not path.startswith("/api/"):
+            return self._page(environ, start_response)
+        with self._lock:
+            head, body = self._answer(environ)
+        start_response(*head)
+        return body
+
+    def _answer(self, environ: dict[str, Any]) -> tuple[Any, list[bytes]]:
+        begun = time.monotonic()
+        self._told = {key: told for key, told in self._told.items() if begun < told[0]}
+        key = " ".join(environ.get(n, "") for n in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
+        if key not in self._told:
+            head: list[Any] = []
+            body = list(self._page(environ, lambda *said: head.append(said[:2])))
+            now = time.monotonic()
+            self._told[key] = (now + _TIMES * (now - begun), head[-1], body)
+        return self._told[key][1:]

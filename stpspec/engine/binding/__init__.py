@@ -1,0 +1,1 @@
+"""Binding: an experiment meets its loaded mechanism, in the mechanism's units."""

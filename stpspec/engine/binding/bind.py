@@ -1,0 +1,276 @@
+"""Bind an experiment to its loaded mechanism: names, units, limits, sections, variables."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from stpspec.engine import cells
+from stpspec.engine.binding import model_checks
+from stpspec.engine.binding.stimuli import length_problems
+from stpspec.engine.binding.targets import bind_terms
+from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.mechanisms.description import Mechanism, describe
+from stpspec.errors import MechanismError, Problem, SpecError, nearest
+from stpspec.specs.base import problems_of
+from stpspec.specs.experiment import Experiment
+from stpspec.units import UnitError, convert
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An experiment whose quantities are numbers in the units of the loaded mechanism.
+
+    Attributes
+    ----------
+    experiment : Experiment
+    mechanism : Mechanism
+    units : dict of str to str
+        Unit of everything that may be a free parameter.
+    sources : dict of str to Path
+        Mechanism name → .mod file.
+    templates : tuple of Path
+    brief : bool
+        Whether only the pulses that the objective reads are simulated.
+    auto : bool
+        Whether the synapse may be simulated without its cell where that is proven to be the same.
+    graded : bool
+        Whether the steps grow with the time since the last event.
+    plain : bool
+        Whether nothing is simulated but the candidates: no corner of the bounds, for any proof.
+    """
+
+    experiment: Experiment
+    mechanism: Mechanism
+    units: dict[str, str]
+    sources: dict[str, Path]
+    templates: tuple[Path, ...]
+    brief: bool = False
+    auto: bool = False
+    graded: bool = False
+    plain: bool = False
+
+    @functools.cached_property
+    def by_chance(self) -> bool:
+        """Whether a mechanism that may be in use speaks of random numbers."""
+        return any(nmodl.draws_random(path) for path in self.sources.values())
+
+
+def bind(experiment: Experiment) -> Bound:
+    """Compile and load what an experiment needs, and bind it.
+
+    Raises
+    ------
+    SpecError
+        With every problem that only the loaded mechanism and the built cell can tell.
+    """
+    problems, bound = examine(
+        {name: getattr(experiment, name) for name in Experiment.model_fields}, experiment
+    )
+    if problems or bound is None:
+        raise SpecError(problems)
+    return bound
+
+
+def bind_again(bound: Bound, experiment: Experiment) -> Bound:
+    """Bind an experiment that differs from one that is bound in what its protocols do.
+
+    Raises
+    ------
+    SpecError
+        If a term does not fit to what its protocol now does, or a run is too long.
+    """
+    known, objective = bound.experiment, experiment.objective
+    parts = {name: getattr(known, name) for name in ("model", "recording", "numerics")}
+    parts |= {"protocols": experiment.protocols, "objective": objective}
+    problems = length_problems(known.model, known.parameters, bound.mechanism, parts)
+    terms, found = bind_terms(parts, bound.mechanism, known.parameters)
+    problems += found
+    if problems:
+        raise SpecError(problems)
+    changed = {
+        "protocols": experiment.protocols,
+        "objective": objective and objective.copy_with(terms=terms),
+    }
+    return replace(bound, experiment=known.model_copy(update=changed))
+
+
+def examine(
+    parts: Mapping[str, Any], experiment: Experiment | None = None
+) -> tuple[list[Problem], Bound | None]:
+    """Find the problems of the valid parts of an experiment with the mechanism and the cell.
+
+    Nothing is simulated.
+    """
+    model = parts.get("model")
+    if model is None:
+        return [], None
+    usable, problems = model_checks.usable_sources(model)
+    if problems:
+        return [*problems, *_without_mod(parts, usable)], None
+    try:
+        paths = library.ensure_loaded(model.mod)
+    except MechanismError as error:
+        if not model.mod:
+            return [Problem("model.mechanism", str(error))], None
+        return [Problem("model.mod", str(error)), *_without_mod(parts, [])], None
+    problems = model_checks.cell_problems(model, parts.get("recording"))
+    try:
+        info = describe(model.mechanism)
+    except MechanismError as error:
+        return [Problem("model.mechanism", str(error)), *problems], None
+    problems += model_checks.connection_problems(model, paths.get(model.mechanism))
+    units = settable(model, info)
+    limits = nmodl.limits_in(paths[model.mechanism]) if model.mechanism in paths else {}
+    info = replace(info, limits=limits)
+    problems += model_checks.variable_problems(model, info, parts.get("recording"))
+    problems += model_checks.role_problems(model, info, paths.get(model.mechanism))
+    fixed, found = _fixed(model, units, limits)
+    problems += found
+    told = parts.get("wrong", ())
+    parameters, found = _parameters(parts.get("parameters", {}), units, limits, told)
+    problems += found
+    problems += _name_problems(parts, info.name, units)
+    numeric = model.copy_with(fixed=fixed)
+    problems += length_problems(numeric, parameters, info, parts)
+    wrong = [*parts.get("wrong", ()), *(p.path for p in problems)]
+    terms, found = bind_terms({**parts, "model": numeric, "wrong": wrong}, info, parameters)
+    problems += found
+    if problems or experiment is None:
+        return problems, None
+    objective = experiment.objective
+    numbers = experiment.copy_with(
+        model=numeric,
+        parameters={name: p.model_dump() for name, p in parameters.items()},
+        objective=objective and objective.copy_with(terms=terms),
+    )
+    cell_specs = [model.cell, getattr(model, "second_cell", model.cell)]
+    templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
+    return [], Bound(numbers, info, units, paths, templates)
+
+
+def _without_mod(parts: Mapping[str, Any], kept: list[str]) -> list[Problem]:
+    """Find what the cell and the other mechanisms tell where some of ``mod`` cannot be used."""
+    found, _ = examine({**parts, "model": parts["model"].copy_with(mod=kept)})
+    return [p for p in found if p.path != "model.mechanism"]
+
+
+def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
+    """Express parameter values, possibly strings with a unit, in the mechanism's units.
+
+    Raises
+    ------
+    SpecError
+        With every name and unit that is wrong.
+    """
+    converted, problems = {}, []
+    for name, value in values.items():
+        if name not in bound.units:
+            problems.append(_no_parameter(name, name, bound.mechanism.name, bound.units))
+            continue
+        try:
+            converted[name] = convert(value, bound.units[name])
+        except UnitError as error:
+            problems.append(Problem(name, str(error), value))
+            continue
+        limit = bound.mechanism.limits.get(name)
+        problems += _outside(name, converted[name], value, limit, bound.units[name])
+    if problems:
+        raise SpecError(problems, "the parameter values are not valid")
+    return converted
+
+
+def settable(model: Any, info: Mechanism) -> dict[str, str]:
+    """Return name → unit of what a candidate may set: mechanism parameters and the weight."""
+    weight = {"weight": "1"} if model.stimulated_by == "event" else {}
+    return {**weight, **info.parameters}
+
+
+def _name_problems(
+    parts: Mapping[str, Any], mechanism: str, units: Mapping[str, str]
+) -> list[Problem]:
+    """Find protocols and terms that are called like a parameter: all are names in one dataset."""
+    objective = parts.get("objective")
+    named = {
+        "protocols": parts.get("protocols", {}),
+        "objective.terms": objective.terms if objective is not None else {},
+    }
+    told = {*parts.get("parameters", {}), *parts["model"].fixed}
+    rule = f"this is the name of a parameter of {mechanism}; choose another"
+    return [
+        Problem(f"{path}.{name}", rule, name)
+        for path, names in named.items()
+        for name in names
+        if name in units and name not in told
+    ]
+
+
+def _fixed(
+    model: Any, units: Mapping[str, str], limits: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, float], list[Problem]]:
+    values, problems = {}, []
+    for name, value in model.fixed.items():
+        path = f"model.fixed.{name}"
+        if name not in units:
+            problems.append(_no_parameter(path, name, model.mechanism, units))
+            continue
+        try:
+            values[name] = convert(value, units[name])
+        except UnitError as error:
+            problems.append(Problem(path, str(error), value))
+            continue
+        problems += _outside(path, values[name], value, limits.get(name), units[name])
+    return values, problems
+
+
+def _parameters(
+    parameters: Mapping[str, Any],
+    units: Mapping[str, str],
+    limits: Mapping[str, tuple[float, float]],
+    wrong: Collection[str],
+) -> tuple[dict[str, Any], list[Problem]]:
+    numbers, problems = {}, []
+    for name, parameter in parameters.items():
+        path = f"parameters.{name}"
+        if name not in units:
+            problems.append(_no_parameter(path, name, "the mechanism", units))
+            continue
+        try:
+            numbers[name] = parameter.in_unit(units[name])
+        except UnitError as error:
+            ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
+            written = " … ".join(str(getattr(parameter, end)) for end in ends)
+            problems.append(Problem(path, str(error), written))
+            continue
+        except ValidationError as error:  # bounds that are reversed once both are in one unit
+            problems += problems_of(error, path)
+            continue
+        for end in ("min", "max"):
+            value = getattr(numbers[name], end)
+            written = getattr(parameter, end)
+            problems += _outside(f"{path}.{end}", value, written, limits.get(name), units[name])
+    return numbers, problems
+
+
+def _outside(
+    path: str, value: float, written: Any, limit: tuple[float, float] | None, unit: str
+) -> list[Problem]:
+    if limit is None or limit[0] <= value <= limit[1]:
+        return []
+    rule = f"the mechanism allows {limit[0]:g} to {limit[1]:g} {unit.removesuffix('1')}"
+    return [Problem(path, rule.rstrip(), written)]
+
+
+def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> Problem:
+    known = ", ".join(units)
+    return Problem(
+        path,
+        f"{mechanism} has no parameter of this name; it has {known}",
+        name,
+        nearest(name, units),
+    )

@@ -1,0 +1,125 @@
+"""What is wrong with a model, as its loaded mechanism and its built cells tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stpspec.engine import cells
+from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.mechanisms.description import Mechanism
+from stpspec.errors import MechanismError, Problem, TemplateError, nearest
+from stpspec.specs.model import Roles
+
+_TAKE_EVENTS = ("ExpSyn", "Exp2Syn")  # of the point processes that NEURON brings
+
+
+def usable_sources(model: Any) -> tuple[list[str], list[Problem]]:
+    """Return the entries of ``mod`` that hold mechanisms, and the problems of the others."""
+    usable, problems = [], []
+    for index, entry in enumerate(model.mod):
+        try:
+            library.sources([entry])
+            usable.append(entry)
+        except MechanismError as error:
+            problems.append(Problem(f"model.mod.{index}", str(error)))
+    return usable, problems
+
+
+def variable_problems(model: Any, info: Mechanism, recording: Any) -> list[Problem]:
+    """Find variables to record that the mechanism has not."""
+    problems = []
+
+    def need(path: str, name: str, known: Any, what: str) -> None:
+        if name not in known:
+            rule = f"{info.name} has no {what} of this name; it has {', '.join(sorted(known))}"
+            problems.append(Problem(path, rule, name, nearest(name, known)))
+
+    if recording is None:
+        return problems
+    if model.stimulated_by == "step" or "synaptic_current" in recording.signals:
+        need("model.current", model.current, info.recordable, "variable")
+    for index, name in enumerate(recording.variables):
+        need(f"recording.variables.{index}", name, info.recordable, "recordable variable")
+    if model.stimulated_by == "event" and "conductance" in recording.signals:
+        need("model.conductance", model.conductance, info.recordable, "variable")
+    return problems
+
+
+def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Problem]:
+    """Find names given in roles, reversal and partner_voltage that the mechanism has not.
+
+    The defaults are the names of our own mechanisms, and mean nothing to others.
+    """
+    given: list[tuple[str, str, Any, str]] = []
+    if model.stimulated_by == "event":
+        usual = Roles()
+        for role in Roles.model_fields:
+            names = getattr(model.roles, role)
+            if names != getattr(usual, role):
+                given += [(f"model.roles.{role}.{i}", n, info.parameters, "parameter")
+                          for i, n in enumerate(names)]  # fmt: skip
+        if model.reversal != type(model).model_fields["reversal"].default:
+            given.append(("model.reversal", model.reversal, info.parameters, "parameter"))
+    elif source is not None:
+        pointers = nmodl.pointers_in(source)
+        given.append(("model.partner_voltage", model.partner_voltage, pointers, "POINTER"))
+    return [
+        Problem(path, f"{info.name} has no {what} of this name; it has "
+                f"{', '.join(sorted(known)) or 'none'}", name, nearest(name, known))
+        for path, name, known, what in given if name not in known
+    ]  # fmt: skip
+
+
+def connection_problems(model: Any, source: Path | None) -> list[Problem]:
+    """Find what NEURON would crash on: events nothing receives, POINTERs that nothing sets."""
+    name = model.mechanism
+    if model.stimulated_by == "event":
+        takes = nmodl.receives_events(source) if source else name in _TAKE_EVENTS
+        if not takes:
+            rule = f"{name} has no NET_RECEIVE block: presynaptic events cannot reach it"
+            return [Problem("model.mechanism", rule)]
+    read = nmodl.pointers_read(source) if source else []
+    ours = getattr(model, "partner_voltage", None)
+    unset = [pointer for pointer in read if pointer != ours]
+    if not unset or (ours is not None and ours not in read):
+        return []
+    rule = (
+        f"{name} reads the POINTER {', '.join(unset)}; only that of a gap junction to the voltage "
+        f"of the other side is set (model.partner_voltage)"
+    )
+    return [Problem("model.mechanism", rule)]
+
+
+def cell_problems(model: Any, recording: Any) -> list[Problem]:
+    """Find cells that cannot be built, and sections that they have not, or not for themselves."""
+    problems: list[Problem] = []
+
+    def tell(problem: Problem) -> None:
+        if problem not in problems:  # both cells of a pair may lack the same section
+            problems.append(problem)
+
+    def attempt(path: str, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except TemplateError as error:
+            tell(Problem(path, str(error)))
+            return None
+
+    def look(cell_path: str, cell: Any, section_path: str, section: str) -> None:
+        built, before = attempt(cell_path, lambda: cells.build_alone(cell)) or (None, [])
+        wanted = {section_path: section}
+        if recording is not None:
+            wanted["recording.electrode_section"] = recording.electrode_section
+        for path, name in wanted.items() if built is not None else ():
+            found = attempt(path, lambda name=name: cells.section(built, name))
+            if found is not None and found in before:
+                rule = f"all cells share the section {name!r}: each must make its own when built"
+                tell(Problem(cell_path, rule, cell.template))
+
+    look("model.cell", model.cell, "model.section", model.section)
+    second = getattr(model, "cell_2", None)
+    if second is not None:
+        look("model.cell_2", second, "model.section_2", model.section_2 or model.section)
+    return problems

@@ -1,0 +1,128 @@
+"""Bind the terms of an objective: targets in units of their metrics, vectors of their length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from stpspec.dataset import SIGNALS
+from stpspec.engine import nrn
+from stpspec.engine.binding.stimuli import timing, with_delay
+from stpspec.engine.mechanisms.description import Mechanism
+from stpspec.errors import Problem, UnknownNameError
+from stpspec.metrics.registration import Metric
+from stpspec.registry import METRICS
+from stpspec.specs.consistency import is_whole
+from stpspec.specs.objective import Term
+from stpspec.specs.protocol import BEFORE, Stimulus, Timing
+from stpspec.units import UnitError, convert
+
+_LONG = 1e4  # ms; a time constant longer than those of synapses
+
+
+def bind_terms(
+    parts: Mapping[str, Any], mechanism: Mechanism, parameters: Mapping[str, Any]
+) -> tuple[dict[str, Term], list[Problem]]:
+    """Return the terms with plain numbers, and what is wrong with their units and lengths.
+
+    Parameters
+    ----------
+    parts : mapping
+        Valid parts of an experiment, the model with fixed values as numbers.
+    mechanism : Mechanism
+    parameters : mapping of str to Parameter
+        With bounds as numbers.
+    """
+    objective = parts.get("objective")
+    terms, problems = {}, []
+    for name, term in objective.terms.items() if objective is not None else ():
+        path = f"objective.terms.{name}"
+        try:
+            metric: Metric = METRICS.get(term.metric)
+            options = metric.options.model_validate(dict(term.options)).model_dump()
+        except (UnknownNameError, ValidationError):
+            continue  # told already
+        terms[name], found = _in_unit(path, term, metric, options, parts, mechanism)
+        problems += found
+        protocol = parts.get("protocols", {}).get(term.protocol)
+        if protocol is None or not is_whole(term.protocol, parts):
+            continue
+        if metric.size is not None and isinstance(term.target, list):
+            stimuli = _stimuli(protocol, parts, mechanism, parameters)
+            problems += _size_problems(path, term, metric, options, stimuli)
+    return terms, problems
+
+
+def _stimuli(
+    protocol: Any, parts: Mapping[str, Any], mechanism: Mechanism, parameters: Mapping[str, Any]
+) -> list[Stimulus]:
+    """Return what a protocol does; if the time constants are not certain, also with long ones."""
+    model, numerics = parts["model"], parts.get("numerics")
+    known = [timing(model, parameters, mechanism)]
+    if any(p.startswith(("model", "parameters")) for p in parts.get("wrong", ())):
+        known.append(Timing(_LONG, _LONG, _LONG))
+    before = BEFORE if numerics is None else min(BEFORE, numerics.settle)
+    return [replace(with_delay(model, protocol.stimulus(t)), before=before) for t in known]
+
+
+def _in_unit(
+    path: str, term: Term, metric: Metric, options: Mapping[str, Any],
+    parts: Mapping[str, Any], mechanism: Mechanism,
+) -> tuple[Term, list[Problem]]:  # fmt: skip
+    signal_unit = _signal_unit(options, parts.get("recording"), mechanism)
+    if signal_unit is None and metric.reads_signal:
+        return term, []  # no such signal, which is told elsewhere
+    unit = metric.unit_in(signal_unit or "", options)
+    problems = []
+    for field in ("target", "sd"):
+        written = getattr(term, field)
+        try:
+            for value in written if isinstance(written, list) else [written]:
+                if value is not None:
+                    convert(value, unit)
+        except UnitError as error:
+            problems.append(Problem(f"{path}.{field}", f"{error} (unit of {metric.name})", written))
+    value = options.get("value")
+    if isinstance(value, str) and "preset" in options:
+        try:
+            convert(value, signal_unit or "")
+        except UnitError as error:
+            problems.append(
+                Problem(f"{path}.options.value", f"{error} (unit of the signal)", value)
+            )
+    return (term if problems else term.in_unit(unit)), problems
+
+
+def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanism) -> str | None:
+    if recording is None:
+        return None
+    signal = options.get("signal") or recording.default_signal
+    if signal in SIGNALS:
+        return SIGNALS[signal][0]
+    return nrn.unit_of(mechanism.name, signal) if signal in mechanism.recordable else None
+
+
+def _size_problems(
+    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimuli: Sequence[Stimulus]
+) -> list[Problem]:
+    found = [_size_problem(path, term, metric, options, s) for s in stimuli]
+    # What only some of the stimuli make wrong may follow from what is wrong elsewhere.
+    return [p for p in found[:1] if p is not None and all(p == other for other in found)]
+
+
+def _size_problem(
+    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimulus: Stimulus
+) -> Problem | None:
+    assert metric.size is not None
+    assert isinstance(term.target, list)
+    try:
+        size = metric.size(options, stimulus)
+    except ValueError as error:
+        return Problem(f"{path}.options", str(error))
+    if len(term.target) == size:
+        return None
+    rule = f"{metric.name} of {term.protocol!r} gives {size} values, so {size} targets are needed"
+    return Problem(f"{path}.target", rule, f"{len(term.target)} values")

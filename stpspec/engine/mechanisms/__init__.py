@@ -1,0 +1,1 @@
+"""Mechanisms: NMODL files compiled, loaded, and read for what they say."""

@@ -1,0 +1,188 @@
+"""Mechanisms: found, compiled once per content, loaded once a process, asked what they are."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stpspec.engine import nrn
+from stpspec.engine.mechanisms import nmodl
+from stpspec.errors import MechanismError
+from stpspec.hashing import content_key
+from stpspec.resources import cache_folder, find, shipped
+
+# mechanism name → key of the content that this process has loaded
+_loaded: dict[str, str] = {}
+
+
+def sources(mod: Sequence[str]) -> dict[str, Path]:
+    """Return mechanism name → .mod file: the shipped ones, and before them those in ``mod``.
+
+    Raises
+    ------
+    MechanismError
+        If a file or folder does not exist, or a .mod file defines no mechanism.
+    """
+    found = {nmodl.declaration_in(path)[1]: path for path in sorted(shipped("mod").glob("*.mod"))}
+    for entry in mod:
+        try:
+            place = find(entry, "mod")
+        except FileNotFoundError as error:
+            raise MechanismError(f"mod: {error}") from None
+        paths = sorted(place.glob("*.mod")) if place.is_dir() else [place]
+        if not paths:
+            raise MechanismError(f"mod: the folder {place} holds no .mod file")
+        found |= {nmodl.declaration_in(path)[1]: path for path in paths}
+    return found
+
+
+def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
+    """Compile (unless cached) and load the shipped mechanisms and those in ``mod``.
+
+    Returns
+    -------
+    dict of str to Path
+        Mechanism name → source.
+
+    Raises
+    ------
+    MechanismError
+        If a source does not compile, or its name is loaded already from another source.
+    """
+    h = nrn.hoc()
+    wanted = sources(mod)
+    shas = {name: content_key(*_contents(path)) for name, path in wanted.items()}
+    present = set(loaded_names())
+    for name, path in wanted.items():
+        if name in present and _loaded.get(name) != shas[name]:
+            raise MechanismError(
+                f"the mechanism {name!r} of {path} is already loaded in this process from another "
+                f"source; a mechanism cannot be unloaded: start a new Python process, or rename it"
+            )
+    missing = {name: path for name, path in wanted.items() if name not in present}
+    # The shipped ones are one library, so that its cached build serves every experiment.
+    own = {n: p for n, p in missing.items() if p.parent == shipped("mod").resolve() or
+           p.parent == shipped("mod")}  # fmt: skip
+    for group in (own, {n: p for n, p in missing.items() if n not in own}):
+        if not group:
+            continue
+        library = compile_library(list(group.values()))
+        with nrn.border(MechanismError, f"loading {library}"):
+            h.nrn_load_dll(str(library))
+        _loaded.update({name: shas[name] for name in group})
+        absent = set(group) - set(loaded_names())
+        if absent:
+            raise MechanismError(f"{library} was loaded but lacks {', '.join(sorted(absent))}")
+    return wanted
+
+
+def loaded_names(*sorts: int) -> list[str]:
+    """Return the names of density mechanisms (0) and of point processes (1); both by default."""
+    h = nrn.hoc()
+    names, text = [], h.ref("")
+    for sort in sorts or (0, 1):
+        types = h.MechanismType(sort)
+        for index in range(int(types.count())):
+            types.select(index)
+            types.selected(text)
+            names.append(text[0])
+    return names
+
+
+def compile_library(paths: Sequence[Path]) -> Path:
+    """Compile .mod files into a shared library, or return the cached one of the same content.
+
+    Raises
+    ------
+    MechanismError
+        With the compiler's own message, file and line.
+    """
+    from filelock import FileLock
+
+    # Compiled under the name of the mechanism: that of a file may be one that C++ cannot take, and
+    # two folders may hold files of one name.
+    named = dict(sorted((nmodl.declaration_in(p)[1], p) for p in paths))
+    parts = [part for name, p in named.items() for part in (name, *_contents(p))]
+    key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
+    root = cache_folder("mechanisms")
+    final = root / key
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f"{key}.lock"):
+            if not final.exists():
+                build = Path(tempfile.mkdtemp(dir=root, prefix="build-"))
+                try:
+                    _nrnivmodl(build, named)
+                    build.replace(final)
+                finally:
+                    shutil.rmtree(build, ignore_errors=True)
+    except OSError as error:
+        raise MechanismError(
+            f"compiled mechanisms cannot be kept in {root}: {error.strerror or error}; name a "
+            f"folder that can be written in the environment variable STPSPEC_CACHE"
+        ) from error
+    return _library_in(final)
+
+
+def _contents(path: Path) -> list[bytes]:
+    """Return the bytes of a .mod file and of what it includes."""
+    return [p.read_bytes() for p in (path, *nmodl.included_in(path).values())]
+
+
+def _library_in(folder: Path) -> Path:
+    # NEURON 9 puts it into x86_64/, NEURON 8.2 into x86_64/.libs/; arm64 on other machines.
+    for pattern in ("*/libnrnmech.*", "*/.libs/libnrnmech.*"):
+        hits = [p for p in sorted(folder.glob(pattern)) if p.suffix in (".so", ".dylib")]
+        if hits:
+            return hits[0]
+    raise MechanismError(f"{folder} holds no compiled library; delete this folder and try again")
+
+
+def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
+    for name, path in named.items():
+        shutil.copy2(path, build / f"{name}.mod")
+        for written, included in nmodl.included_in(path).items():
+            (build / written).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(included, build / written)
+    tool = Path(sys.executable).with_name("nrnivmodl")
+    command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
+    if command is None:
+        raise MechanismError("nrnivmodl was not found; install NEURON again: pip install neuron")
+    for needed in ("g++", "make"):
+        if shutil.which(needed) is None:
+            raise MechanismError(
+                f"compiling mechanisms needs {needed}, which is not installed "
+                f"(Debian and Ubuntu: apt-get install g++ make)"
+            )
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        [command, "."], cwd=build, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PATH": path, "MAKEFLAGS": "k"},  # all that is wrong, not the first
+        check=False,
+    )  # fmt: skip
+    if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
+        raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, named))
+
+
+def _compiler_message(output: str, named: Mapping[str, Path]) -> str:
+    telling = [
+        line.strip()
+        for line in output.splitlines()
+        if re.search(r"error|at line|illegal|undefined|\.mod:", line, re.IGNORECASE)
+        and not re.match(r"\s*(make|g\+\+|\(cd|NOTE:|raise |subprocess\.)", line)
+    ]
+    text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
+    places = ", ".join(nmodl.places_in(output, named))
+    return f"the mechanisms do not compile:{' ' if places else ''}{places}\n    {text}"
+
+
+def is_ours(name: str) -> bool:
+    """Tell whether this process has loaded a mechanism from a .mod file that it was given."""
+    return name in _loaded

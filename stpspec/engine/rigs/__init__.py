@@ -1,0 +1,1 @@
+"""Rigs: cells, synapses and electrodes in NEURON, and their integration over time."""

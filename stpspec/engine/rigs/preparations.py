@@ -1,0 +1,152 @@
+"""Preparations: a synapse on a cell of its own or on a shared one, and two coupled cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stpspec.dataset import SIGNALS
+from stpspec.engine import cells, nrn
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.rigs.rig import Probe, Rig
+from stpspec.errors import MechanismError
+from stpspec.specs.model import Cell
+from stpspec.specs.protocol import Stimulus
+
+_FOREVER = 1e9  # ms
+NEGLIGIBLE = 1e-3  # mV; of a driving force of 10 mV, one in 10⁴
+
+
+class SynapseRig(Rig):
+    """Replicas of one synapse on one clamped or free cell."""
+
+    def _add_replica(self) -> None:
+        cell, electrode = self._preparation()
+        synapse = self._place(cell, self.model.section, self.model.position)
+        segment = self._electrode_segment(cell)
+        netcon = nrn.hoc().NetCon(None, synapse)
+        netcon.weight[0] = self.model.fixed.get("weight", self.model.net_con.weight)
+        self.owned.append([cell])
+        self.points.append([synapse])
+        self.electrodes.append([electrode])
+        self.netcons.append(netcon)
+        self.probes.append(self._probes(synapse, electrode, segment))
+
+    def _preparation(self) -> tuple[Any, Any]:
+        """Return the cell and the electrode of one more replica."""
+        h = nrn.hoc()
+        cell = self._builders[0]()
+        segment = self._electrode_segment(cell)
+        if self.recording.kind == "voltage_clamp":
+            electrode = h.SEClamp(segment)
+            electrode.rs = self.recording.series_resistance
+            electrode.dur1, electrode.amp1 = _FOREVER, self.recording.holding_potential
+        else:
+            electrode = h.IClamp(segment)
+            electrode.delay, electrode.dur = 0, _FOREVER
+            electrode.amp = self.recording.holding_current
+        return cell, electrode
+
+    def _probes(self, synapse: Any, electrode: Any, segment: Any) -> dict[str, Probe]:
+        make = {
+            "synaptic_current": lambda f: self._variable(synapse, self.model.current, f),
+            "conductance": lambda f: self._variable(synapse, self.model.conductance, f),
+            # The clamp answers the synaptic current of the same step, so it lags like it.
+            "clamp_current": lambda f: Probe(electrode._ref_i, True, f),
+            "somatic_voltage": lambda f: Probe(segment._ref_v, False, f),
+        }
+        probes = {name: make[name](SIGNALS[name][2]) for name in self.recording.signals}
+        for name in self.recording.variables:
+            probes[name] = self._variable(synapse, name, 1.0)
+        return probes
+
+    def stimulate(self, stimulus: Stimulus, onset: float) -> None:
+        delay = self.model.net_con.delay
+        self.arrivals = [onset + spike + delay for spike in stimulus.spikes]
+
+
+class SharedRig(SynapseRig):
+    """Replicas of one synapse, all on one clamped cell."""
+
+    def __init__(self, bound: Bound, n: int):
+        self._shared: tuple[Any, Any] | None = None
+        super().__init__(bound, n)
+
+    def _preparation(self) -> tuple[Any, Any]:
+        if self._shared is None:
+            self._shared = super()._preparation()
+            self._shared[1].rs = self.recording.series_resistance / self.n
+        return self._shared
+
+    def disturbed(self, replicas: Sequence[Mapping[str, np.ndarray]]) -> bool:
+        currents = np.stack([signals["synaptic_current"] for signals in replicas])  # pA
+        others = np.abs(currents - currents.mean(axis=0)).max()
+        off = 1e-3 * self.recording.series_resistance * others  # pA · MΩ = 10⁻³ mV
+        return not off <= NEGLIGIBLE  # so also when it is not a number
+
+    def tear_down(self) -> None:
+        self._shared = None
+        super().tear_down()
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+class GapRig(Rig):
+    """Replicas of two cells joined by a gap junction, both recorded in current clamp."""
+
+    def _cells(self) -> Sequence[Cell]:
+        return [self.model.cell, self.model.second_cell]
+
+    def _add_replica(self) -> None:
+        h = nrn.hoc()
+        model = self.model
+        pair = [build() for build in self._builders]
+        places = [
+            (model.section, model.position),
+            (model.section_2 or model.section, _or(model.position_2, model.position)),
+        ]
+        gaps = [self._place(c, *place) for c, place in zip(pair, places, strict=True)]
+        for gap, other, (section, position) in zip(
+            gaps, reversed(pair), reversed(places), strict=True
+        ):
+            segment = cells.section(other, section)(position)
+            with nrn.border(MechanismError, f"model.partner_voltage: {model.mechanism} has no "
+                            f"POINTER {model.partner_voltage!r}"):  # fmt: skip
+                h.setpointer(segment._ref_v, model.partner_voltage, gap)
+        segments = [self._electrode_segment(c) for c in pair]
+        electrodes = []
+        for segment in segments:
+            constant, step = h.IClamp(segment), h.IClamp(segment)
+            constant.delay, constant.dur = 0, _FOREVER
+            constant.amp = self.recording.holding_current
+            step.dur = step.amp = 0
+            electrodes += [constant, step]
+        self.owned.append(pair)
+        self.points.append(gaps)
+        self.electrodes.append(electrodes)
+        probes = {
+            f"somatic_voltage_{k + 1}": Probe(s._ref_v, False, 1.0) for k, s in enumerate(segments)
+        }
+        factor = SIGNALS["junctional_current"][2]
+        probes["junctional_current"] = self._variable(gaps[0], model.current, factor)
+        for name in self.recording.variables:
+            probes[name] = self._variable(gaps[0], name, 1.0)
+        self.probes.append(probes)
+
+    def stimulate(self, stimulus: Stimulus, onset: float) -> None:
+        for electrodes in self.electrodes:
+            for cell in (1, 2):
+                clamp = electrodes[2 * cell - 1]
+                clamp.amp = 0
+                if stimulus.step is not None and stimulus.step.cell == cell:
+                    clamp.delay, clamp.dur = onset, stimulus.step.duration
+                    clamp.amp = stimulus.step.amplitude
+
+
+def make_rig(bound: Bound, n: int) -> Rig:
+    """Return a rig of n replicas of the experiment's model."""
+    return (GapRig if bound.experiment.model.stimulated_by == "step" else SynapseRig)(bound, n)

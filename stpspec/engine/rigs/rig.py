@@ -1,0 +1,172 @@
+"""A rig: n replicas of cell, synapse and electrode in one NEURON simulation, set and torn down."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stpspec.engine import cells, nrn
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.mechanisms import state_variables
+from stpspec.specs.model import Cell
+from stpspec.specs.protocol import Stimulus
+
+_FOREVER = 1e9  # ms
+
+# Declared unit of a current or conductance → factor to pA or nS.
+_TO_OURS = {"nA": 1e3, "pA": 1.0, "uA": 1e6, "uS": 1e3, "umho": 1e3, "nS": 1.0, "mS": 1e6,
+            "pS": 1e-3}  # fmt: skip
+
+
+class Probe:
+    """One recorded variable of one replica."""
+
+    def __init__(self, reference: Any, lags: bool, factor: float):
+        self.vector = nrn.hoc().Vector().record(reference)
+        self.factor = factor
+        # In a fixed step NEURON computes BREAKPOINT variables (i, g) at the beginning of the step
+        # and records them at its end: sample k + 1 holds the value that belongs to time k·dt.
+        # States and the voltage do not lag, and nothing does in a variable step.
+        self.lag = 1 if lags else 0
+
+    def values(self) -> np.ndarray:
+        """Return what NEURON has recorded, in its own unit, shape (n,)."""
+        # Not vector.as_numpy(): each call of it leaks 0.4 kB inside NEURON 9.0.
+        return np.asarray(self.vector)
+
+
+class Rig(ABC):
+    """Replicas that are independent of each other.
+
+    Parameters
+    ----------
+    bound : Bound
+    n : int
+        Number of replicas.
+
+    Attributes
+    ----------
+    probes : list of dict of str to Probe
+        One dict a replica; the keys are names of signals and variables.
+    arrivals : list of float
+        When the events of the armed stimulus arrive, ms.
+    like : tuple
+        What it was built for, where it may be kept for another batch.
+    """
+
+    def __init__(self, bound: Bound, n: int):
+        self.bound = bound
+        self.model = bound.experiment.model
+        self.recording = bound.experiment.recording
+        self.n = n
+        self.owned: list[list[Any]] = []
+        self.points: list[list[Any]] = []
+        self.probes: list[dict[str, Probe]] = []
+        self.netcons: list[Any] = []
+        self.electrodes: list[list[Any]] = []
+        self.arrivals: list[float] = []
+        self.like: tuple[Any, ...] = ()
+        self._states: list[list[Any]] = []
+        self._builders = [cells.builder(cell) for cell in self._cells()]
+        for _ in range(n):
+            self._add_replica()
+        self._set_globals_to_fixed()
+        self._clock = nrn.hoc().Vector().record(nrn.hoc()._ref_t)  # after: it needs a section
+
+    # -- building ---------------------------------------------------------------------------
+
+    def _cells(self) -> Sequence[Cell]:
+        """Return the cells of a replica, as the model describes them."""
+        return [self.model.cell]
+
+    @abstractmethod
+    def _add_replica(self) -> None:
+        """Build cells, mechanisms, electrodes and probes of one more replica."""
+
+    def _place(self, cell: Any, section: str, position: float) -> Any:
+        h = nrn.hoc()
+        point = getattr(h, self.model.mechanism)(cells.section(cell, section)(position))
+        for name, value in self.model.fixed.items():
+            if name in self.bound.mechanism.parameters and not self._is_global(name):
+                setattr(point, name, value)
+        return point
+
+    def _electrode_segment(self, cell: Any) -> Any:
+        section = cells.section(cell, self.recording.electrode_section)
+        return section(self.recording.electrode_position)
+
+    def _variable(self, point: Any, name: str, factor: float) -> Probe:
+        lags = name not in self.bound.mechanism.states
+        declared = str(nrn.hoc().units(f"{self.model.mechanism}.{name}"))
+        if factor != 1.0 and declared in _TO_OURS:  # as the mechanism declares, not as usual
+            factor = _TO_OURS[declared]
+        return Probe(getattr(point, f"_ref_{name}"), lags, factor)
+
+    def _is_global(self, name: str) -> bool:
+        return name in self.bound.mechanism.global_parameters
+
+    def _set_globals_to_fixed(self) -> None:
+        h = nrn.hoc()
+        for name, value in self.model.fixed.items():
+            if self._is_global(name):
+                setattr(h, f"{name}_{self.model.mechanism}", value)
+
+    # -- using ------------------------------------------------------------------------------
+
+    def use_again(self, bound: Bound) -> None:
+        """Begin another batch: what is shared by all replicas may have been changed since."""
+        self.bound = bound
+        self._set_globals_to_fixed()
+
+    def set(self, replica: int, values: Mapping[str, float]) -> None:
+        """Set parameter values of one replica (a GLOBAL one is set for all of them)."""
+        h = nrn.hoc()
+        for name, value in values.items():
+            if name == "weight" and self.netcons:
+                self.netcons[replica].weight[0] = value
+            elif self._is_global(name):
+                setattr(h, f"{name}_{self.model.mechanism}", value)
+            else:
+                for point in self.points[replica]:
+                    setattr(point, name, value)
+
+    @abstractmethod
+    def stimulate(self, stimulus: Stimulus, onset: float) -> None:
+        """Arm the stimulus: it is delivered by every run until the next one is armed."""
+
+    def deliver(self) -> None:
+        """Queue the events of the stimulus, once NEURON has been initialized."""
+        # Not in a handler of NEURON's: a Ctrl-C that came in one would be lost.
+        for netcon in self.netcons:
+            for arrival in self.arrivals:
+                netcon.event(arrival)
+
+    def times(self) -> np.ndarray:
+        """Return the times at which NEURON has recorded, ms, shape (n,)."""
+        return np.asarray(self._clock)
+
+    def disturbed(self, replicas: Sequence[Mapping[str, np.ndarray]]) -> bool:
+        """Tell whether what the replicas gave shows that they have influenced each other."""
+        return False
+
+    def states(self, replica: int) -> list[Any]:
+        """Return references to all that NEURON integrates in one replica, in a fixed order."""
+        if not self._states:
+            self._states = state_variables.references(self.owned, self.points)
+        return self._states[replica]
+
+    def tear_down(self) -> None:
+        """Let go of everything that NEURON holds for this rig."""
+        self._states.clear()
+        self._clock.play_remove()
+        for replica in self.probes:
+            for probe in replica.values():
+                probe.vector.play_remove()
+        self.probes.clear()
+        self.netcons.clear()
+        self.electrodes.clear()
+        self.points.clear()
+        self.owned.clear()

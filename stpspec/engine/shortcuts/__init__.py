@@ -1,0 +1,1 @@
+"""Shortcuts: cheaper simulations, each proven to equal the whole one."""

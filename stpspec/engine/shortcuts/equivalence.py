@@ -1,0 +1,40 @@
+"""What a proof by comparison is made with: the corners of the free parameters, and its key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from stpspec.engine.binding.bind import Bound
+from stpspec.hashing import content_key
+
+MOST = 32  # proofs whose outcome is kept, of each sort
+
+
+def beside(bound: Bound, rows: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
+    """Return what all candidates set alike beside the free parameters; None if they do not.
+
+    None too where a GLOBAL parameter is set: it cannot differ between the replicas of a proof.
+    """
+    free = bound.experiment.parameters
+    common = {n: v for n, v in rows[0].items() if n not in free}
+    alike = all({n: row[n] for n in common} == common for row in rows)
+    return common if alike and not bound.mechanism.global_parameters & set(rows[0]) else None
+
+
+def corners(bound: Bound, common: Mapping[str, float]) -> list[dict[str, float]]:
+    """Return candidates in the middle, and at either bound of each parameter."""
+    parameters = bound.experiment.parameters
+    middle = {**common, **{n: p.from_unit(0.5) for n, p in parameters.items()}}
+    return [middle, *({**middle, n: p.from_unit(x)} for n, p in parameters.items()
+                      for x in (0.0, 1.0))]  # fmt: skip
+
+
+def key(bound: Bound, rows: Sequence[Mapping[str, float]]) -> str:
+    """Return the key of all that a proof which simulates these candidates depends on."""
+    e = bound.experiment
+    numerics = e.numerics.model_dump(exclude={"replicas", "time_limit"})
+    parts = [e.model.digest, e.recording.digest, json.dumps(numerics, sort_keys=True),
+             json.dumps([dict(row) for row in rows], sort_keys=True),
+             *(str(path) for path in bound.templates)]  # fmt: skip
+    return content_key(*parts)

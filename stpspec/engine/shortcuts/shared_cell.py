@@ -1,0 +1,50 @@
+"""Many synapses on one clamped cell: candidates that cannot influence each other share it.
+
+Under an ideal voltage clamp a synapse beside the electrode sees the holding potential, whatever
+other synapses do there. The clamp is not quite ideal: across its series resistance drops what all
+of them carry. That resistance is divided by their number, so that each sees the drop of the mean
+current in place of its own; by how much these two differ is known from the currents recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.mechanisms.nmodl import code_of
+
+_LARGEST_RESISTANCE = 0.01  # MΩ; above it the clamp itself is part of what is measured
+_CURRENT = "synaptic_current"
+_ALONE = {_CURRENT, "conductance"}  # signals of the synapse itself, not of the cell
+
+# What a mechanism could share with its neighbors beside the voltage.
+_ENTANGLES = re.compile(r"\b(USEION|POINTER|BBCOREPOINTER|ELECTRODE_CURRENT|VERBATIM|RANDOM)\b")
+
+
+def may_share(bound: Bound) -> bool:
+    """Tell whether candidates of an experiment may share one cell.
+
+    Only with the variable step, in which all that is simulated together shares its steps anyway:
+    the fixed step gives each candidate to the bit what it gives alone.
+    """
+    e = bound.experiment
+    model, recording = e.model, e.recording
+    source = bound.sources.get(model.mechanism)
+    return (
+        e.numerics.integrator == "variable"
+        and model.stimulated_by == "event"
+        and recording.kind == "voltage_clamp"
+        and recording.series_resistance <= _LARGEST_RESISTANCE
+        and _CURRENT in recording.signals
+        and set(recording.signals) <= _ALONE
+        and (model.section, model.position)
+        == (recording.electrode_section, recording.electrode_position)
+        and source is not None
+        and not _entangles(code_of(source))
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _entangles(code: str) -> bool:
+    return _ENTANGLES.search(code) is not None

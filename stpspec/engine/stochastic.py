@@ -1,0 +1,74 @@
+"""Chance: mechanisms that give another response each time are found before anything is fitted."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from stpspec.engine.batch import run_batch
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.mechanisms.nmodl import draws_random
+from stpspec.engine.simulate import candidates_of, rows_of, stimuli_of
+from stpspec.errors import FitError
+
+log = logging.getLogger("stpspec.engine")
+
+_MANY = tuple(5.0 * k for k in range(100))  # ms
+
+
+def draws(bound: Bound) -> list[str]:
+    """Return the mechanisms whose source speaks of random numbers."""
+    return [n for n, path in sorted(bound.sources.items()) if draws_random(path)]
+
+
+def differs(bound: Bound) -> bool:
+    """Tell whether the same candidate, simulated twice, gives two responses.
+
+    Only asked where a source speaks of random numbers. A synapse is given many events: a single
+    response may well be the same by chance.
+    """
+    columns = candidates_of(bound, None)
+    stimuli = stimuli_of(bound, columns, list(bound.experiment.protocols)[:1])
+    if bound.experiment.model.stimulated_by == "event":
+        stimuli = {n: replace(s, spikes=_MANY, stop=_MANY[-1] + 50) for n, s in stimuli.items()}
+    one = run_batch(bound, rows_of(columns), stimuli)[0].traces
+    two = run_batch(bound, rows_of(columns), stimuli)[0].traces
+    return any(
+        not np.array_equal(signal, two[name][1][key])
+        for name, (_, signals) in one.items() if name in two
+        for key, signal in signals.items()
+    )  # fmt: skip
+
+
+def by_chance(bound: Bound) -> list[str]:
+    """Return the mechanisms that draw random numbers, if the response differs because of them."""
+    names = draws(bound)
+    return names if names and differs(bound) else []
+
+
+def warn_of_chance(bound: Bound) -> None:
+    """Warn that what is shown is one realization of a stochastic synapse."""
+    if names := by_chance(bound):
+        log.warning(
+            "%s draws random numbers: this is one realization, the next run differs, and no fit "
+            "is possible", " and ".join(names),
+        )  # fmt: skip
+
+
+def refuse_chance(bound: Bound) -> None:
+    """Refuse to fit what gives another response each time.
+
+    Raises
+    ------
+    FitError
+        If a mechanism draws random numbers that are not the same each time.
+    """
+    if names := by_chance(bound):
+        raise FitError(
+            f"the response differs from one simulation of the same values to the next: "
+            f"{' and '.join(names)} draws random numbers. The loss of one realization says nothing "
+            f"of the synapse: fit the deterministic mechanism of its mean release, or seed its "
+            f"random numbers in INITIAL"
+        )

@@ -1,0 +1,1 @@
+"""Workers: batches of candidates in other processes."""

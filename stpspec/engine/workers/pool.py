@@ -1,0 +1,200 @@
+"""Batches go out to workers, measured values come back; what crashes them is found and named.
+
+Which candidates share a batch is decided beforehand (:func:`stpspec.engine.batch.batches`), so the
+number of workers changes nothing of the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stpspec.engine.batch import able, batches
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.numerics import plainly
+from stpspec.engine.simulate import candidates_of, measured_runs, rows_of, stimuli_of
+from stpspec.engine.workers.main_guard import refuse_unguarded
+from stpspec.engine.workers.processes import ADVICE, Foreign, Row, Workers, job_of
+from stpspec.errors import SimulationError, StpspecError
+from stpspec.metrics.measure import Measurement, missing
+from stpspec.metrics.requests import Request
+from stpspec.registry import METRICS
+
+_TURN, _FORGOTTEN = 0.1, 5  # s, and turns after which a batch of a broken pool is forgotten
+_GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
+_LOSSES = 2  # times that a batch is run again whole before it is split
+_BROKEN = 30  # times in a row that all workers end without a batch being to blame
+
+
+class Pool:
+    """Evaluates candidates in worker processes.
+
+    Parameters
+    ----------
+    bound : Bound
+    workers : Workers or Foreign
+    """
+
+    def __init__(self, bound: Bound, workers: Workers | Foreign):
+        self.bound = able(bound)  # found out here, so that it is told once and not by each worker
+        self.workers = workers
+        self._jobs = {False: job_of(self.bound), True: job_of(plainly(self.bound))}
+        self._plain = False
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.workers.close()
+
+    def evaluate(
+        self, values: Mapping[str, Any], protocols: Sequence[str], requests: Sequence[Request]
+    ) -> list[dict[str, Measurement]]:
+        """Do what :func:`stpspec.engine.simulate.evaluate` does, in the workers."""
+        columns = candidates_of(self.bound, values)
+        rows = rows_of(columns)
+        stimuli = stimuli_of(self.bound, columns, protocols)
+        # A metric defined in a notebook is known here only: the traces come back to be measured.
+        here = any(_is_local(r.metric) for r in requests)
+        found: list[dict[str, Measurement]] = [{}] * len(rows)
+        waiting = [_Task(batch, plain=self._plain) for batch in batches(self.bound, rows)]
+        broken = 0
+        while waiting:
+            futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
+            again: list[_Task] = []
+            for task, future in zip(waiting, futures, strict=True):
+                outcome = _outcome(future, self.workers.is_abandoned)
+                if isinstance(outcome, _Lost):
+                    again += task.after(outcome)
+                    for index in task.given_up(outcome):
+                        reason = f"the worker process was lost: {outcome.reason}"
+                        found[index] = missing(requests, reason)
+                    continue
+                if here:
+                    outcome = measured_runs(self.bound, outcome, stimuli, requests)
+                for index, measured in zip(task.batch, outcome, strict=True):
+                    found[index] = measured
+            # What breaks the process in one batch may do so in the proofs of all that follow.
+            self._plain = self._plain or any(task.plain for task in again)
+            broken = broken + 1 if again == waiting else 0
+            if broken == _BROKEN:
+                raise SimulationError(
+                    f"the worker processes ended {_BROKEN} times before any had simulated a batch; "
+                    f"is there memory for {self.bound.experiment.workers} of them?"
+                )
+            waiting = again
+        return found
+
+    def _submit(self, task: _Task, rows: Sequence[Row], stimuli: Any, requests: Any) -> Future[Any]:
+        limit = self.bound.experiment.numerics.time_limit
+        batch = [rows[i] for i in task.batch]
+        return self.workers.submit(limit, self._jobs[task.plain], batch, dict(stimuli), requests)
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """Why a batch brought nothing back, and whether that may be its own fault."""
+
+    reason: str
+    guilty: bool = True
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A batch, how often it has been lost, and whether nothing beside it is simulated."""
+
+    batch: Sequence[int]
+    losses: int = 0
+    plain: bool = False
+
+    def after(self, lost: _Lost) -> list[_Task]:
+        """Return what is tried next: the same again, then its halves, and without proofs."""
+        if not lost.guilty:
+            return [self]
+        if self.losses + 1 < _LOSSES:
+            return [replace(self, losses=self.losses + 1)]
+        if len(self.batch) == 1:
+            return [] if self.plain else [replace(self, plain=True)]
+        half = len(self.batch) // 2
+        # A half that dies is guilty at once: the whole has been lost twice.
+        return [
+            replace(self, batch=part, plain=True) for part in (self.batch[:half], self.batch[half:])
+        ]
+
+    def given_up(self, lost: _Lost) -> Sequence[int]:
+        """Return the candidates that are the cause."""
+        return () if self.after(lost) else self.batch
+
+
+def _comes_back(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> bool:
+    """Wait for a batch, until it is back or nobody works on it any more."""
+    # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock. And a pool that
+    # breaks while a batch is on its way into it may forget the batch.
+    turns = 0
+    while not wait([future], timeout=_TURN).done:
+        turns = turns + 1 if is_abandoned(future) else 0
+        if turns > _FORGOTTEN:
+            return False
+    return True
+
+
+def _outcome(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> Any:
+    """Return what a batch brought back, or why it was lost."""
+    from pebble import ProcessExpired
+
+    if not _comes_back(future, is_abandoned):
+        return _Lost("the pool broke", guilty=False)
+    try:
+        return future.result()
+    except FutureTimeoutError:
+        return _Lost("it passed its time limit")
+    except ProcessExpired as error:
+        return _Lost(_death(error))
+    except StpspecError:
+        raise
+    except MemoryError:
+        return _Lost("it ran out of memory")
+    except (RuntimeError, OSError, EOFError) as error:
+        # pebble and others: the pool broke, as when an idle worker was killed.
+        if isinstance(error, RuntimeError) and not _is_pool_error(error):
+            raise
+        return _Lost(f"the pool broke ({error})", guilty=False)
+    except Exception as error:
+        if type(error).__name__ not in _GIVEN_UP:
+            raise
+        raise SimulationError(
+            f"the executor gave a batch up ({type(error).__name__}: {error}); {ADVICE}"
+        ) from error
+
+
+def _is_pool_error(error: Exception) -> bool:
+    names = {c.__name__ for c in type(error).__mro__}
+    return bool(names & {"BrokenProcessPool", "BrokenExecutor"}) or "pool" in str(error).lower()
+
+
+def _death(error: Any) -> str:
+    code = getattr(error, "exitcode", None)
+    if isinstance(code, int) and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    return f"it ended with code {code}"
+
+
+def _is_local(metric: str) -> bool:
+    return METRICS.get(metric).function.__module__ == "__main__"
+
+
+def pool_for(bound: Bound, executor: Executor | None = None) -> Pool | None:
+    """Return a pool as the experiment or the caller asks for one; None: in this process."""
+    if executor is not None:
+        return Pool(bound, Foreign(executor))
+    n = bound.experiment.workers
+    if not n:
+        return None
+    refuse_unguarded()
+    return Pool(bound, Workers(n))

@@ -1,0 +1,160 @@
+"""Where batches are simulated: processes of our own, or an executor of somebody else's."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from stpspec.engine.batch import run_batch
+from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.rigs.reuse import rigs_kept
+from stpspec.engine.simulate import measured_batch
+from stpspec.errors import SimulationError
+from stpspec.metrics.requests import Request
+from stpspec.resources import extra_folders, search_in
+from stpspec.specs.experiment import Experiment
+from stpspec.specs.protocol import Stimulus
+
+ADVICE = "processes of our own (workers: n) find the candidate that ends them, and go on without it"
+_GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
+
+Row = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know of an experiment; sent with each batch, understood once.
+
+    Attributes
+    ----------
+    spec : str
+        The experiment as JSON, with plain numbers.
+    folders, path : tuple of str
+        Where files and modules are looked for.
+    auto, plain : bool
+        As in :class:`stpspec.engine.binding.bind.Bound`.
+    """
+
+    spec: str
+    folders: tuple[str, ...]
+    path: tuple[str, ...]
+    auto: bool
+    plain: bool
+
+
+def job_of(bound: Bound) -> Job:
+    """Return the job of an experiment."""
+    folders = tuple(str(f) for f in extra_folders())
+    spec = json.dumps(bound.experiment.to_data())
+    return Job(spec, folders, tuple(sys.path), bound.auto, bound.plain)
+
+
+_bound: dict[Job, Bound] = {}
+
+
+def work(
+    job: Job,
+    rows: Sequence[Row],
+    stimuli: Mapping[str, Stimulus],
+    requests: Sequence[Request] | None,
+) -> Any:
+    """Simulate one batch in a worker; measure it, or return the traces without ``requests``."""
+    if job not in _bound:
+        sys.path[:] = job.path
+        with search_in(job.folders):
+            made = bind(Experiment.from_data(json.loads(job.spec)))
+            _bound[job] = replace(made, auto=job.auto, plain=job.plain)
+    if requests is None:
+        return run_batch(_bound[job], rows, stimuli)
+    return measured_batch(_bound[job], rows, stimuli, requests)
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, not when Python's turn comes
+    rigs_kept().__enter__()  # this process has nothing else to do
+
+
+class Workers:
+    """Processes of our own: killed at a time limit, replaced when they die.
+
+    Parameters
+    ----------
+    n : int
+        Number of processes.
+    """
+
+    def __init__(self, n: int):
+        self.n = n
+        self._pool: Any = None
+        self._pool_of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()
+
+    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
+        """Hand a batch over."""
+        while True:
+            pool = self._living()
+            try:
+                future = pool.schedule(work, args=arguments, timeout=limit + _GRACE)
+            except RuntimeError:  # it has broken since
+                if pool.active:
+                    raise
+                continue
+            self._pool_of[future] = pool
+            return future
+
+    def _living(self) -> Any:
+        from pebble import ProcessPool
+
+        if self._pool is None or not self._pool.active:
+            self._drop()
+            self._pool = ProcessPool(
+                max_workers=self.n, context=multiprocessing.get_context("spawn"),
+                initializer=_begin,
+            )  # fmt: skip
+        return self._pool
+
+    def is_abandoned(self, future: Future[Any]) -> bool:
+        """Tell whether nobody works on a batch any more: its pool has ended."""
+        return not self._pool_of[future].active
+
+    def _drop(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join(5)
+            self._pool = None
+
+    close = _drop
+
+
+class Foreign:
+    """Any ``concurrent.futures.Executor``: it can neither kill nor time out a batch."""
+
+    def __init__(self, executor: Executor):
+        self.executor = executor
+
+    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
+        """Hand a batch over.
+
+        Raises
+        ------
+        SimulationError
+            If a batch before it has broken the executor.
+        """
+        try:
+            return self.executor.submit(work, *arguments)
+        except BrokenExecutor as error:
+            raise SimulationError(f"the executor is broken ({error}); {ADVICE}") from error
+
+    def is_abandoned(self, future: Future[Any]) -> bool:
+        """Tell whether nobody works on a batch any more; of an executor nothing is known."""
+        return False
+
+    def close(self) -> None:
+        """Leave the executor to its owner."""

@@ -1,0 +1,107 @@
+"""The course of a fit: prepare, search, confirm on the reference numerics, report."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import numpy as np
+
+from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding.numerics import for_search
+from stpspec.engine.binding.source_files import source_paths
+from stpspec.engine.rigs.reuse import rigs_kept
+from stpspec.engine.stochastic import refuse_chance
+from stpspec.engine.workers.pool import pool_for
+from stpspec.fitters.confirm import Confirmed, confirm, sound
+from stpspec.fitters.evaluation import Evaluation
+from stpspec.fitters.history import to_history
+from stpspec.fitters.outcome import Outcome, search
+from stpspec.fitters.problem import Problem
+from stpspec.fitters.trial_figures import Portraits
+from stpspec.fitters.uncertainty import Uncertainty, estimate
+from stpspec.results.fit_result import FitResult
+from stpspec.results.provenance import Sources, read_sources, versions
+from stpspec.specs.experiment import Experiment
+from stpspec.studies.study import study_for
+
+log = logging.getLogger("stpspec")
+
+Progress = Callable[[int, int | None, float], None]
+
+
+def fit(experiment: Experiment, progress: Progress | None, executor: Executor | None) -> FitResult:
+    """Fit an experiment; see :func:`stpspec.fit`."""
+    started = time.monotonic()
+    bound = bind(experiment)
+    log.info("fit of %s with %s, seed %d; %s", experiment.name, experiment.fitter.kind,
+             experiment.seed, ", ".join(f"{n} {v}" for n, v in versions().items()))  # fmt: skip
+    refuse_chance(bound)
+    figures = Portraits(bound)
+
+    def observe(problem: Problem) -> None:
+        figures.look(problem)
+        if progress is not None:
+            losses = [e.loss for e in problem.history if not e.failed]
+            budget = problem.fitter.budget.evaluations
+            progress(len(problem.history), budget, min(losses, default=float("nan")))
+
+    searched, sources = for_search(bound), read_sources(source_paths(bound))
+    with (
+        study_for(searched.experiment, sources.sha256) or contextlib.nullcontext() as study,
+        pool_for(searched, executor) or contextlib.nullcontext() as pool,
+        rigs_kept(),
+    ):
+        problem = Problem(searched, pool=pool, study=study, observe=observe)
+        outcome = search(problem)
+        log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
+                 outcome.message)  # fmt: skip
+        best, here, passed_over = sound(bound, problem)
+        uncertainty = estimate(problem, best)
+        figures.finish(problem, best, here.traces)
+    confirmed = confirm(bound, problem, best, here, uncertainty)
+    message = "; ".join(filter(None, (outcome.message, passed_over)))
+    outcome = Outcome(outcome.status, message)
+    seconds = time.monotonic() - started
+    return _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)
+
+
+def _report(
+    bound: Bound,
+    problem: Problem,
+    outcome: Outcome,
+    best: Evaluation,
+    confirmed: Confirmed,
+    uncertainty: Uncertainty,
+    sources: Sources,
+    seconds: float,
+) -> FitResult:
+    measured = confirmed.measured
+    notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
+    for name, text in confirmed.apart.items():
+        notes.setdefault(name, []).append(text)
+    return FitResult(
+        experiment=bound.experiment,
+        parameters=confirmed.values,
+        units={n: bound.units[n] for n in problem.names},
+        errors=uncertainty.errors,
+        undetermined=uncertainty.undetermined,
+        at_bound=uncertainty.at_bound,
+        loss=confirmed.loss,
+        loss_start=problem.history[0].loss,
+        loss_search=best.loss,
+        metrics={n: m.value if np.ndim(m.value) else float(m.value) for n, m in measured.items()},
+        metric_units={n: m.unit for n, m in measured.items()},
+        history=to_history(problem),
+        traces=confirmed.traces,
+        status=outcome.status,
+        message=outcome.message,
+        seconds=seconds,
+        notes=notes,
+        versions=versions(),
+        sources=sources.sha256,
+        files=sources.texts,
+    )

@@ -1,0 +1,61 @@
+"""The end of a search: why it stopped, and the decorator that registers a fitter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stpspec.fitters.evaluation import BudgetSpent
+from stpspec.fitters.problem import Problem
+from stpspec.registry import FITTERS
+from stpspec.specs.fitter import FitterSpec
+
+log = logging.getLogger("stpspec.fitters")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Why a fit stopped.
+
+    Attributes
+    ----------
+    status : str
+        ``converged``, ``budget``, ``finished`` (a sampler has no notion of convergence),
+        ``stopped`` (the optimizer gave up) or ``interrupted``.
+    message : str
+        In the optimizer's own words.
+    """
+
+    status: str
+    message: str
+
+
+F = TypeVar("F", bound=FitterSpec)
+
+
+def fitter(kind: str) -> Callable[[type[F]], type[F]]:
+    """Register a fitter class under ``kind`` (decorator)."""
+    return FITTERS.register(kind)
+
+
+def search(problem: Problem) -> Outcome:
+    """Let the problem's fitter minimize it; a spent budget or Ctrl-C ends it in good order."""
+    try:
+        return problem.fitter.minimize(problem)
+    except BudgetSpent as spent:
+        budget = problem.fitter.budget
+        parts = [
+            f"{budget.evaluations} evaluations" if budget.evaluations else "",
+            f"{budget.seconds:g} s" if budget.seconds else "",
+        ]
+        of = " or ".join(p for p in parts if p)
+        return Outcome(
+            "budget", "; ".join(filter(None, (f"the budget is spent ({of})", str(spent))))
+        )
+    except KeyboardInterrupt:
+        if not problem.history:
+            raise
+        log.warning("interrupted: the best point so far is kept")
+        return Outcome("interrupted", "interrupted by the user")

@@ -1,0 +1,257 @@
+"""The decorators that make a plain function a metric, a loss or a cost function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, create_model
+
+from stpspec.registry import COSTS, LOSSES, METRICS
+from stpspec.specs.base import Spec
+from stpspec.units import Millisecond
+
+
+class SignalOptions(Spec):
+    """Options that every metric of a signal takes."""
+
+    signal: str | None = Field(default=None, description="by default the recording's own")
+    trials: Literal["mean", "each"] = Field(
+        default="mean", description="measure the mean trace, or each"
+    )
+
+
+class ResponseOptions(SignalOptions):
+    """Options that every metric of the responses in a signal takes."""
+
+    baseline: Literal["pre_train", "local", "extrapolated"] = "extrapolated"
+    decay: Millisecond | None = Field(
+        default=None,
+        gt=0,
+        description="time constant that continues the residue; fitted by default",
+    )
+    direction: Literal["auto", "positive", "negative"] = "auto"
+
+
+class NoOptions(Spec):
+    """Base of options without any common field."""
+
+
+def _options_of(function: Callable[..., Any], base: type[Spec], skip: int) -> type[Spec]:
+    """Make a spec of a function's keyword-only parameters."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, p in list(inspect.signature(function).parameters.items())[skip:]:
+        if p.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
+        if p.kind is not inspect.Parameter.KEYWORD_ONLY:
+            raise TypeError(
+                f"{function.__qualname__}: options must be keyword-only, after a * (got {name!r})"
+            )
+        default = ... if p.default is inspect.Parameter.empty else p.default
+        fields[name] = (hints.get(name, Any), default)
+    name = getattr(function, "__name__", "options")
+    return create_model(f"{name}_options", __base__=base, **fields)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: a function of a :class:`~stpspec.metrics.response.Response`, with its unit.
+
+    Attributes
+    ----------
+    name : str
+    unit : str
+        ``"signal"`` stands for the unit of the signal, ``"signal ms"`` for that times ms.
+    needs : tuple of str
+        What the protocol must provide (see :data:`stpspec.specs.consistency.NEEDS`).
+    vector : bool
+        Whether it returns several numbers.
+    reads_signal : bool
+        Whether it reads the one signal that its options name.
+    function : callable
+    """
+
+    name: str
+    unit: str
+    needs: tuple[str, ...]
+    vector: bool
+    reads_signal: bool
+    function: Callable[..., Any]
+    extra_options: type[Spec] | None = None
+    siblings: bool | Callable[[Mapping[str, Any]], bool] = False
+    size: Callable[[Mapping[str, Any], Any], int] | None = None
+    unit_by: Callable[[Mapping[str, Any]], str] | None = None
+    of_amplitudes: bool = False
+    pulses: Callable[[Mapping[str, Any], Any], int | None] | None = None
+
+    def pulses_read(self, options: Mapping[str, Any], stimulus: Any) -> int:
+        """Return how many leading pulses of a stimulus it reads, with these options."""
+        n = self.pulses(options, stimulus) if self.pulses is not None else None
+        return len(stimulus.spikes) if n is None else n
+
+    def unit_in(self, signal_unit: str, options: Mapping[str, Any]) -> str:
+        """Return the unit of its values for a signal of some unit, with these options."""
+        unit = self.unit_by(options) if self.unit_by else self.unit
+        return unit.replace("signal", signal_unit)
+
+    def needs_siblings(self, options: Mapping[str, Any]) -> bool:
+        """Tell whether, with these options, it reads the other protocols of the experiment."""
+        return self.siblings(options) if callable(self.siblings) else self.siblings
+
+    @functools.cached_property
+    def options(self) -> type[Spec]:
+        """Spec of the options."""
+        base = self.extra_options or (ResponseOptions if self.reads_signal else NoOptions)
+        return _options_of(self.function, base, skip=1)
+
+
+def metric(
+    name: str,
+    unit: str,
+    *,
+    needs: tuple[str, ...] = ("event",),
+    vector: bool = False,
+    reads_signal: bool = True,
+    options: type[Spec] | None = None,
+    siblings: bool | Callable[[Mapping[str, Any]], bool] = False,
+    size: Callable[[Mapping[str, Any], Any], int] | None = None,
+    unit_by: Callable[[Mapping[str, Any]], str] | None = None,
+    of_amplitudes: bool = False,
+    pulses: Callable[[Mapping[str, Any], Any], int | None] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register ``function(response, *, option=default, …)`` as a metric (decorator).
+
+    Parameters
+    ----------
+    name : str
+        How specs call it.
+    unit : str
+        Unit of what it returns.
+    needs : tuple of str
+        What the protocol must provide: event, pair, induction, recovery, recovery_4, drive, step.
+    vector : bool
+        Whether it returns a 1-D array instead of one number.
+    reads_signal : bool
+        Whether it reads one signal (and takes the options of :class:`ResponseOptions`).
+    options : type of Spec, optional
+        Options shared by several metrics, a subclass of :class:`ResponseOptions` whose further
+        fields the function takes as ``**options``.
+    siblings : bool or callable
+        Whether it reads ``response.siblings``, the responses to the other protocols, or a function
+        of its options that tells. A fit runs only the protocols that its terms need.
+    size : callable, optional
+        ``size(options, stimulus)``: how many values a vector metric returns (see
+        :class:`stpspec.specs.protocol.Stimulus`); it raises ValueError for what cannot be measured.
+    unit_by : callable, optional
+        ``unit_by(options)``: the unit, where options change it.
+    of_amplitudes : bool
+        Whether it reads nothing of the response but its amplitudes and which pulses are induction:
+        then the closed form can give it, too.
+    pulses : callable, optional
+        ``pulses(options, stimulus)``: how many leading pulses it reads; None, and without it: all
+        of them. The search of a fit does not simulate what no term reads.
+
+    Returns
+    -------
+    decorator
+        It returns the function unchanged.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        METRICS.register(name)(
+            Metric(
+                name,
+                unit,
+                tuple(needs),
+                vector,
+                reads_signal,
+                function,
+                options,
+                siblings,
+                size,
+                unit_by,
+                of_amplitudes,
+                pulses,
+            )
+        )
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss: penalties ≥ 0 of the misses of one term.
+
+    Attributes
+    ----------
+    function : callable
+        ``function(value, target, sd, *, options…) -> penalty``, arrays of one shape.
+    residuals : bool
+        Whether √penalty, with the sign of the miss, is smooth enough for least squares.
+    takes_sd : bool
+        Whether it counts a miss in units of the sd, not of the target.
+    """
+
+    name: str
+    residuals: bool
+    function: Callable[..., Any]
+    takes_sd: bool = True
+
+    @functools.cached_property
+    def options(self) -> type[Spec]:
+        """Spec of the options."""
+        return _options_of(self.function, NoOptions, skip=3)
+
+
+def loss(
+    name: str, *, residuals: bool = False, takes_sd: bool = True
+) -> Callable[[Callable[..., Any]], Any]:
+    """Register ``function(value, target, sd, *, option=default, …)`` as a loss (decorator).
+
+    Parameters
+    ----------
+    name : str
+    residuals : bool
+        Whether the signed root of the penalty may be given to least squares.
+    takes_sd : bool
+        Whether it counts a miss in units of the sd; one that divides by the target does not, and
+        needs a target other than 0.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        LOSSES.register(name)(Loss(name, residuals, function, takes_sd))
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A user's cost function of (metrics, targets)."""
+
+    name: str
+    function: Callable[..., float]
+
+    @functools.cached_property
+    def options(self) -> type[Spec]:
+        """Spec of the options."""
+        return _options_of(self.function, NoOptions, skip=2)
+
+
+def cost(name: str) -> Callable[[Callable[..., float]], Callable[..., float]]:
+    """Register ``function(metrics, targets, *, option=default, …) -> float`` (decorator).
+
+    ``metrics`` and ``targets`` are dicts from term name to float or 1-D array.
+    """
+
+    def decorate(function: Callable[..., float]) -> Callable[..., float]:
+        COSTS.register(name)(Cost(name, function))
+        return function
+
+    return decorate

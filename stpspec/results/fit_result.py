@@ -1,0 +1,261 @@
+"""What is kept of a fit: saved to a folder in one piece, and loaded again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import ResultError, StpspecError
+from stpspec.log import write as write_log
+from stpspec.resources import reach_plugins
+from stpspec.results.folder import (
+    nodes,
+    to_yaml,
+    with_own_files,
+    write_folder,
+    write_netcdf,
+    write_sources,
+)
+from stpspec.specs.experiment import FORMAT, Experiment, migrate
+from stpspec.view.save import write_figures
+from stpspec.view.tables import fit_table
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The result of a fit.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        As it was run: resolved, with every default filled in.
+    parameters : dict of str to float
+        Best values seen, in ``units``.
+    units : dict of str to str
+    errors : dict of str to float
+        Approximate standard errors, for the parameters that have one.
+    undetermined : dict of str to str
+        Parameter → why it has no standard error.
+    at_bound : dict of str to str
+        Parameter → ``"min"`` or ``"max"``.
+    loss, loss_start : float
+        At the best point (simulated once more, on the reference numerics), and at the first
+        evaluation (NaN if it failed).
+    loss_search : float
+        At the best point on the numerics of the search.
+    metrics : dict of str to float or ndarray
+        Achieved values at the best point, by term name.
+    metric_units : dict of str to str
+    history : xarray.Dataset
+        Over ``evaluation``: parameters, loss, metrics, ``reason`` (of failures), seconds, start.
+    traces : xarray.DataTree
+        At the best point.
+    status, message : str
+        Why the fit stopped.
+    notes : dict of str to list of str
+        What a reader of the metrics should know.
+    seconds : float
+    versions : dict of str to str
+    sources : dict of str to str
+        File of each mechanism and template → sha256.
+    files : dict of str to str
+        Their texts, by ``mod/NAME`` and ``templates/NAME``.
+    log : tuple of str
+        What was logged from INFO on, line by line.
+    """
+
+    experiment: Experiment
+    parameters: dict[str, float]
+    units: dict[str, str]
+    errors: dict[str, float]
+    undetermined: dict[str, str]
+    at_bound: dict[str, str]
+    loss: float
+    loss_start: float
+    loss_search: float
+    metrics: dict[str, Any]
+    metric_units: dict[str, str]
+    history: Any
+    traces: Any
+    status: str
+    message: str
+    seconds: float
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
+
+    @property
+    def n_evaluations(self) -> int:
+        """Number of simulated candidates, failed ones included."""
+        return int(self.history.sizes["evaluation"])
+
+    def __str__(self) -> str:
+        return fit_table(self)
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{n}={v:.4g}" for n, v in self.parameters.items())
+        return f"FitResult({self.experiment.name}: {values}; loss {self.loss:.4g}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        from stpspec.view.html import fit_html
+
+        return fit_html(self)
+
+    # -- as data ----------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """Return everything but history and traces as plain JSON data."""
+        objective = self.experiment.objective
+        terms = objective.terms if objective else {}
+        return {
+            "format": FORMAT,
+            "name": self.experiment.name,
+            "status": self.status,
+            "message": self.message,
+            "loss": self.loss,
+            "loss_start": _number(self.loss_start),
+            "loss_search": self.loss_search,
+            "parameters": {
+                n: {
+                    "value": v,
+                    "unit": self.units[n],
+                    "min": self.experiment.parameters[n].min,
+                    "max": self.experiment.parameters[n].max,
+                    **({"standard_error": self.errors[n]} if n in self.errors else {}),
+                    **({"undetermined": self.undetermined[n]} if n in self.undetermined else {}),
+                    **({"at_bound": self.at_bound[n]} if n in self.at_bound else {}),
+                }
+                for n, v in self.parameters.items()
+            },
+            "metrics": {
+                n: {
+                    "achieved": np.asarray(self.metrics[n]).tolist(),
+                    "target": t.target,
+                    **({"sd": t.sd} if t.sd is not None else {}),
+                    "unit": self.metric_units[n],
+                }
+                for n, t in terms.items()
+            },
+            "notes": self.notes,
+            "evaluations": self.n_evaluations,
+            "failed_evaluations": int((self.history["reason"] != "").sum()),
+            "seconds": self.seconds,
+            "seed": self.experiment.seed,
+            "fitter": self.experiment.fitter.kind,
+            "versions": self.versions,
+            "sources": self.sources,
+        }
+
+    # -- to and from a folder ---------------------------------------------------------------
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the result into a new folder: in one piece, or not at all.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace a result that is there already.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ResultError
+            If the folder exists and is not to be overwritten, or cannot be written.
+        """
+        return write_folder(folder, self._write, overwrite=overwrite)
+
+    def _write(self, folder: Path) -> None:
+        import xarray as xr
+
+        attrs = {
+            "spec": json.dumps(self.experiment.to_data()),
+            "summary": json.dumps(self.summary()),
+            "files": json.dumps(self.files),
+            "log": json.dumps(self.log),
+        }
+        tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
+        tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
+        write_netcdf(xr.DataTree.from_dict(tree), folder / "result.nc")
+        (folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
+        text = to_yaml(with_own_files(self.experiment, self.files))
+        (folder / "experiment.yaml").write_text(text, encoding="utf-8")
+        write_sources(folder, self.files)
+        write_log(folder, self.log)
+        write_figures(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> FitResult:
+        """Load a saved result.
+
+        Parameters
+        ----------
+        folder : path
+            A result folder, or the ``result.nc`` in it.
+
+        Raises
+        ------
+        ResultError
+            If there is no readable result.
+        """
+        import xarray as xr
+
+        path = Path(folder)
+        path = path / "result.nc" if path.is_dir() else path
+        if not path.is_file():
+            raise ResultError(f"no result at {path} (a result folder holds result.nc)")
+        try:
+            with xr.open_datatree(path, engine="netcdf4") as opened:
+                tree = opened.load()
+            summary = json.loads(tree.attrs["summary"])
+            spec = migrate(json.loads(tree.attrs["spec"]))
+            reach_plugins(spec.get("plugins"), path.parent)
+            experiment = Experiment.from_data(spec)
+            migrate({"format": summary["format"]})
+        except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
+            raise ResultError(f"{path} cannot be read as a result: {error}") from error
+        parameters, metrics = summary["parameters"], summary["metrics"]
+
+        def having(key: str) -> dict[str, Any]:
+            return {n: p[key] for n, p in parameters.items() if key in p}
+
+        return cls(
+            experiment=experiment,
+            parameters=having("value"),
+            units=having("unit"),
+            errors=having("standard_error"),
+            undetermined=having("undetermined"),
+            at_bound=having("at_bound"),
+            loss=summary["loss"],
+            loss_start=float("nan") if summary["loss_start"] is None else summary["loss_start"],
+            loss_search=summary["loss_search"],
+            metrics={n: _value(m["achieved"]) for n, m in metrics.items()},
+            metric_units={n: m["unit"] for n, m in metrics.items()},
+            history=tree.children["history"].to_dataset(inherit=False),
+            traces=xr.DataTree.from_dict(nodes(tree.children["traces"])),
+            status=summary["status"],
+            message=summary["message"],
+            seconds=summary["seconds"],
+            notes=summary["notes"],
+            versions=summary["versions"],
+            sources=summary["sources"],
+            files=json.loads(tree.attrs["files"]),
+            log=tuple(json.loads(tree.attrs.get("log", "[]"))),
+        )
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None  # JSON has no NaN
+
+
+def _value(data: Any) -> Any:
+    return np.array(data) if isinstance(data, list) else data

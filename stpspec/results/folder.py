@@ -1,0 +1,150 @@
+"""Folders written in one piece or not at all; netCDF and YAML files in them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import ResultError
+from stpspec.resources import shipped
+from stpspec.specs.experiment import Experiment
+
+_SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
+
+
+def write_folder(
+    folder: str | Path, write: Callable[[Path], None], *, overwrite: bool = False
+) -> Path:
+    """Let ``write`` fill a temporary folder, then give it its name.
+
+    Raises
+    ------
+    ResultError
+        If the name is taken, or anything cannot be written; nothing half-written stays.
+    """
+    target = writable(Path(folder), overwrite=overwrite)
+    with as_result_error(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            temporary.chmod(0o755)
+            write(temporary)
+            if target.exists():
+                shutil.rmtree(target) if target.is_dir() else target.unlink()
+            temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def writable(folder: Path, *, overwrite: bool = False) -> Path:
+    """Return the absolute path of a result folder that can be written.
+
+    Raises
+    ------
+    ResultError
+        If the name is taken, or the folder it would stand in cannot be written.
+    """
+    target = folder.expanduser().resolve()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        if not overwrite:
+            raise ResultError(
+                f"{target} exists already; choose another name, or overwrite it (--overwrite)"
+            )
+        # An overwrite replaces the whole folder: never one that holds something else.
+        known = {"result.nc", "simulation.nc", "sweep.nc"}
+        if not target.is_dir() or not known & {p.name for p in target.iterdir()}:
+            raise ResultError(f"{target} is no result of stpspec and is not overwritten")
+    existing = next(p for p in (target.parent, *target.parent.parents) if p.exists())
+    if not existing.is_dir():
+        raise ResultError(f"{target} cannot be written: {existing} is not a folder")
+    if not os.access(existing, os.W_OK):
+        raise ResultError(f"{target} cannot be written: no permission in {existing}")
+    return target
+
+
+@contextlib.contextmanager
+def as_result_error(target: Path) -> Iterator[None]:
+    """Raise what the file system says as a ResultError that names the target."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultError(f"{target} cannot be written: {error.strerror or error}") from error
+    except RuntimeError as error:
+        if "NetCDF" not in str(error):
+            raise
+        # What netCDF says of a full disk; HDF5 does not pass on why it could not write.
+        free = shutil.disk_usage(next(p for p in target.parents if p.exists())).free
+        raise ResultError(
+            f"{target} cannot be written: {error} ({free / 1e6:.3g} MB are free on this disk)"
+        ) from error
+
+
+def write_netcdf(tree: Any, path: Path) -> None:
+    """Write a DataTree as netCDF4: traces as float32, everything compressed."""
+    encoding: dict[str, dict[str, Any]] = {}
+    for node in tree.subtree:
+        here = encoding.setdefault(node.path, {})
+        for name, variable in node.dataset.data_vars.items():
+            if variable.dtype.kind == "f" and variable.ndim:
+                here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
+                if {"time", "sample"} & set(variable.dims) and _fits_float32(variable.values):
+                    here[str(name)]["dtype"] = "float32"
+    tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
+
+
+def _fits_float32(values: Any) -> bool:
+    """Tell whether nothing becomes infinite, or 0, in four bytes."""
+    largest = np.nanmax(np.abs(values), initial=0.0)
+    return largest == 0 or 1e-30 < largest < 1e30
+
+
+def nodes(tree: Any) -> dict[str, Any]:
+    """Return the Datasets of a tree by path, relative to the tree itself."""
+    children = {f"/{n}": c.to_dataset(inherit=False) for n, c in tree.children.items()}
+    return {"/": tree.to_dataset(inherit=False), **children}
+
+
+def with_own_files(experiment: Experiment, files: Mapping[str, str]) -> Experiment:
+    """Return the experiment with its mechanisms and templates as the files that are kept of it.
+
+    A result can then be run again in another place, or after the originals have changed.
+    """
+    model = experiment.to_data()["model"]
+    if model["mod"]:
+        own = [PurePath(n).name for n, text in files.items() if n.startswith("mod/")
+               and n.endswith(".mod") and text != _shipped_text(n)]  # fmt: skip
+        model["mod"] = own
+    for cell in (model["cell"], model.get("cell_2")):
+        if cell and f"templates/{PurePath(cell['file']).name}" in files:
+            cell["file"] = PurePath(cell["file"]).name
+    return experiment.copy_with(model=model)
+
+
+def _shipped_text(name: str) -> str | None:
+    folder, _, file = name.partition("/")
+    path = shipped(folder) / file
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
+def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
+    """Return the resolved experiment, or its data, as YAML that can be run again."""
+    import yaml
+
+    data = experiment.to_data() if isinstance(experiment, Experiment) else dict(experiment)
+    body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return "# @package _global_\n" + _SCHEMA_LINE + body
+
+
+def write_sources(folder: Path, files: Mapping[str, str]) -> None:
+    """Write sources, by ``mod/NAME``, ``templates/NAME`` and ``plugins/NAME``, into a folder."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,161 @@
+"""The jobs of a multirun: what each leaves in its folder, and what they give together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import ResultError
+
+JOB_FILE = "job.json"
+RESULT = "result"
+
+
+@dataclass(frozen=True, repr=False)
+class Job:
+    """One job of a multirun, as its folder tells.
+
+    Attributes
+    ----------
+    name : str
+        Name of its folder.
+    overrides : dict of str to str
+        What the command line set for it.
+    status : str
+        ``done``, ``running``, ``failed`` or ``interrupted`` (with a result so far).
+    reason : str
+        Why it failed.
+    summary : dict
+        The result's summary; empty unless done.
+    losses, seconds : ndarray, shape (evaluation,)
+        Best loss so far, and the time at which it was reached.
+    """
+
+    name: str
+    overrides: dict[str, str]
+    status: str
+    reason: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+    losses: np.ndarray = field(default_factory=lambda: np.array([]))
+    seconds: np.ndarray = field(default_factory=lambda: np.array([]))
+
+    @property
+    def fitter(self) -> str:
+        """What did the fit: the group chosen for the job, or the kind of the fitter."""
+        return self.overrides.get("fitter") or str(self.summary.get("fitter", ""))
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{key}={value}" for key, value in self.overrides.items())
+        loss = f", loss {self.summary['loss']:.4g}" if self.summary else ""
+        return (
+            f"Job({self.name}: {said}; {self.status}{loss}{': ' * bool(self.reason)}{self.reason})"
+        )
+
+
+class Jobs(list[Job]):
+    """The jobs of a multirun; shows itself as their table."""
+
+    def __repr__(self) -> str:
+        from stpspec.view.multirun import jobs_table
+
+        return jobs_table(self, varied(self))
+
+    def _repr_html_(self) -> str:
+        from stpspec.formatting import html_table
+        from stpspec.view.multirun import jobs_rows
+
+        return html_table(jobs_rows(self, varied(self)))
+
+
+def begin(folder: Path, overrides: Sequence[str]) -> None:
+    """Note in a job's folder that it runs, and with which overrides."""
+    _write(folder, {"overrides": list(overrides), "status": "running"})
+
+
+def end(
+    folder: Path, overrides: Sequence[str], reason: str = "", *, interrupted: bool = False
+) -> None:
+    """Note that a job is done or was interrupted, or why it failed."""
+    status = "failed" if reason else "interrupted" if interrupted else "done"
+    _write(folder, {"overrides": list(overrides), "status": status, "reason": reason})
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{JOB_FILE}"
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / JOB_FILE)
+
+
+def collect(folder: str | Path) -> Jobs:
+    """Read the jobs below a multirun's folder, also while some run or after some failed.
+
+    Parameters
+    ----------
+    folder : path
+        Of ``stpspec fit -m``, or any above it.
+
+    Returns
+    -------
+    list of Job
+        Prints, and shows itself in a notebook, as the table of ``stpspec collect``;
+        :func:`stpspec.view.multirun.plot_jobs` draws its figure.
+
+    Raises
+    ------
+    ResultError
+        If there is no job below the folder.
+    """
+    root = Path(folder)
+    found = sorted(root.rglob(JOB_FILE), key=lambda p: _natural(p.parent.name))
+    if not found:
+        raise ResultError(f"no job in {root}: a multirun leaves a {JOB_FILE} in each job's folder")
+    return Jobs(_job(path) for path in found)
+
+
+def _natural(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdigit() else (10**9, name)
+
+
+def _job(path: Path) -> Job:
+    name = path.parent.name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
+        overrides = {key: value for key, _, value in pairs}
+        status, reason = content["status"], content.get("reason", "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Job(name, {}, "failed", f"its {JOB_FILE} cannot be read: {error}")
+    result = path.parent / RESULT
+    if status not in ("done", "interrupted"):
+        return Job(name, overrides, status, reason)
+    if not result.is_dir():
+        return Job(name, overrides, "failed", f"its result is gone: {result}")
+    if not (result / "summary.json").is_file():  # of `run`
+        return Job(name, overrides, status, reason)
+    try:
+        summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
+        losses, seconds = _path_of(result / "result.nc")
+    except (OSError, ValueError, KeyError) as error:
+        return Job(name, overrides, "failed", f"its result cannot be read: {error}")
+    return Job(name, overrides, status, reason, summary, losses, seconds)
+
+
+def _path_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    import xarray as xr
+
+    with xr.open_dataset(path, group="history", engine="netcdf4") as history:
+        losses, seconds = history["loss"].values, history["seconds"].values
+    best = np.fmin.accumulate(np.where(np.isnan(losses), np.inf, losses))
+    return np.where(np.isinf(best), np.nan, best), seconds
+
+
+def varied(jobs: Sequence[Job]) -> list[str]:
+    """Return the overrides that differ between the jobs."""
+    keys = dict.fromkeys(k for j in jobs for k in j.overrides)
+    return [k for k in keys if len({j.overrides.get(k) for j in jobs}) > 1]

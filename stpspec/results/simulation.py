@@ -1,0 +1,128 @@
+"""What is kept of a simulation, a sweep and a multirun."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stpspec.results.folder import (
+    as_result_error,
+    nodes,
+    to_yaml,
+    with_own_files,
+    write_folder,
+    write_netcdf,
+    write_sources,
+)
+from stpspec.results.provenance import Sources, versions
+from stpspec.specs.experiment import Experiment
+from stpspec.view.multirun import jobs_rows
+from stpspec.view.save import write_jobs, write_sweep, write_traces
+
+
+def save_run(
+    folder: Path,
+    experiment: Experiment,
+    tree: Any,
+    sources: Sources,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write a simulation: ``simulation.nc``, ``experiment.yaml``, sources, figures of the traces.
+
+    Parameters
+    ----------
+    folder : Path
+    experiment : Experiment
+    tree : xarray.DataTree
+    sources : Sources
+        The mechanisms and templates.
+    overwrite : bool
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    import xarray as xr
+
+    def write(temporary: Path) -> None:
+        kept = xr.DataTree.from_dict(nodes(tree))
+        again = with_own_files(_at(experiment, tree), sources.texts)
+        kept.attrs["spec"] = json.dumps(again.to_data())
+        kept.attrs["versions"] = json.dumps(versions())
+        kept.attrs["files"] = json.dumps(sources.texts)
+        kept.attrs["sources"] = json.dumps(sources.sha256)
+        write_netcdf(kept, temporary / "simulation.nc")
+        (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
+        write_sources(temporary, sources.texts)
+        if not str(tree["failure"].values[0]):
+            write_traces(tree, temporary)
+
+    return write_folder(folder, write, overwrite=overwrite)
+
+
+def _at(experiment: Experiment, tree: Any) -> Experiment:
+    """Return the experiment with the values that were simulated as its own.
+
+    A free parameter begins there, with its bounds widened to the value if need be: they set the
+    length of a run. The value of any other parameter is a fixed one.
+    """
+    data = experiment.to_data()
+    for name, variable in tree.to_dataset().data_vars.items():
+        if name == "failure":
+            continue
+        value, unit = float(variable.values[0]), variable.attrs["units"]
+        free = experiment.parameters.get(str(name))
+        if free is None:
+            data["model"]["fixed"][name] = value
+            continue
+        numbers = free.in_unit(unit)
+        low, high = min(float(numbers.min), value), max(float(numbers.max), value)
+        scale = numbers.scale if low > 0 else "linear"
+        data["parameters"][name] = {"min": low, "max": high, "start": value, "scale": scale}
+    return Experiment.from_data(data)
+
+
+def save_sweep(
+    folder: Path,
+    experiment: Experiment,
+    swept: Any,
+    *,
+    scale: Any = "auto",
+    overwrite: bool = False,
+) -> Path:
+    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and ``sweep.png``.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+
+    def write(temporary: Path) -> None:
+        kept = swept.assign_attrs(spec=json.dumps(experiment.to_data()))
+        kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
+        swept.to_dataframe().to_csv(temporary / "sweep.csv")
+        (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
+        write_sweep(swept, temporary, scale=scale)
+
+    return write_folder(folder, write, overwrite=overwrite)
+
+
+def save_jobs(folder: Path, jobs: Sequence[Any], varied: Sequence[str]) -> None:
+    """Write ``jobs.csv`` and ``jobs.png`` into the folder of a multirun.
+
+    Raises
+    ------
+    ResultError
+        If they cannot be written.
+    """
+    import csv
+
+    with as_result_error(folder):
+        with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(jobs_rows(jobs, varied, show=repr))
+        write_jobs(jobs, folder)

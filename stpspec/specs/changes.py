@@ -1,0 +1,130 @@
+"""Change fields of a spec by their dotted paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stpspec.errors import Problem, UnknownNameError, nearest
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
+from stpspec.specs.base import Spec
+
+# Of each part of an experiment that has kinds: where they are registered.
+KINDS = {
+    "model": MODELS, "recording": RECORDINGS, "protocols": PROTOCOLS, "fitter": FITTERS,
+}  # fmt: skip
+
+
+def changed_data(spec: Spec, changes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the data of a spec with some fields replaced, and the paths that lead nowhere.
+
+    Parameters
+    ----------
+    spec : Spec
+    changes : mapping of str to object
+        Dotted path → value. A path into a mapping (``protocols``, ``model.fixed`` …) may end in
+        a new name. The name of a kind stands for the part itself.
+    """
+    changes = {_kind_of(spec, path, value): value for path, value in changes.items()}
+    data = spec.model_dump(mode="json")
+    parts: dict[str, Spec] = {}
+    problems: list[Problem] = []
+    # Another kind has other fields: those of the new one can be named in the same call.
+    kinds = {path: value for path, value in changes.items() if path.endswith(".kind")}
+    for path, kind in kinds.items():
+        problem = _missing(spec, parts, path) or _exchange(spec, parts, path, kind)
+        if problem is not None:
+            problems.append(problem)
+    for path, part in parts.items():
+        _put(data, path, part.model_dump(mode="json", warnings=False))
+    for path, value in changes.items():
+        if path in kinds:
+            continue
+        problem = _missing(spec, parts, path)
+        if problem is None:
+            _put(data, path, _plain(value))
+        else:
+            problems.append(problem)
+    return data, problems
+
+
+def _kind_of(spec: Spec, path: str, value: Any) -> str:
+    """Return the path of the kind where a value names only that: ``recording=current_clamp``."""
+    first, *names = path.split(".")
+    is_part = first in KINDS and len(names) == (first == "protocols")
+    return f"{path}.kind" if is_part and isinstance(value, str) else path
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: specs, and numbers and arrays of numpy, are none."""
+    if isinstance(value, Spec):
+        return value.model_dump(mode="json")
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def missing_field(spec: Spec, path: str) -> Problem | None:
+    """Return the problem if a dotted path leads to no field of a spec."""
+    return _missing(spec, {}, path)
+
+
+def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> Problem | None:
+    place: Any = spec
+    names = path.split(".")
+    for depth, name in enumerate(names):
+        known = _names(place)
+        is_new = isinstance(place, dict) and depth == len(names) - 1 and name != ""
+        if name not in known and not is_new:
+            if place is None:
+                rule = f"{'.'.join(names[:depth])} is not set: give the whole of it"
+                return Problem(path, rule)
+            rule = f"no such field; valid here: {', '.join(known) or 'nothing'}"
+            return Problem(path, rule, name, nearest(name, known))
+        place = parts.get(".".join(names[: depth + 1])) or inside(place, name)
+    return None
+
+
+def _names(place: Any) -> list[str]:
+    if isinstance(place, Spec):
+        return list(type(place).model_fields)
+    if isinstance(place, dict):
+        return [str(name) for name in place]
+    return [str(i) for i in range(len(place))] if isinstance(place, list) else []
+
+
+def inside(place: Any, name: str) -> Any:
+    """Return what a spec, a mapping or a list has under a name; None if a spec has nothing."""
+    if isinstance(place, Spec):
+        return getattr(place, name, None)
+    return place[int(name)] if isinstance(place, list) else place.get(name)
+
+
+def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: Any) -> Problem | None:
+    """Put a part of another kind in the place of one; both may have fields in common."""
+    where = path.removesuffix(".kind")
+    old: Any = spec
+    for name in where.split("."):
+        old = inside(old, name)
+    try:
+        new = KINDS[where.partition(".")[0]].get(str(kind))
+    except UnknownNameError as error:
+        return Problem(path, str(error))
+    if type(old) is not new:
+        parts[where] = new.model_construct(**{**_chosen(old, new), "kind": kind})
+    return None
+
+
+def _chosen(old: Spec, new: type[Spec]) -> dict[str, Any]:
+    """Return what was chosen in the old part and the new kind has too."""
+    return {
+        name: getattr(old, name)
+        for name, field in type(old).model_fields.items()
+        if name in new.model_fields
+        and getattr(old, name) != field.get_default(call_default_factory=True)
+    }
+
+
+def _put(data: Any, path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for name in parents:
+        data = data[int(name)] if isinstance(data, list) else data[name]
+    data[int(last) if isinstance(data, list) else last] = value

@@ -1,0 +1,223 @@
+"""The rules between parts of an experiment; each works on whichever parts are valid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from stpspec.errors import Problem, UnknownNameError, nearest
+from stpspec.registry import COSTS, LOSSES, METRICS, Registry
+from stpspec.specs.base import problems_of
+from stpspec.specs.objective import Term
+from stpspec.units import number_of
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+# What a metric needs of a protocol, in words.
+NEEDS = {
+    "event": "a presynaptic event",
+    "pair": "at least two presynaptic events",
+    "induction": "at least six induction pulses (n_induction)",
+    "recovery": "a recovery pulse after the induction (n_induction, n_recovery)",
+    "recovery_4": "at least four induction and four recovery pulses",
+    "drive": "continuous drive of at least four pulses",
+    "step": "a current step into a coupled cell",
+}
+
+
+def cross_problems(parts: Mapping[str, Any]) -> list[Problem]:
+    """Return the problems between the parts of an experiment.
+
+    Parameters
+    ----------
+    parts : mapping
+        Field name → valid value; what is not valid is missing.
+    """
+    found = [*_name_problems(parts), *_protocol_problems(parts), *_recording_problems(parts)]
+    objective = parts.get("objective")
+    if objective is not None:
+        for name, term in objective.terms.items():
+            found += _term_problems(f"objective.terms.{name}", term, parts)
+        found += _cost_problems(objective)
+    found += _fitter_problems(parts)
+    return found
+
+
+def _name_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names become nodes and variables of datasets, beside the parameters."""
+    model, objective = parts.get("model"), parts.get("objective")
+    taken = {*parts.get("parameters", {}), *(model.fixed if model is not None else {})}
+    named = {
+        "protocols": (list(parts.get("protocols", {})), {"failure", "candidate"}),
+        "objective.terms": (
+            list(objective.terms) if objective is not None else [], {"reason", "candidate"},
+        ),
+    }  # fmt: skip
+    for path, (names, reserved) in named.items():
+        for name in names:
+            if not _NAME.fullmatch(name):
+                rule = "a name has letters, digits, _ . - and begins with a letter or digit"
+                yield Problem(f"{path}.{name}", rule, name)
+            elif name in reserved or name in taken:
+                what = "a parameter" if name in taken else "a part of every dataset"
+                yield Problem(f"{path}.{name}", f"this is the name of {what}; choose another", name)
+
+
+def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    model = parts.get("model")
+    for name, protocol in parts.get("protocols", {}).items():
+        if model is None:
+            continue
+        gives = "step" if "step" in protocol.provides() else "event"
+        if gives != model.stimulated_by:
+            wanted = NEEDS[model.stimulated_by]
+            yield Problem(
+                f"protocols.{name}.kind",
+                f"a {model.kind} model is stimulated by {wanted}; this protocol gives none",
+                protocol.kind,
+            )
+
+
+def _recording_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    model, recording = parts.get("model"), parts.get("recording")
+    if model is None or recording is None:
+        return
+    if model.stimulated_by == "step" and recording.kind != "current_clamp":
+        yield Problem(
+            "recording.kind",
+            "coupled cells are recorded in current clamp (recording=current_clamp)",
+            recording.kind,
+        )
+
+
+def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from _loss_problems(path, term)
+    metric = None
+    try:
+        metric = METRICS.get(term.metric)
+    except UnknownNameError:
+        yield _unknown(f"{path}.metric", METRICS, term.metric)
+    if metric is not None:
+        wrong_options = list(_option_problems(f"{path}.options", metric, term.options))
+        yield from wrong_options
+        if isinstance(term.target, list) != metric.vector:
+            wanted = "a list of numbers" if metric.vector else "a single number"
+            yield Problem(f"{path}.target", f"{metric.name} takes {wanted} as target", term.target)
+        if not wrong_options or "signal" in term.options:
+            yield from _signal_problems(path, term, metric, parts)
+    protocols = parts.get("protocols", {})
+    names = parts.get("protocol_names", list(protocols))
+    if term.protocol not in names:
+        yield Problem(
+            f"{path}.protocol",
+            f"must name a protocol of this experiment ({', '.join(names)})",
+            term.protocol,
+            nearest(term.protocol, names),
+        )
+    elif metric is not None and term.protocol in protocols:
+        protocol = protocols[term.protocol]
+        given = protocol.provides() if is_whole(term.protocol, parts) else protocol.at_most
+        for need in metric.needs:
+            if need not in given:
+                yield Problem(
+                    f"{path}.metric",
+                    f"{term.metric} needs {NEEDS.get(need, need)}, which the protocol "
+                    f"{term.protocol!r} ({protocol.kind}) does not give",
+                    term.metric,
+                )
+
+
+def is_whole(protocol: str, parts: Mapping[str, Any]) -> bool:
+    """Tell whether no field of a protocol was wrong: with a default instead, it gives another run.
+
+    Parameters
+    ----------
+    protocol : str
+    parts : mapping
+        ``wrong`` holds the paths where anything is wrong.
+    """
+    path = f"protocols.{protocol}"
+    return not any(p == path or p.startswith(f"{path}.") for p in parts.get("wrong", ()))
+
+
+def _loss_problems(path: str, term: Term) -> Iterator[Problem]:
+    try:
+        loss = LOSSES.get(term.loss)
+    except UnknownNameError:
+        yield _unknown(f"{path}.loss", LOSSES, term.loss)
+        return
+    yield from _option_problems(f"{path}.loss_options", loss, term.loss_options)
+    if loss.takes_sd:
+        return
+    if term.sd is not None:
+        rule = f"the loss {term.loss!r} divides by the target and takes no sd"
+        yield Problem(f"{path}.sd", rule, term.sd)
+    targets = term.target if isinstance(term.target, list) else [term.target]
+    if any(number_of(t) == 0 for t in targets):
+        rule = f"the loss {term.loss!r} needs a target other than 0"
+        yield Problem(f"{path}.target", rule, term.target)
+
+
+def _signal_problems(
+    path: str, term: Term, metric: Any, parts: Mapping[str, Any]
+) -> Iterator[Problem]:
+    recording, model = parts.get("recording"), parts.get("model")
+    signal = term.options.get("signal")
+    if recording is None or model is None or not metric.reads_signal:
+        return
+    signals = [*recording.signals, *recording.variables]
+    wanted = signal or recording.default_signal
+    if model.stimulated_by == "event" and wanted not in signals:
+        where = f"{path}.options.signal" if signal else "recording.signals"
+        yield Problem(
+            where,
+            f"{term.metric} reads the signal {wanted!r}, which is not recorded "
+            f"(recording.signals: {', '.join(signals)})",
+            signal,
+            nearest(wanted, signals) if signal else None,
+        )
+
+
+def _cost_problems(objective: Any) -> Iterator[Problem]:
+    if objective.cost is None:
+        if objective.n_targets == 0:
+            yield Problem("objective.terms", "at least one term needs a weight above 0")
+        return
+    try:
+        cost = COSTS.get(objective.cost)
+    except UnknownNameError:
+        yield _unknown("objective.cost", COSTS, objective.cost)
+        return
+    yield from _option_problems("objective.cost_options", cost, objective.cost_options)
+
+
+def _fitter_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    fitter = parts.get("fitter")
+    if fitter is None or not {"parameters", "objective"} <= set(parts):
+        return
+    if not parts["parameters"] or parts["objective"] is None:
+        return  # nothing to fit: `run` needs no fitter
+    if any(t.loss not in LOSSES.names() for t in parts["objective"].terms.values()):
+        return  # reported already, and a fitter cannot judge what it does not know
+    for path, rule, received in fitter.objections(parts["parameters"], parts["objective"]):
+        yield Problem(path, rule, received)
+
+
+def _option_problems(path: str, thing: Any, options: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        thing.options.model_validate(dict(options))
+    except ValidationError as error:
+        yield from problems_of(error, path)
+
+
+def _unknown(path: str, registry: Registry, name: str) -> Problem:
+    names = registry.names()
+    return Problem(
+        path,
+        f"no {registry.sort} of this name ({', '.join(names) or 'none is known'})",
+        name,
+        nearest(name, names),
+    )

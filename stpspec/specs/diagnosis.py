@@ -1,0 +1,124 @@
+"""Diagnosis of data: all problems at once, and which parts are valid all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from stpspec.errors import PluginError, Problem, SpecError, nearest
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
+from stpspec.specs.base import problems_of
+from stpspec.specs.consistency import cross_problems
+from stpspec.specs.experiment import Experiment, migrate
+from stpspec.specs.recovery import salvage, unseen, wrong_paths
+
+
+def examine(
+    data: Mapping[str, Any],
+) -> tuple[Experiment | None, list[Problem], dict[str, Any]]:
+    """Find all problems of the data, also those between parts that are valid by themselves.
+
+    Parameters
+    ----------
+    data : mapping
+        As read from YAML or JSON.
+
+    Returns
+    -------
+    experiment : Experiment or None
+        None when there is any problem.
+    problems : list of Problem
+    parts : dict
+        The fields (and entries of mappings) that are valid; if not all are, with
+        ``protocol_names`` and ``wrong``, the paths where anything is wrong.
+    """
+    try:
+        data = migrate(data)
+    except SpecError as error:
+        return None, list(error.problems), {}
+    data, problems = _without_bad_plugins(data)
+    data, found = _with_nearest_kinds(data)
+    problems += found
+    try:
+        experiment = Experiment.model_validate(data)
+        parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
+        return (None if problems else experiment), problems, parts
+    except ValidationError as error:
+        problems += [_in_its_place(p) for p in problems_of(error)]
+        parts = _valid_parts(data, wrong_paths(problems))
+        problems += unseen(cross_problems(parts), problems)
+        return None, problems, parts
+
+
+def _in_its_place(problem: Problem) -> Problem:
+    """Say where else something belongs: a part within another part, a kind in the defaults."""
+    parent, _, name = problem.path.rpartition(".")
+    if parent == "protocols" and problem.rule.startswith("needs a 'kind'"):
+        hint = f", here or in the defaults list (- /protocol@protocols.{name}: train)"
+        return replace(problem, rule=problem.rule + hint)
+    if parent and name in Experiment.model_fields and problem.rule.startswith("no field of"):
+        rule = f"no field of this name here: {name} belongs at the top level, without indentation"
+        return replace(problem, rule=rule)
+    return problem
+
+
+def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Import the plug-in modules one by one; what cannot be imported is left out and told."""
+    plugins, problems = data.get("plugins"), []
+    if not isinstance(plugins, list):
+        return dict(data), []
+    kept = []
+    for index, name in enumerate(plugins):
+        try:
+            if isinstance(name, str):
+                import_plugins([name])
+            kept.append(name)
+        except PluginError as error:
+            problems.append(Problem(f"plugins.{index}", str(error), name))
+    return {**data, "plugins": kept}, problems
+
+
+def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Tell of misspelled kinds, and put what they mean in their place: the rest is examined."""
+    made, problems = dict(data), []
+
+    def corrected(path: str, part: Any, registry: Any) -> Any:
+        kind = part.get("kind") if isinstance(part, Mapping) else None
+        if not isinstance(kind, str) or kind in registry.names():
+            return part
+        meant = nearest(kind, registry.names())
+        if meant is None:
+            return part
+        rule = f"no {registry.sort} of this kind ({', '.join(registry.names())})"
+        problems.append(Problem(f"{path}.kind", rule, kind, meant))
+        return {**part, "kind": meant}
+
+    for name, registry in (("model", MODELS), ("recording", RECORDINGS), ("fitter", FITTERS)):
+        if name in made:
+            made[name] = corrected(name, made[name], registry)
+    if isinstance(protocols := made.get("protocols"), Mapping):
+        made["protocols"] = {
+            name: corrected(f"protocols.{name}", part, PROTOCOLS)
+            for name, part in protocols.items()
+        }
+    return made, problems
+
+
+def _valid_parts(data: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:
+    parts: dict[str, Any] = {"wrong": sorted(wrong)}
+    for name, field in Experiment.model_fields.items():
+        adapter = TypeAdapter(field.rebuild_annotation())
+        if name in data:
+            value = salvage(adapter, data[name])
+        elif not field.is_required() and name not in wrong:  # its name may be misspelled
+            value = adapter.validate_python(field.get_default(call_default_factory=True))
+        else:
+            continue
+        if value is not None:
+            parts[name] = value
+    protocols = data.get("protocols")
+    parts["protocol_names"] = list(protocols) if isinstance(protocols, Mapping) else []
+    return parts

@@ -1,0 +1,170 @@
+"""The experiment: ties model, recording, protocols, parameters, objective and fitter together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
+
+from stpspec.errors import Problem, SpecError
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
+from stpspec.specs.base import kind_of
+from stpspec.specs.changes import changed_data
+from stpspec.specs.consistency import cross_problems
+from stpspec.specs.numerics import Numerics
+from stpspec.specs.objective import Objective
+from stpspec.specs.parameters import Parameter
+from stpspec.specs.study import StudySpec
+from stpspec.specs.summary import Overview
+from stpspec.units import rule_error
+
+FORMAT = 1
+
+AnyModel = Annotated[Any, kind_of(MODELS, "synapse")]
+AnyRecording = Annotated[Any, kind_of(RECORDINGS)]
+AnyProtocol = Annotated[Any, kind_of(PROTOCOLS)]
+AnyFitter = Annotated[Any, kind_of(FITTERS)]
+
+
+class Experiment(Overview):
+    """One experiment on one synapse or gap junction, whole: what is done, asked and fitted."""
+
+    format: Literal[1] = FORMAT
+    name: str = Field(default="experiment", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    description: str = ""
+    source: str = Field(default="", description="where the targets come from (DOI)")
+    model: AnyModel
+    recording: AnyRecording = Field(default={"kind": "voltage_clamp"})
+    protocols: dict[str, AnyProtocol] = Field(min_length=1)
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    objective: Objective | None = None
+    fitter: AnyFitter = Field(default={"kind": "least_squares"})
+    numerics: Numerics = Field(default_factory=Numerics)
+    study: StudySpec | None = Field(
+        default=None, description="where evaluations are kept, to be watched, resumed and shared"
+    )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="worker processes of a fit; 0: in the process itself. Results do not depend on "
+        "it, but a candidate that crashes NEURON is survived by workers only",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    plugins: list[str] = Field(default_factory=list, description="modules that register plug-ins")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _import_plugins(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            plugins = data.get("plugins") or []
+            if isinstance(plugins, list):
+                import_plugins([p for p in plugins if isinstance(p, str)])
+        return data
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        found = cross_problems({name: getattr(self, name) for name in type(self).model_fields})
+        if found:
+            raise ValidationError.from_exception_data(
+                type(self).__name__,
+                [
+                    InitErrorDetails(
+                        type=rule_error("rule", _literal(p)),
+                        loc=tuple(p.path.split(".")),
+                        input=p.received,
+                    )
+                    for p in found
+                ],
+            )
+        return self
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Experiment:
+        """Validate a mapping, as read from YAML or JSON.
+
+        Raises
+        ------
+        SpecError
+            With every problem of the data at once.
+        """
+        from stpspec.specs.diagnosis import examine
+
+        experiment, problems, _ = examine(data)
+        if experiment is None:
+            raise SpecError(problems)
+        return experiment
+
+    def changed(self, changes: Mapping[str, Any]) -> Experiment:
+        """Return a validated copy with some fields replaced.
+
+        Parameters
+        ----------
+        changes : mapping of str to object
+            Dotted path of a field → its value. A path into a mapping (``protocols``,
+            ``parameters``, ``model.fixed`` …) may end in a new name, with the whole entry as value.
+            Where a ``kind`` changes, what both kinds have in common stays as it was chosen.
+
+        Raises
+        ------
+        SpecError
+            With every path that leads to no field and every problem of the changed experiment.
+
+        Examples
+        --------
+        >>> faster = experiment.changed({"protocols.train.frequency": 20, "fitter.kind": "optuna"})
+        """
+        from stpspec.specs.diagnosis import examine
+
+        data, problems = changed_data(self, changes)
+        made, more, _ = examine(data)
+        if made is None or problems:
+            at = ", ".join(f"{n}={v!r}" for n, v in changes.items())
+            raise SpecError([*problems, *more], f"the experiment is not valid at {at}")
+        return made
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the experiment as plain mappings, lists, strings and numbers."""
+        return self.model_dump(mode="json")
+
+
+def needed(given: Any) -> None:
+    """Refuse what is no experiment, and say what would make one of it.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if isinstance(given, Experiment):
+        return
+    cure = "stpspec.load(FILE) reads one"
+    if isinstance(given, Mapping):
+        cure = "stpspec.Experiment.from_data(…) makes one of plain data"
+    elif isinstance(given, str | PathLike):
+        cure = f"stpspec.load({str(given)!r}) loads one"
+    raise TypeError(f"an Experiment is needed, and not {type(given).__name__}: {cure}")
+
+
+def _literal(problem: Problem) -> str:
+    return problem.rule + (f"; did you mean {problem.nearest!r}?" if problem.nearest else "")
+
+
+def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the data of an older format up to date.
+
+    Raises
+    ------
+    SpecError
+        If the format is newer than this version of stpspec, or no format at all.
+    """
+    number = data.get("format", FORMAT)
+    if number != FORMAT or isinstance(number, bool):
+        rule = f"format must be {FORMAT}"
+        if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
+            rule += "; it was written by a newer stpspec: upgrade with pip install -U stpspec"
+        raise SpecError([Problem("format", rule, number)])
+    return {**data, "format": FORMAT}

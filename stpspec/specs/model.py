@@ -1,0 +1,98 @@
+"""The model: which cell, which mechanism, where on the cell, with which fixed values."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from stpspec.registry import MODELS
+from stpspec.specs.base import Spec
+from stpspec.units import Millisecond, Quantity
+
+# What the parameters of our own mechanisms are; other mechanisms declare theirs in `roles`.
+_OWN_ROLES: dict[str, list[str]] = {
+    "utilization": ["U"],
+    "depression": ["tau_rec"],
+    "facilitation": ["tau_facil"],
+    "decay": ["tau_decay", "tau_decay_nmda"],
+}
+
+
+class Cell(Spec):
+    """A cell template: a file, and the template or class in it."""
+
+    file: str = Field(description="template file, .hoc or .py")
+    template: str = Field(description="name of the HOC template, or of the Python class")
+    arguments: dict[str, Any] | list[Any] = Field(
+        default_factory=dict, description="given to the template when a cell is built"
+    )
+
+
+class NetCon(Spec):
+    """The connection that carries the presynaptic events."""
+
+    weight: float = Field(default=1.0, description="in the unit of the mechanism")
+    delay: Millisecond = Field(default=1.3, ge=0, description="from spike to arrival, ms")
+
+
+class Roles(Spec):
+    """Which parameters of the mechanism play which part in short-term plasticity."""
+
+    utilization: list[str] = Field(default_factory=lambda: list(_OWN_ROLES["utilization"]))
+    depression: list[str] = Field(default_factory=lambda: list(_OWN_ROLES["depression"]))
+    facilitation: list[str] = Field(default_factory=lambda: list(_OWN_ROLES["facilitation"]))
+    decay: list[str] = Field(default_factory=lambda: list(_OWN_ROLES["decay"]))
+
+
+class _Placed(Spec):
+    cell: Cell
+    mechanism: str = Field(description="name of the POINT_PROCESS")
+    mod: list[str] = Field(
+        default_factory=list, description="further .mod files or folders, before the shipped ones"
+    )
+    section: str = Field(default="soma", description="section of the cell, such as soma or dend[0]")
+    position: float = Field(default=0.5, ge=0, le=1, description="along the section, 0 to 1")
+    fixed: dict[str, Quantity] = Field(
+        default_factory=dict, description="parameter values; a free parameter goes before"
+    )
+
+
+@MODELS.register("synapse")
+class Synapse(_Placed):
+    """One synapse on one cell."""
+
+    kind: Literal["synapse"] = "synapse"
+    net_con: NetCon = Field(default_factory=NetCon)
+    current: str = Field(default="i", description="variable of the synaptic current, nA")
+    conductance: str = Field(default="g", description="variable of the synaptic conductance, uS")
+    reversal: str = Field(default="e", description="parameter of the reversal potential, mV")
+    roles: Roles = Field(default_factory=Roles)
+
+    stimulated_by: ClassVar[str] = "event"
+
+
+@MODELS.register("gap_junction")
+class GapJunction(_Placed):
+    """A gap junction between two cells; the second cell is like the first unless it is given."""
+
+    kind: Literal["gap_junction"] = "gap_junction"
+    cell_2: Cell | None = None
+    section_2: str | None = None
+    position_2: float | None = Field(default=None, ge=0, le=1)
+    current: str = Field(default="i", description="variable of the junctional current, nA")
+    partner_voltage: str = Field(
+        default="vgap", description="POINTER to the voltage of the other side"
+    )
+
+    stimulated_by: ClassVar[str] = "step"
+
+    @property
+    def second_cell(self) -> Cell:
+        """The template of cell 2."""
+        return self.cell_2 or self.cell
+
+
+ModelSpec = Synapse | GapJunction
+
+__all__ = ["Cell", "GapJunction", "ModelSpec", "NetCon", "Roles", "Synapse"]

@@ -1,0 +1,91 @@
+"""The objective: what is asked of the metrics, term by term."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from stpspec.specs.base import Spec
+from stpspec.units import Quantities, convert, number_of
+
+
+class Term(Spec):
+    """One target: a metric of one protocol, its target value and how a miss is judged.
+
+    A miss is d = (achieved − target) / sd. Without an ``sd`` it is counted in the metric's own
+    unit; give one to make milliseconds and ratios comparable.
+    """
+
+    metric: str
+    protocol: str = Field(description="name of a protocol of this experiment")
+    target: Quantities = Field(
+        description="a number in the metric's unit, or a string with a unit; a list of them for a "
+        "vector metric"
+    )
+    sd: Quantities | None = Field(
+        default=None, description="standard deviation of the target, in the metric's unit"
+    )
+    weight: float = Field(default=1.0, ge=0)
+    loss: str = Field(
+        default="squared", description="squared, absolute, relative, huber, band or a plug-in"
+    )
+    loss_options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict, description="of the metric")
+
+    # Rules of one field, so that a wrong one does not hide what is wrong with the others.
+    @field_validator("target")
+    @classmethod
+    def _target_is_not_empty(cls, target: Any) -> Any:
+        if isinstance(target, list) and not target:
+            raise ValueError("a target list must not be empty")
+        return target
+
+    @field_validator("sd")
+    @classmethod
+    def _sd_fits(cls, sd: Any, info: ValidationInfo) -> Any:
+        sds = sd if isinstance(sd, list) else [] if sd is None else [sd]
+        if any(number_of(s) <= 0 for s in sds):
+            raise ValueError("sd must be above 0")
+        if isinstance(sd, list) and "target" in info.data:
+            target = info.data["target"]
+            if not isinstance(target, list) or len(sd) != len(target):
+                raise ValueError("a list of sd needs a list of as many targets")
+        return sd
+
+    def in_unit(self, unit: str) -> Term:
+        """Return the same term with target and sd as plain numbers in ``unit``.
+
+        Raises
+        ------
+        UnitError
+            If a value has another dimension.
+        """
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, list):
+                return [convert(v, unit) for v in value]
+            return None if value is None else convert(value, unit)
+
+        return self.copy_with(target=plain(self.target), sd=plain(self.sd))
+
+    @property
+    def size(self) -> int:
+        """Number of values in the target."""
+        return len(self.target) if isinstance(self.target, list) else 1
+
+
+class Objective(Spec):
+    """Terms by name; their losses add up, unless a cost function of one's own is named."""
+
+    terms: dict[str, Term] = Field(min_length=1)
+    cost: str | None = Field(
+        default=None,
+        description="registered function of (metrics, targets) used instead of the sum",
+    )
+    cost_options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def n_targets(self) -> int:
+        """Number of target values in all terms that count (weight above 0)."""
+        return sum(t.size for t in self.terms.values() if t.weight > 0)

@@ -1,0 +1,282 @@
+"""The protocols: each kind says when events or current steps come, and when the run stops."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from stpspec.registry import PROTOCOLS
+from stpspec.specs.base import Spec
+from stpspec.units import Hertz, Millisecond, Nanoampere
+
+BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
+
+# What is longer is a slip of the pen, and would not fit into memory.
+LONGEST = 1e7  # ms
+MOST_STEPS = 1e8
+MOST_PULSES = 100_000
+
+# The default grid of a frequency response, Hz.
+FREQUENCIES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 35, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time constants of the synapse as far as they are known, ms (the largest candidate's)."""
+
+    decay: float | None = None
+    depression: float | None = None
+    facilitation: float | None = None
+
+
+@dataclass(frozen=True)
+class CurrentStep:
+    """A current step into one of the two cells."""
+
+    amplitude: float
+    duration: float
+    cell: int = 1
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What a protocol does to the model. All times in ms after the onset of the stimulus.
+
+    Attributes
+    ----------
+    spikes : tuple of float
+        Presynaptic spike times; an event arrives one NetCon delay later.
+    stop : float
+        End of the run, if events arrived without delay: the engine adds that of the NetCon.
+    step : CurrentStep or None
+    n_induction : int or None
+        How many of the pulses are induction pulses; the rest are recovery pulses.
+    before : float
+        How much is recorded before the onset.
+    """
+
+    spikes: tuple[float, ...] = ()
+    stop: float = 0.0
+    step: CurrentStep | None = None
+    n_induction: int | None = None
+    before: float = BEFORE
+
+    def leading(self, n: int) -> Stimulus:
+        """Return the first pulses, at least n, up to a pause as long as the time after the last."""
+        after = self.stop - (self.spikes[-1] if self.spikes else 0.0)
+        for k in range(max(n, 1), len(self.spikes)):
+            if self.spikes[k] - self.spikes[k - 1] >= after - 1e-9:
+                return replace(self, spikes=self.spikes[:k], stop=self.spikes[k - 1] + after)
+        return self
+
+
+class Protocol(Spec):
+    """Base of every protocol."""
+
+    kind: str
+
+    @abstractmethod
+    def stimulus(self, timing: Timing) -> Stimulus:
+        """Return spike times, current steps and the end of the run."""
+
+    # What other values of its fields could provide: from a wrong field follows nothing more.
+    at_most: ClassVar[frozenset[str]] = frozenset(
+        {"event", "pair", "induction", "recovery", "recovery_4", "drive", "step"}
+    )
+
+    @abstractmethod
+    def provides(self) -> frozenset[str]:
+        """Return what a metric can find in a run.
+
+        Some of ``event``, ``pair`` (two events), ``induction`` (six or more induction pulses),
+        ``recovery`` (a pulse after the delay), ``recovery_4`` (four), ``drive``, ``step``.
+        """
+
+
+P = TypeVar("P", bound=Protocol)
+
+
+def protocol(kind: str) -> Callable[[type[P]], type[P]]:
+    """Register a protocol class under ``kind`` (decorator)."""
+    return PROTOCOLS.register(kind)
+
+
+def tail(interval: float, timing: Timing) -> float:
+    """Time to run after the last arrival so that it is measured like the others, ms."""
+    return max(interval, 5 * (timing.decay or 0.0))
+
+
+def _features(n: int, n_induction: int | None, n_recovery: int) -> frozenset[str]:
+    found = {"event"} if n else set()
+    if n >= 2:
+        found.add("pair")
+    if n_induction is not None and n_induction >= 6:
+        found.add("induction")
+    if n_recovery >= 1:
+        found.add("recovery")
+    if n_recovery >= 4 and (n_induction or 0) >= 4:
+        found.add("recovery_4")
+    return frozenset(found)
+
+
+@protocol("single_event")
+class SingleEvent(Protocol):
+    """One presynaptic event on a resting synapse."""
+
+    at_most: ClassVar[frozenset[str]] = frozenset({"event"})
+    kind: Literal["single_event"] = "single_event"
+    duration: Millisecond = Field(
+        default=100.0,
+        gt=0,
+        le=LONGEST,
+        description="least time recorded after the event, ms; at least 5 decay time constants are",
+    )
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        return Stimulus((0.0,), tail(self.duration, timing))
+
+    def provides(self) -> frozenset[str]:
+        return _features(1, None, 0)
+
+
+@protocol("train")
+class Train(Protocol):
+    """Induction pulses, a recovery delay, recovery pulses.
+
+    The delay runs from the last induction pulse to the first recovery pulse
+    (Allen Synaptic Physiology, doi:10.1126/science.abj5861).
+    """
+
+    at_most: ClassVar[frozenset[str]] = Protocol.at_most - {"drive", "step"}
+    kind: Literal["train"] = "train"
+    frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
+    recovery_delay: Millisecond = Field(
+        default=250.0, gt=0, le=LONGEST, description="ms, from pulse 8 to pulse 9"
+    )
+    n_induction: int = Field(default=8, ge=1, le=1000)
+    n_recovery: int = Field(default=4, ge=0, le=1000)
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        interval = 1000.0 / self.frequency
+        induction = [k * interval for k in range(self.n_induction)]
+        first = induction[-1] + self.recovery_delay
+        recovery = [first + k * interval for k in range(self.n_recovery)]
+        spikes = (*induction, *recovery)
+        return Stimulus(spikes, spikes[-1] + tail(interval, timing), None, self.n_induction)
+
+    def provides(self) -> frozenset[str]:
+        return _features(self.n_induction + self.n_recovery, self.n_induction, self.n_recovery)
+
+
+@protocol("continuous")
+class Continuous(Protocol):
+    """Regular drive for a duration: ceil(frequency × duration) + 1 pulses."""
+
+    at_most: ClassVar[frozenset[str]] = frozenset({"event", "pair", "drive"})
+    kind: Literal["continuous"] = "continuous"
+    frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
+    duration: Millisecond | None = Field(
+        default=None,
+        gt=0,
+        le=LONGEST,
+        description="ms; by default the larger of 300 and 5·(D + F)",
+    )
+
+    @model_validator(mode="after")
+    def _pulses_fit_into_memory(self) -> Self:
+        if self.duration is not None:
+            self._number(self.duration)
+        return self
+
+    def _number(self, duration: float) -> int:
+        # The tiny slack keeps 50 Hz × 300 ms at 15 intervals in spite of rounding.
+        n = duration * self.frequency / 1000.0 - 1e-9
+        if n > MOST_PULSES:
+            raise ValueError(
+                f"at most {MOST_PULSES:,} pulses (got {self.frequency:g} Hz for "
+                f"{duration:g} ms, {n:,.0f} pulses)"
+            )
+        return math.ceil(n) + 1
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        interval = 1000.0 / self.frequency
+        duration = self.duration
+        if duration is None:
+            known = (timing.depression or 0.0) + (timing.facilitation or 0.0)
+            duration = max(300.0, 5 * known)
+        n = self._number(duration)
+        spikes = tuple(k * interval for k in range(n))
+        return Stimulus(spikes, spikes[-1] + tail(interval, timing), None, n)
+
+    def provides(self) -> frozenset[str]:
+        if self.duration is None:
+            return frozenset({"event", "pair", "drive"})
+        n = self._number(self.duration)
+        return frozenset({"event", "pair"} | ({"drive"} if n >= 4 else set()))
+
+
+@protocol("gap_step")
+class GapStep(Protocol):
+    """A current step into one of two coupled cells; the run goes on 100 ms past the step."""
+
+    at_most: ClassVar[frozenset[str]] = frozenset({"step"})
+    kind: Literal["gap_step"] = "gap_step"
+    amplitude: Nanoampere = Field(default=-0.01, description="nA")
+    duration: Millisecond = Field(default=500.0, gt=0, le=LONGEST, description="ms")
+    cell: Literal[1, 2] = Field(default=1, description="the cell that gets the current")
+
+    @model_validator(mode="after")
+    def _step_is_not_zero(self) -> Self:
+        if self.amplitude == 0:
+            raise ValueError("the amplitude of a current step must not be 0")
+        return self
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        step = CurrentStep(self.amplitude, self.duration, self.cell)
+        return Stimulus((), self.duration + 100.0, step)
+
+    def provides(self) -> frozenset[str]:
+        return frozenset({"step"})
+
+
+@protocol("spike_times")
+class SpikeTimes(Protocol):
+    """Any presynaptic times: irregular trains, recorded protocols, 10 pulses + 1."""
+
+    at_most: ClassVar[frozenset[str]] = Protocol.at_most - {"drive", "step"}
+    kind: Literal["spike_times"] = "spike_times"
+    times: list[Millisecond] = Field(min_length=1, description="ms after the stimulus onset")
+    n_induction: int | None = Field(
+        default=None, ge=1, description="pulses of the induction; the rest are recovery pulses"
+    )
+    tail: Millisecond = Field(
+        default=100.0, gt=0, le=LONGEST, description="least time after the last event, ms"
+    )
+
+    @model_validator(mode="after")
+    def _times_rise(self) -> Self:
+        if self.times[0] < 0 or any(
+            b <= a for a, b in zip(self.times, self.times[1:], strict=False)
+        ):
+            raise ValueError("times must start at 0 or later and rise strictly")
+        if self.n_induction is not None and self.n_induction > len(self.times):
+            raise ValueError(
+                f"n_induction must be at most the number of times "
+                f"(got n_induction={self.n_induction}, {len(self.times)} times)"
+            )
+        return self
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        stop = self.times[-1] + tail(self.tail, timing)
+        return Stimulus(tuple(self.times), stop, None, self.n_induction)
+
+    def provides(self) -> frozenset[str]:
+        n = len(self.times)
+        return _features(
+            n, self.n_induction, 0 if self.n_induction is None else n - self.n_induction
+        )

@@ -1,0 +1,61 @@
+"""JSON schemas of experiment files and of the files of each conf group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
+from stpspec.specs.experiment import Experiment
+from stpspec.specs.numerics import Numerics
+from stpspec.specs.objective import Objective
+
+
+def json_schema(part: str | None = None) -> dict[str, Any]:
+    """Return the JSON schema of a whole experiment, or of the files of one conf group.
+
+    Parameters
+    ----------
+    part : str or None
+        ``None`` for an experiment file (where groups may supply what is missing), or one of
+        ``model``, ``recording``, ``protocol``, ``objective``, ``fitter``, ``numerics``.
+    """
+    kinds = {"model": MODELS, "recording": RECORDINGS, "protocol": PROTOCOLS, "fitter": FITTERS}
+    if part in kinds:
+        return _union_schema(kinds[part])
+    if part is not None:
+        cls: type[BaseModel] = {"objective": Objective, "numerics": Numerics}[part]
+        return _open(cls.model_json_schema())
+    schema = Experiment.model_json_schema()
+    defs = schema.setdefault("$defs", {})
+    for group, field in (("model",) * 2, ("recording",) * 2, ("fitter",) * 2):
+        schema["properties"][field] = _merge(defs, _union_schema(kinds[group]))
+    schema["properties"]["protocols"]["additionalProperties"] = _merge(
+        defs, _union_schema(kinds["protocol"])
+    )
+    schema["properties"]["defaults"] = {"type": "array", "description": "Hydra's defaults list"}
+    schema["properties"]["hydra"] = {"type": "object"}
+    return _open(schema)
+
+
+def _union_schema(registry: Any) -> dict[str, Any]:
+    from pydantic.json_schema import models_json_schema
+
+    classes = [registry.get(name) for name in registry.names()]
+    refs, top = models_json_schema([(c, "validation") for c in classes])
+    union = [refs[(c, "validation")] for c in classes]
+    return _open({"$defs": top.get("$defs", {}), "anyOf": union})
+
+
+def _merge(defs: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    defs.update(schema.pop("$defs", {}))
+    return schema
+
+
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    # What a file leaves out, the groups it is composed with supply: nothing is required in a file.
+    schema.pop("required", None)
+    for definition in schema.get("$defs", {}).values():
+        definition.pop("required", None)
+    return schema

@@ -1,0 +1,159 @@
+"""What an experiment is, on one screen: for the prompt of Python and for a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stpspec.formatting import html_lines, html_table, outline, wrapped
+from stpspec.specs.base import Spec
+from stpspec.units import unit_of
+
+Row = tuple[str, str, str]
+
+_ENTRIES = 12  # of one part: more than this does not fit on a screen
+
+
+class Overview(Spec):
+    """A spec that shows itself as a table of its parts."""
+
+    def overview(self) -> list[Row]:
+        """Return what there is to see as rows: part, name, text."""
+        parts: dict[str, Mapping[str, str]] = {
+            name: _PARTS.get(name, _plain)(value) if value is not None else {}
+            for name, value in ((n, getattr(self, n)) for n in type(self).model_fields)
+            if name not in _HEAD
+        }
+        rows: list[Row] = []
+        for part, entries in parts.items():
+            shown = list(entries.items())[:_ENTRIES]
+            if len(entries) > _ENTRIES:
+                shown.append(("…", f"and {len(entries) - _ENTRIES} more"))
+            for number, (name, text) in enumerate(shown):
+                rows.append((_LABELS.get(part, part) if number == 0 else "", name, text))
+        return rows
+
+    def _head(self) -> list[str]:
+        return [str(text) for text in (getattr(self, n, "") for n in _HEAD[1:]) if text]
+
+    def __repr__(self) -> str:
+        head = [f"{type(self).__name__} {self._head()[0]}"]
+        head += [line for text in self._head()[1:] for line in wrapped(text)]
+        return "\n".join([*head, "", outline(self.overview())])
+
+    def _repr_html_(self) -> str:
+        name, *more = self._head()
+        title = html_lines(name, "font-weight: 600; font-size: 1.1em")
+        return title + html_lines("\n".join(more)) + html_table(self.overview(), header=False)
+
+
+_HEAD = ("format", "name", "description", "source")
+_LABELS = {"objective": "targets"}
+
+
+def _model(model: Any) -> dict[str, str]:
+    def place(cell: Any, section: Any, position: Any) -> str:
+        return f"{section}({position:g}) of {cell.template} ({cell.file})"
+
+    first = place(model.cell, model.section, model.position)
+    text = f"{model.mechanism} in {first}"
+    if hasattr(model, "second_cell"):
+        second = place(
+            model.second_cell,
+            model.section_2 or model.section,
+            model.position if model.position_2 is None else model.position_2,
+        )
+        text = f"{model.mechanism} between {first} and {second}"
+    found = {"": text}
+    if model.fixed:
+        found["fixed"] = ", ".join(f"{n} = {_value(v)}" for n, v in model.fixed.items())
+    if hasattr(model, "net_con"):
+        found["net_con"] = _fields(model.net_con, every=True)
+    return found
+
+
+def _recording(recording: Any) -> dict[str, str]:
+    return {"": _with_kind(recording)}
+
+
+def _protocols(protocols: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _with_kind(p, every=True) for name, p in protocols.items()}
+
+
+def _parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for name, p in parameters.items():
+        start = f", start {_value(p.start)}" if p.start is not None else ""
+        log = " (log)" if p.scale == "log" else ""
+        found[name] = f"{_value(p.min)} … {_value(p.max)}{log}{start}"
+    return found
+
+
+def _targets(objective: Any) -> dict[str, str]:
+    found = {}
+    for name, term in objective.terms.items():
+        sd = f" ± {_value(term.sd)}" if term.sd is not None else ""
+        text = f"{term.metric} of {term.protocol}: {_value(term.target)}{sd}"
+        left = {"metric", "protocol", "target", "sd", "options"}
+        more = [_fields(term, left), ", ".join(f"{n} {_value(v)}" for n, v in term.options.items())]
+        more = [m for m in more if m]
+        found[name] = text + (f" ({'; '.join(more)})" if more else "")
+    if objective.cost:
+        found["cost"] = objective.cost
+    return found
+
+
+def _fitter(fitter: Any) -> dict[str, str]:
+    budget = fitter.budget
+    limits = [f"{budget.evaluations} evaluations"] if budget.evaluations is not None else []
+    limits += [f"{budget.seconds:g} s"] if budget.seconds is not None else []
+    at_most = f"at most {' or '.join(limits)}" if limits else ""
+    # What an algorithm or sampler is called is worth reading even where it is the default.
+    named = ", ".join(str(getattr(fitter, n)) for n in ("method", "sampler") if hasattr(fitter, n))
+    said = _fields(fitter, {"budget", "method", "sampler"})
+    return {"": ", ".join(t for t in (fitter.kind, named, said, at_most) if t)}
+
+
+def _numerics(numerics: Any) -> dict[str, str]:
+    return {"": _fields(numerics)}
+
+
+def _plain(value: Any) -> dict[str, str]:
+    return {"": _value(value)} if value not in (None, "", [], {}) else {}
+
+
+_PARTS = {
+    "model": _model, "recording": _recording, "protocols": _protocols, "parameters": _parameters,
+    "objective": _targets, "fitter": _fitter, "numerics": _numerics,
+}  # fmt: skip
+
+
+def _with_kind(spec: Any, every: bool = False) -> str:
+    said = _fields(spec, every=every)
+    return f"{spec.kind}: {said}" if said else spec.kind
+
+
+def _fields(spec: Spec, left_out: set[str] | None = None, *, every: bool = False) -> str:
+    """Name the fields that have a unit or are not at their default, or every one that is set."""
+    said = []
+    for name, field in type(spec).model_fields.items():
+        value = getattr(spec, name)
+        if name in {"kind", *(left_out or ())} or value in (None, "", [], {}):
+            continue
+        unit = unit_of(field)
+        if every or unit or value != field.get_default(call_default_factory=True):
+            said.append(f"{name} {_value(value)} {unit}".rstrip())
+    return ", ".join(said)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        shown = ", ".join(_value(v) for v in value[:8])
+        return f"[{shown}, … {len(value)} values]" if len(value) > 8 else f"[{shown}]"
+    if isinstance(value, Spec):
+        return f"({_fields(value)})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{n}: {_value(v)}" for n, v in value.items()) + "}"
+    return str(value)

@@ -1,0 +1,176 @@
+"""The table of a campaign: for a terminal, a notebook and a spreadsheet; and its figure's file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from stpspec.formatting import columns, html_lines, html_table, wrapped
+from stpspec.view.campaign_figure import plot_campaign
+from stpspec.view.style import DPI, cut
+from stpspec.view.tables import number, unit_text, with_error
+
+_MISS = " miss"
+_NAME, _ROWS = 36, 40  # width of a name in the table; more connections are left to summary.csv
+
+
+def campaign_rows(connections: Sequence[Any]) -> list[list[str]]:
+    """Return header and one row a connection, numbers with all their digits: ``summary.csv``."""
+    parameters, terms = _named(connections, "parameters"), _named(connections, "metrics")
+    header = ["connection", "status", "fit", "loss", "simulations", "seconds"]
+    for name, unit in parameters:
+        header += [_head(name, unit), _head(f"{name}_se", unit), f"{name} at bound"]
+    for name, unit in terms:
+        header += [_head(f"{name} {what}", unit) for what in ("target", "sd", "achieved")]
+        header.append(f"{name} miss [sd]")
+    rows = [[*header, "reason"]]
+    for c in connections:
+        s = c.summary
+        row = [
+            c.label,
+            c.status,
+            s.get("status", ""),
+            *(_csv(s.get(k)) for k in ("loss", "evaluations", "seconds")),
+        ]
+        for name, unit in parameters:
+            p = _entry(s, "parameters", name, unit)
+            row += [_csv(p.get("value")), _csv(p.get("standard_error")), p.get("at_bound", "")]
+        for name, unit in terms:
+            m = _entry(s, "metrics", name, unit)
+            row += [_csv(m.get(k)) for k in ("target", "sd", "achieved")]
+            row.append(_csv(c.misses[name] if m else None))
+        rows.append([*row, c.reason])
+    return rows
+
+
+def _named(connections: Sequence[Any], part: str) -> list[tuple[str, str]]:
+    """Return (name, unit) of the parameters or metrics of all connections."""
+    found = [(n, x["unit"]) for c in connections for n, x in c.summary.get(part, {}).items()]
+    return list(dict.fromkeys(found))
+
+
+def _entry(summary: Any, part: str, name: str, unit: str) -> dict[str, Any]:
+    entry = summary.get(part, {}).get(name, {})
+    return entry if entry.get("unit") == unit else {}
+
+
+def _head(name: str, unit: str) -> str:
+    return f"{name} [{unit_text(unit)}]" if unit_text(unit) else name
+
+
+def _csv(value: Any) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return json.dumps(value) if isinstance(value, list) else f"{value:.10g}"
+
+
+# -- for people ---------------------------------------------------------------------------------
+
+
+def campaign_table(connections: Sequence[Any], width: int = 100) -> str:
+    """Return the table as text that fits into so many columns, in several blocks if need be.
+
+    Of many connections those are shown that need a look: without a result, then the worst.
+    """
+    shown = list(connections)
+    if len(shown) > _ROWS:
+        shown = sorted(shown, key=_quality)[:_ROWS]
+    rows = _people(shown)
+    misses = next((i for i, head in enumerate(rows[0]) if head.endswith(_MISS)), len(rows[0]))
+    blocks = _blocks(rows, width, misses)
+    rest = len(connections) - len(shown)
+    if rest:
+        blocks.append(f"… and {rest} more, which hit their targets better")
+    many = [cut(c.label, _NAME) for c in shown if _more_parameters(c.summary)]
+    if many:
+        text = f"more free parameters than targets, so other values fit as well: {', '.join(many)}"
+        blocks.append("\n  ".join(wrapped(text, width - 2)))
+    for c in shown:
+        if c.reason:
+            lines = wrapped(
+                f"{cut(c.label, _NAME)} failed: {' '.join(c.reason.split())}", width - 2
+            )
+            blocks.append("\n  ".join(lines))
+    return "\n\n".join(blocks)
+
+
+def campaign_html(connections: Sequence[Any]) -> str:
+    """Return the table of all connections as HTML."""
+    reasons = "\n".join(f"{c.label} failed: {c.reason}" for c in connections if c.reason)
+    return html_table(_people(connections)) + html_lines(reasons)
+
+
+def _people(connections: Sequence[Any]) -> list[list[str]]:
+    """Return header and rows: parameters ± SE, then the miss of each term in sd."""
+    parameters, terms = _named(connections, "parameters"), _named(connections, "metrics")
+    header = ["connection", "status", "loss", *(_head(n, u) for n, u in parameters)]
+    rows = [[*header, *(f"{n}{_MISS}" for n in dict.fromkeys(n for n, _ in terms))]]
+    for c in connections:
+        s = c.summary
+        status = s["status"] if c.status == "done" and s else c.status
+        row = [cut(c.label, _NAME), status, number(s["loss"], 3) if s else ""]
+        for name, unit in parameters:
+            p = _entry(s, "parameters", name, unit)
+            value = with_error(p["value"], p.get("standard_error", math.nan)) if p else ""
+            row.append(f"{value} ◀ {p['at_bound']}" if "at_bound" in p else value)
+        metrics = s.get("metrics", {})
+        for name in dict.fromkeys(n for n, _ in terms):
+            row.append(_miss(metrics[name], c.misses[name]) if name in metrics else "")
+        rows.append(row)
+    return rows
+
+
+def _miss(metric: Any, miss: float) -> str:
+    target, achieved = metric["target"], metric["achieved"]
+    if math.isfinite(miss):
+        return "hit" if abs(miss) < 0.05 else f"{miss:+.2g} sd"
+    if isinstance(target, list) or isinstance(achieved, list):
+        return "no sd"
+    off = achieved - target
+    return "hit" if abs(off) <= 5e-5 * abs(target) else f"{off:+.2g} {unit_text(metric['unit'])}"
+
+
+def _quality(connection: Any) -> tuple[bool, float]:
+    misses = [abs(m) for m in connection.misses.values() if math.isfinite(m)]
+    return bool(connection.summary), -max(misses, default=connection.summary.get("loss", 0.0))
+
+
+def _more_parameters(summary: Any) -> bool:
+    targets = [m["target"] for m in summary.get("metrics", {}).values()]
+    n_targets = sum(len(t) if isinstance(t, list) else 1 for t in targets)
+    return len(summary.get("parameters", {})) > n_targets
+
+
+def _blocks(rows: list[list[str]], width: int, misses: int) -> list[str]:
+    """Return tables that fit into the width, each with the names; misses come in one of theirs."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    portions = [list(range(1, len(widths)))]
+    if sum(widths) + 2 * len(widths) - 2 > width:
+        portions = [list(range(1, misses)), list(range(misses, len(widths)))]
+    return [
+        columns([[row[i] for i in (0, *block)] for row in rows])
+        for portion in portions
+        for block in _portions(widths, portion, width)
+    ]
+
+
+def _portions(widths: Sequence[int], wanted: Sequence[int], width: int) -> Iterator[list[int]]:
+    block: list[int] = []
+    for i in wanted:
+        if block and widths[0] + sum(widths[k] + 2 for k in (*block, i)) > width:
+            yield block
+            block = []
+        block.append(i)
+    if block:
+        yield block
+
+
+def write_campaign(connections: Sequence[Any], folder: Path) -> Path:
+    """Write ``summary.png`` in one piece into an existing folder; return its path."""
+    path, temporary = folder / "summary.png", folder / ".summary.png"
+    plot_campaign(connections)[0].get_figure().savefig(temporary, dpi=DPI, format="png")
+    temporary.replace(path)
+    return path
