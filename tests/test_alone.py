@@ -10,11 +10,13 @@ from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
 import stpspec
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import bind
-from stpspec.engine.binding.numerics import for_reading, on_reference
+from stpspec.engine.binding.numerics import for_reading, under
+from stpspec.engine.binding.scheme import ISOLATED, REFERENCE
 from stpspec.engine.mechanisms.linear_kinetics import exact_in_any_step
 from stpspec.engine.mechanisms.nmodl import code_of
 from stpspec.engine.rigs.time_grid import blocks
 from stpspec.engine.shortcuts import isolated_synapse
+from stpspec.engine.shortcuts.ladder import choose
 from stpspec.engine.simulate import candidates_of, evaluate, rows_of
 from stpspec.errors import SpecError
 from stpspec.metrics.requests import Request
@@ -35,7 +37,8 @@ def searching(protocols=TRAIN, **made):
 
 
 def without_cell(bound):
-    return isolated_synapse.find(bound, rows_of(candidates_of(bound, None))) is not None
+    rows = rows_of(candidates_of(bound, None))
+    return choose(bound, rows, bound.scheme).bound.scheme == ISOLATED
 
 
 def measured(bound, columns, metrics=METRICS, **options):
@@ -70,7 +73,7 @@ def test_synapse_alone_gives_what_the_reference_numerics_give(kernel, frequency)
     bound = searching(protocols, kernel=kernel)
     assert without_cell(bound)
     metrics = [m for m in METRICS if kernel[1] * frequency < 400 or m[-4:] not in ("time", "idth")]
-    fast, reference = (measured(b, candidates(), metrics) for b in (bound, on_reference(bound)))
+    fast, reference = (measured(b, candidates(), metrics) for b in (bound, under(bound, REFERENCE)))
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
@@ -80,7 +83,7 @@ def test_active_cell_holds_its_synapse_at_the_voltage_that_the_clamp_leaves():
         recording=CURRENT | {"holding_potential": -50}, parameters=BOUNDS,
     )  # fmt: skip
     assert without_cell(bound)
-    fast, reference = (measured(b, candidates()) for b in (bound, on_reference(bound)))
+    fast, reference = (measured(b, candidates()) for b in (bound, under(bound, REFERENCE)))
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
@@ -112,7 +115,7 @@ def test_mechanism_of_ones_own_with_linear_kinetics_needs_no_cell(tmp_path):
     columns = {"weight": np.array([5e-4, 1e-3])}
     fast, reference = (
         measured(b, columns, ["amplitude", "decay_time", "recovery"], baseline="pre_train")
-        for b in (bound, on_reference(bound))
+        for b in (bound, under(bound, REFERENCE))
     )
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
@@ -196,7 +199,7 @@ def test_irregular_intervals_are_sampled_like_the_fixed_step_samples_them(baseli
             b, candidates(), ["train"],
             [Request("a", "amplitudes", "train", {"baseline": baseline})],
         )]
-        for b in (bound, on_reference(bound))
+        for b in (bound, under(bound, REFERENCE))
     )  # fmt: skip
     np.testing.assert_allclose(fast, reference, rtol=1e-4, atol=1e-3)
 
@@ -245,7 +248,7 @@ def test_conductance_needs_no_cell():
     assert without_cell(bound)
     fast, reference = (
         measured(b, candidates(), ["amplitude", "recovery"], **options)
-        for b in (bound, on_reference(bound))
+        for b in (bound, under(bound, REFERENCE))
     )
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
@@ -267,31 +270,31 @@ def test_longest_step_that_a_script_in_the_same_process_has_set_does_not_matter(
     nrn.hoc().ParallelContext().set_maxstep(10)
     assert without_cell(bound)
     nrn.hoc().ParallelContext().set_maxstep(1)
-    fast, reference = (measured(b, candidates()) for b in (bound, on_reference(bound)))
+    fast, reference = (measured(b, candidates()) for b in (bound, under(bound, REFERENCE)))
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
 def test_candidate_beyond_the_bounds_of_the_proof_keeps_its_cell():
     bound = searching(parameters={"tau_decay": {"min": 1, "max": 5}})
-    assert isolated_synapse.find(bound, [{"tau_decay": 3.0}]) is not None
-    assert isolated_synapse.find(bound, [{"tau_decay": 3.0}, {"tau_decay": 8.0}]) is None
+    assert isolated_synapse.on_compartment(bound, [{"tau_decay": 3.0}]) is not None
+    assert isolated_synapse.on_compartment(bound, [{"tau_decay": 3.0}, {"tau_decay": 8.0}]) is None
 
 
 def test_candidates_that_differ_in_what_is_not_free_are_compared_themselves():
     bound = searching(parameters={})
     columns = {"U": np.array([0.1, 0.4]), "tau_decay": np.array([2.0, 9.0])}
-    assert isolated_synapse.find(bound, rows_of(columns)) is not None
-    fast, reference = (measured(b, columns) for b in (bound, on_reference(bound)))
+    assert isolated_synapse.on_compartment(bound, rows_of(columns)) is not None
+    fast, reference = (measured(b, columns) for b in (bound, under(bound, REFERENCE)))
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
 def test_what_a_clamped_cell_costs_does_not_grow_with_its_compartments():
     bound = searching(model={"cell": {"file": "pyramidal.py", "template": "PyramidalCell"}})
-    found = isolated_synapse.find(bound, rows_of(candidates_of(bound, None)))
+    found = isolated_synapse.on_compartment(bound, rows_of(candidates_of(bound, None)))
     assert found is not None
     assert found.experiment.model.cell.template == "BareCompartment"
     assert found.experiment.recording.holding_potential == pytest.approx(-70, abs=0.01)
-    assert replace(found, experiment=bound.experiment, graded=False) == bound
+    assert replace(found, experiment=bound.experiment) == bound
 
 
 @pytest.mark.parametrize("arrivals", [[], [501.3], [501.3, 506.3, 1506.3], [0.01, 0.02, 0.5]])

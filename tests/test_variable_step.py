@@ -8,10 +8,10 @@ from helpers import MOD, gap, measure, run, synapse, values_of
 
 import stpspec
 from stpspec import api
-from stpspec.engine.batch import able
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.nrn import cvode
-from stpspec.engine.shortcuts import steady_state
+from stpspec.engine.shortcuts import equivalence, steady_state
+from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import evaluate, simulate
 from stpspec.metrics.requests import Request
 
@@ -155,9 +155,9 @@ def test_restored_settled_state_gives_the_same_to_the_bit_in_fixed_step(
 ):
     bound = settling("fixed", model={"cell": cell, "net_con": {"weight": 0.3}}, recording=recording)
     values = {"U": [0.2, 0.5, 0.8], "tau_rec": [100.0, 500.0, 800.0]}
-    steady_state._known.clear()
+    equivalence.forget()
     restored = amplitudes(bound, values)
-    assert [s is not None for s in steady_state._known.values()] == [True]
+    assert [s is not None for s in equivalence._outcomes[steady_state.SORT].values()] == [True]
     monkeypatch.setattr(steady_state, "_WORTH", np.inf)
     np.testing.assert_array_equal(restored, amplitudes(bound, values))
 
@@ -167,9 +167,9 @@ def test_settled_state_is_not_used_where_a_free_parameter_touches_it():
         "fixed", mechanism="Resting", fixed={}, model={"mod": [str(MOD / "Resting.mod")]},
         parameters={"leak": {"min": 0.0, "max": 1e-4}},
     )  # fmt: skip
-    steady_state._known.clear()
+    equivalence.forget()
     simulated = amplitudes(bound, {"leak": [0.0, 1e-4]})
-    assert list(steady_state._known.values()) == [None]
+    assert list(equivalence._outcomes[steady_state.SORT].values()) == [None]
     alone = amplitudes(bound, {"leak": [1e-4]})
     np.testing.assert_array_equal(simulated[1], alone[0])
 
@@ -212,7 +212,7 @@ def test_synapse_varies_elsewhere_when_one_cell_cannot(tmp_path):
     one = {"one": {"kind": "single_event"}}
     for model, varies in (({**odd, "mod": [str(tmp_path / "Odd.mod")]}, False), ({}, True)):
         bound = bind(with_numerics(synapse(one, model=model), integrator="variable"))
-        assert (able(bound).experiment.numerics.integrator == "variable") is varies
+        assert feasible(bound).scheme.is_fixed is not varies
 
 
 def weighted(low, high):

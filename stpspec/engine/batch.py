@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.binding.numerics import on_reference
-from stpspec.engine.rigs.integrate import (
-    CannotVaryError,
-    choose_step,
-    globals_restored,
-    not_finite,
-    run,
-)
-from stpspec.engine.rigs.reuse import give_back, only_rig, rig_for
-from stpspec.engine.shortcuts import isolated_synapse, steady_state
-from stpspec.engine.shortcuts.shared_cell import may_share
+from stpspec.engine.binding.scheme import Scheme
+from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
+from stpspec.engine.rigs.reuse import give_back, rig_for
+from stpspec.engine.shortcuts.ladder import choose, feasible, without_disturbance
 from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import SimulationError
 from stpspec.specs.protocol import Stimulus
 
-log = logging.getLogger("stpspec.engine")
-
 Candidate = Mapping[str, float]
-
-# Whether a mechanism and the cells it is on can run under the variable step; each is told once.
-_varies: dict[tuple[str, ...], bool] = {}
 
 
 @dataclass
@@ -80,39 +67,14 @@ def run_batch(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
-    bound = able(bound)
+    bound = feasible(bound)
     runs = [Run() for _ in rows]
     with globals_restored(bound):
-        if bound.experiment.numerics.integrator == "variable":
+        if not bound.scheme.is_fixed:
             set_scales(bound)
-        for index, protocol, result in _run(bound, range(len(rows)), rows, stimuli):
+        for index, protocol, result in _run(bound, range(len(rows)), rows, stimuli, bound.scheme):
             runs[index].keep(protocol, result)
     return runs
-
-
-def able(bound: Bound) -> Bound:
-    """Return the experiment with the fixed step if its mechanisms can have no other; warn once."""
-    if bound.experiment.numerics.integrator != "variable":
-        return bound
-    model = bound.experiment.model
-    cells = [model.cell, getattr(model, "second_cell", model.cell)]
-    key = (model.mechanism, *(cell.digest for cell in cells))
-    if key not in _varies:
-        _varies[key] = _can_vary(bound)
-    return bound if _varies[key] else on_reference(bound)
-
-
-def _can_vary(bound: Bound) -> bool:
-    rig = only_rig(bound, 1)
-    try:
-        with globals_restored(bound):
-            choose_step(bound)
-    except CannotVaryError as error:
-        log.warning("%s; the fixed step is used instead", error)
-        return False
-    finally:
-        rig.tear_down()
-    return True
 
 
 def _run(
@@ -120,16 +82,12 @@ def _run(
     batch: Sequence[int],
     rows: Sequence[Candidate],
     stimuli: Mapping[str, Stimulus],
-    *,
-    apart: bool = False,
+    highest: Scheme,
 ) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     candidates = [rows[i] for i in batch]
-    bare = None if apart or bound.plain else isolated_synapse.find(bound, candidates)
-    state = None if bare is not None or bound.plain else steady_state.find(bound, candidates)
-    names = list(candidates[0])
-    shared = bare is not None or (not apart and len(batch) > 1 and may_share(bound))
-    rig = rig_for(bare or bound, len(batch), names, shared=shared)
+    setup = choose(bound, candidates, highest)
+    rig = rig_for(setup.bound, len(batch), list(candidates[0]))
     stopped: dict[str, Stimulus] = {}
     disturbed: dict[str, Stimulus] = {}
     broken, sound = False, False
@@ -138,7 +96,7 @@ def _run(
             rig.set(replica, candidate)
         for name, stimulus in stimuli.items():
             try:
-                times, replicas = run(rig, stimulus, state)
+                times, replicas = run(rig, stimulus, setup.settled)
             except SimulationError as error:
                 if len(batch) == 1:
                     yield batch[0], name, str(error)
@@ -157,7 +115,8 @@ def _run(
     finally:
         give_back(rig, sound=sound)
     if disturbed:
-        yield from _run(bound, batch, rows, disturbed, apart=True)
+        safer = without_disturbance(setup.bound.scheme)
+        yield from _run(bound, batch, rows, disturbed, safer)
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
-        yield from _run(bound, [index], rows, stopped)
+        yield from _run(bound, [index], rows, stopped, bound.scheme)

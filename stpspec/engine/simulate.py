@@ -230,7 +230,7 @@ def _dataset(bound: Bound, stimulus: Stimulus, runs: Sequence[Trace | None]) -> 
     names = list(recorded[0][1]) if recorded else list(bound.experiment.recording.signals)
     n = max((t.size for t, _ in recorded), default=1)
     times: np.ndarray
-    if bound.experiment.numerics.integrator == "variable" and recorded:
+    if not bound.scheme.is_fixed and recorded:
         times = np.stack([padded(r[0] if r is not None else np.empty(0), n) for r in runs])
     else:
         times = recorded[0][0] if recorded else np.array([0.0])
@@ -295,7 +295,7 @@ def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
     if model.stimulated_by != "event":
         return
     dt, delay = experiment.numerics.dt, model.net_con.delay
-    by_steps = experiment.numerics.integrator != "variable"  # else events come when they come
+    by_steps = bound.scheme.is_fixed  # else events come when they come
     for name, stimulus in stimuli.items() if by_steps else ():
         steps = (np.array(stimulus.spikes) + experiment.numerics.settle + delay) / dt
         off = np.abs(steps - np.round(steps)).max(initial=0.0)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.binding.numerics import plainly
+from stpspec.engine.binding.numerics import under
+from stpspec.engine.binding.scheme import PLAIN_REFERENCE
 from stpspec.engine.simulate import simulate
 from stpspec.errors import FitError, MetricError
 from stpspec.fitters.evaluation import FLOOR, Evaluation
@@ -62,7 +63,7 @@ def sound(bound: Bound, problem: Problem) -> tuple[Evaluation, Confirmed, str]:
     FitError
         If every evaluation failed, or none of the best points has a loss there.
     """
-    reference = plainly(bound)
+    reference = under(bound, PLAIN_REFERENCE)
     problem.best  # noqa: B018 - raises if all failed
     good = sorted((e for e in problem.history if not e.failed), key=lambda e: e.loss)[:_TRIED]
     first = ""
@@ -90,7 +91,7 @@ def confirm(
     that one Gauss-Newton step with the derivatives that the fitter has taken there removes it. A
     fitter that takes none (a sampler, a simplex) answers with a point it has seen.
     """
-    reference = plainly(bound)
+    reference = under(bound, PLAIN_REFERENCE)
     here = replace(here, apart=_differences(problem.judge, best.metrics, here.measured))
     by_derivatives = any(e is best for e in problem.stencil) and not problem.exact
     point = _next(here, best, found) if by_derivatives else None

@@ -119,8 +119,7 @@ class Problem:
     @property
     def exact(self) -> bool:
         """Whether a point gives the same to the bit in any batch (not so in a variable step)."""
-        numerics = self.bound.experiment.numerics
-        return self.evaluator is not None or numerics.integrator != "variable"
+        return self.evaluator is not None or self.bound.scheme.is_fixed
 
     def evaluate(self, points: np.ndarray, *, together: bool = False) -> list[Evaluation]:
         """Evaluate a batch of points, shape (point, parameter); keep them in the history.

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.binding.numerics import on_reference
+from stpspec.engine.binding.numerics import under
+from stpspec.engine.binding.scheme import REFERENCE
 from stpspec.engine.simulate import simulate
 from stpspec.errors import StudyError
 from stpspec.fitters.evaluation import Evaluation
@@ -45,7 +46,7 @@ class Portraits:
     """
 
     def __init__(self, bound: Bound):
-        self.bound = on_reference(bound)
+        self.bound = under(bound, REFERENCE)
         self._last = time.monotonic()
         self._drawn: Evaluation | None = None
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
+from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
 from stpspec.engine.mechanisms import library, nmodl
@@ -37,12 +38,8 @@ class Bound:
     templates : tuple of Path
     brief : bool
         Whether only the pulses that the objective reads are simulated.
-    auto : bool
-        Whether the synapse may be simulated without its cell where that is proven to be the same.
-    graded : bool
-        Whether the steps grow with the time since the last event.
-    plain : bool
-        Whether nothing is simulated but the candidates: no corner of the bounds, for any proof.
+    scheme : Scheme
+        How it is simulated, or the highest rung of the ladder that may be taken.
     """
 
     experiment: Experiment
@@ -51,9 +48,7 @@ class Bound:
     sources: dict[str, Path]
     templates: tuple[Path, ...]
     brief: bool = False
-    auto: bool = False
-    graded: bool = False
-    plain: bool = False
+    scheme: Scheme = REFERENCE
 
     @functools.cached_property
     def by_chance(self) -> bool:
@@ -151,7 +146,8 @@ def examine(
     )
     cell_specs = [model.cell, getattr(model, "second_cell", model.cell)]
     templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
-    return [], Bound(numbers, info, units, paths, templates)
+    scheme = highest_rung(numbers.numerics.integrator, searching=False)
+    return [], Bound(numbers, info, units, paths, templates, scheme=scheme)
 
 
 def _without_mod(parts: Mapping[str, Any], kept: list[str]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Two sets of numerics: those that fits and sweeps simulate with, and the reference."""
+"""Numerics: how fits and sweeps simulate, and what they record."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.scheme import Scheme, highest_rung
 from stpspec.registry import METRICS
 from stpspec.specs.protocol import Stimulus
 
@@ -40,11 +41,8 @@ def for_reading(bound: Bound, asked: Iterable[tuple[str, Mapping[str, Any]]]) ->
         kept = [s for s in recording.signals if s in read]
         variables = [v for v in recording.variables if v in read]
         recording = recording.copy_with(signals=kept or recording.signals[:1], variables=variables)
-    numerics = e.numerics
-    if numerics.integrator != "fixed":
-        numerics = numerics.copy_with(integrator="variable")
-    auto = e.numerics.integrator == "auto"
-    return replace(_with(bound, recording, numerics), auto=auto)
+    scheme = highest_rung(e.numerics.integrator, searching=True)
+    return under(bound, scheme, recording)
 
 
 def pulses_read(objective: Any, protocol: str, stimulus: Stimulus) -> int:
@@ -57,20 +55,20 @@ def pulses_read(objective: Any, protocol: str, stimulus: Stimulus) -> int:
     return max(own)
 
 
-def on_reference(bound: Bound) -> Bound:
-    """Return the experiment with the fixed step, whatever it searches with."""
-    e = bound.experiment
-    return _with(bound, e.recording, e.numerics.copy_with(integrator="fixed"))
+def under(bound: Bound, scheme: Scheme, recording: Any = None) -> Bound:
+    """Return the experiment as one scheme simulates it; its data say which integrator that is.
 
-
-def plainly(bound: Bound) -> Bound:
-    """Return the experiment with the fixed step, and nothing simulated but the candidates.
-
-    What breaks the process at some values does so in a proof, too, which simulates the bounds.
+    Parameters
+    ----------
+    bound : Bound
+    scheme : Scheme
+    recording : optional
+        What is recorded, if not all that the experiment asks for.
     """
-    return replace(on_reference(bound), plain=True)
-
-
-def _with(bound: Bound, recording: Any, numerics: Any) -> Bound:
-    changed = {"recording": recording, "numerics": numerics}
-    return replace(bound, experiment=bound.experiment.model_copy(update=changed))
+    e = bound.experiment
+    integrator = "fixed" if scheme.is_fixed else "variable"
+    changed = {
+        "recording": recording or e.recording,
+        "numerics": e.numerics.copy_with(integrator=integrator),
+    }
+    return replace(bound, experiment=e.model_copy(update=changed), scheme=scheme)

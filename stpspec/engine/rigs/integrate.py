@@ -71,7 +71,7 @@ def choose_step(bound: Bound) -> None:
     h, cvode, numerics = nrn.hoc(), nrn.cvode(), bound.experiment.numerics
     h.celsius = numerics.temperature
     h.secondorder = 0
-    if bound.graded or numerics.integrator != "variable":
+    if bound.scheme.steps != "variable":
         cvode.active(0)
         h.dt, h.steps_per_ms = numerics.dt, 1.0 / numerics.dt
         return
@@ -96,9 +96,10 @@ def tolerance_of(experiment: Experiment) -> float:
     return 1e-5 if "clamp_current" in experiment.recording.signals else 3e-3
 
 
-def end_of(numerics: Numerics, stop: float) -> float:
+def end_of(bound: Bound, stop: float) -> float:
     """Return the time up to which NEURON has to run, ms."""
-    if numerics.integrator == "variable":
+    numerics = bound.experiment.numerics
+    if not bound.scheme.is_fixed:
         return numerics.settle + stop
     return (sample_grid(numerics, stop)[1] + 1) * numerics.dt  # one more step for what lags
 
@@ -186,10 +187,10 @@ def run(
     """
     numerics = rig.bound.experiment.numerics
     begin(rig, stimulus, earlier)
-    if rig.bound.graded:
+    if rig.bound.scheme.steps == "growing":
         _advance_in_blocks(rig, numerics, numerics.settle + stimulus.stop)
     else:
-        advance(end_of(numerics, stimulus.stop), numerics.time_limit)
+        advance(end_of(rig.bound, stimulus.stop), numerics.time_limit)
     return _read(rig, numerics, stimulus.stop, earlier)
 
 
@@ -226,9 +227,9 @@ def _read(
     earlier : object, optional
         With ``times`` and ``signals``, what was recorded before the settled state.
     """
-    if rig.bound.graded:
+    if rig.bound.scheme.steps == "growing":
         return _read_blocks(rig, numerics)
-    if numerics.integrator == "variable":
+    if not rig.bound.scheme.is_fixed:
         return _read_steps(rig, numerics, earlier)
     first, last = sample_grid(numerics, stop)
     times = np.arange(first, last) * numerics.dt

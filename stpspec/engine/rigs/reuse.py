@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.rigs.preparations import SharedRig, make_rig
+from stpspec.engine.rigs.preparations import make_rig
 from stpspec.engine.rigs.rig import Rig
 
 _kept: list[Rig] = []
@@ -31,12 +31,12 @@ def rigs_kept() -> Iterator[None]:
 
 
 def only_rig(bound: Bound, n: int) -> Rig:
-    """Return a new rig; the one that was kept is gone."""
+    """Return a new rig, each replica on a cell of its own; the one that was kept is gone."""
     drop()
-    return make_rig(bound, n)
+    return make_rig(bound, n, own_cells=True)
 
 
-def rig_for(bound: Bound, n: int, names: Sequence[str], *, shared: bool) -> Rig:
+def rig_for(bound: Bound, n: int, names: Sequence[str]) -> Rig:
     """Return the rig that is kept, if it is such a one, or a new one.
 
     Parameters
@@ -46,17 +46,22 @@ def rig_for(bound: Bound, n: int, names: Sequence[str], *, shared: bool) -> Rig:
         Number of replicas.
     names : sequence of str
         Parameters that will be set: any other has the value it was built with.
-    shared : bool
-        Whether the replicas are on one cell.
     """
     e = bound.experiment
-    like = (e.model.digest, e.recording.digest, bound.templates, n, sorted(names), shared)
+    like = (
+        e.model.digest,
+        e.recording.digest,
+        bound.templates,
+        n,
+        sorted(names),
+        bound.scheme.cell,
+    )
     if _kept and _kept[0].like == like:
         rig = _kept.pop()
         rig.use_again(bound)
         return rig
     drop()
-    rig = (SharedRig if shared else make_rig)(bound, n)
+    rig = make_rig(bound, n)
     rig.like = like
     return rig
 

@@ -1,14 +1,50 @@
-"""What a proof by comparison is made with: the corners of the free parameters, and its key."""
+"""Proofs of equivalence: both ways simulated at the ends of the bounds, compared, remembered."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from stpspec.engine.binding.bind import Bound
 from stpspec.hashing import content_key
 
-MOST = 32  # proofs whose outcome is kept, of each sort
+_MOST = 32  # outcomes that are remembered, of each sort of proof
+
+_outcomes: dict[str, dict[str, Any]] = {}  # sort of proof → its key → what came out
+
+
+T = TypeVar("T")
+
+
+def remembered(sort: str, key: str, prove: Callable[[], T]) -> T:
+    """Return the outcome of a proof, which is made once for all that it depends on.
+
+    Parameters
+    ----------
+    sort : str
+        What is proven.
+    key : str
+        See :func:`key`.
+    prove : callable
+        Makes the proof.
+    """
+    outcomes = _outcomes.setdefault(sort, {})
+    if key not in outcomes:
+        while len(outcomes) >= _MOST:
+            outcomes.pop(next(iter(outcomes)))
+        outcomes[key] = prove()
+    return outcomes[key]
+
+
+def is_remembered(sort: str, key: str) -> bool:
+    """Tell whether a proof has been made."""
+    return key in _outcomes.get(sort, {})
+
+
+def forget() -> None:
+    """Forget the outcomes of all proofs."""
+    _outcomes.clear()
 
 
 def beside(bound: Bound, rows: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
@@ -35,6 +71,7 @@ def key(bound: Bound, rows: Sequence[Mapping[str, float]]) -> str:
     e = bound.experiment
     numerics = e.numerics.model_dump(exclude={"replicas", "time_limit"})
     parts = [e.model.digest, e.recording.digest, json.dumps(numerics, sort_keys=True),
+             bound.scheme.steps,
              json.dumps([dict(row) for row in rows], sort_keys=True),
              *(str(path) for path in bound.templates)]  # fmt: skip
     return content_key(*parts)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.scheme import ISOLATED, OWN
 from stpspec.engine.mechanisms.linear_kinetics import exact_in_any_step
 from stpspec.engine.mechanisms.nmodl import code_of, draws_random
 from stpspec.engine.rigs.integrate import run
@@ -32,15 +33,13 @@ _CLOSE = 1e-5  # of the largest response: by how much the two may differ
 _ROUNDING = 1e-9
 _TIGHT = 1e-4  # tolerance of the variable step with which the cell is simulated
 
-_known: dict[str, float | None] = {}
 
-
-def find(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound | None:
+def on_compartment(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound | None:
     """Return the experiment on a bare compartment, or None where the cell is needed.
 
-    The first search for a proof costs a few short simulations; the outcome is kept.
+    The proof costs a few short simulations, and is made once.
     """
-    if not bound.auto or not _eligible(bound) or bound.mechanism.global_parameters & set(rows[0]):
+    if not _eligible(bound) or bound.mechanism.global_parameters & set(rows[0]):
         return None
     if not _within(bound, rows):
         return None
@@ -48,11 +47,7 @@ def find(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound | None:
     # As in a sweep of U, where the candidates are all there is.
     trials = equivalence.corners(bound, common) if common is not None else rows
     key = equivalence.key(bound, trials)
-    if key not in _known:
-        while len(_known) >= equivalence.MOST:
-            _known.pop(next(iter(_known)))
-        _known[key] = _prove(bound, trials)
-    voltage = _known[key]
+    voltage = equivalence.remembered("isolated synapse", key, lambda: _prove(bound, trials))
     return None if voltage is None else _held(bound, voltage)
 
 
@@ -84,7 +79,7 @@ def _held(bound: Bound, voltage: float) -> Bound:
     )  # fmt: skip
     numerics = e.numerics.model_copy(update={"v_init": voltage})
     changed = {"model": model, "recording": recording, "numerics": numerics}
-    return replace(bound, experiment=e.model_copy(update=changed), graded=True)
+    return replace(bound, experiment=e.model_copy(update=changed), scheme=ISOLATED)
 
 
 def _prove(bound: Bound, rows: Sequence[Mapping[str, float]]) -> float | None:
@@ -137,7 +132,7 @@ def _on_the_cell(
     )
     numerics = e.numerics.model_copy(update={"tolerance": _TIGHT})
     changed = {"recording": recording, "numerics": numerics}
-    tight = replace(bound, experiment=e.model_copy(update=changed))
+    tight = replace(bound, experiment=e.model_copy(update=changed), scheme=OWN)
     times, signals = _simulated(only_rig(tight, len(rows)), rows)
     currents = np.stack([s["synaptic_current"] for s in signals])
     drop = 1e-3 * e.recording.series_resistance * currents  # pA · MΩ = 10⁻³ mV

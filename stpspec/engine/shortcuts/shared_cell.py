@@ -25,15 +25,14 @@ _ENTANGLES = re.compile(r"\b(USEION|POINTER|BBCOREPOINTER|ELECTRODE_CURRENT|VERB
 def may_share(bound: Bound) -> bool:
     """Tell whether candidates of an experiment may share one cell.
 
-    Only with the variable step, in which all that is simulated together shares its steps anyway:
-    the fixed step gives each candidate to the bit what it gives alone.
+    Schemes of the fixed step have no shared cell: they give each candidate to the bit what it gives
+    alone.
     """
     e = bound.experiment
     model, recording = e.model, e.recording
     source = bound.sources.get(model.mechanism)
     return (
-        e.numerics.integrator == "variable"
-        and model.stimulated_by == "event"
+        model.stimulated_by == "event"
         and recording.kind == "voltage_clamp"
         and recording.series_resistance <= _LARGEST_RESISTANCE
         and _CURRENT in recording.signals

@@ -24,6 +24,7 @@ from stpspec.specs.protocol import Stimulus
 
 _AHEAD = 1.0  # ms before the stimulus at which the state is kept
 _AFTER = 30.0  # ms after the stimulus over which a restored run is compared with a full one
+SORT = "settled state"
 _WORTH = 100.0  # ms; a shorter time to settle is not worth the proof
 _CLOSE = 0.01  # of the span of a trace: what two variable-step runs may differ by
 
@@ -62,30 +63,23 @@ class Settled:
         h.frecord_init()
 
 
-_known: dict[str, Settled | None] = {}
-
-
-def find(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None:
+def settled_state(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None:
     """Return the settled state that all candidates share, or None if each has its own.
 
-    The first search for a state costs a few simulations; the answer is kept.
+    The proof costs a few simulations, and is made once.
     """
     experiment = bound.experiment
     beside = equivalence.beside(bound, rows)
     if experiment.numerics.settle < _WORTH or not experiment.parameters or beside is None:
         return None
     key = equivalence.key(bound, equivalence.corners(bound, beside))
-    if key not in _known:
-        if len(rows) < 2 and not _wanted.get(key):
-            _wanted[key] = True  # a single run is over before a proof would have paid
-            return None
-        while len(_known) >= equivalence.MOST:
-            _known.pop(next(iter(_known)))
-        _known[key] = _prove(bound, beside)
-    return _known[key]
+    if len(rows) < 2 and not equivalence.is_remembered(SORT, key) and key not in _seen_once:
+        _seen_once.add(key)  # a single run is over before a proof would have paid
+        return None
+    return equivalence.remembered(SORT, key, lambda: _prove(bound, beside))
 
 
-_wanted: dict[str, bool] = {}
+_seen_once: set[str] = set()
 
 
 def _prove(bound: Bound, beside: Mapping[str, float]) -> Settled | None:
@@ -125,7 +119,6 @@ def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None
 def _goes_on_alike(bound: Bound, beside: Mapping[str, float], kept: Settled) -> bool:
     """Tell whether the restored run equals the full one, with a stimulus and after it."""
     experiment = bound.experiment
-    numerics = experiment.numerics
     known = timing(experiment.model, experiment.parameters, bound.mechanism)
     one = next(iter(experiment.protocols.values())).stimulus(known)
     stimulus = Stimulus(one.spikes, min(one.stop, _AFTER), one.step, one.n_induction)
@@ -138,7 +131,7 @@ def _goes_on_alike(bound: Bound, beside: Mapping[str, float], kept: Settled) -> 
             found.append((times, signals))
     finally:
         rig.tear_down()
-    return _alike(*found[0], *found[1], exactly=numerics.integrator != "variable")
+    return _alike(*found[0], *found[1], exactly=bound.scheme.is_fixed)
 
 
 def _alike(

@@ -34,20 +34,13 @@ def set_scales(bound: Bound) -> None:
         nrn.cvode().atolscale(name, scale)
 
 
-_found: dict[str, Mapping[str, float]] = {}
-
-
 def _scales(bound: Bound) -> Mapping[str, float]:
     undeclared = _undeclared(bound.mechanism.name)
     if not undeclared or bound.experiment.model.stimulated_by != "event":
         return {}
     rows = equivalence.corners(bound, {})
     key = equivalence.key(bound, rows)
-    if key not in _found:
-        while len(_found) >= equivalence.MOST:
-            _found.pop(next(iter(_found)))
-        _found[key] = _measure(bound, undeclared, rows)
-    return _found[key]
+    return equivalence.remembered("error scales", key, lambda: _measure(bound, undeclared, rows))
 
 
 @functools.cache

@@ -14,9 +14,11 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stpspec.engine.batch import able, batches
+from stpspec.engine.batch import batches
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.binding.numerics import plainly
+from stpspec.engine.binding.numerics import under
+from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
+from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import candidates_of, measured_runs, rows_of, stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
 from stpspec.engine.workers.processes import ADVICE, Foreign, Row, Workers, job_of
@@ -41,10 +43,13 @@ class Pool:
     """
 
     def __init__(self, bound: Bound, workers: Workers | Foreign):
-        self.bound = able(bound)  # found out here, so that it is told once and not by each worker
+        self.bound = feasible(
+            bound
+        )  # found out here, so that it is told once and not by each worker
         self.workers = workers
-        self._jobs = {False: job_of(self.bound), True: job_of(plainly(self.bound))}
-        self._plain = False
+        self._scheme = self.bound.scheme
+        schemes = (self._scheme, PLAIN_REFERENCE)
+        self._jobs = {scheme: job_of(under(self.bound, scheme)) for scheme in schemes}
 
     def __enter__(self) -> Pool:
         return self
@@ -62,7 +67,7 @@ class Pool:
         # A metric defined in a notebook is known here only: the traces come back to be measured.
         here = any(_is_local(r.metric) for r in requests)
         found: list[dict[str, Measurement]] = [{}] * len(rows)
-        waiting = [_Task(batch, plain=self._plain) for batch in batches(self.bound, rows)]
+        waiting = [_Task(batch, self._scheme) for batch in batches(self.bound, rows)]
         broken = 0
         while waiting:
             futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
@@ -80,7 +85,8 @@ class Pool:
                 for index, measured in zip(task.batch, outcome, strict=True):
                     found[index] = measured
             # What breaks the process in one batch may do so in the proofs of all that follow.
-            self._plain = self._plain or any(task.plain for task in again)
+            if any(task.scheme == PLAIN_REFERENCE for task in again):
+                self._scheme = PLAIN_REFERENCE
             broken = broken + 1 if again == waiting else 0
             if broken == _BROKEN:
                 raise SimulationError(
@@ -93,7 +99,7 @@ class Pool:
     def _submit(self, task: _Task, rows: Sequence[Row], stimuli: Any, requests: Any) -> Future[Any]:
         limit = self.bound.experiment.numerics.time_limit
         batch = [rows[i] for i in task.batch]
-        return self.workers.submit(limit, self._jobs[task.plain], batch, dict(stimuli), requests)
+        return self.workers.submit(limit, self._jobs[task.scheme], batch, dict(stimuli), requests)
 
 
 @dataclass(frozen=True)
@@ -106,11 +112,11 @@ class _Lost:
 
 @dataclass(frozen=True)
 class _Task:
-    """A batch, how often it has been lost, and whether nothing beside it is simulated."""
+    """A batch, the scheme that it is simulated by, and how often it has been lost."""
 
     batch: Sequence[int]
+    scheme: Scheme
     losses: int = 0
-    plain: bool = False
 
     def after(self, lost: _Lost) -> list[_Task]:
         """Return what is tried next: the same again, then its halves, and without proofs."""
@@ -119,12 +125,12 @@ class _Task:
         if self.losses + 1 < _LOSSES:
             return [replace(self, losses=self.losses + 1)]
         if len(self.batch) == 1:
-            return [] if self.plain else [replace(self, plain=True)]
+            last = self.scheme == PLAIN_REFERENCE
+            return [] if last else [replace(self, scheme=PLAIN_REFERENCE)]
         half = len(self.batch) // 2
         # A half that dies is guilty at once: the whole has been lost twice.
-        return [
-            replace(self, batch=part, plain=True) for part in (self.batch[:half], self.batch[half:])
-        ]
+        halves = (self.batch[:half], self.batch[half:])
+        return [replace(self, batch=part, scheme=PLAIN_REFERENCE) for part in halves]
 
     def given_up(self, lost: _Lost) -> Sequence[int]:
         """Return the candidates that are the cause."""

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from stpspec.engine.batch import run_batch
 from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.simulate import measured_batch
 from stpspec.errors import SimulationError
@@ -38,22 +39,21 @@ class Job:
         The experiment as JSON, with plain numbers.
     folders, path : tuple of str
         Where files and modules are looked for.
-    auto, plain : bool
+    scheme : Scheme
         As in :class:`stpspec.engine.binding.bind.Bound`.
     """
 
     spec: str
     folders: tuple[str, ...]
     path: tuple[str, ...]
-    auto: bool
-    plain: bool
+    scheme: Scheme
 
 
 def job_of(bound: Bound) -> Job:
     """Return the job of an experiment."""
     folders = tuple(str(f) for f in extra_folders())
     spec = json.dumps(bound.experiment.to_data())
-    return Job(spec, folders, tuple(sys.path), bound.auto, bound.plain)
+    return Job(spec, folders, tuple(sys.path), bound.scheme)
 
 
 _bound: dict[Job, Bound] = {}
@@ -70,7 +70,7 @@ def work(
         sys.path[:] = job.path
         with search_in(job.folders):
             made = bind(Experiment.from_data(json.loads(job.spec)))
-            _bound[job] = replace(made, auto=job.auto, plain=job.plain)
+            _bound[job] = replace(made, scheme=job.scheme)
     if requests is None:
         return run_batch(_bound[job], rows, stimuli)
     return measured_batch(_bound[job], rows, stimuli, requests)
