@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # signal → (unit, long name, factor from NEURON's unit)
 SIGNALS: dict[str, tuple[str, str, float]] = {
@@ -69,10 +70,26 @@ def protocol_dataset(
     if spikes.size:
         coords["pulse"] = ("pulse", np.arange(1, spikes.size + 1), {"long_name": "pulse"})
         coords["spike_time"] = ("pulse", spikes, {"units": "ms", "long_name": "presynaptic spike"})
+        arrivals = arrival_times(spikes, stimulus["delay"])
         coords["arrival_time"] = (
-            "pulse", spikes + stimulus["delay"], {"units": "ms", "long_name": "event arrival"},
+            "pulse", arrivals, {"units": "ms", "long_name": "event arrival"},
         )  # fmt: skip
     return xr.Dataset(data, coords, {"stimulus": json.dumps(dict(stimulus))})
+
+
+def arrival_times(spikes: ArrayLike, delay: float, onset: float = 0.0) -> np.ndarray:
+    """Return when the events of presynaptic spikes reach the synapse, ms, shape (pulse,).
+
+    Parameters
+    ----------
+    spikes : array_like, shape (pulse,)
+        ms, from the onset on.
+    delay : float
+        Of the NetCon, ms.
+    onset : float
+        ms; 0 where the spikes are times of the recording.
+    """
+    return (np.asarray(spikes, float) + onset) + delay
 
 
 def stimulus_of(dataset: Any) -> dict[str, Any]:

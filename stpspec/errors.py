@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 class StpspecError(Exception):
@@ -107,6 +107,28 @@ class Problem:
         if self.nearest:
             text += f"; did you mean {self.nearest!r}?"
         return f"{self.where} | {text}" if self.where else text
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a candidate has no value; it travels unchanged from where it arose to the history.
+
+    Attributes
+    ----------
+    stage : {"worker", "simulation", "metric", "objective"}
+        Where it arose.
+    text : str
+        What happened there.
+    protocol : str
+        Of which protocol; empty where it is of none.
+    """
+
+    stage: Literal["worker", "simulation", "metric", "objective"]
+    text: str
+    protocol: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.protocol}: {self.text}" if self.protocol else self.text
 
 
 class SpecError(StpspecError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import Failure, Problem, SpecError
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request, protocols_read
 from stpspec.specs.base import Spec
@@ -259,4 +259,4 @@ def _dataset(
 
 def _not_given(request: Request) -> Measurement:
     reason = f"the protocol {request.protocol!r} gives no {request.metric}"
-    return Measurement(np.array(np.nan), "", reason)
+    return Measurement(np.array(np.nan), "", Failure("metric", reason))

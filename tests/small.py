@@ -6,12 +6,14 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stpspec.engine.candidates import Candidates
+from stpspec.errors import Failure
 from stpspec.metrics.measure import Measurement
 from stpspec.specs.experiment import Experiment
 
@@ -80,20 +82,18 @@ def terms(*targets: float, **common: Any) -> dict[str, Any]:
     }
 
 
-def evaluator(function: Callable[..., Any]) -> Callable[[Mapping[str, np.ndarray]], Any]:
+def evaluator(function: Callable[..., Any]) -> Callable[[Candidates], Any]:
     """Turn ``function(**parameters) -> values of t0, t1 … or a reason`` into an evaluator."""
 
-    def evaluate(columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
-        n = len(next(iter(columns.values())))
-        rows = [{k: float(v[i]) for k, v in columns.items()} for i in range(n)]
-        return [_measurements(function(**row)) for row in rows]
+    def evaluate(candidates: Candidates) -> list[dict[str, Measurement]]:
+        return [_measurements(function(**row)) for row in candidates.rows]
 
     return evaluate
 
 
 def _measurements(result: Any) -> dict[str, Measurement]:
     if isinstance(result, str):
-        return {"t0": Measurement(np.array(np.nan), "1", result)}
+        return {"t0": Measurement(np.array(np.nan), "1", Failure("simulation", result))}
     return {f"t{i}": Measurement(np.array(v, float), "1") for i, v in enumerate(result)}
 
 

@@ -12,12 +12,13 @@ from stpspec.engine import nrn
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.numerics import for_reading, under
 from stpspec.engine.binding.scheme import ISOLATED, REFERENCE
+from stpspec.engine.candidates import candidates_of
 from stpspec.engine.mechanisms.linear_kinetics import exact_in_any_step
 from stpspec.engine.mechanisms.nmodl import code_of
 from stpspec.engine.rigs.time_grid import blocks
 from stpspec.engine.shortcuts import isolated_synapse
 from stpspec.engine.shortcuts.ladder import choose
-from stpspec.engine.simulate import candidates_of, evaluate, rows_of
+from stpspec.engine.simulate import evaluate
 from stpspec.errors import SpecError
 from stpspec.metrics.requests import Request
 from stpspec.resources import shipped
@@ -37,7 +38,7 @@ def searching(protocols=TRAIN, **made):
 
 
 def without_cell(bound):
-    rows = rows_of(candidates_of(bound, None))
+    rows = candidates_of(bound, None).rows
     return choose(bound, rows, bound.scheme).bound.scheme == ISOLATED
 
 
@@ -283,14 +284,14 @@ def test_candidate_beyond_the_bounds_of_the_proof_keeps_its_cell():
 def test_candidates_that_differ_in_what_is_not_free_are_compared_themselves():
     bound = searching(parameters={})
     columns = {"U": np.array([0.1, 0.4]), "tau_decay": np.array([2.0, 9.0])}
-    assert isolated_synapse.on_compartment(bound, rows_of(columns)) is not None
+    assert isolated_synapse.on_compartment(bound, candidates_of(bound, columns).rows) is not None
     fast, reference = (measured(b, columns) for b in (bound, under(bound, REFERENCE)))
     np.testing.assert_allclose(fast, reference, rtol=3e-5, atol=1e-6)
 
 
 def test_what_a_clamped_cell_costs_does_not_grow_with_its_compartments():
     bound = searching(model={"cell": {"file": "pyramidal.py", "template": "PyramidalCell"}})
-    found = isolated_synapse.on_compartment(bound, rows_of(candidates_of(bound, None)))
+    found = isolated_synapse.on_compartment(bound, candidates_of(bound, None).rows)
     assert found is not None
     assert found.experiment.model.cell.template == "BareCompartment"
     assert found.experiment.recording.holding_potential == pytest.approx(-70, abs=0.01)

@@ -366,7 +366,7 @@ def test_what_the_fitter_sees_of_a_failure_is_the_stated_penalty():
 
 def test_on_failure_raise_ends_the_fit_with_the_point_and_the_reason():
     p = problem(fragile, fitter={"kind": "minimize", "method": "Powell", "on_failure": "raise"})
-    with pytest.raises(FitError, match=r"U=0\.\d+, tau_rec=\d+.*: t0: no response at U"):
+    with pytest.raises(FitError, match=r"U=0\.\d+, tau_rec=\d+.*: no response at U"):
         search(p)
     assert p.history[-1].failed
 
@@ -375,14 +375,14 @@ def test_a_fit_of_which_every_evaluation_fails_is_an_error_with_the_reasons():
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 8}}
     p = problem(lambda U, tau_rec: "it broke", fitter=fitter)
     search(p)
-    with pytest.raises(FitError, match="every one of 8 evaluations failed: t0: it broke"):
+    with pytest.raises(FitError, match="every one of 8 evaluations failed: it broke"):
         _ = p.best
 
 
 @pytest.mark.parametrize("fitter", [*LOCAL, *SAMPLERS], ids=name)
 def test_a_fitter_ends_when_every_evaluation_fails(fitter):
     p = problem(lambda U, tau_rec: "it broke", fitter=fitter | {"budget": {"evaluations": 30}})
-    with pytest.raises(FitError, match="evaluations failed: t0: it broke"):
+    with pytest.raises(FitError, match="evaluations failed: it broke"):
         assert search(p).status == p.best.reason
     assert len(p.history) <= 30
     assert all(e.failed for e in p.history)
@@ -470,8 +470,8 @@ def test_standard_error_from_a_vector_of_n_values_falls_with_the_root_of_n():
             protocols={"single": {"kind": "train", "n_induction": n, "n_recovery": 0}},
         )  # fmt: skip
 
-        def values(columns):
-            return [{"v": Measurement(np.full(n, u), "pA")} for u in columns["U"]]
+        def values(candidates):
+            return [{"v": Measurement(np.full(n, u), "pA")} for u in candidates.columns["U"]]
 
         p = Problem(_bound(made.model_dump_json()), values)
         search(p)
@@ -499,7 +499,7 @@ def test_local_search_leaves_a_region_where_every_evaluation_fails():
         p = problem(half, targets=[0.8, np.log(2.0)], parameters=start, fitter=fitter)
         outcome = search(p)
         assert p.best.values == pytest.approx({"U": 0.8, "tau_rec": 2.0}, rel=1e-3)
-        assert "every start asked for failed (t0: no response at this U)" in outcome.message
+        assert "every start asked for failed (no response at this U)" in outcome.message
 
 
 def test_number_of_starts_without_drawing_them_is_refused():

@@ -7,6 +7,7 @@ from test_variable_step import CURRENT_CLAMP, FS, TRAIN, with_numerics
 
 from stpspec.engine.batch import run_batch
 from stpspec.engine.binding.bind import bind
+from stpspec.engine.candidates import candidates_of
 from stpspec.engine.rigs.preparations import SharedRig
 from stpspec.engine.shortcuts.shared_cell import may_share
 from stpspec.engine.simulate import simulate, stimuli_of
@@ -63,7 +64,7 @@ def test_one_that_fails_spoils_none_of_those_on_its_cell():
     bound = variable()
     rows = [{"U": 0.3}, {"U": 0.3, "weight": np.nan}, {"U": 0.6}]
     rows = [{"weight": 1.0} | row for row in rows]
-    runs = run_batch(bound, rows, stimuli_of(bound, {"U": np.array([0.3])}, ["train"]))
+    runs = run_batch(bound, rows, stimuli_of(bound, candidates_of(bound, {"U": 0.3}), ["train"]))
     assert [bool(r.failure) for r in runs] == [False, True, False]
 
 

@@ -13,7 +13,7 @@ from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
 from stpspec.engine.shortcuts.ladder import choose, feasible, without_disturbance
 from stpspec.engine.shortcuts.tolerances import set_scales
-from stpspec.errors import SimulationError
+from stpspec.errors import Failure, SimulationError
 from stpspec.specs.protocol import Stimulus
 
 Candidate = Mapping[str, float]
@@ -27,17 +27,22 @@ class Run:
     ----------
     traces : dict of str to (ndarray, dict of str to ndarray)
         Protocol → times (ms) and signals, shape (n,).
-    failure : str
-        The first protocol that failed, and why; empty if none did.
+    failure : Failure or None
+        Of the first protocol that failed.
     """
 
     traces: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = field(default_factory=dict)
-    failure: str = ""
+    failure: Failure | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it failed; empty if it did not."""
+        return "" if self.failure is None else str(self.failure)
 
     def keep(self, protocol: str, result: str | tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
         """Keep a trace, or the reason of a failure."""
         if isinstance(result, str):
-            self.failure = self.failure or f"{protocol}: {result}"
+            self.failure = self.failure or Failure("simulation", result, protocol)
         else:
             self.traces[protocol] = result
 

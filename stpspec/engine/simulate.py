@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.dataset import SIGNALS, protocol_dataset
+from stpspec.dataset import SIGNALS, arrival_times, protocol_dataset
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
-from stpspec.engine.binding.bind import Bound, numbers
+from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import pulses_read
 from stpspec.engine.binding.stimuli import timing, with_delay
+from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import Problem, SpecError
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
@@ -27,65 +28,12 @@ log = logging.getLogger("stpspec.engine")
 Trace = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
-def candidates_of(bound: Bound, values: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-    """Return every parameter of interest as an array over the candidates.
-
-    Free parameters that are not given take their start (the middle of their bounds without one).
-
-    Parameters
-    ----------
-    bound : Bound
-    values : mapping of str to float or str, or a sequence of these
-        Numbers in the mechanism's unit, or strings with a unit; scalars are repeated.
-
-    Raises
-    ------
-    SpecError
-        If a name is no parameter of the mechanism, lengths differ, or a value is not finite, has
-        another dimension, or lies outside the limits of the mechanism.
-    """
-    given, problems = {}, []
-    for name, written in (values or {}).items():
-        try:
-            given[name] = _numbers(bound, name, written)
-        except SpecError as error:
-            problems += error.problems
-    lengths = {a.size for a in given.values()}
-    n = max(lengths, default=1)
-    if lengths - {1, n}:
-        problems.append(Problem("values", f"as many values as the longest list ({n}), or one"))
-    if problems:
-        raise SpecError(problems, "the candidates are not valid")
-    for name, parameter in bound.experiment.parameters.items():
-        if name not in given:
-            start = parameter.from_unit(0.5) if parameter.start is None else parameter.start
-            given[name] = np.array([start])
-    return {name: np.broadcast_to(a, (n,)).copy() for name, a in given.items()}
-
-
-def _numbers(bound: Bound, name: str, written: Any) -> np.ndarray:
-    if isinstance(written, np.ndarray | np.generic):
-        written = written.tolist()
-    items = [written] if isinstance(written, str | int | float) else written
-    if not isinstance(items, Sequence) or not items:
-        raise SpecError(
-            [Problem(name, "a finite number, a string with a unit, or a list of them", written)]
-        )
-    return np.array([numbers(bound, {name: item})[name] for item in items])
-
-
-def rows_of(columns: Mapping[str, np.ndarray]) -> list[dict[str, float]]:
-    """Return one dict a candidate."""
-    n = next(iter(columns.values())).size if columns else 1
-    return [{name: float(a[i]) for name, a in columns.items()} for i in range(n)]
-
-
 def stimuli_of(
-    bound: Bound, columns: Mapping[str, np.ndarray], protocols: Sequence[str]
+    bound: Bound, candidates: Candidates, protocols: Sequence[str]
 ) -> dict[str, Stimulus]:
     """Return what each protocol does to these candidates; warn of what it cannot do well."""
     experiment = bound.experiment
-    largest = {name: float(a.max()) for name, a in columns.items()}
+    largest = {name: float(a.max()) for name, a in candidates.columns.items()}
     known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
     stimuli = {}
     for name in protocols:
@@ -122,11 +70,10 @@ def simulate(
     """
     import xarray as xr
 
-    columns = candidates_of(bound, values)
-    rows = rows_of(columns)
-    n = len(rows)
+    candidates = candidates_of(bound, values)
+    rows, n = candidates.rows, len(candidates)
     names = list(bound.experiment.protocols if protocols is None else protocols)
-    stimuli = stimuli_of(bound, columns, names)
+    stimuli = stimuli_of(bound, candidates, names)
     runs: list[Run] = [Run()] * n
     for batch in batches(bound, rows):
         for index, run in zip(batch, run_batch(bound, [rows[i] for i in batch], stimuli),
@@ -137,9 +84,9 @@ def simulate(
         {
             **{
                 name: ("candidate", a, {"units": bound.units[name], "long_name": name})
-                for name, a in columns.items()
+                for name, a in candidates.columns.items()
             },
-            "failure": ("candidate", np.array([r.failure for r in runs], dtype=object)),
+            "failure": ("candidate", np.array([r.reason for r in runs], dtype=object)),
         },
         {"candidate": np.arange(n)},
     )
@@ -148,7 +95,7 @@ def simulate(
 
 def evaluate(
     bound: Bound,
-    values: Mapping[str, Any],
+    values: Candidates | Mapping[str, Any],
     protocols: Sequence[str],
     requests: Sequence[Request],
 ) -> list[dict[str, Measurement]]:
@@ -157,7 +104,7 @@ def evaluate(
     Parameters
     ----------
     bound : Bound
-    values : mapping of str to sequence of float
+    values : Candidates, or mapping of str to sequence of float
     protocols : sequence of str
     requests : sequence of Request
 
@@ -166,9 +113,9 @@ def evaluate(
     list of dict of str to Measurement
         One dict a candidate, keyed by the names of the requests.
     """
-    columns = candidates_of(bound, values)
-    rows = rows_of(columns)
-    stimuli = stimuli_of(bound, columns, protocols)
+    candidates = candidates_of(bound, values)
+    rows = candidates.rows
+    stimuli = stimuli_of(bound, candidates, protocols)
     measured: list[dict[str, Measurement]] = [{}] * len(rows)
     with rigs_kept():
         for batch in batches(bound, rows):
@@ -297,7 +244,7 @@ def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
     dt, delay = experiment.numerics.dt, model.net_con.delay
     by_steps = bound.scheme.is_fixed  # else events come when they come
     for name, stimulus in stimuli.items() if by_steps else ():
-        steps = (np.array(stimulus.spikes) + experiment.numerics.settle + delay) / dt
+        steps = arrival_times(stimulus.spikes, delay, experiment.numerics.settle) / dt
         off = np.abs(steps - np.round(steps)).max(initial=0.0)
         if off > 1e-6:
             log.warning(

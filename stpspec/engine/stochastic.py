@@ -9,8 +9,9 @@ import numpy as np
 
 from stpspec.engine.batch import run_batch
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.candidates import candidates_of
 from stpspec.engine.mechanisms.nmodl import draws_random
-from stpspec.engine.simulate import candidates_of, rows_of, stimuli_of
+from stpspec.engine.simulate import stimuli_of
 from stpspec.errors import FitError
 
 log = logging.getLogger("stpspec.engine")
@@ -29,12 +30,12 @@ def differs(bound: Bound) -> bool:
     Only asked where a source speaks of random numbers. A synapse is given many events: a single
     response may well be the same by chance.
     """
-    columns = candidates_of(bound, None)
-    stimuli = stimuli_of(bound, columns, list(bound.experiment.protocols)[:1])
+    candidates = candidates_of(bound, None)
+    stimuli = stimuli_of(bound, candidates, list(bound.experiment.protocols)[:1])
     if bound.experiment.model.stimulated_by == "event":
         stimuli = {n: replace(s, spikes=_MANY, stop=_MANY[-1] + 50) for n, s in stimuli.items()}
-    one = run_batch(bound, rows_of(columns), stimuli)[0].traces
-    two = run_batch(bound, rows_of(columns), stimuli)[0].traces
+    one = run_batch(bound, candidates.rows, stimuli)[0].traces
+    two = run_batch(bound, candidates.rows, stimuli)[0].traces
     return any(
         not np.array_equal(signal, two[name][1][key])
         for name, (_, signals) in one.items() if name in two

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.candidates import Candidates
 from stpspec.engine.simulate import evaluate
 from stpspec.engine.workers.pool import Pool
 from stpspec.errors import FitError, MetricError
@@ -25,7 +26,7 @@ log = logging.getLogger("stpspec.fitters")
 
 _REPEATS = 1000  # batches in a row without any new point
 
-Evaluator = Callable[[Mapping[str, np.ndarray]], list[dict[str, Measurement]]]
+Evaluator = Callable[[Candidates], list[dict[str, Measurement]]]
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Problem:
     ----------
     bound : Bound
     evaluator : callable, optional
-        Parameter arrays → measurements; simulates in NEURON by default.
+        Candidates → measurements; simulates in NEURON by default.
     pool : Pool, optional
         Worker processes in which to simulate.
     study : Study, optional
@@ -220,9 +221,10 @@ class Problem:
         return int(min(left, 10**9))
 
     def _judge_all(self, rows: Sequence[Mapping[str, float]]) -> list[tuple[Any, ...]]:
-        columns = {n: np.array([row[n] for row in rows]) for n in self.names}
+        values = np.array([[row[n] for n in self.names] for row in rows])
+        candidates = Candidates(tuple(self.names), values)
         judged = []
-        for measured in (self.evaluator or self._simulate)(columns):
+        for measured in (self.evaluator or self._simulate)(candidates):
             try:
                 loss, residuals = self.judge(measured)
                 metrics = {n: m.value for n, m in measured.items()}
@@ -231,10 +233,10 @@ class Problem:
                 judged.append((np.nan, None, {}, str(error)))
         return judged
 
-    def _simulate(self, columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
+    def _simulate(self, candidates: Candidates) -> list[dict[str, Measurement]]:
         if self.pool is not None:
-            return self.pool.evaluate(columns, self._protocols, self.judge.requests)
-        return evaluate(self.bound, columns, self._protocols, self.judge.requests)
+            return self.pool.evaluate(candidates, self._protocols, self.judge.requests)
+        return evaluate(self.bound, candidates, self._protocols, self.judge.requests)
 
     # -- what a fitter sees -----------------------------------------------------------------
 

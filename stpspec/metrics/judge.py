@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from stpspec.errors import MetricError
+from stpspec.errors import Failure, MetricError
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.registration import Loss
 from stpspec.metrics.requests import requested
@@ -63,9 +63,12 @@ class Judge:
         MetricError
             If any value is missing; names each with its reason.
         """
-        reasons = [f"{n}: {m.reason}" for n, m in measured.items() if m.reason]
-        if reasons:
-            raise MetricError("; ".join(dict.fromkeys(reasons)))
+        terms_of: dict[Failure, list[str]] = {}
+        for name, m in measured.items():
+            if m.failure is not None:
+                terms_of.setdefault(m.failure, []).append(name)
+        if terms_of:
+            raise MetricError("; ".join(_sentence(f, names) for f, names in terms_of.items()))
         parts = [self._term(n, t, measured[n].value) for n, t in self.objective.terms.items()]
         residuals = np.concatenate(parts)
         if self.objective.cost is None:
@@ -159,3 +162,8 @@ def why_no_residuals(objective: Objective) -> str:
 
 def _plain(value: np.ndarray) -> Any:
     return float(value) if value.ndim == 0 else value
+
+
+def _sentence(failure: Failure, terms: Sequence[str]) -> str:
+    """Say once why terms have no value; what fails before any metric is none of theirs."""
+    return f"{', '.join(terms)}: {failure}" if failure.stage == "metric" else str(failure)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.dataset import signals_of, stimulus_of, times_of
-from stpspec.errors import MetricError
+from stpspec.errors import Failure, MetricError
 from stpspec.metrics.registration import Metric, ResponseOptions
 from stpspec.metrics.requests import Request
 from stpspec.metrics.response import Response
@@ -27,16 +27,21 @@ class Measurement:
     ----------
     value : ndarray
         0-D, or 1-D for a vector metric; a leading trial axis with ``trials: each``.
-        NaN where there is a ``reason``.
-    reason : str
-        Why there is no value; empty if there is.
+        NaN where there is a ``failure``.
+    failure : Failure or None
+        Why there is no value.
     """
 
     value: np.ndarray
     unit: str
-    reason: str = ""
+    failure: Failure | None = None
     notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no value; empty if there is."""
+        return "" if self.failure is None else str(self.failure)
 
 
 @dataclass(frozen=True)
@@ -132,13 +137,16 @@ def measure_candidates(tree: Any, requests: Sequence[Request]) -> list[dict[str,
     """
     children = {name: Recorded.of(node.to_dataset()) for name, node in tree.children.items()}
     return [
-        measure_one(children, requests, str(failure), index)
-        for index, failure in enumerate(tree["failure"].values)
+        measure_one(children, requests, Failure("simulation", str(text)) if text else None, index)
+        for index, text in enumerate(tree["failure"].values)
     ]
 
 
 def measure_one(
-    children: Mapping[str, Recorded], requests: Sequence[Request], failure: str = "", index: int = 0
+    children: Mapping[str, Recorded],
+    requests: Sequence[Request],
+    failure: Failure | None = None,
+    index: int = 0,
 ) -> dict[str, Measurement]:
     """Measure one candidate.
 
@@ -147,8 +155,8 @@ def measure_one(
     children : mapping of str to Recorded
         By protocol.
     requests : sequence of Request
-    failure : str
-        Why its simulation failed; empty if it did not.
+    failure : Failure or None
+        Why its simulation failed, if it did.
     index : int
         Which candidate of the arrays.
     """
@@ -156,11 +164,16 @@ def measure_one(
     return {r.name: _measure(candidate, r, failure) for r in requests}
 
 
-def _measure(candidate: _Candidate, request: Request, failure: str) -> Measurement:
+def _measure(candidate: _Candidate, request: Request, failure: Failure | None) -> Measurement:
     metric: Metric = METRICS.get(request.metric)
-    if failure or request.protocol not in candidate.children:
-        reason = failure or f"the protocol {request.protocol!r} was not run"
-        return Measurement(np.array(np.nan), metric.unit, reason)
+
+    def without_value(text: str) -> Measurement:
+        return Measurement(np.array(np.nan), metric.unit, Failure("metric", text))
+
+    if failure is not None:
+        return Measurement(np.array(np.nan), metric.unit, failure)
+    if request.protocol not in candidate.children:
+        return without_value(f"the protocol {request.protocol!r} was not run")
     options = dict(request.chosen)
     each = options.pop("trials", "mean") == "each"
     common = {n: options.pop(n) for n in _COMMON if metric.reads_signal and n in options}
@@ -173,17 +186,17 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
         try:
             value = np.asarray(metric.function(response, **options), float)
         except MetricError as error:
-            return Measurement(np.array(np.nan), metric.unit, str(error))
+            return without_value(str(error))
         except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
             text = f"the metric {request.metric!r} failed: {type(error).__name__}: {error}"
-            return Measurement(np.array(np.nan), metric.unit, text)
+            return without_value(text)
         if value.ndim != int(metric.vector):
             shape = f"values of shape {value.shape}" if value.ndim else "a number"
             wanted = "a list of numbers (vector=True)" if metric.vector else "one number"
             text = f"the metric {request.metric!r} failed: it gave {shape}, and declares {wanted}"
-            return Measurement(np.array(np.nan), metric.unit, text)
+            return without_value(text)
         if not np.isfinite(value).all():
-            return Measurement(np.array(np.nan), metric.unit, "the result is not finite")
+            return without_value("the result is not finite")
         values.append(value)
         result.steps += response.steps
         result.notes += [n for n in response.notes if n not in result.notes]
@@ -192,9 +205,9 @@ def _measure(candidate: _Candidate, request: Request, failure: str) -> Measureme
     return result
 
 
-def missing(requests: Sequence[Request], reason: str) -> dict[str, Measurement]:
+def missing(requests: Sequence[Request], failure: Failure) -> dict[str, Measurement]:
     """Return the measurements of a candidate of which nothing came back."""
-    return {r.name: _measure(_Candidate({}, 0), r, reason) for r in requests}
+    return {r.name: _measure(_Candidate({}, 0), r, failure) for r in requests}
 
 
 def to_dataset(tree: Any, requests: Sequence[Request]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from stpspec.dataset import arrival_times
 from stpspec.errors import MetricError
 from stpspec.metrics.baseline import decay_rate, misses_by, stretch
 from stpspec.metrics.interpolate import maximum
@@ -91,7 +92,7 @@ class Response:
     @functools.cached_property
     def arrivals(self) -> np.ndarray:
         """Arrival times of the events (spike + NetCon delay), ms."""
-        return self.spikes + self.stimulus["delay"]
+        return arrival_times(self.spikes, self.stimulus["delay"])
 
     @property
     def n_induction(self) -> int | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.candidates import Candidates
 from stpspec.engine.mechanisms.description import Mechanism
+from stpspec.errors import Failure
 from stpspec.fitters.evaluation import BudgetSpent, Evaluation
 from stpspec.fitters.outcome import Outcome, search
 from stpspec.fitters.problem import Problem
@@ -123,12 +125,12 @@ def problem(
 
     batches = 0
 
-    def evaluate(columns: Mapping[str, np.ndarray]) -> list[dict[str, Measurement]]:
+    def evaluate(candidates: Candidates) -> list[dict[str, Measurement]]:
         nonlocal batches
         batches += 1
         if batches == interrupt:
             raise KeyboardInterrupt
-        points = np.stack([*columns.values()], axis=1)
+        points = candidates.values
         if parameters == 1:
             optimum = {"rosenbrock": 0.625, "coupling_curve": 0.5}.get(name, 0.6)
             points = np.column_stack([points, np.full(len(points), optimum)])
@@ -141,7 +143,10 @@ def problem(
 
 def _measured(result: Any) -> dict[str, Measurement]:
     if isinstance(result, str):
-        return {n: Measurement(np.array(np.nan), "1", result) for n in ("r0", "r1")}
+        return {
+            n: Measurement(np.array(np.nan), "1", Failure("simulation", result))
+            for n in ("r0", "r1")
+        }
     return {f"r{i}": Measurement(np.array(float(r)), "1") for i, r in enumerate(result)}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.dataset import signals_of, stimulus_of, times_of
+from stpspec.dataset import arrival_times, signals_of, stimulus_of, times_of
 from stpspec.errors import UnknownNameError
 from stpspec.view.style import BLUE, ORANGE, PALE, legend, new_axes, wrap
 
@@ -109,7 +109,7 @@ def _mark_step(ax: Any, stimulus: Mapping[str, Any]) -> None:
 
 def _mark_pulses(ax: Any, t: Any, y: Any, stimulus: Mapping[str, Any]) -> None:
     """Mark each arrival at the resting side, and number the peaks at the other."""
-    arrivals = np.array(stimulus["spikes"]) + stimulus["delay"] - stimulus["onset"]
+    arrivals = arrival_times(stimulus["spikes"], stimulus["delay"]) - stimulus["onset"]
     arrivals = arrivals[arrivals < t[-1]]  # a long delay may carry some past the end
     if not arrivals.size:
         return

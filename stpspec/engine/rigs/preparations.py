@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.dataset import SIGNALS
+from stpspec.dataset import SIGNALS, arrival_times
 from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.rigs.rig import Probe, Rig
@@ -64,7 +64,7 @@ class SynapseRig(Rig):
 
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         delay = self.model.net_con.delay
-        self.arrivals = [onset + spike + delay for spike in stimulus.spikes]
+        self.arrivals = arrival_times(stimulus.spikes, delay, onset).tolist()
 
 
 class SharedRig(SynapseRig):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stpspec.dataset import arrival_times
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import ISOLATED, OWN
 from stpspec.engine.mechanisms.linear_kinetics import exact_in_any_step
@@ -94,7 +95,7 @@ def _prove(bound: Bound, rows: Sequence[Mapping[str, float]]) -> float | None:
     except SimulationError:
         return None  # whatever fails here is told where the candidates themselves are simulated
     e = bound.experiment
-    arrivals = e.numerics.settle + e.model.net_con.delay + np.array(_TRIAL.spikes)
+    arrivals = arrival_times(_TRIAL.spikes, e.model.net_con.delay, e.numerics.settle)
     alike = all(
         _alike(times, real[name], t, bare[name], arrivals)
         for real, bare in zip(recorded, found, strict=True)

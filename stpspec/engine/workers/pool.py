@@ -18,11 +18,12 @@ from stpspec.engine.batch import batches
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
+from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.shortcuts.ladder import feasible
-from stpspec.engine.simulate import candidates_of, measured_runs, rows_of, stimuli_of
+from stpspec.engine.simulate import measured_runs, stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
 from stpspec.engine.workers.processes import ADVICE, Foreign, Row, Workers, job_of
-from stpspec.errors import SimulationError, StpspecError
+from stpspec.errors import Failure, SimulationError, StpspecError
 from stpspec.metrics.measure import Measurement, missing
 from stpspec.metrics.requests import Request
 from stpspec.registry import METRICS
@@ -58,12 +59,15 @@ class Pool:
         self.workers.close()
 
     def evaluate(
-        self, values: Mapping[str, Any], protocols: Sequence[str], requests: Sequence[Request]
+        self,
+        values: Candidates | Mapping[str, Any],
+        protocols: Sequence[str],
+        requests: Sequence[Request],
     ) -> list[dict[str, Measurement]]:
         """Do what :func:`stpspec.engine.simulate.evaluate` does, in the workers."""
-        columns = candidates_of(self.bound, values)
-        rows = rows_of(columns)
-        stimuli = stimuli_of(self.bound, columns, protocols)
+        candidates = candidates_of(self.bound, values)
+        rows = candidates.rows
+        stimuli = stimuli_of(self.bound, candidates, protocols)
         # A metric defined in a notebook is known here only: the traces come back to be measured.
         here = any(_is_local(r.metric) for r in requests)
         found: list[dict[str, Measurement]] = [{}] * len(rows)
@@ -77,8 +81,8 @@ class Pool:
                 if isinstance(outcome, _Lost):
                     again += task.after(outcome)
                     for index in task.given_up(outcome):
-                        reason = f"the worker process was lost: {outcome.reason}"
-                        found[index] = missing(requests, reason)
+                        text = f"the worker process was lost: {outcome.reason}"
+                        found[index] = missing(requests, Failure("worker", text))
                     continue
                 if here:
                     outcome = measured_runs(self.bound, outcome, stimuli, requests)
