@@ -10,6 +10,7 @@ from typing import Any
 
 from stpspec.campaigns.bases import CHOICES, Base, Bases
 from stpspec.campaigns.table import Cell, Row
+from stpspec.config.compose import with_files_located
 from stpspec.errors import Problem, nearest
 from stpspec.specs.changes import changed_data
 from stpspec.specs.diagnosis import examine
@@ -84,7 +85,7 @@ def make(row: Row, bases: Bases) -> Made:
     elif not data["parameters"]:
         rule = "no parameter is left that is free"
         made.problems.append(Problem(f"row {row.label}", rule, where=row.where))
-    experiment, more, made.parts = examine(data)
+    experiment, more, made.parts = examine(with_files_located(data))
     made.raw = [*problems, *more]
     made.problems += [made.located(p) for p in made.raw]
     made.experiment = None if made.problems else experiment

@@ -30,7 +30,7 @@ class Task:
         from hydra.core.hydra_config import HydraConfig
 
         from stpspec.cli import commands
-        from stpspec.config.compose import beside, data_of
+        from stpspec.config.compose import data_of, with_files_located
 
         here = HydraConfig.get()
         overrides = [self._shown(str(o).lstrip("+")) for o in here.overrides.task]
@@ -43,7 +43,7 @@ class Task:
         try:
             with search_in(self.folders):
                 data, origin = data_of(config, self.file)
-                data = beside(data, self.file)
+                data = with_files_located(data, self.file)
                 code = {"fit": commands.fit, "run": commands.run}[mine.verb](mine, data, origin)
         except Exception as error:  # whatever it is, the other jobs run
             multirun.end(folder, overrides, f"{type(error).__name__}: {error}")
@@ -68,15 +68,13 @@ class ConnectionTask:
     root: Path
     labels: dict[str, str]
     quiet: bool
-    folders: tuple[Path, ...]
 
     def __call__(self, config: Any) -> str:
         from stpspec.cli.campaign import fit_and_tell
 
         log.enable()
         name = str(config.connection)
-        with search_in(self.folders):
-            status = fit_and_tell(self.root / name, self.labels[name], quiet=self.quiet)
+        status = fit_and_tell(self.root / name, self.labels[name], quiet=self.quiet)
         if status == "interrupted":  # Ctrl-C is meant for all of them
             raise KeyboardInterrupt
         return status
@@ -123,7 +121,7 @@ def launch_campaign(
     labels = {c.name: c.label for c in pending}
     names = ",".join(f"'{name}'" for name in labels)
     words = [f"+connection={names}", "hydra.sweep.subdir=${connection}", *launcher]
-    task = ConnectionTask(root, labels, arguments.quiet, extra_folders())
+    task = ConnectionTask(root, labels, arguments.quiet)
     with sources(None, launcher), fault_named((), None, launcher):
         _launch(task, words, str(root))
 

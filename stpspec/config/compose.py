@@ -17,6 +17,7 @@ from stpspec.resources import (
     GROUPS,
     experiment_folders,
     experiments,
+    extra_folders,
     reach_plugins,
     search_in,
     shipped,
@@ -75,7 +76,7 @@ def compose(
     check_overrides(overrides)
     with sources(file, overrides), fault_named(chosen, file, overrides):
         data, origin = _composed([*chosen, *overrides], file)
-    return beside(data, file), origin
+    return with_files_located(data, file), origin
 
 
 def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], Origin]:
@@ -86,31 +87,43 @@ def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], 
     return data_of(config, file)
 
 
-def beside(data: dict[str, Any], file: Path | None) -> dict[str, Any]:
-    """Make the names of mod and template files that lie next to the experiment file absolute.
+def with_files_located(data: dict[str, Any], file: Path | None = None) -> dict[str, Any]:
+    """Return the data with the places of mod and template files that lie in folders of their own.
 
-    They then mean the same files from Python and from any folder, and the sources kept with a
-    saved result go before files of the same name elsewhere. Plug-ins that lie there are found too.
+    They then mean the same files from Python, from any folder and in any process, and the sources
+    of a saved result go before files of the same name elsewhere. Plug-ins are located, too.
+
+    Parameters
+    ----------
+    data : dict
+    file : Path, optional
+        The experiment file: what lies next to it goes first, then come the current folder, the
+        configuration folders, and the shipped files.
     """
-    reach_plugins(data.get("plugins"), *([file.parent] if file is not None else []))
+    near = [file.parent] if file is not None else []
+    reach_plugins(data.get("plugins"), *near)
     model = data.get("model")
-    if file is None or not isinstance(model, dict):
+    if not isinstance(model, dict):
         return data
 
-    def absolute(name: Any, folder: str) -> Any:
-        for place in (file.parent / str(name), file.parent / folder / str(name)):
-            if isinstance(name, str) and name and place.exists():
-                ours = shipped(folder) / name
-                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
-                return name if same else str(place)
+    def located(name: Any, folder: str) -> Any:
+        if not isinstance(name, str) or not name:
+            return name
+        for base in (*near, Path.cwd(), *extra_folders()):
+            for place in (base / name, base / folder / name):
+                if place.exists():
+                    ours = shipped(folder) / name
+                    same = ours.is_file() and ours.read_bytes() == place.read_bytes()
+                    here = base == Path.cwd() and base not in near
+                    return name if same or here else str(place)
         return name
 
     changed = dict(model)
     if isinstance(model.get("mod"), list):
-        changed["mod"] = [absolute(m, "mod") for m in model["mod"]]
+        changed["mod"] = [located(m, "mod") for m in model["mod"]]
     for key in ("cell", "cell_2"):
         if isinstance(model.get(key), dict):
-            changed[key] = {**model[key], "file": absolute(model[key].get("file"), "templates")}
+            changed[key] = {**model[key], "file": located(model[key].get("file"), "templates")}
     return {**data, "model": changed}
 
 
@@ -159,7 +172,6 @@ def data_of(config: Any, file: Path | None) -> tuple[dict[str, Any], Origin]:
 def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
     """Let Hydra find experiments, a file given by its path, and extra configuration folders."""
     from stpspec.config import hydra_plugins as hs
-    from stpspec.resources import extra_folders
 
     groups = {m[1] for o in overrides if (m := re.match(r"^\+*(\w+)(?:\.kind)?=[^{]", o))}
     state = hs.State(

@@ -18,6 +18,7 @@ from stpspec.engine.binding.targets import bind_terms
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.errors import MechanismError, Problem, SpecError, nearest
+from stpspec.resources import shipped
 from stpspec.specs.base import problems_of
 from stpspec.specs.experiment import Experiment
 from stpspec.units import UnitError, convert
@@ -49,6 +50,19 @@ class Bound:
     templates: tuple[Path, ...]
     brief: bool = False
     scheme: Scheme = REFERENCE
+
+    def located_data(self) -> dict[str, Any]:
+        """Return the experiment's data with absolute paths, for a process somewhere else."""
+        data = self.experiment.to_data()
+        model = data["model"]
+        if model["mod"]:
+            shipped_files = shipped("mod")
+            own = [path for path in self.sources.values() if path.parent != shipped_files]
+            model["mod"] = [str(path) for path in own]
+        model["cell"]["file"] = str(self.templates[0])
+        if model.get("cell_2"):
+            model["cell_2"]["file"] = str(self.templates[-1])
+        return data
 
     @functools.cached_property
     def by_chance(self) -> bool:

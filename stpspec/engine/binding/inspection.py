@@ -19,7 +19,6 @@ from pydantic import TypeAdapter
 from stpspec.engine.binding.bind import examine
 from stpspec.errors import Problem
 from stpspec.registry import import_plugins
-from stpspec.resources import extra_folders, search_in
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
 
@@ -54,7 +53,7 @@ def _dump(part: Any) -> Any:
 
 
 def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[Problem]]:
-    job = {"parts": several, "folders": [str(f) for f in extra_folders()], "path": sys.path}
+    job = {"parts": several, "path": sys.path}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "stpspec.engine.binding.inspection"],
@@ -80,8 +79,7 @@ def main() -> None:
     # NEURON, HOC and nrnivmodl may write to standard output: keep the real one for the answer.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    with search_in(job["folders"]):
-        found = [[dataclasses.asdict(p) for p in _problems(given)] for given in job["parts"]]
+    found = [[dataclasses.asdict(p) for p in _problems(given)] for given in job["parts"]]
     answer.write(json.dumps(found, default=repr) + "\n")
     answer.close()
 

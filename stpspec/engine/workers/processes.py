@@ -19,7 +19,6 @@ from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.simulate import measured_batch
 from stpspec.errors import SimulationError
 from stpspec.metrics.requests import Request
-from stpspec.resources import extra_folders, search_in
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import Stimulus
 
@@ -37,23 +36,21 @@ class Job:
     ----------
     spec : str
         The experiment as JSON, with plain numbers.
-    folders, path : tuple of str
-        Where files and modules are looked for.
+    path : tuple of str
+        Where modules are looked for.
     scheme : Scheme
         As in :class:`stpspec.engine.binding.bind.Bound`.
     """
 
     spec: str
-    folders: tuple[str, ...]
     path: tuple[str, ...]
     scheme: Scheme
 
 
 def job_of(bound: Bound) -> Job:
     """Return the job of an experiment."""
-    folders = tuple(str(f) for f in extra_folders())
-    spec = json.dumps(bound.experiment.to_data())
-    return Job(spec, folders, tuple(sys.path), bound.scheme)
+    spec = json.dumps(bound.located_data())
+    return Job(spec, tuple(sys.path), bound.scheme)
 
 
 _bound: dict[Job, Bound] = {}
@@ -68,9 +65,8 @@ def work(
     """Simulate one batch in a worker; measure it, or return the traces without ``requests``."""
     if job not in _bound:
         sys.path[:] = job.path
-        with search_in(job.folders):
-            made = bind(Experiment.from_data(json.loads(job.spec)))
-            _bound[job] = replace(made, scheme=job.scheme)
+        bound = bind(Experiment.from_data(json.loads(job.spec)))
+        _bound[job] = replace(bound, scheme=job.scheme)
     if requests is None:
         return run_batch(_bound[job], rows, stimuli)
     return measured_batch(_bound[job], rows, stimuli, requests)
