@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -108,6 +108,25 @@ def _identity(thing: Any) -> tuple[str | None, str | None]:
     # Reloading a notebook cell or a module defines the same name again: that is not a clash.
     thing = getattr(thing, "function", thing)
     return getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+
+
+def exports(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package, which loads what it exports on first use.
+
+    Parameters
+    ----------
+    package : str
+    names : mapping of str to str
+        Exported name → the module that defines it, of the package or (with dots) of another.
+    """
+
+    def load(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = names[name] if "." in names[name] else f"{package}.{names[name]}"
+        return getattr(importlib.import_module(module), name)
+
+    return load
 
 
 def import_plugins(modules: Sequence[str]) -> None:

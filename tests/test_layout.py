@@ -70,6 +70,37 @@ def test_every_public_name_resolves_and_is_documented(name):
     assert name in dir(stpspec)
 
 
+ROOT_NAMES = {
+    "__init__.py", "analytic.py", "api.py", "campaigns", "cli", "config", "dashboard", "dataset.py",
+    "engine", "errors.py", "fitters", "formatting.py", "log.py", "metrics", "plugins.py",
+    "py.typed", "registry.py", "resources.py", "results", "specs", "studies", "sweeps.py",
+    "testing", "units.py", "view",
+}  # fmt: skip
+
+
+def test_the_root_of_the_package_has_the_agreed_names():
+    assert {p.name for p in PACKAGE.iterdir() if p.name != "__pycache__"} == ROOT_NAMES
+    assert len(ROOT_NAMES) <= 25
+
+
+FACES = [
+    "campaigns", "config", "dashboard", "engine", "fitters", "metrics", "plugins", "results",
+    "specs", "studies", "testing", "view",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_a_folder_exports_what_outsiders_may_use(name):
+    face = importlib.import_module(f"stpspec.{name}")
+    modules = {p.stem for p in (PACKAGE / name).glob("*.py")}
+    assert face.__all__ == sorted(face.__all__)
+    for exported in face.__all__:
+        assert not isinstance(getattr(face, exported), types.ModuleType)
+        assert exported not in modules, "the module would take the place of what is exported"
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = face.nothing
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nothing"):
         _ = stpspec.nothing

@@ -14,7 +14,7 @@ from stpspec.campaigns.record import is_done
 from stpspec.campaigns.rows import Made, make, unknown_columns
 from stpspec.campaigns.table import Table, read
 from stpspec.errors import Problem, SpecError, StpspecError, nearest, place
-from stpspec.hashing import file_sha256
+from stpspec.resources import file_sha256
 from stpspec.specs.base import canonical_json
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.recovery import unseen

@@ -11,8 +11,7 @@ from typing import Any
 
 from stpspec.engine import nrn
 from stpspec.errors import TemplateError, nearest
-from stpspec.hashing import file_sha256
-from stpspec.resources import find
+from stpspec.resources import file_sha256, find
 from stpspec.specs.model import Cell
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")

@@ -16,10 +16,10 @@ from stpspec.engine.simulate import evaluate
 from stpspec.engine.workers.pool import Pool
 from stpspec.errors import FitError, MetricError
 from stpspec.fitters.evaluation import BudgetSpent, Evaluation
-from stpspec.hashing import content_key
 from stpspec.metrics.judge import Judge, why_no_residuals
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import protocols_read
+from stpspec.resources import content_key
 from stpspec.studies.study import Study
 
 log = logging.getLogger("stpspec.fitters")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.source_files import source_paths
-from stpspec.hashing import file_sha256
+from stpspec.resources import file_sha256
 from stpspec.specs.experiment import Experiment
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from stpspec.engine import nrn
 from stpspec.engine.mechanisms import nmodl
 from stpspec.errors import MechanismError
-from stpspec.hashing import content_key
-from stpspec.resources import cache_folder, find, shipped
+from stpspec.resources import cache_folder, content_key, find, shipped
 
 # mechanism name → key of the content that this process has loaded
 _loaded: dict[str, str] = {}

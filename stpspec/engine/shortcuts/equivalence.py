@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from stpspec.engine.binding.bind import Bound
-from stpspec.hashing import content_key
+from stpspec.resources import content_key
 
 _MOST = 32  # outcomes that are remembered, of each sort of proof
 

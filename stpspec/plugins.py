@@ -1,0 +1,92 @@
+"""Names for plug-in authors: what a metric, a loss, a cost, a protocol and a fitter are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stpspec.registry import exports
+
+if TYPE_CHECKING:
+    from stpspec.errors import MetricError
+    from stpspec.fitters.evaluation import AtNoise, BudgetSpent, Evaluation
+    from stpspec.fitters.outcome import Outcome, fitter
+    from stpspec.fitters.problem import Problem
+    from stpspec.metrics.registration import ResponseOptions, SignalOptions, cost, loss, metric
+    from stpspec.metrics.response import Response
+    from stpspec.specs.fitter import Budget, FitterSpec
+    from stpspec.specs.protocol import Protocol, Stimulus, Timing, protocol, tail
+    from stpspec.units import (
+        Celsius,
+        Hertz,
+        Megaohm,
+        Microsiemens,
+        Millisecond,
+        Millivolt,
+        Nanoampere,
+        Second,
+    )
+
+__all__ = [
+    "AtNoise",
+    "Budget",
+    "BudgetSpent",
+    "Celsius",
+    "Evaluation",
+    "FitterSpec",
+    "Hertz",
+    "Megaohm",
+    "MetricError",
+    "Microsiemens",
+    "Millisecond",
+    "Millivolt",
+    "Nanoampere",
+    "Outcome",
+    "Problem",
+    "Protocol",
+    "Response",
+    "ResponseOptions",
+    "Second",
+    "SignalOptions",
+    "Stimulus",
+    "Timing",
+    "cost",
+    "fitter",
+    "loss",
+    "metric",
+    "protocol",
+    "tail",
+]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "AtNoise": "stpspec.fitters.evaluation",
+        "Budget": "stpspec.specs.fitter",
+        "BudgetSpent": "stpspec.fitters.evaluation",
+        "Celsius": "stpspec.units",
+        "Evaluation": "stpspec.fitters.evaluation",
+        "FitterSpec": "stpspec.specs.fitter",
+        "Hertz": "stpspec.units",
+        "Megaohm": "stpspec.units",
+        "MetricError": "stpspec.errors",
+        "Microsiemens": "stpspec.units",
+        "Millisecond": "stpspec.units",
+        "Millivolt": "stpspec.units",
+        "Nanoampere": "stpspec.units",
+        "Outcome": "stpspec.fitters.outcome",
+        "Problem": "stpspec.fitters.problem",
+        "Protocol": "stpspec.specs.protocol",
+        "Response": "stpspec.metrics.response",
+        "ResponseOptions": "stpspec.metrics.registration",
+        "Second": "stpspec.units",
+        "SignalOptions": "stpspec.metrics.registration",
+        "Stimulus": "stpspec.specs.protocol",
+        "Timing": "stpspec.specs.protocol",
+        "cost": "stpspec.metrics.registration",
+        "fitter": "stpspec.fitters.outcome",
+        "loss": "stpspec.metrics.registration",
+        "metric": "stpspec.metrics.registration",
+        "protocol": "stpspec.specs.protocol",
+        "tail": "stpspec.specs.protocol",
+    },
+)
