@@ -126,14 +126,14 @@ def from_json(text: str) -> ModFile:
     """
     written, usual = json.loads(text), dataclasses.asdict(ModFile())
     if not isinstance(written, dict) or set(written) != set(usual):
-        raise ValueError("not the fields of a ModFile")
+        raise ValueError(text)
     return ModFile(**{name: _typed(written[name], like) for name, like in usual.items()})
 
 
 def _typed(value: Any, like: Any) -> Any:
     """Return a value of the type of another; JSON has neither tuples nor sets."""
     if not isinstance(value, list if isinstance(like, tuple | frozenset) else type(like)):
-        raise ValueError(f"{value!r} in place of what is like {like!r}")
+        raise ValueError(value)
     if isinstance(value, dict):  # of texts, or of tuples
         return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
     return type(like)(value)

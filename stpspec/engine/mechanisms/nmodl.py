@@ -19,7 +19,6 @@ _Version = tuple[Path, int, int, int]  # a file, and what tells that it has chan
 
 # What this process has read, by the versions of a file and of what it includes.
 _read: dict[tuple[_Version, ...], ModFile] = {}
-_MOST = 256
 
 
 def read(path: Path) -> ModFile:
@@ -35,8 +34,6 @@ def read_all(paths: Iterable[Path]) -> dict[Path, ModFile]:
     new = [p for p in versions if p not in found]
     if new:
         found |= _read_new(new)
-        while len(_read) > _MOST:
-            _read.pop(next(iter(_read)))
         _read.update({versions[p]: found[p] for p in new})
     return {p: found[p] for p in versions}
 
