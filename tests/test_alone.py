@@ -13,8 +13,7 @@ from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.numerics import for_reading, under
 from stpspec.engine.binding.scheme import ISOLATED, REFERENCE
 from stpspec.engine.candidates import candidates_of
-from stpspec.engine.mechanisms.linear_kinetics import exact_in_any_step
-from stpspec.engine.mechanisms.nmodl import code_of
+from stpspec.engine.mechanisms import nmodl
 from stpspec.engine.rigs.time_grid import blocks
 from stpspec.engine.shortcuts import isolated_synapse
 from stpspec.engine.shortcuts.ladder import choose
@@ -146,6 +145,16 @@ def text(breakpoint="g = b - a", more="", a="-a/0.2", b="-b/tau"):
     )
 
 
+def exact(folder, *texts):
+    """Return whether a step of any size is exact for each of some mechanisms."""
+    files = [folder / f"{k}.mod" for k in range(len(texts))]
+    for file, written in zip(files, texts, strict=True):
+        file.write_text(written)
+    found = nmodl.read_all(files)
+    assert all(found[file].parsed for file in files)
+    return [found[file].exact for file in files]
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -161,13 +170,18 @@ def text(breakpoint="g = b - a", more="", a="-a/0.2", b="-b/tau"):
         {"breakpoint": "g = b\nif (t > 1000) { g = 0 }"},
         {"breakpoint": "last = g\ng = 0.9*last + b"},
         {"breakpoint": "g = b*floor(3*a)"},
+        {"breakpoint": "g = b*(a > sat)"},
+        {"breakpoint": "g = bent(b)",
+         "more": "FUNCTION bent(x (uS)) (uS) { TABLE FROM 0 TO 1 WITH 10 bent = x*x }"},
+        {"b": "-b/tau\na'' = -a"},
+        {"breakpoint": "g = b - held\nVERBATIM\nheld = b;\nENDVERBATIM"},
     ],
     ids=["fed", "not linear", "through a value", "through a procedure", "through a function",
-         "threshold", "threshold in a function", "time", "memory", "floor"],
+         "threshold", "threshold in a function", "time", "memory", "floor", "comparison",
+         "table of a state", "second order", "C"],
 )  # fmt: skip
-def test_what_would_only_show_after_many_events_is_found_in_the_text(changed):
-    assert exact_in_any_step(text())
-    assert not exact_in_any_step(text(**changed))
+def test_what_would_only_show_after_many_events_is_found_in_the_source(changed, tmp_path):
+    assert exact(tmp_path, text(), text(**changed)) == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -180,13 +194,13 @@ def test_what_would_only_show_after_many_events_is_found_in_the_text(changed):
     ],
     ids=["relaxes", "unit", "voltage", "threshold of the voltage"],
 )
-def test_states_that_relax_by_themselves_need_no_small_steps(changed):
-    assert exact_in_any_step(text(**changed))
+def test_states_that_relax_by_themselves_need_no_small_steps(changed, tmp_path):
+    assert exact(tmp_path, text(**changed)) == [True]
 
 
 @pytest.mark.parametrize("name", ["TsodyksMarkram", "AmpaNmda", "GabaA"])
 def test_our_own_synapses_need_no_small_steps(name):
-    assert exact_in_any_step(code_of(shipped("mod") / f"{name}.mod"))
+    assert nmodl.read(shipped("mod") / f"{name}.mod").exact
 
 
 @pytest.mark.parametrize("baseline", ["extrapolated", "local", "pre_train"])

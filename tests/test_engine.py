@@ -586,7 +586,7 @@ def test_description_of_a_mechanism_has_range_and_global_parameters_with_units()
 
 
 def test_golden_synapses_are_within_the_limits_of_the_mechanism():
-    limits = nmodl.limits_in(TESTS.parent / "mod" / "TsodyksMarkram.mod")
+    limits = nmodl.read(TESTS.parent / "mod" / "TsodyksMarkram.mod").limits
     for values in SYNAPSES:
         for name, value in zip(("U", "tau_rec", "tau_facil"), values, strict=True):
             assert limits[name][0] <= value <= limits[name][1]

@@ -10,7 +10,7 @@ import numpy as np
 from stpspec.engine.batch import run_batch
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.candidates import candidates_of
-from stpspec.engine.mechanisms.nmodl import draws_random
+from stpspec.engine.mechanisms.nmodl import read
 from stpspec.engine.simulate import stimuli_of
 from stpspec.errors import FitError
 
@@ -21,7 +21,7 @@ _MANY = tuple(5.0 * k for k in range(100))  # ms
 
 def draws(bound: Bound) -> list[str]:
     """Return the mechanisms whose source speaks of random numbers."""
-    return [n for n, path in sorted(bound.sources.items()) if draws_random(path)]
+    return [n for n, path in sorted(bound.sources.items()) if read(path).draws_random]
 
 
 def differs(bound: Bound) -> bool:

@@ -67,7 +67,7 @@ class Bound:
     @functools.cached_property
     def by_chance(self) -> bool:
         """Whether a mechanism that may be in use speaks of random numbers."""
-        return any(nmodl.draws_random(path) for path in self.sources.values())
+        return any(nmodl.read(path).draws_random for path in self.sources.values())
 
 
 def bind(experiment: Experiment) -> Bound:
@@ -135,7 +135,7 @@ def examine(
         return [Problem("model.mechanism", str(error)), *problems], None
     problems += model_checks.connection_problems(model, paths.get(model.mechanism))
     units = settable(model, info)
-    limits = nmodl.limits_in(paths[model.mechanism]) if model.mechanism in paths else {}
+    limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
     info = replace(info, limits=limits)
     problems += model_checks.variable_problems(model, info, parts.get("recording"))
     problems += model_checks.role_problems(model, info, paths.get(model.mechanism))

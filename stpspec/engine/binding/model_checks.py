@@ -63,7 +63,7 @@ def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Prob
         if model.reversal != type(model).model_fields["reversal"].default:
             given.append(("model.reversal", model.reversal, info.parameters, "parameter"))
     elif source is not None:
-        pointers = nmodl.pointers_in(source)
+        pointers = nmodl.read(source).pointers
         given.append(("model.partner_voltage", model.partner_voltage, pointers, "POINTER"))
     return [
         Problem(path, f"{info.name} has no {what} of this name; it has "
@@ -76,11 +76,11 @@ def connection_problems(model: Any, source: Path | None) -> list[Problem]:
     """Find what NEURON would crash on: events nothing receives, POINTERs that nothing sets."""
     name = model.mechanism
     if model.stimulated_by == "event":
-        takes = nmodl.receives_events(source) if source else name in _TAKE_EVENTS
+        takes = nmodl.read(source).receives_events if source else name in _TAKE_EVENTS
         if not takes:
             rule = f"{name} has no NET_RECEIVE block: presynaptic events cannot reach it"
             return [Problem("model.mechanism", rule)]
-    read = nmodl.pointers_read(source) if source else []
+    read = nmodl.read(source).pointers_read if source else ()
     ours = getattr(model, "partner_voltage", None)
     unset = [pointer for pointer in read if pointer != ours]
     if not unset or (ours is not None and ours not in read):

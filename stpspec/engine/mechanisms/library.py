@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stpspec.engine import nrn
-from stpspec.engine.mechanisms import nmodl
+from stpspec.engine.mechanisms import compiler_messages, nmodl
 from stpspec.errors import MechanismError
 from stpspec.resources import cache_folder, content_key, find, shipped
 
@@ -29,17 +28,17 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
     MechanismError
         If a file or folder does not exist, or a .mod file defines no mechanism.
     """
-    found = {nmodl.declaration_in(path)[1]: path for path in sorted(shipped("mod").glob("*.mod"))}
+    paths = sorted(shipped("mod").glob("*.mod"))
     for entry in mod:
         try:
             place = find(entry, "mod")
         except FileNotFoundError as error:
             raise MechanismError(f"mod: {error}") from None
-        paths = sorted(place.glob("*.mod")) if place.is_dir() else [place]
-        if not paths:
+        own = sorted(place.glob("*.mod")) if place.is_dir() else [place]
+        if not own:
             raise MechanismError(f"mod: the folder {place} holds no .mod file")
-        found |= {nmodl.declaration_in(path)[1]: path for path in paths}
-    return found
+        paths = [p for p in paths if p not in own] + own  # the last of a name is the one in use
+    return nmodl.declared_in(paths)
 
 
 def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
@@ -107,7 +106,7 @@ def compile_library(paths: Sequence[Path]) -> Path:
 
     # Compiled under the name of the mechanism: that of a file may be one that C++ cannot take, and
     # two folders may hold files of one name.
-    named = dict(sorted((nmodl.declaration_in(p)[1], p) for p in paths))
+    named = dict(sorted(nmodl.declared_in(paths).items()))
     parts = [part for name, p in named.items() for part in (name, *_contents(p))]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
     root = cache_folder("mechanisms")
@@ -167,19 +166,7 @@ def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
         check=False,
     )  # fmt: skip
     if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
-        raise MechanismError(_compiler_message(done.stdout + "\n" + done.stderr, named))
-
-
-def _compiler_message(output: str, named: Mapping[str, Path]) -> str:
-    telling = [
-        line.strip()
-        for line in output.splitlines()
-        if re.search(r"error|at line|illegal|undefined|\.mod:", line, re.IGNORECASE)
-        and not re.match(r"\s*(make|g\+\+|\(cd|NOTE:|raise |subprocess\.)", line)
-    ]
-    text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
-    places = ", ".join(nmodl.places_in(output, named))
-    return f"the mechanisms do not compile:{' ' if places else ''}{places}\n    {text}"
+        raise MechanismError(compiler_messages.summary(done.stdout + "\n" + done.stderr, named))
 
 
 def is_ours(name: str) -> bool:

@@ -1,53 +1,58 @@
-"""What the text of a .mod file says, which a loaded mechanism does not tell."""
+"""What .mod files say, by NEURON's own parser, kept by content."""
 
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+from stpspec.engine import nrn
+from stpspec.engine.mechanisms import mod_file, syntax, tokens
+from stpspec.engine.mechanisms.mod_file import ModFile
 from stpspec.errors import MechanismError
+from stpspec.resources import cache_folder, content_key
 
-_COMMENT = re.compile(r"\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*", re.DOTALL)
-_NAME = re.compile(r"\b(SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
-_INCLUDE = re.compile(r'\bINCLUDE\s+"([^"]+)"')
-_LIMITS = re.compile(r"^\s*(\w+)\s*=[^\n<]*<\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*>", re.MULTILINE)
-_POINTERS = re.compile(r"\b(?:BBCORE)?POINTER\s+(\w+(?:\s*,\s*\w+)*)")
-# How random numbers are drawn in NMODL, and in the C of a VERBATIM block.
-_DRAWS = re.compile(
-    r"\b(RANDOM|scop_random|normrand|exprand|poisrand|nrnran123_\w+|nrn_random_\w+|\w*rand48|"
-    r"rand|random|random_\w+|sample_\w+|set_seed)\b"
-)
-# Declarations, and C code: there a null pointer can be tested for, and usually is.
-_NOT_NMODL = re.compile(
-    r"\bVERBATIM\b.*?\bENDVERBATIM\b|\b(?:NEURON|ASSIGNED|PARAMETER)\s*\{[^{}]*\}", re.DOTALL
-)
+_Version = tuple[Path, int, int, int]  # a file, and what tells that it has changed
+
+# What this process has read, by the versions of a file and of what it includes.
+_read: dict[tuple[_Version, ...], ModFile] = {}
 
 
-def code_of(path: Path) -> str:
-    """Return the text of a .mod file without its comments."""
-    now = path.stat()  # a fit asks again and again, and to read takes twenty times as long
-    return _code_of(path, now.st_mtime_ns, now.st_ctime_ns, now.st_size)
+def read(path: Path) -> ModFile:
+    """Return what a .mod file says."""
+    return read_all([path])[path]
 
 
-@functools.lru_cache(maxsize=256)
-def _code_of(path: Path, *_of_what_version: int) -> str:
-    return _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))
+def read_all(paths: Iterable[Path]) -> dict[Path, ModFile]:
+    """Return what each of some .mod files says; those that are new are read in one process."""
+    # A fit asks again and again, and to look at a file takes less than to read it.
+    versions = {p: tuple(_version(f) for f in (p, *included_in(p).values())) for p in paths}
+    found = {p: _read[v] for p, v in versions.items() if v in _read}
+    new = [p for p in versions if p not in found]
+    if new:
+        found |= _read_new(new)
+        _read.update({versions[p]: found[p] for p in new})
+    return {p: found[p] for p in versions}
 
 
-def declaration_in(path: Path) -> tuple[str, str]:
-    """Return what a .mod file declares, such as POINT_PROCESS, and the name of the mechanism.
+def declared_in(paths: Iterable[Path]) -> dict[str, Path]:
+    """Return mechanism name → .mod file.
 
     Raises
     ------
     MechanismError
-        If it declares no mechanism.
+        If a file declares no mechanism.
     """
-    match = _NAME.search(code_of(path))
-    if match is None:
-        raise MechanismError(f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file")
-    return match.group(1), match.group(2)
+    found = {}
+    for path, content in read_all(paths).items():
+        if not content.name:
+            raise MechanismError(
+                f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file"
+            )
+        found[content.name] = path
+    return found
 
 
 def included_in(path: Path) -> dict[str, Path]:
@@ -58,7 +63,7 @@ def included_in(path: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     waiting = [path]
     while waiting:
-        for name in _INCLUDE.findall(code_of(waiting.pop())):
+        for name in _includes(*_version(waiting.pop())):
             file = path.parent / name
             beside = not Path(name).is_absolute() and ".." not in Path(name).parts
             if beside and name not in found and file.is_file():
@@ -67,80 +72,75 @@ def included_in(path: Path) -> dict[str, Path]:
     return found
 
 
-def limits_in(path: Path) -> dict[str, tuple[float, float]]:
-    """Return parameter → (low, high) as declared with ``<low, high>`` in a .mod file."""
-    return {n: (float(low), float(high)) for n, low, high in _LIMITS.findall(code_of(path))}
+def text_of(path: Path) -> str:
+    """Return the text of a .mod file, whatever its encoding: only comments may not be ASCII."""
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
-def receives_events(path: Path) -> bool:
-    """Tell whether a .mod file has a NET_RECEIVE block."""
-    return re.search(r"\bNET_RECEIVE\b", code_of(path)) is not None
-
-
-def draws_random(path: Path) -> bool:
-    """Tell whether a .mod file speaks of random numbers."""
-    return _speaks_of_chance(code_of(path))
+def _version(path: Path) -> _Version:
+    now = path.stat()
+    return path, now.st_mtime_ns, now.st_ctime_ns, now.st_size
 
 
 @functools.lru_cache(maxsize=256)
-def _speaks_of_chance(code: str) -> bool:
-    return _DRAWS.search(code) is not None
+def _includes(path: Path, *_of_what_version: int) -> tuple[str, ...]:
+    text = text_of(path)
+    # Almost no file includes another: its tokens take a hundred times as long as this question.
+    return tuple(tokens.includes(list(tokens.tokens(text)))) if "INCLUDE" in text else ()
 
 
-def pointers_in(path: Path) -> list[str]:
-    """Return the names that a .mod file declares as POINTER."""
-    found = _POINTERS.findall(code_of(path))
-    return [name.strip() for group in found for name in group.split(",")]
+def _read_new(paths: list[Path]) -> dict[Path, ModFile]:
+    if not syntax.available():  # NEURON 8
+        return {p: mod_file.from_words(text_of(p)) for p in paths}
+    entries = {p: _entry(p) for p in paths}
+    found = {p: content for p, entry in entries.items() if (content := _kept(entry)) is not None}
+    trees = syntax.trees([p for p in paths if p not in found])
+    for path in paths:
+        if path not in found:
+            found[path] = _understood(trees.get(path)) or mod_file.from_words(text_of(path))
+            if path in trees:  # an end of the parser's process may have had another reason
+                _keep(entries[path], found[path])
+    return found
 
 
-def pointers_read(path: Path) -> list[str]:
-    """Return the POINTERs that the equations of a .mod file use: unset, they end the process."""
-    equations = _NOT_NMODL.sub("", code_of(path))
-    return [n for n in pointers_in(path) if re.search(rf"\b{n}\b", equations)]
-
-
-def places_in(output: str, named: Mapping[str, Path]) -> list[str]:
-    """Return file:line of the user's own sources, as far as the compilers' output tells.
-
-    Parameters
-    ----------
-    output : str
-        Of nmodl and of g++.
-    named : mapping of str to Path
-        Name under which each was compiled → .mod file.
-    """
-    found: dict[Path, str] = {}
-    for told in re.finditer(r"at line (\d+) in file (\S+)\.mod|(\w+)\.mod:(\d+)", output):
-        path = named.get(Path(told[2] or told[3]).stem)
-        if path is not None:
-            line = told[1] or told[4]
-            if "Non-Ascii" in output:  # nocmodl counts the lines before it
-                line = _not_ascii(path) or line
-            found.setdefault(path, f"{path}:{line}")
-    # g++ counts lines of the translation; what it quotes stands in the source too (VERBATIM),
-    # and so does a name that it does not know.
-    for said in re.finditer(r"(\w+)\.(?:cpp|c):\d+:.*error(.*)(?:\n\s*\d+ \|(.*))?", output):
-        path = named.get(said[1])
-        if path is not None:
-            line = _line_of(path, said[2], (said[3] or "").strip())
-            found.setdefault(path, f"{path}:{line}" if line else str(path))
-    return list(found.values())
-
-
-def _not_ascii(path: Path) -> int:
-    """Return the first line that holds anything but ASCII; 0 if there is none."""
-    lines = path.read_bytes().splitlines()
-    return next((n for n, line in enumerate(lines, 1) if not line.isascii()), 0)
-
-
-def _line_of(path: Path, message: str, quoted: str) -> int | None:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    for number, line in enumerate(text.splitlines(), 1):
-        if quoted and line.strip() == quoted:
-            return number
-    unknown = re.search(r"[‘'](\w+)[’'] (?:was not declared|undeclared)", message)
-    if unknown is None:
+def _understood(tree: syntax.Node | None) -> ModFile | None:
+    try:
+        return None if tree is None else mod_file.from_tree(tree)
+    except (IndexError, StopIteration, ValueError):  # trees of a NEURON to come
         return None
-    blank = _COMMENT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)  # keeps the lines in place
-    use = re.search(rf"\b{unknown[1]}\b", blank)
-    return blank.count("\n", 0, use.start()) + 1 if use else None
+
+
+def _entry(path: Path) -> Path:
+    """Return where the cache has what a .mod file says, with what it includes."""
+    parts = [path.read_bytes()]
+    for name, file in included_in(path).items():
+        parts += [name.encode(), file.read_bytes()]
+    return cache_folder("nmodl") / f"{content_key(*parts, _edition())}.json"
+
+
+@functools.cache
+def _edition() -> str:
+    """Return a key of what makes another value of the same file: NEURON, and our reading of it."""
+    here = Path(__file__)
+    modules = ("mod_file", "linear_kinetics", "syntax", "tokens", "nmodl")
+    return content_key(nrn.version(), *(here.with_name(f"{m}.py").read_bytes() for m in modules))
+
+
+def _kept(entry: Path) -> ModFile | None:
+    try:
+        return mod_file.from_json(entry.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there, or damaged
+        return None
+
+
+def _keep(entry: Path, content: ModFile) -> None:
+    temporary = None
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=entry.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(mod_file.to_json(content))
+        Path(temporary).replace(entry)
+    except OSError:  # it is read again each time; to compile tells that no cache can be kept
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

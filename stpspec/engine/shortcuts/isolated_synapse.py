@@ -15,8 +15,7 @@ import numpy as np
 from stpspec.dataset import arrival_times
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import ISOLATED, OWN
-from stpspec.engine.mechanisms.linear_kinetics import exact_in_any_step
-from stpspec.engine.mechanisms.nmodl import code_of, draws_random
+from stpspec.engine.mechanisms.nmodl import read
 from stpspec.engine.rigs.integrate import run
 from stpspec.engine.rigs.preparations import NEGLIGIBLE, SharedRig
 from stpspec.engine.rigs.reuse import only_rig
@@ -57,8 +56,8 @@ def _eligible(bound: Bound) -> bool:
     return (
         may_share(bound)
         and source is not None
-        and not draws_random(source)
-        and exact_in_any_step(code_of(source))
+        and not read(source).draws_random
+        and read(source).exact
     )
 
 

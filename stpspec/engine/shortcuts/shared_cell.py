@@ -8,18 +8,12 @@ current in place of its own; by how much these two differ is known from the curr
 
 from __future__ import annotations
 
-import functools
-import re
-
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.mechanisms.nmodl import code_of
+from stpspec.engine.mechanisms.nmodl import read
 
 _LARGEST_RESISTANCE = 0.01  # MΩ; above it the clamp itself is part of what is measured
 _CURRENT = "synaptic_current"
 _ALONE = {_CURRENT, "conductance"}  # signals of the synapse itself, not of the cell
-
-# What a mechanism could share with its neighbors beside the voltage.
-_ENTANGLES = re.compile(r"\b(USEION|POINTER|BBCOREPOINTER|ELECTRODE_CURRENT|VERBATIM|RANDOM)\b")
 
 
 def may_share(bound: Bound) -> bool:
@@ -40,10 +34,5 @@ def may_share(bound: Bound) -> bool:
         and (model.section, model.position)
         == (recording.electrode_section, recording.electrode_position)
         and source is not None
-        and not _entangles(code_of(source))
+        and not read(source).sees_others
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _entangles(code: str) -> bool:
-    return _ENTANGLES.search(code) is not None
