@@ -16,7 +16,6 @@ from stpspec.cli.completion.candidates import candidates
 from stpspec.cli.completion.fields import registered
 from stpspec.cli.completion.outline import outline
 from stpspec.cli.completion.shells import answer
-from stpspec.cli.main import _parser
 from stpspec.config.compose import compose
 from stpspec.registry import FITTERS, LOSSES, METRICS, RECORDINGS
 from stpspec.resources import experiments
@@ -34,7 +33,7 @@ def here(tmp_path, monkeypatch):
 
 def offered(*words):
     *before, current = words
-    return list(candidates(before, current, _parser()))
+    return list(candidates(before, current))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +80,11 @@ def offered(*words):
         (["sweep", "pvalb_pyr", "--axis", "l"], ["log", "linear"]),
         (["sweep", "pvalb_pyr", "--axis=l"], ["--axis=log", "--axis=linear"]),
         (["fit", "pvalb_pyr", "--over"], ["--overwrite"]),
+        (["campaign", "t.csv", "--over"], []),
+        (["fit", "pvalb_pyr", "--p"], []),
+        (["dashboard", "--p"], ["--port"]),
+        (["--"], ["--help", "--version", "--traceback", "--log-level"]),
+        (["--config-dir", "x", "sw"], ["sweep"]),
         (["fit", "pvalb_pyr", "--overwrite", "--over"], []),
         (["fit", "pvalb_pyr", "--out", "m"], ["my results/"]),
         (["collect", ""], ["my results/"]),
@@ -160,7 +164,7 @@ def test_completion_answers_without_loading_anything_heavy():
 @pytest.mark.parametrize("text", ["{", "- a list", "fitter: 3", "defaults: 5\nmodel: x", "\0"])
 def test_a_broken_file_still_completes_the_rest(text, here):
     (here / "broken.yaml").write_text(text)
-    assert answer(["fish", "fit", "broken.yaml", "fitter=sl"], _parser()) == "fitter=slsqp\t"
+    assert answer(["fish", "fit", "broken.yaml", "fitter=sl"]) == "fitter=slsqp\t"
 
 
 @pytest.mark.parametrize(
