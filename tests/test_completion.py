@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ import yaml
 from small import YAML, cli, python
 
 from stpspec.cli.completion.candidates import candidates
-from stpspec.cli.completion.fields import registered
 from stpspec.cli.completion.outline import outline
+from stpspec.cli.completion.registered import METRICS as SOURCES
+from stpspec.cli.completion.registered import registered
 from stpspec.cli.completion.shells import answer
 from stpspec.config.compose import compose
 from stpspec.registry import FITTERS, LOSSES, METRICS, RECORDINGS
@@ -123,6 +125,32 @@ def test_every_kind_is_offered_whichever_is_chosen(key):
 def test_the_names_read_from_the_source_are_those_registered(sort, registry):
     own = [n for n in registry.names() if registry.get(n).function.__module__.startswith("stpspec")]
     assert set(own) <= set(registered(sort)) <= set(registry.names())
+
+
+def test_a_metric_is_offered_once_its_source_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    sources = tmp_path / "sources"
+    shutil.copytree(SOURCES, sources)
+    before = registered("metric", sources)
+    assert registered("metric", sources) == before  # the second time from the cache
+    assert list((tmp_path / "cache").rglob("*.json"))
+    with (sources / "kinetics.py").open("a") as file:
+        file.write('\n\n@metric("brand_new", "1")\ndef brand_new(response): ...\n')
+    assert registered("metric", sources) == sorted([*before, "brand_new"])
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"state": []}'])
+def test_a_damaged_cache_of_names_is_made_again(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "completion").mkdir(parents=True)
+    (tmp_path / "cache" / "completion" / "registered.json").write_text(text)
+    assert "huber" in registered("loss")
+
+
+def test_names_are_offered_without_a_cache(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "file"))
+    assert "huber" in registered("loss")
 
 
 def scalars(data, path=""):
@@ -269,6 +297,8 @@ def read(terminal, wanted, seconds=30):
         ("stpspec fit pvalb_pyr fitter=sl", "fitter=slsqp "),
         ("stpspec fit -m experiment=pvalb_pyr fitter=slsqp,t", "fitter=slsqp,tpe "),
         ("stpspec fit pvalb_pyr protocols.train.fr", "protocols.train.frequency="),
+        ("stpspec fit pvalb_pyr fitter.bu\te", "evaluations="),  # no space between levels
+        ("stpspec dashboard --po", "--port "),
     ],
 )
 @pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.needs("zsh"))])

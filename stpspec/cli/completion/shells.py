@@ -2,6 +2,9 @@
 
 Each script asks ``stpspec __complete SHELL …`` for the candidates: one a line, with a tab and its
 meaning after it (not in bash). Bash hands over its whole line, since it cuts words at ``=``.
+
+No library writes the scripts, since none completes keys level by level: argcomplete and click put
+a space after ``protocols.``, and shtab writes only choices that are known beforehand.
 """
 
 from __future__ import annotations
