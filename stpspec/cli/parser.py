@@ -46,8 +46,9 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def options(self) -> dict[str, argparse.Action]:
-        """Name → action of every flag."""
-        return dict(self._option_string_actions)
+        """Name → action of every flag that is taken."""
+        options = self._option_string_actions
+        return {flag: a for flag, a in options.items() if not isinstance(a, Refused)}
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the arguments of a command line.
@@ -116,7 +117,10 @@ class CommandParser(Parser):
 
 def parser_of(name: str, verb: Verb) -> Parser:
     """Return the argument parser of a verb."""
-    words = "\n".join(f"  {word:<17}  {what}" for word, what in verb.words.items())
+    indent = "\n" + " " * 21
+    words = "\n".join(
+        f"  {word:<17}  {what.replace(chr(10), indent)}" for word, what in verb.words.items()
+    )
     examples = "\n".join(f"  stpspec {line}\n      {what}" for line, what in verb.examples)
     parser = Parser(
         f"stpspec {name}", f"{verb.usage} [flags]",
@@ -134,12 +138,8 @@ def parser_of(name: str, verb: Verb) -> Parser:
 
 @functools.cache
 def flags_of_verbs() -> dict[str, dict[str, argparse.Action]]:
-    """Return verb → its flags, those that it refuses aside; imports the module of each verb."""
-    parsers = {name: parser_of(name, verb) for name, verb in sorted(load_verbs().items())}
-    return {
-        name: {flag: a for flag, a in parser.options.items() if not isinstance(a, Refused)}
-        for name, parser in parsers.items()
-    }
+    """Return verb → its flags; imports the module of each verb."""
+    return {name: parser_of(name, verb).options for name, verb in sorted(load_verbs().items())}
 
 
 def find_verb(words: Sequence[str]) -> tuple[str | None, list[str]]:

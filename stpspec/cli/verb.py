@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from stpspec.cli import verbs
 from stpspec.errors import unknown_name
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Candidates = dict[str, str]
 """Word → what it means. A word that ends in ``=``, ``.``, ``@`` or ``/`` can go on."""
 
-SECTIONS = ("experiments", "results", "reference")
+Section = Literal["experiments", "results", "reference"]
+SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
 def _no_candidates(_rest: list[str], _current: str) -> Candidates:
@@ -36,12 +37,12 @@ class Verb:
     ----------
     summary : str
         One line of at most 62 characters for ``stpspec --help``.
-    section : str
-        Where it stands there: one of ``SECTIONS``.
+    section : Section
+        Where it stands there.
     usage : str
         What may follow the verb, flags aside.
     words : dict of str to str
-        What each of these is: one line of at most 58 characters, for its own help.
+        What each of these is: lines of at most 59 characters, for its own help.
     text : str
         What it does: lines of at most 78 characters, for its own help.
     examples : tuple of (str, str)
@@ -55,7 +56,7 @@ class Verb:
     """
 
     summary: str
-    section: str
+    section: Section
     usage: str
     words: dict[str, str]
     text: str

@@ -81,10 +81,7 @@ def _flags(words: Sequence[str], current: str, options: Options) -> Candidates:
         found = _of_option(action, value) if action is not None else {}
         return {f"{name}={v}": meaning for v, meaning in found.items()}
     given = {options[w].dest for w in words if w in options} - {"config_dir", "only"}
-    return {
-        n: str(a.help or "") for n, a in options.items()
-        if a.dest not in given and a.help != argparse.SUPPRESS
-    }  # fmt: skip
+    return {n: str(a.help or "") for n, a in options.items() if a.dest not in given}
 
 
 def _of_option(action: argparse.Action, current: str) -> Candidates:

@@ -32,7 +32,7 @@ VERB = Verb(
     summary="list what there is: experiments, models, metrics, fitters …",
     section="reference",
     usage="[SORT…]",
-    words={"SORT": ", ".join(SORTS[:5]) + ",", "": ", ".join(SORTS[5:]) + "; by default all"},
+    words={"SORT": f"{', '.join(SORTS[:5])},\n{', '.join(SORTS[5:])}; by default all"},
     text="""\
 List every name that an experiment may use, with one line that says what it is:
 shipped ones, those of installed plug-ins, and experiments in experiments/.""",

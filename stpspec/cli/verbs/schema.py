@@ -32,10 +32,7 @@ VERB = Verb(
     summary="print the JSON schema of experiment files, or of one group",
     section="reference",
     usage="[GROUP]",
-    words={
-        "GROUP": ", ".join(SCHEMAS[:5]) + ",",
-        "": ", ".join(SCHEMAS[5:]) + "; by default experiment",
-    },
+    words={"GROUP": f"{', '.join(SCHEMAS[:5])},\n{', '.join(SCHEMAS[5:])}; by default experiment"},
     text="""\
 Print the JSON schema of experiment files, or of the files of one group, with
 which editors complete and check them.""",
