@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from small import ROOT, YAML, cli, python
 
 from stpspec import FitResult
+from stpspec.cli.parser import find_verb, flags_of_verbs, parser_of
+from stpspec.cli.verb import load_verb, load_verbs, verb_names
 from stpspec.errors import nearest
 
 
@@ -62,7 +65,7 @@ def clear(done, code):
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "should not happen" not in done.stderr
-    assert done.stderr.startswith("stpspec: ")
+    assert re.match(r"stpspec( \w+)?: ", done.stderr)
     return done.stderr
 
 
@@ -78,6 +81,8 @@ HEAVY = ("neuron", "optuna", "xarray", "scipy", "matplotlib", "hydra", "pint", "
         "import stpspec.cli.main",
         "from stpspec.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
         "from stpspec.cli.main import main\ntry: main(['--version'])\nexcept SystemExit: pass",
+        "from stpspec.cli.main import main\ntry: main(['fit', '--help'])\nexcept SystemExit: pass",
+        "from stpspec.cli.main import main\nmain(['fit', '--port', '1'])",
         "from stpspec.cli.main import main\nmain(['frun'])",
     ],
 )
@@ -86,23 +91,151 @@ def test_import_and_help_load_nothing_heavy(code):
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
-def test_help_shows_every_verb_and_the_exit_codes(here):
+def test_help_shows_every_verb_with_its_summary_and_the_exit_codes(here):
     done = cli("--help", cwd=here)
     assert done.returncode == 0
-    assert all(f"  {verb} " in done.stdout for verb in ("run", "fit", "check", "list", "schema"))
-    assert "exit codes" in done.stdout
+    for name, verb in load_verbs().items():
+        assert f"\n  {name:<12}{verb.summary}\n" in done.stdout
+    codes = re.findall(r"^  (\d)  (.+)$", done.stdout.partition("exit codes:")[2], re.MULTILINE)
+    assert [code for code, _ in codes] == ["0", "1", "2"]
 
 
-@pytest.mark.long
-def test_every_example_in_the_help_can_be_composed(main):
-    text = main("--help").stdout
-    examples = re.findall(r"^  stpspec (?:fit|run) (?!-m)(.*)$", text, re.MULTILINE)
-    assert len(examples) >= 3
-    for words in (e.split() for e in examples):
-        words = ["pvalb_pyr" if w == "my_experiment.yaml" else w for w in words]
-        words = words[: words.index("--out")] if "--out" in words else words
-        words = [w for w in words if not w.startswith(("U=", "tau_rec=", "s'"))]
-        assert main("check", *words).returncode == 0, words
+@pytest.mark.parametrize("words", [[], *([verb] for verb in verb_names())], ids=" ".join)
+def test_every_help_page_fits_into_80_columns(main, monkeypatch, words):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = main(*words, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(" ".join(["usage: stpspec", *words]))
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", verb_names())
+def test_the_help_of_a_verb_has_its_two_examples_and_only_its_own_flags(main, name):
+    shown = main(name, "--help").stdout
+    assert len(re.findall(rf"^  stpspec {name}\b", shown, re.MULTILINE)) == 2
+    own = flags_of_verbs()[name]
+    shown_flags = set(re.findall(r"(?<![\w/])--?[a-z][a-z-]*", shown.partition("examples:")[0]))
+    assert shown_flags <= {*own, "-m"}
+    assert {flag for flag in own if flag.startswith("--")} <= shown_flags
+
+
+@pytest.mark.parametrize("name", verb_names())
+def test_the_examples_of_a_verb_are_taken_by_its_parser(name):
+    verb = load_verb(name)
+    for line, _ in verb.examples:
+        command = re.split(r" [|>] ", line)[0]
+        found, words = find_verb(shlex.split(command))
+        assert found == name
+        assert parser_of(name, verb).parse(words).verb == name
+
+
+EXAMPLES = [
+    line for name in ("run", "fit", "sweep", "check") for line, _ in load_verb(name).examples
+]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_the_experiment_of_an_example_can_be_composed(line):
+    from stpspec.config.compose import compose
+    from stpspec.config.sweep_overrides import list_overrides
+    from stpspec.specs.diagnosis import examine
+
+    name, *words = shlex.split(line)
+    arguments = parser_of(name, load_verb(name)).parse(words)
+    own = {"my_experiment.yaml": "pvalb_pyr", "my_fit": "pvalb_pyr"}
+    paths = [own.get(word, word) for word in arguments.words if "=" not in word]
+    overrides = [word for word in arguments.words if "=" in word]
+    if getattr(arguments, "multirun", False):
+        overrides = [word.partition(",")[0] for word in overrides]
+    path = paths[0] if paths else None
+    if name == "sweep":
+        overrides = list_overrides(path, overrides)[1]
+    fields = [word for word in overrides if not word.startswith(("U=", "tau_rec="))]
+    assert examine(compose(path, fields)[0])[1] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["fit", "small.yaml", "--port", "8080"], "stpspec fit: --port belongs to dashboard\n"),
+        (["fit", "--port=8080", "small.yaml"], "stpspec fit: --port belongs to dashboard\n"),
+        (["--port", "8080", "fit", "small.yaml"], "stpspec fit: --port belongs to dashboard\n"),
+        (["check", "small.yaml", "-m"], "stpspec check: -m belongs to fit and run\n"),
+        (["list", "--out", "x"], "stpspec list: --out belongs to campaign, fit, run and sweep\n"),
+        (["dashboard", "--quite"], "stpspec dashboard: unrecognized arguments: --quite\n"),
+        (["dashboard", "--prot", "0"],
+         "stpspec dashboard: unrecognized arguments: --prot; did you mean '--port'?\n"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_a_flag_of_another_verb_is_refused_by_name_and_a_misspelled_one_gets_its_nearest(
+    main, words, says
+):
+    told = clear(main(*words), 2)
+    verb = next(word for word in words if word in verb_names())
+    assert told == f"{says}  stpspec {verb} --help shows how it is used\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "small.yaml", "--log-level", "error", "seed=2"],
+        ["--log-level", "error", "check", "small.yaml", "seed=2"],
+        ["--config-dir", ".", "check", "seed=2", "--traceback", "small.yaml"],
+        ["check", "--config-dir=.", "small.yaml", "--", "seed=2"],
+    ],
+    ids=" ".join,
+)
+def test_flags_may_stand_anywhere_between_the_words(main, words):
+    assert main(*words).stdout == "small: no problems\n"
+
+
+NEW_VERB = '''
+"""``stpspec greet``: a greeting."""
+
+from stpspec.cli.verb import Verb
+
+
+def _greet(arguments):
+    print(f"hello {' '.join(arguments.words)}{'!' * arguments.marks}")
+    return 0
+
+
+VERB = Verb(
+    summary="greet whoever is named",
+    section="reference",
+    usage="NAME",
+    words={"NAME": "whom"},
+    text="Greet whoever is named.",
+    examples=(("greet Ramón", "one"), ("greet Camillo --marks 2", "loudly")),
+    action=_greet,
+    flags=(lambda group: group.add_argument("--marks", type=int, default=0, help="how many"),),
+    complete=lambda rest, current: {"Camillo": "who drew cells"},
+)
+'''
+
+
+def test_one_file_adds_a_verb_with_its_help_its_flags_and_its_completion(tmp_path):
+    (tmp_path / "greet.py").write_text(NEW_VERB)
+
+    def stpspec(*words):
+        return python(
+            "import sys; from stpspec.cli import main, verbs\n"
+            "verbs.__path__.append(sys.argv[1])\n"
+            "sys.exit(main.main(sys.argv[2:]))",
+            str(tmp_path), *words,
+        )  # fmt: skip
+
+    assert stpspec("greet", "Ramón", "--marks", "2").stdout == "hello Ramón!!\n"
+    assert "greet       greet whoever is named\n" in stpspec("--help").stdout
+    shown = stpspec("greet", "--help").stdout
+    assert "Greet whoever is named." in shown
+    assert "--marks MARKS" in shown
+    assert stpspec("__complete", "fish", "gr").stdout == "greet\tgreet whoever is named\n"
+    assert stpspec("__complete", "bash", "stpspec greet C", "=").stdout == "Camillo\n"
+    assert stpspec("__complete", "fish", "greet", "--m").stdout == "--marks\thow many\n"
+    assert "fit: --marks belongs to greet" in stpspec("fit", "x", "--marks", "1").stderr
+    assert "Did you mean 'greet'?" in stpspec("gret").stderr
 
 
 def test_without_a_verb_the_help_is_shown_and_the_code_is_2(here):

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -13,10 +14,10 @@ import yaml
 from small import YAML, cli, python
 
 from stpspec.cli.completion.candidates import candidates
-from stpspec.cli.completion.fields import registered
 from stpspec.cli.completion.outline import outline
+from stpspec.cli.completion.registered import METRICS as SOURCES
+from stpspec.cli.completion.registered import registered
 from stpspec.cli.completion.shells import answer
-from stpspec.cli.main import _parser
 from stpspec.config.compose import compose
 from stpspec.registry import FITTERS, LOSSES, METRICS, RECORDINGS
 from stpspec.resources import experiments
@@ -34,7 +35,7 @@ def here(tmp_path, monkeypatch):
 
 def offered(*words):
     *before, current = words
-    return list(candidates(before, current, _parser()))
+    return list(candidates(before, current))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,11 @@ def offered(*words):
         (["sweep", "pvalb_pyr", "--axis", "l"], ["log", "linear"]),
         (["sweep", "pvalb_pyr", "--axis=l"], ["--axis=log", "--axis=linear"]),
         (["fit", "pvalb_pyr", "--over"], ["--overwrite"]),
+        (["campaign", "t.csv", "--over"], []),
+        (["fit", "pvalb_pyr", "--p"], []),
+        (["dashboard", "--p"], ["--port"]),
+        (["--"], ["--help", "--version", "--traceback", "--log-level"]),
+        (["--config-dir", "x", "sw"], ["sweep"]),
         (["fit", "pvalb_pyr", "--overwrite", "--over"], []),
         (["fit", "pvalb_pyr", "--out", "m"], ["my results/"]),
         (["collect", ""], ["my results/"]),
@@ -119,6 +125,32 @@ def test_every_kind_is_offered_whichever_is_chosen(key):
 def test_the_names_read_from_the_source_are_those_registered(sort, registry):
     own = [n for n in registry.names() if registry.get(n).function.__module__.startswith("stpspec")]
     assert set(own) <= set(registered(sort)) <= set(registry.names())
+
+
+def test_a_metric_is_offered_once_its_source_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    sources = tmp_path / "sources"
+    shutil.copytree(SOURCES, sources)
+    before = registered("metric", sources)
+    assert registered("metric", sources) == before  # the second time from the cache
+    assert list((tmp_path / "cache").rglob("*.json"))
+    with (sources / "kinetics.py").open("a") as file:
+        file.write('\n\n@metric("brand_new", "1")\ndef brand_new(response): ...\n')
+    assert registered("metric", sources) == sorted([*before, "brand_new"])
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"state": []}'])
+def test_a_damaged_cache_of_names_is_made_again(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "completion").mkdir(parents=True)
+    (tmp_path / "cache" / "completion" / "registered.json").write_text(text)
+    assert "huber" in registered("loss")
+
+
+def test_names_are_offered_without_a_cache(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "file"))
+    assert "huber" in registered("loss")
 
 
 def scalars(data, path=""):
@@ -160,7 +192,7 @@ def test_completion_answers_without_loading_anything_heavy():
 @pytest.mark.parametrize("text", ["{", "- a list", "fitter: 3", "defaults: 5\nmodel: x", "\0"])
 def test_a_broken_file_still_completes_the_rest(text, here):
     (here / "broken.yaml").write_text(text)
-    assert answer(["fish", "fit", "broken.yaml", "fitter=sl"], _parser()) == "fitter=slsqp\t"
+    assert answer(["fish", "fit", "broken.yaml", "fitter=sl"]) == "fitter=slsqp\t"
 
 
 @pytest.mark.parametrize(
@@ -265,6 +297,8 @@ def read(terminal, wanted, seconds=30):
         ("stpspec fit pvalb_pyr fitter=sl", "fitter=slsqp "),
         ("stpspec fit -m experiment=pvalb_pyr fitter=slsqp,t", "fitter=slsqp,tpe "),
         ("stpspec fit pvalb_pyr protocols.train.fr", "protocols.train.frequency="),
+        ("stpspec fit pvalb_pyr fitter.bu\te", "evaluations="),  # no space between levels
+        ("stpspec dashboard --po", "--port "),
     ],
 )
 @pytest.mark.parametrize("shell", ["bash", pytest.param("zsh", marks=pytest.mark.needs("zsh"))])

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from stpspec import log
+from stpspec.cli.terminal import complain
 from stpspec.config.locations import FILE, relative
 from stpspec.errors import StpspecError
 from stpspec.resources import extra_folders, search_in, shipped
 from stpspec.results import multirun
+
+Action = Callable[[argparse.Namespace, dict[str, Any], Any], int]
+"""What a job does: the arguments, the composed data and their origin → exit code."""
 
 
 @dataclass
@@ -23,13 +27,13 @@ class Task:
     """What one job does; it may be sent to another process by the joblib or submitit launcher."""
 
     arguments: argparse.Namespace
+    action: Action
     file: Path | None
     folders: tuple[Path, ...]
 
     def __call__(self, config: Any) -> str:
         from hydra.core.hydra_config import HydraConfig
 
-        from stpspec.cli import commands
         from stpspec.config.compose import data_of, with_files_located
 
         here = HydraConfig.get()
@@ -44,10 +48,10 @@ class Task:
             with search_in(self.folders):
                 data, origin = data_of(config, self.file)
                 data = with_files_located(data, self.file)
-                code = {"fit": commands.fit, "run": commands.run}[mine.verb](mine, data, origin)
+                code = self.action(mine, data, origin)
         except Exception as error:  # whatever it is, the other jobs run
             multirun.end(folder, overrides, f"{type(error).__name__}: {error}")
-            commands.complain(error, mine.traceback)
+            complain(error, mine.traceback)
             return "failed"
         multirun.end(folder, overrides, interrupted=code != 0)
         if code != 0:  # Ctrl-C is meant for all of them; what this one had found is kept
@@ -70,19 +74,24 @@ class ConnectionTask:
     quiet: bool
 
     def __call__(self, config: Any) -> str:
-        from stpspec.cli.campaign import fit_and_tell
+        from stpspec.campaigns.run import fit_connection
+        from stpspec.cli.summaries import status_line
 
         log.enable()
         name = str(config.connection)
-        status = fit_and_tell(self.root / name, self.labels[name], quiet=self.quiet)
+        status = fit_connection(self.root / name)
+        if not self.quiet:
+            print(status_line(self.labels[name], status), flush=True)
         if status == "interrupted":  # Ctrl-C is meant for all of them
             raise KeyboardInterrupt
         return status
 
 
-def launch_jobs(arguments: argparse.Namespace, path: str | None, overrides: Sequence[str]) -> int:
-    """Run one job for each combination of the overrides; return the exit code."""
-    from stpspec.cli import commands
+def launch_jobs(
+    arguments: argparse.Namespace, action: Action, path: str | None, overrides: Sequence[str]
+) -> int:
+    """Run one job for each combination of the overrides, and sum up; return the exit code."""
+    from stpspec.cli.summaries import sum_up_multirun
     from stpspec.config.compose import choose, fault_named, sources
     from stpspec.config.overrides import check_overrides, forced
 
@@ -93,11 +102,11 @@ def launch_jobs(arguments: argparse.Namespace, path: str | None, overrides: Sequ
     if Path(sweep).exists() and any(Path(sweep).rglob(multirun.JOB_FILE)):
         raise StpspecError(f"{sweep} holds the jobs of another multirun; choose another --out")
     words = [*chosen, *(forced(o) for o in overrides)]
-    task = Task(arguments, file, extra_folders())
+    task = Task(arguments, action, file, extra_folders())
     with sources(file, overrides), fault_named(chosen, file, overrides):
         interrupted = _launch(task, words, sweep)
     print()
-    return max(commands.collect(sweep), int(interrupted))
+    return max(sum_up_multirun(sweep), int(interrupted))
 
 
 def launch_campaign(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from stpspec.cli.completion.registered import registered
 from stpspec.resources import shipped
 
 _HIDDEN = ("defaults", "hydra", "format")
@@ -61,18 +62,6 @@ def items(data: Mapping[str, Any], path: list[str]) -> list[str]:
     _, here = _at(data, path[:-1])
     fields = [s["properties"][path[-1]] for s in here if path[-1] in s.get("properties", {})]
     return [v for f in fields for v in _fixed(f.get("items", {}))]
-
-
-def registered(sort: str) -> list[str]:
-    """Return the names of all metrics or losses, read from the source: importing takes too long."""
-    from importlib.metadata import entry_points
-    from pathlib import Path
-
-    folder = Path(__file__).resolve().parents[2] / "metrics"
-    pattern = re.compile(rf'^@{sort}\(\s*"(\w+)"', re.MULTILINE)
-    own = {n for p in folder.glob("*.py") for n in pattern.findall(p.read_text(encoding="utf-8"))}
-    others = entry_points(group=f"stpspec.{'metrics' if sort == 'metric' else 'losses'}")
-    return sorted(own | {point.name for point in others})
 
 
 def _mechanisms() -> list[str]:

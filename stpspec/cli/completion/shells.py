@@ -2,11 +2,13 @@
 
 Each script asks ``stpspec __complete SHELL …`` for the candidates: one a line, with a tab and its
 meaning after it (not in bash). Bash hands over its whole line, since it cuts words at ``=``.
+
+No library writes the scripts, since none completes keys level by level: argcomplete and click put
+a space after ``protocols.``, and shtab writes only choices that are known beforehand.
 """
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Sequence
 
@@ -58,37 +60,35 @@ complete -c stpspec -f -a '(__stpspec_complete)'
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
-def answer(words: Sequence[str], parser: argparse.ArgumentParser) -> str:
+def answer(words: Sequence[str]) -> str:
     """Return the lines that a script asked for; nothing when anything goes wrong.
 
     Parameters
     ----------
     words : sequence of str
         The shell, then what its script passes on.
-    parser : ArgumentParser
-        Knows the flags.
     """
     try:
         shell, *rest = words
-        return "\n".join(_bash(rest, parser) if shell == "bash" else _others(rest, parser))
+        return "\n".join(_bash(rest) if shell == "bash" else _others(rest))
     except Exception:  # whatever it is: a traceback in the middle of a prompt helps nobody
         return ""
 
 
-def _others(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+def _others(words: Sequence[str]) -> list[str]:
     from stpspec.cli.completion.candidates import candidates
 
     *before, current = words
-    found = candidates(before, current, parser)
+    found = candidates(before, current)
     return [f"{word}\t{meaning}" for word, meaning in found.items()]
 
 
-def _bash(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+def _bash(words: Sequence[str]) -> list[str]:
     from stpspec.cli.completion.candidates import candidates
 
     line, breaks = words
     before, current, quoted = _cut(line)
-    found = candidates(before[1:], current, parser)
+    found = candidates(before[1:], current)
     # Bash replaces only what stands after the last of its break characters, unless in quotes.
     cut = 0 if quoted else 1 + max(current.rfind(c) for c in breaks.strip() or " ")
     return [word[cut:] if quoted else _escaped(word[cut:]) for word in found]

@@ -1,0 +1,51 @@
+"""The tables and figures over many fits, printed and written: of a multirun, of a campaign."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from stpspec.campaigns.record import CAMPAIGN_FILE
+from stpspec.cli.terminal import DONE, FAILED, shown_path
+
+
+def is_campaign(folder: str) -> bool:
+    """Tell whether a folder is that of a campaign."""
+    return (Path(folder) / CAMPAIGN_FILE).is_file()
+
+
+def sum_up_campaign(folder: str | Path) -> int:
+    """Print and write one table and one figure over the connections of a campaign."""
+    from stpspec.campaigns.summary import Campaign
+
+    campaign = Campaign(folder)
+    campaign.save()
+    print(f"\n{campaign.table(shutil.get_terminal_size((100, 24)).columns)}")
+    count = ", ".join(f"{n} {status}" for status, n in campaign.states.items())
+    print(f"\n{count}; summary.csv and summary.png in {shown_path(Path(folder))}")
+    failed = any(s in campaign.states for s in ("failed", "interrupted", "stopped"))
+    return FAILED if failed else DONE
+
+
+def sum_up_multirun(folder: str) -> int:
+    """Print and write one table and one figure over the jobs of a multirun."""
+    from stpspec.results import multirun
+    from stpspec.results.simulation import save_jobs
+    from stpspec.view.multirun import jobs_table
+
+    found = multirun.collect(folder)
+    print(jobs_table(found, multirun.varied(found)))
+    save_jobs(Path(folder), found, multirun.varied(found))
+    states = [job.status for job in found]
+    count = ", ".join(
+        f"{states.count(s)} {s}"
+        for s in ("done", "failed", "interrupted", "running")
+        if s in states
+    )
+    print(f"\n{count}; jobs.csv and jobs.png in {folder}")
+    return FAILED if "failed" in states else DONE
+
+
+def status_line(label: str, status: str) -> str:
+    """Return the line about one connection of a campaign."""
+    return f"{label}: {status}{' elsewhere' if status == 'running' else ''}"

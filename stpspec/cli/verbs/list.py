@@ -1,0 +1,45 @@
+"""``stpspec list``: the names there are to choose from."""
+
+from __future__ import annotations
+
+import argparse
+
+from stpspec.cli.terminal import DONE, UsageError
+from stpspec.cli.verb import Candidates, Verb
+
+SORTS = (
+    "experiments", "models", "recordings", "protocols", "metrics", "losses", "fitters",
+    "mechanisms", "templates",
+)  # fmt: skip
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from stpspec.cli import catalog
+    from stpspec.errors import unknown_name
+
+    unknown = [w for w in arguments.words if w not in SORTS]
+    if unknown:
+        raise UsageError(str(unknown_name("list", unknown[0], SORTS)))
+    print(catalog.text(arguments.words or SORTS))
+    return DONE
+
+
+def _complete(rest: list[str], _current: str) -> Candidates:
+    return {sort: "" for sort in SORTS if sort not in rest}
+
+
+VERB = Verb(
+    summary="list what there is: experiments, models, metrics, fitters …",
+    section="reference",
+    usage="[SORT…]",
+    words={"SORT": f"{', '.join(SORTS[:5])},\n{', '.join(SORTS[5:])}; by default all"},
+    text="""\
+List every name that an experiment may use, with one line that says what it is:
+shipped ones, those of installed plug-ins, and experiments in experiments/.""",
+    examples=(
+        ("list", "everything"),
+        ("list metrics losses", "what an objective is written with"),
+    ),
+    action=_list,
+    complete=_complete,
+)

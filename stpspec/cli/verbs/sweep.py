@@ -1,0 +1,97 @@
+"""``stpspec sweep``: metrics over lists of values of any fields."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from stpspec.cli import flags
+from stpspec.cli.experiment import (
+    USAGE,
+    WORDS,
+    each_experiment,
+    fitted_values,
+    located,
+    named_experiments,
+    pop_values,
+    result_folder,
+    validated,
+)
+from stpspec.cli.terminal import DONE, bar, shown_path
+from stpspec.cli.verb import Candidates, Verb
+
+if TYPE_CHECKING:
+    from stpspec.cli.verb import FlagGroup
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    with named_experiments(arguments) as (paths, overrides):
+        return each_experiment(arguments, paths, overrides, _sweep_one)
+
+
+def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
+    from stpspec.config.compose import compose
+    from stpspec.config.sweep_overrides import list_overrides
+    from stpspec.log import kept
+    from stpspec.results.simulation import save_sweep
+    from stpspec.sweeps import frequency_grid, sweep
+    from stpspec.view.tables import sweep_table
+
+    fitted = fitted_values(path)
+    fields, rest = list_overrides(path, overrides)
+    data, origin = compose(path, rest)
+    values = pop_values(data, fitted)
+    with located(origin.knowing(overrides)), kept(command=True) as log:
+        experiment = validated(data)
+        fields = fields or frequency_grid(experiment)
+        folder = result_folder(arguments, experiment.name, "sweep")
+        with bar(experiment.name, "combination", None, arguments.quiet) as shown:
+
+            def progress(done: int, total: int) -> None:
+                shown.total = total
+                shown.update(done - shown.n)
+
+            swept = sweep(experiment, fields, values=values, progress=progress)
+    print(sweep_table(swept))
+    saved = save_sweep(
+        folder, experiment, swept, scale=arguments.axis, overwrite=arguments.overwrite
+    )
+    log.write(saved)
+    print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
+    return DONE
+
+
+def _axis(group: FlagGroup) -> None:
+    group.add_argument(
+        "--axis", choices=["auto", "log", "linear"], default="auto", metavar="SCALE",
+        help="of the figure: auto (default), log or linear",
+    )  # fmt: skip
+
+
+def _complete(rest: list[str], current: str) -> Candidates:
+    from stpspec.cli.completion.experiment import experiment_words
+
+    return experiment_words(rest, current, parameters=True)
+
+
+VERB = Verb(
+    summary="measure over lists of values; frequency response by default",
+    section="experiments",
+    usage=f"{USAGE} [key=[value,…]…]",
+    words={**WORDS, "key=[value,…]": "a field or a parameter, and the values to sweep over"},
+    text="""\
+Simulate an experiment at each combination of the values that are listed in
+brackets, of any fields and parameters, and show the metrics over them as a
+table and a figure. Without a list, the frequency of the first protocol that
+has one is swept over: the frequency response.
+Parameters have their start values, or those of a saved result that is named.""",
+    examples=(
+        ("sweep pvalb_pyr protocols.train.frequency=[1,10,100] U=[0.2,0.4]",
+         "six combinations of a frequency and a parameter"),
+        ("sweep my_fit --axis log --out response",
+         "the frequency response of a saved fit"),
+    ),
+    action=_sweep,
+    flags=(flags.out, flags.overwrite, flags.config_dir, _axis, flags.quiet),
+    complete=_complete,
+)  # fmt: skip
