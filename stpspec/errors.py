@@ -3,7 +3,7 @@
 ::
 
     StpspecError
-    ├── SpecError          the experiment is not valid (holds every Problem)
+    ├── SpecError          the experiment is not valid (holds every SpecProblem)
     ├── UnknownNameError   a name that no registry, folder or mechanism knows
     ├── PluginError        a plug-in module cannot be imported
     ├── MechanismError     NMODL: missing, does not compile, clashes with a loaded one
@@ -70,7 +70,7 @@ class ResultError(StpspecError):
 
 
 @dataclass(frozen=True)
-class Problem:
+class SpecProblem:
     """One thing that is wrong with a spec.
 
     Attributes
@@ -93,7 +93,7 @@ class Problem:
     nearest: str | None = None
     where: str | None = None
 
-    def at(self, where: str | None) -> Problem:
+    def at(self, where: str | None) -> SpecProblem:
         """Return the same problem with the place where it was written."""
         return replace(self, where=where)
 
@@ -114,19 +114,19 @@ class SpecError(StpspecError):
 
     Parameters
     ----------
-    problems : sequence of Problem
+    problems : sequence of SpecProblem
     title : str
         First line of the message.
     """
 
-    def __init__(self, problems: Sequence[Problem], title: str = "the experiment is not valid"):
+    def __init__(self, problems: Sequence[SpecProblem], title: str = "the experiment is not valid"):
         self.problems = tuple(sorted(problems, key=place))
         self.title = title
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n  ".join([f"{title} ({count})", *map(str, self.problems)]))
 
 
-def place(problem: Problem) -> tuple[str, int]:
+def place(problem: SpecProblem) -> tuple[str, int]:
     """Return file and line, so that problems stand in the order of the file to correct."""
     file, _, line = (problem.where or "").rpartition(":")
     return (file, int(line)) if line.isdigit() else ("", 0)

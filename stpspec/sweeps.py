@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request, protocols_read
 from stpspec.specs.base import Spec
@@ -108,7 +108,7 @@ def frequency_grid(experiment: Experiment) -> dict[str, Sequence[float]]:
             return {f"protocols.{name}.frequency": FREQUENCIES}
     kinds = ", ".join(p.kind for p in experiment.protocols.values())
     raise SpecError(
-        [Problem("protocols", "no protocol has a frequency: name the field to sweep", kinds)],
+        [SpecProblem("protocols", "no protocol has a frequency: name the field to sweep", kinds)],
         "there is nothing to sweep by default",
     )
 
@@ -122,9 +122,9 @@ def _check(experiment: Experiment, fields: Mapping[str, Any]) -> None:
     for path, values in fields.items():
         if path.partition(".")[0] in _NOT_SIMULATED:
             rule = "nothing of a simulation depends on it (stpspec fit -m makes one fit of each)"
-            problems.append(Problem(path, rule))
+            problems.append(SpecProblem(path, rule))
         elif isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
-            problems.append(Problem(path, "a sweep needs a list of values", values))
+            problems.append(SpecProblem(path, "a sweep needs a list of values", values))
         elif _is_field(path):  # else a parameter of the mechanism: known once it is loaded
             problem = missing_field(experiment, path)
             problems += [problem] if problem is not None else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.campaigns.table import Cell, Row, Table
-from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.errors import SpecError, SpecProblem, StpspecError
 from stpspec.resources import GROUPS
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
@@ -45,9 +45,9 @@ class Bases:
     experiment: Experiment | str | Path | None
     overrides: Sequence[str]
     table: Table
-    _made: dict[tuple[str, ...], Base | Problem] = field(default_factory=dict)
+    _made: dict[tuple[str, ...], Base | SpecProblem] = field(default_factory=dict)
 
-    def of(self, row: Row) -> Base | Problem:
+    def of(self, row: Row) -> Base | SpecProblem:
         """Return the base of a row, or why there is none.
 
         Raises
@@ -61,7 +61,7 @@ class Bases:
             self._made[key] = self._make(row, chosen, key)
         return self._made[key]
 
-    def _make(self, row: Row, chosen: Mapping[str, Cell], key: Sequence[str]) -> Base | Problem:
+    def _make(self, row: Row, chosen: Mapping[str, Cell], key: Sequence[str]) -> Base | SpecProblem:
         at = f"row {row.label}, column {next(iter(chosen), 'experiment')}"
         cell = next(iter(chosen.values()), None)
         try:
@@ -69,18 +69,18 @@ class Bases:
             if name is None:
                 rule = "name the experiment of this row here, or one for all: experiment=…"
                 at = "column experiment"
-                return Problem(at, rule, where=self.table.header)
+                return SpecProblem(at, rule, where=self.table.header)
             if isinstance(name, Experiment):
                 if not chosen:
                     return Base(name)
                 rule = "a group can be chosen only where the base is a file or a name"
-                return Problem(at, rule, key, where=row.where)
+                return SpecProblem(at, rule, key, where=row.where)
             groups = [word for word in key if not word.startswith("experiment=")]
             return load_base(name, [*self.overrides, *groups])
         except StpspecError as error:
             if cell is None:
                 raise
-            return Problem(at, str(error), cell.value, where=cell.where)
+            return SpecProblem(at, str(error), cell.value, where=cell.where)
 
     def _named(self, chosen: Mapping[str, Cell]) -> Experiment | str | Path | None:
         """Return the base as it is named: a path is one from here, or from the table's folder."""

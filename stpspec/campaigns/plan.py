@@ -13,7 +13,7 @@ from stpspec.campaigns.bases import Bases
 from stpspec.campaigns.record import is_done
 from stpspec.campaigns.rows import Made, make, unknown_columns
 from stpspec.campaigns.table import Table, read
-from stpspec.errors import Problem, SpecError, StpspecError, nearest, place
+from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest, place
 from stpspec.hashing import file_sha256
 from stpspec.specs.base import canonical_json
 from stpspec.specs.experiment import Experiment
@@ -90,9 +90,9 @@ def plan(
     return root, list(connections.values()), pending
 
 
-def _gathered(problems: Sequence[Problem]) -> list[Problem]:
+def _gathered(problems: Sequence[SpecProblem]) -> list[SpecProblem]:
     """Tell what is wrong in a whole column once: a wrong unit in the header is no 200 problems."""
-    groups: dict[tuple[str, str], list[Problem]] = {}
+    groups: dict[tuple[str, str], list[SpecProblem]] = {}
     for problem in problems:
         column = problem.path.partition(", column ")[2] or problem.path
         groups.setdefault((column, problem.rule), []).append(problem)
@@ -104,14 +104,14 @@ def _gathered(problems: Sequence[Problem]) -> list[Problem]:
             continue
         rows = [p.path.partition(", column ")[0].removeprefix("row ") for p in those[:_ALIKE]]
         at = f"rows {', '.join(rows)} and {len(those) - _ALIKE} more, column {column}"
-        found.append(Problem(at, rule, first.received, first.nearest, first.where))
+        found.append(SpecProblem(at, rule, first.received, first.nearest, first.where))
     return found
 
 
-def _unknown_names(rows: Table, only: Sequence[str]) -> list[Problem]:
+def _unknown_names(rows: Table, only: Sequence[str]) -> list[SpecProblem]:
     known = [n for row in rows.rows for n in dict.fromkeys((row.label, row.name))]
     rule = "--only takes the name of a connection in the table"
-    return [Problem("--only", rule, name, nearest(name, known), "command line")
+    return [SpecProblem("--only", rule, name, nearest(name, known), "command line")
             for name in only if name not in known]  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def _plain(name: str) -> str:
     return kept if kept[:1].isalnum() else f"campaign{kept}"
 
 
-def _told_by_neuron(made: Sequence[Made]) -> list[Problem]:
+def _told_by_neuron(made: Sequence[Made]) -> list[SpecProblem]:
     """Return what only mechanisms and cells can tell, of all rows in one process."""
     from stpspec.engine.binding.inspection import check_parts
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stpspec.campaigns.bases import CHOICES, Base, Bases
 from stpspec.campaigns.table import Cell, Row
-from stpspec.errors import Problem, nearest
+from stpspec.errors import SpecProblem, nearest
 from stpspec.specs.changes import changed_data
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
@@ -30,7 +30,7 @@ class Made:
         None if anything is wrong.
     parts : dict
         What is valid of it, for the questions that only NEURON can answer.
-    problems, raw : list of Problem
+    problems, raw : list of SpecProblem
         At their cells, and those of the experiment by its own paths.
     places : dict of str to Cell
         Dotted path of a field → the cell that set it.
@@ -41,13 +41,13 @@ class Made:
     row: Row
     experiment: Experiment | None = None
     parts: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    raw: list[Problem] = field(default_factory=list)
+    problems: list[SpecProblem] = field(default_factory=list)
+    raw: list[SpecProblem] = field(default_factory=list)
     places: dict[str, Cell] = field(default_factory=dict)
     unknown: dict[str, Cell] = field(default_factory=dict)
     base: Base | None = None
 
-    def located(self, problem: Problem) -> Problem:
+    def located(self, problem: SpecProblem) -> SpecProblem:
         """Say of a problem of the experiment in which cell of the table it was written."""
         cell = self.places.get(problem.path)
         for path, other in self.places.items() if cell is None else ():
@@ -55,16 +55,16 @@ class Made:
                 cell = other
         if cell is None:
             at = f"row {self.row.label}: {problem.path}"
-            return Problem(at, problem.rule, problem.received, problem.nearest, self.row.where)
+            return SpecProblem(at, problem.rule, problem.received, problem.nearest, self.row.where)
         at = f"row {self.row.label}, column {cell.column}"
-        return Problem(at, problem.rule, cell.value, problem.nearest, cell.where)
+        return SpecProblem(at, problem.rule, cell.value, problem.nearest, cell.where)
 
 
 def make(row: Row, bases: Bases) -> Made:
     """Make the experiment of one row."""
     made = Made(row)
     base = bases.of(row)
-    if isinstance(base, Problem):
+    if isinstance(base, SpecProblem):
         made.problems.append(base)
         return made
     made.base = base
@@ -79,11 +79,11 @@ def make(row: Row, bases: Bases) -> Made:
         terms.pop(name, None)
     if not terms:
         rule = "no target is left: every term of the objective is empty in this row"
-        made.problems.append(Problem(f"row {row.label}", rule, where=row.where))
+        made.problems.append(SpecProblem(f"row {row.label}", rule, where=row.where))
         data["objective"] = None
     elif not data["parameters"]:
         rule = "no parameter is left that is free"
-        made.problems.append(Problem(f"row {row.label}", rule, where=row.where))
+        made.problems.append(SpecProblem(f"row {row.label}", rule, where=row.where))
     experiment, more, made.parts = examine(data)
     made.raw = [*problems, *more]
     made.problems += [made.located(p) for p in made.raw]
@@ -148,8 +148,10 @@ def unknown_column(key: str, base: Base) -> tuple[str, str | None]:
     return rule, nearest(key, known)
 
 
-def _problem(made: Made, cell: Cell, rule: str, received: Any) -> Problem:
-    return Problem(f"row {made.row.label}, column {cell.column}", rule, received, where=cell.where)
+def _problem(made: Made, cell: Cell, rule: str, received: Any) -> SpecProblem:
+    return SpecProblem(
+        f"row {made.row.label}, column {cell.column}", rule, received, where=cell.where
+    )
 
 
 def _target_of(path: str) -> str | None:
@@ -212,9 +214,9 @@ def _sds_in_the_unit_of_their_target(changes: dict[str, Any]) -> None:
             changes[path] = _with_unit(sd, _unit_of(changes.get(f"{start}.target")))
 
 
-def unknown_columns(made: list[Made], header: str | None) -> list[Problem]:
+def unknown_columns(made: list[Made], header: str | None) -> list[SpecProblem]:
     """Return the problem of each column that means nothing where it has a value, once."""
-    found: dict[str, Problem] = {}
+    found: dict[str, SpecProblem] = {}
     columns: Mapping[str, None] = dict.fromkeys(k for m in made for k in m.unknown)
     for key in columns:
         those = [m for m in made if key in m.unknown and m.base is not None]
@@ -227,5 +229,5 @@ def unknown_columns(made: list[Made], header: str | None) -> list[Problem]:
             rule, guess = unknown_column(key, m.base)
             at = f"column {cell.column}" if nowhere else f"row {m.row.label}, column {cell.column}"
             where = (nowhere and header) or cell.where
-            found.setdefault(f"{key} {at}", Problem(at, rule, key, guess, where))
+            found.setdefault(f"{key} {at}", SpecProblem(at, rule, key, guess, where))
     return list(found.values())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 NAME = "connection"
 _ENDINGS = {".csv": ",", ".tsv": "\t", ".yaml": "", ".yml": ""}
@@ -68,7 +68,7 @@ class Table:
     rows: list[Row]
     folder: Path | None = None
     header: str | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[SpecProblem] = field(default_factory=list)
 
 
 def read(table: Any) -> Table:
@@ -98,15 +98,15 @@ def read(table: Any) -> Table:
     path = Path(table).expanduser()
     if path.suffix.lower() not in _ENDINGS:
         rule = f"a table of connections ends in {', '.join(_ENDINGS)}"
-        raise _unreadable(Problem(str(table), rule, path.suffix or path.name))
+        raise _unreadable(SpecProblem(str(table), rule, path.suffix or path.name))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         rule = "a table is text in UTF-8: in Excel, save it as 'CSV UTF-8'"
-        raise _unreadable(Problem(str(table), rule, where=str(path))) from error
+        raise _unreadable(SpecProblem(str(table), rule, where=str(path))) from error
     except OSError as error:
         why = error.strerror or str(error)
-        raise _unreadable(Problem(str(table), f"the table cannot be read: {why}")) from error
+        raise _unreadable(SpecProblem(str(table), f"the table cannot be read: {why}")) from error
     if path.suffix.lower() in (".yaml", ".yml"):
         found, problems = _mapped(_yaml_rows(text, path))
         return _named(Table(path.stem, found, path.parent, problems=problems))
@@ -122,7 +122,7 @@ def split_header(column: str) -> tuple[str, str]:
     return match[1].strip(), (match[2] or match[3] or "").strip()
 
 
-def _unreadable(problem: Problem) -> SpecError:
+def _unreadable(problem: SpecProblem) -> SpecError:
     return SpecError([problem], "the table of connections is not valid")
 
 
@@ -134,22 +134,22 @@ def _named(table: Table) -> Table:
         at = f"row {row.label or number}, column {NAME}"
         if not row.name:
             rule = "each row needs the name of its connection, with letters or digits"
-            problems.append(Problem(at, rule, row.label, where=row.where))
+            problems.append(SpecProblem(at, rule, row.label, where=row.where))
         elif row.name in seen:
             other = seen[row.name].label
             same = "" if other == row.label else f" ({other!r}: both have the folder {row.name})"
             rule = f"each connection has one row; this one has two{same}"
-            problems.append(Problem(at, rule, row.label, where=row.where))
+            problems.append(SpecProblem(at, rule, row.label, where=row.where))
         seen.setdefault(row.name, row)
     if not table.rows and not problems:
-        problems.append(Problem("(whole table)", "there is no row in it", where=table.header))
+        problems.append(SpecProblem("(whole table)", "there is no row in it", where=table.header))
     return Table(table.stem, table.rows, table.folder, table.header, problems)
 
 
 # -- CSV ----------------------------------------------------------------------------------------
 
 
-def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[Problem]]:
+def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[SpecProblem]]:
     """Return where the header is, the rows, and what is wrong with their shape."""
     lines = _records(text, _delimiter(text, path))
     first = next(lines, None)
@@ -164,7 +164,7 @@ def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[Problem]]:
         where = f"{path}:{line}"
         if len(texts) != len(header):
             rule = f"{len(header)} cells are needed, as many as columns (quote text with commas)"
-            problems.append(Problem(f"row {texts[0].strip()}", rule, len(texts), where=where))
+            problems.append(SpecProblem(f"row {texts[0].strip()}", rule, len(texts), where=where))
             continue
         cells: dict[str, Cell] = {}
         for column, value in zip(header, texts, strict=True):
@@ -180,14 +180,16 @@ def _key(column: str) -> str:
     return split_header(column)[0]
 
 
-def _header_problems(header: Sequence[str], where: str) -> list[Problem]:
+def _header_problems(header: Sequence[str], where: str) -> list[SpecProblem]:
     keys = [_key(column) for column in header]
     problems = []
     if NAME not in keys:
         rule = f"the first line names the columns, and one of them is called {NAME}"
-        problems.append(Problem(f"column {NAME}", rule, ", ".join(keys), where=where))
+        problems.append(SpecProblem(f"column {NAME}", rule, ", ".join(keys), where=where))
     for key in dict.fromkeys(k for k in keys if k and not k.startswith("#") and keys.count(k) > 1):
-        problems.append(Problem(f"column {key}", "two columns have this name", key, where=where))
+        problems.append(
+            SpecProblem(f"column {key}", "two columns have this name", key, where=where)
+        )
     return problems
 
 
@@ -220,7 +222,7 @@ def _listed(rows: Any) -> list[Any]:
                 for name, row in rows.items()]  # fmt: skip
     if not isinstance(rows, Iterable):
         rule = "a path, a list of rows or a mapping of connection to row"
-        raise _unreadable(Problem("(whole table)", rule, rows))
+        raise _unreadable(SpecProblem("(whole table)", rule, rows))
     return list(rows)
 
 
@@ -241,7 +243,7 @@ def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, Any]]
         pairs = [(value.start_mark.line, value) for value in node.value]
     else:
         rule = "a list of rows, or a mapping of connection to row"
-        raise _unreadable(Problem("(whole table)", rule, data, where=f"{path}:1"))
+        raise _unreadable(SpecProblem("(whole table)", rule, data, where=f"{path}:1"))
     lines = [{"": f"{path}:{line + 1}", **dict(_lines(value, path))} for line, value in pairs]
     return list(zip(lines, _listed(data), strict=False))
 
@@ -257,13 +259,13 @@ def _lines(node: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, str]]
 
 def _mapped(
     listed: Sequence[tuple[dict[str, str] | None, Any]],
-) -> tuple[list[Row], list[Problem]]:
+) -> tuple[list[Row], list[SpecProblem]]:
     rows, problems = [], []
     for number, (lines, data) in enumerate(listed, 1):
         where = (lines or {}).get("")
         if not isinstance(data, Mapping):
             rule = "expected a mapping, column: value"
-            problems.append(Problem(f"row {number}", rule, data, where=where))
+            problems.append(SpecProblem(f"row {number}", rule, data, where=where))
             continue
         cells = {}
         for column, value in _flat(data):

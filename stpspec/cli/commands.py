@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.errors import SpecError, SpecProblem, StpspecError
 from stpspec.log import kept
 
 
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int
     with _located(origin), kept(command=True) as log:
         if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
             rule = "run simulates one value; stpspec sweep measures over a list"
-            raise SpecError([Problem(n, rule, v) for n, v in lists.items()], "too many values")
+            raise SpecError([SpecProblem(n, rule, v) for n, v in lists.items()], "too many values")
         experiment = _experiment(data)
         folder = _folder(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)
@@ -167,7 +167,7 @@ def _experiment(data: dict[str, Any]) -> Any:
                 f"{name} is a free parameter: parameters.{name}.start={data[name]} begins the fit "
                 f"there; to fix it, delete ~parameters.{name} and set model.fixed.{name}"
             )
-            raise SpecError([Problem(name, rule)])
+            raise SpecError([SpecProblem(name, rule)])
     return Experiment.from_data(data)
 
 

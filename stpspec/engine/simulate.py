@@ -17,7 +17,7 @@ from stpspec.engine.binding.bind import Bound, numbers
 from stpspec.engine.binding.numerics import pulses_read
 from stpspec.engine.binding.stimuli import timing, with_delay
 from stpspec.engine.rigs.reuse import rigs_kept
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request
 from stpspec.specs.protocol import Stimulus
@@ -53,7 +53,7 @@ def candidates_of(bound: Bound, values: Mapping[str, Any] | None) -> dict[str, n
     lengths = {a.size for a in given.values()}
     n = max(lengths, default=1)
     if lengths - {1, n}:
-        problems.append(Problem("values", f"as many values as the longest list ({n}), or one"))
+        problems.append(SpecProblem("values", f"as many values as the longest list ({n}), or one"))
     if problems:
         raise SpecError(problems, "the candidates are not valid")
     for name, parameter in bound.experiment.parameters.items():
@@ -69,7 +69,7 @@ def _numbers(bound: Bound, name: str, written: Any) -> np.ndarray:
     items = [written] if isinstance(written, str | int | float) else written
     if not isinstance(items, Sequence) or not items:
         raise SpecError(
-            [Problem(name, "a finite number, a string with a unit, or a list of them", written)]
+            [SpecProblem(name, "a finite number, a string with a unit, or a list of them", written)]
         )
     return np.array([numbers(bound, {name: item})[name] for item in items])
 
@@ -92,7 +92,7 @@ def stimuli_of(
         try:
             stimulus = experiment.protocols[name].stimulus(known)
         except ValueError as error:  # the time constants of a candidate make it too long
-            raise SpecError([Problem(f"protocols.{name}", str(error))]) from error
+            raise SpecError([SpecProblem(f"protocols.{name}", str(error))]) from error
         if bound.brief:
             stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
         stimuli[name] = with_delay(experiment.model, stimulus)

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from stpspec.errors import Problem, SpecError, UnknownNameError, nearest
+from stpspec.errors import SpecError, SpecProblem, UnknownNameError, nearest
 from stpspec.registry import Registry
 from stpspec.units import rule_error
 
@@ -56,7 +56,8 @@ class Spec(BaseModel):
         rule = "a spec is frozen: experiment.changed({'path.of.field': value}) makes a changed copy"
         guess = "" if name in type(self).model_fields else nearest(name, type(self).model_fields)
         raise SpecError(
-            [Problem(name, rule, value, guess)], f"{type(self).__name__} is not changed in place"
+            [SpecProblem(name, rule, value, guess)],
+            f"{type(self).__name__} is not changed in place",
         )
 
     def __hash__(self) -> int:
@@ -120,7 +121,7 @@ _PLAIN = {
 }
 
 
-def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
+def problems_of(error: ValidationError, prefix: str = "") -> list[SpecProblem]:
     """Translate pydantic's errors into problems, with ``prefix`` before each path."""
     found = []
     for e in error.errors(include_url=False, include_context=False):
@@ -130,5 +131,5 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
             received = None if e["type"] in ("rule", "value_error") else received
         full = ".".join(p for p in (prefix, path) if p)
         rule = _PLAIN.get(e["type"], e["msg"].removeprefix("Value error, "))
-        found.append(Problem(full, rule, received))
+        found.append(SpecProblem(full, rule, received))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from stpspec.errors import PluginError, Problem, SpecError, nearest
+from stpspec.errors import PluginError, SpecError, SpecProblem, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
 from stpspec.specs.base import problems_of
 from stpspec.specs.consistency import cross_problems
@@ -18,7 +18,7 @@ from stpspec.specs.recovery import salvage, unseen, wrong_paths
 
 def examine(
     data: Mapping[str, Any],
-) -> tuple[Experiment | None, list[Problem], dict[str, Any]]:
+) -> tuple[Experiment | None, list[SpecProblem], dict[str, Any]]:
     """Find all problems of the data, also those between parts that are valid by themselves.
 
     Parameters
@@ -30,7 +30,7 @@ def examine(
     -------
     experiment : Experiment or None
         None when there is any problem.
-    problems : list of Problem
+    problems : list of SpecProblem
     parts : dict
         The fields (and entries of mappings) that are valid; if not all are, with
         ``protocol_names`` and ``wrong``, the paths where anything is wrong.
@@ -53,7 +53,7 @@ def examine(
         return None, problems, parts
 
 
-def _in_its_place(problem: Problem) -> Problem:
+def _in_its_place(problem: SpecProblem) -> SpecProblem:
     """Say where else something belongs: a part within another part, a kind in the defaults."""
     parent, _, name = problem.path.rpartition(".")
     if parent == "protocols" and problem.rule.startswith("needs a 'kind'"):
@@ -65,7 +65,7 @@ def _in_its_place(problem: Problem) -> Problem:
     return problem
 
 
-def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[SpecProblem]]:
     """Import the plug-in modules one by one; what cannot be imported is left out and told."""
     plugins, problems = data.get("plugins"), []
     if not isinstance(plugins, list):
@@ -77,11 +77,11 @@ def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[
                 import_plugins([name])
             kept.append(name)
         except PluginError as error:
-            problems.append(Problem(f"plugins.{index}", str(error), name))
+            problems.append(SpecProblem(f"plugins.{index}", str(error), name))
     return {**data, "plugins": kept}, problems
 
 
-def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[SpecProblem]]:
     """Tell of misspelled kinds, and put what they mean in their place: the rest is examined."""
     made, problems = dict(data), []
 
@@ -93,7 +93,7 @@ def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[P
         if meant is None:
             return part
         rule = f"no {registry.sort} of this kind ({', '.join(registry.names())})"
-        problems.append(Problem(f"{path}.kind", rule, kind, meant))
+        problems.append(SpecProblem(f"{path}.kind", rule, kind, meant))
         return {**part, "kind": meant}
 
     for name, registry in (("model", MODELS), ("recording", RECORDINGS), ("fitter", FITTERS)):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import SpecError, SpecProblem
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
 from stpspec.specs.base import kind_of
 from stpspec.specs.changes import changed_data
@@ -149,7 +149,7 @@ def needed(given: Any) -> None:
     raise TypeError(f"an Experiment is needed, and not {type(given).__name__}: {cure}")
 
 
-def _literal(problem: Problem) -> str:
+def _literal(problem: SpecProblem) -> str:
     return problem.rule + (f"; did you mean {problem.nearest!r}?" if problem.nearest else "")
 
 
@@ -166,5 +166,5 @@ def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
         rule = f"format must be {FORMAT}"
         if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
             rule += "; it was written by a newer stpspec: upgrade with pip install -U stpspec"
-        raise SpecError([Problem("format", rule, number)])
+        raise SpecError([SpecProblem("format", rule, number)])
     return {**data, "format": FORMAT}

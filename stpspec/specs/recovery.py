@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from stpspec.errors import Problem
+from stpspec.errors import SpecProblem
 from stpspec.units import Quantity, split
 
 _QUANTITY: TypeAdapter[float | str] = TypeAdapter(Quantity)
@@ -31,7 +31,7 @@ _FOLLOWS = {
 _MISSPELLED = re.compile(r"no field of this name here;.*did you mean '(\w+)'\?$", re.DOTALL)
 
 
-def wrong_paths(problems: Sequence[Problem]) -> set[str]:
+def wrong_paths(problems: Sequence[SpecProblem]) -> set[str]:
     """Return the places where anything is wrong, with the fields that misspelled ones may mean."""
     paths = {p.path for p in problems}
     for problem in problems:
@@ -41,7 +41,7 @@ def wrong_paths(problems: Sequence[Problem]) -> set[str]:
     return paths
 
 
-def unseen(found: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
+def unseen(found: Sequence[SpecProblem], known: Sequence[SpecProblem]) -> list[SpecProblem]:
     """Return the problems at places where none is known yet.
 
     What is said of a field that is wrong already may only follow from its stand-in.
