@@ -1,4 +1,4 @@
-"""The exceptions of stpspec, and the one way in which a problem of a spec is described.
+"""The exceptions of stpspec, and the description of one problem of a spec.
 
 ::
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 class StpspecError(Exception):
@@ -69,6 +69,10 @@ class ResultError(StpspecError):
     """A result cannot be written or read."""
 
 
+# What the rest of the program has to tell apart; everything else breaks a "rule".
+ProblemKind = Literal["rule", "unknown_field", "missing_kind"]
+
+
 @dataclass(frozen=True)
 class SpecProblem:
     """One thing that is wrong with a spec.
@@ -85,6 +89,9 @@ class SpecProblem:
         The nearest valid choice, where there is one.
     where : str or None
         ``file:line`` or ``command line``.
+    kind : {"rule", "unknown_field", "missing_kind"}
+        A field of this name does not exist, a part does not say which ``kind`` it has, or any
+        other rule is broken.
     """
 
     path: str
@@ -92,6 +99,7 @@ class SpecProblem:
     received: Any = None
     nearest: str | None = None
     where: str | None = None
+    kind: ProblemKind = "rule"
 
     def at(self, where: str | None) -> SpecProblem:
         """Return the same problem with the place where it was written."""
@@ -101,11 +109,11 @@ class SpecProblem:
         return f"<{self}>"  # a list of problems can be read
 
     def __str__(self) -> str:
-        text = f"{self.path or '(whole file)'}: {self.rule}"
-        if self.received is not None:
-            text += f"; received {_short(self.received)}"
-        if self.nearest:
-            text += f"; did you mean {self.nearest!r}?"
+        received = "" if self.received is None else f"; received {_short(self.received)}"
+        guess = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        # Of an unknown field the name is wrong, and what was received is the value beside it.
+        parts = [guess, received] if self.kind == "unknown_field" else [received, guess]
+        text = f"{self.path or '(whole file)'}: {self.rule}{''.join(parts)}"
         return f"{self.where} | {text}" if self.where else text
 
 

@@ -67,17 +67,17 @@ class Experiment(Overview):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        found = cross_problems({name: getattr(self, name) for name in type(self).model_fields})
-        if found:
+        problems = cross_problems({name: getattr(self, name) for name in type(self).model_fields})
+        if problems:
             raise ValidationError.from_exception_data(
                 type(self).__name__,
                 [
                     InitErrorDetails(
-                        type=rule_error("rule", _literal(p)),
+                        type=rule_error(p.kind, p.rule, p.nearest),
                         loc=tuple(p.path.split(".")),
                         input=p.received,
                     )
-                    for p in found
+                    for p in problems
                 ],
             )
         return self
@@ -147,10 +147,6 @@ def needed(given: Any) -> None:
     elif isinstance(given, str | PathLike):
         cure = f"stpspec.load({str(given)!r}) loads one"
     raise TypeError(f"an Experiment is needed, and not {type(given).__name__}: {cure}")
-
-
-def _literal(problem: SpecProblem) -> str:
-    return problem.rule + (f"; did you mean {problem.nearest!r}?" if problem.nearest else "")
 
 
 def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
