@@ -211,9 +211,11 @@ def _measure(
     rows = [numbers(bound, {**values, **point}) for point in grid]
     columns = {n: np.array([row[n] for row in rows]) for n in rows[0]}
     swept = {p.split(".")[1] for p in outer if p.startswith("protocols.")}
+    objective = bound.experiment.objective
+    terms = objective.terms if objective is not None else {}
     requests = [
         r for r in requests_of(bound.experiment, all_metrics=True)
-        if not swept or r.protocol in swept or "." not in r.name
+        if not swept or r.protocol in swept or r.name in terms
     ]  # fmt: skip
     of_numerics = any(p.partition(".")[0] == "numerics" for p in outer)
     if not of_numerics:  # else what the numerics do is what is asked
@@ -245,6 +247,8 @@ def _dataset(
         attrs = {
             "units": " or ".join(units),
             "long_name": f"{request.metric} of {request.protocol}",
+            "metric": request.metric,
+            "protocol": request.protocol,
         }
         numbers = np.array([float(m.value) for m in column]).reshape(shape)
         data[request.name] = (dims, numbers, attrs)

@@ -326,6 +326,21 @@ e,–,,,,,
 """
 
 
+def test_rows_without_any_experiment_are_one_problem_of_the_column():
+    with pytest.raises(SpecError) as caught:
+        plan([{"connection": f"c{i}", "size": 42} for i in range(6)], None, [], None)
+    assert [p.path for p in caught.value.problems] == ["column experiment"]
+
+
+def test_the_same_problem_of_many_rows_is_one_that_names_some_of_them():
+    rows = [{"connection": f"c{i}", "size [mV]": 42} for i in range(6)]
+    with pytest.raises(SpecError) as caught:
+        plan(rows, small.experiment(), [], None)
+    (problem,) = caught.value.problems
+    assert problem.path == "rows c0, c1, c2 and 3 more, column size [mV]"
+    assert problem.column == "size [mV]"
+
+
 def test_all_that_is_wrong_is_told_at_once_with_line_row_column_and_nearest_name(tmp_path):
     (tmp_path / "small.yaml").write_text(small.YAML)
     (tmp_path / "t.csv").write_text(BAD, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Read a table of connections, CSV or YAML, as rows of cells; each knows where it was written."""
+"""A table of connections, CSV or YAML, as rows of cells with the places where they were written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stpspec.campaigns.problems import table_problem
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 NAME = "connection"
@@ -18,7 +19,7 @@ _HEADER = re.compile(r"^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))$")
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell of a table.
 
     Attributes
@@ -52,7 +53,7 @@ class Row:
     """
 
     label: str
-    cells: dict[str, Cell]
+    cells: dict[str, TableCell]
     where: str | None = None
 
     @property
@@ -92,9 +93,8 @@ def read(table: Any) -> Table:
     """
     if not isinstance(table, str | Path):
         rows = table.to_dict("records") if hasattr(table, "to_dict") else table
-        listed = [(None, value) for value in _listed(rows)]
-        found, problems = _mapped(listed)
-        return _named(Table("campaign", found, problems=problems))
+        rows, problems = _mapped([(None, value) for value in _listed(rows)])
+        return _named(Table("campaign", rows, problems=problems))
     path = Path(table).expanduser()
     if path.suffix.lower() not in _ENDINGS:
         rule = f"a table of connections ends in {', '.join(_ENDINGS)}"
@@ -108,10 +108,10 @@ def read(table: Any) -> Table:
         why = error.strerror or str(error)
         raise _unreadable(SpecProblem(str(table), f"the table cannot be read: {why}")) from error
     if path.suffix.lower() in (".yaml", ".yml"):
-        found, problems = _mapped(_yaml_rows(text, path))
-        return _named(Table(path.stem, found, path.parent, problems=problems))
-    header, found, problems = _csv_rows(text, path)
-    return _named(Table(path.stem, found, path.parent, header, problems))
+        rows, problems = _mapped(_yaml_rows(text, path))
+        return _named(Table(path.stem, rows, path.parent, problems=problems))
+    header, rows, problems = _csv_rows(text, path)
+    return _named(Table(path.stem, rows, path.parent, header, problems))
 
 
 def split_header(column: str) -> tuple[str, str]:
@@ -131,15 +131,15 @@ def _named(table: Table) -> Table:
     problems = list(table.problems)
     seen: dict[str, Row] = {}
     for number, row in enumerate(table.rows, 1):
-        at = f"row {row.label or number}, column {NAME}"
+        place = {"row": row.label or str(number), "column": NAME, "where": row.where}
         if not row.name:
             rule = "each row needs the name of its connection, with letters or digits"
-            problems.append(SpecProblem(at, rule, row.label, where=row.where))
+            problems.append(table_problem(rule, row.label, **place))
         elif row.name in seen:
             other = seen[row.name].label
             same = "" if other == row.label else f" ({other!r}: both have the folder {row.name})"
             rule = f"each connection has one row; this one has two{same}"
-            problems.append(SpecProblem(at, rule, row.label, where=row.where))
+            problems.append(table_problem(rule, row.label, **place))
         seen.setdefault(row.name, row)
     if not table.rows and not problems:
         problems.append(SpecProblem("(whole table)", "there is no row in it", where=table.header))
@@ -164,14 +164,15 @@ def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[SpecProblem]]
         where = f"{path}:{line}"
         if len(texts) != len(header):
             rule = f"{len(header)} cells are needed, as many as columns (quote text with commas)"
-            problems.append(SpecProblem(f"row {texts[0].strip()}", rule, len(texts), where=where))
+            label = texts[0].strip()
+            problems.append(table_problem(rule, len(texts), row=label, where=where))
             continue
-        cells: dict[str, Cell] = {}
+        cells: dict[str, TableCell] = {}
         for column, value in zip(header, texts, strict=True):
             key, unit = split_header(column)
             if key and not key.startswith("#"):
-                cells.setdefault(key, Cell(column, value.strip() or None, unit, where))
-        label = cells.pop(NAME, Cell(NAME, None)).value or ""
+                cells.setdefault(key, TableCell(column, value.strip() or None, unit, where))
+        label = cells.pop(NAME, TableCell(NAME, None)).value or ""
         rows.append(Row(label, cells, where))
     return at, rows if NAME in map(_key, header) else [], problems
 
@@ -185,11 +186,10 @@ def _header_problems(header: Sequence[str], where: str) -> list[SpecProblem]:
     problems = []
     if NAME not in keys:
         rule = f"the first line names the columns, and one of them is called {NAME}"
-        problems.append(SpecProblem(f"column {NAME}", rule, ", ".join(keys), where=where))
+        problems.append(table_problem(rule, ", ".join(keys), column=NAME, where=where))
     for key in dict.fromkeys(k for k in keys if k and not k.startswith("#") and keys.count(k) > 1):
-        problems.append(
-            SpecProblem(f"column {key}", "two columns have this name", key, where=where)
-        )
+        rule = "two columns have this name"
+        problems.append(table_problem(rule, key, column=key, where=where))
     return problems
 
 
@@ -265,15 +265,15 @@ def _mapped(
         where = (lines or {}).get("")
         if not isinstance(data, Mapping):
             rule = "expected a mapping, column: value"
-            problems.append(SpecProblem(f"row {number}", rule, data, where=where))
+            problems.append(table_problem(rule, data, row=str(number), where=where))
             continue
         cells = {}
         for column, value in _flat(data):
             key, unit = split_header(column)
             if not key.startswith("#"):
                 at = (lines or {}).get(key, where)
-                cells[key] = Cell(column, _plain(value), unit, at)
-        label = cells.pop(NAME, Cell(NAME, None)).value
+                cells[key] = TableCell(column, _plain(value), unit, at)
+        label = cells.pop(NAME, TableCell(NAME, None)).value
         rows.append(Row("" if label is None else str(label), cells, where))
     return rows, problems
 

@@ -46,7 +46,7 @@ class Task:
                 data = beside(data, self.file)
                 code = {"fit": commands.fit, "run": commands.run}[mine.verb](mine, data, origin)
         except Exception as error:  # whatever it is, the other jobs run
-            multirun.end(folder, overrides, f"{type(error).__name__}: {error}")
+            multirun.end(folder, overrides, error)
             commands.complain(error, mine.traceback)
             return "failed"
         multirun.end(folder, overrides, interrupted=code != 0)

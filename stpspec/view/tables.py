@@ -177,7 +177,7 @@ def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40
     text = columns(table, right=range(len(table[0])))
     if len(frame) > rows:
         text += f"\n… and {len(frame) - rows} more"
-    reasons = dict.fromkeys(r for n in names for r in frame["reason"] if n in r)
+    reasons = dict.fromkeys(r for n in names for r in frame["reason"][frame[n].isna()] if r)
     return "\n".join([text, *(f"– is missing: {r}" for r in reasons)])
 
 
