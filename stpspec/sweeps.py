@@ -1,4 +1,4 @@
-"""Sweep any field of an experiment: one process, one Dataset over the swept fields."""
+"""Sweeps over any fields of an experiment: one process, one Dataset over the swept fields."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def sweep(
     combinations = list(itertools.product(*(range(len(axes[n].values)) for n in outer)))
     requests: dict[str, Request] = {}
     rows: list[dict[str, Measurement]] = []
-    made, bound = experiment, None
+    variant, bound = experiment, None
     with rigs_kept():
         for done, picks in enumerate(combinations):
             chosen = dict(zip(outer, picks, strict=True))
-            before = made
-            made = experiment.changed({n: axes[n].values[i] for n, i in chosen.items()})
-            bound = _bind(made, before, bound)
+            previous = variant
+            variant = experiment.changed({n: axes[n].values[i] for n, i in chosen.items()})
+            bound = _bind(variant, previous, bound)
             if not done:
                 warn_of_chance(bound)
             for name, axis in axes.items():
@@ -161,7 +161,7 @@ class Axis:
             self._ticks = [numbers(bound, {self.name: v})[self.name] for v in self.values]
             self.unit = bound.units[self.name]
         else:
-            self._ticks[index], self.unit = _found(bound, self.name)
+            self._ticks[index], self.unit = _value_and_unit(bound, self.name)
 
     def coordinate(self) -> np.ndarray:
         """Return the numbers, or a label for each value."""
@@ -173,17 +173,19 @@ class Axis:
         return np.array(kinds if distinct else [str(tick) for tick in ticks])
 
 
-def _bind(made: Experiment, before: Experiment, bound: Any) -> Any:
+def _bind(variant: Experiment, previous: Experiment, bound: Any) -> Any:
     """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
     from stpspec.engine.binding.bind import bind, bind_again
 
-    alike = list(made.protocols) == list(before.protocols) and all(
-        getattr(made, n) == getattr(before, n) for n in Experiment.model_fields if n != "protocols"
+    alike = list(variant.protocols) == list(previous.protocols) and all(
+        getattr(variant, n) == getattr(previous, n)
+        for n in Experiment.model_fields
+        if n != "protocols"
     )
-    return bind(made) if bound is None or not alike else bind_again(bound, made)
+    return bind(variant) if bound is None or not alike else bind_again(bound, variant)
 
 
-def _found(bound: Any, path: str) -> tuple[Any, str]:
+def _value_and_unit(bound: Any, path: str) -> tuple[Any, str]:
     """Return the value of a field of a bound experiment, and its unit."""
     *parents, last = path.split(".")
     place: Any = bound.experiment

@@ -114,8 +114,8 @@ class _Hashes(dict[str, dict[str, str]]):
         return self[key]
 
 
-def _connection(made: RowExperiment, root: Path, hashes: _Hashes) -> Connection:
-    experiment, row = made.experiment, made.row
+def _connection(entry: RowExperiment, root: Path, hashes: _Hashes) -> Connection:
+    experiment, row = entry.experiment, entry.row
     assert experiment is not None
     data = {**experiment.to_data(), "files": hashes.of(experiment)}
     for name in _NOT_OF_THE_RESULT:

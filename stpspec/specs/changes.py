@@ -1,4 +1,4 @@
-"""Change fields of a spec by their dotted paths."""
+"""Changes of the fields of a spec, by their dotted paths."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | 
     place: Any = spec
     names = path.split(".")
     for depth, name in enumerate(names):
-        known = _names(place)
+        names_here = _names(place)
         is_new = isinstance(place, dict) and depth == len(names) - 1 and name != ""
-        if name not in known and not is_new:
+        if name not in names_here and not is_new:
             if place is None:
                 rule = f"{'.'.join(names[:depth])} is not set: give the whole of it"
                 return SpecProblem(path, rule)
-            rule = f"no such field; valid here: {', '.join(known) or 'nothing'}"
-            return SpecProblem(path, rule, name, nearest(name, known))
+            rule = f"no such field; valid here: {', '.join(names_here) or 'nothing'}"
+            return SpecProblem(path, rule, name, nearest(name, names_here))
         place = parts.get(".".join(names[: depth + 1])) or inside(place, name)
     return None
 

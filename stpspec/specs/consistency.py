@@ -36,14 +36,14 @@ def cross_problems(parts: Mapping[str, Any]) -> list[SpecProblem]:
     parts : mapping
         Field name → valid value; what is not valid is missing.
     """
-    found = [*_name_problems(parts), *_protocol_problems(parts), *_recording_problems(parts)]
+    problems = [*_name_problems(parts), *_protocol_problems(parts), *_recording_problems(parts)]
     objective = parts.get("objective")
     if objective is not None:
         for name, term in objective.terms.items():
-            found += _term_problems(f"objective.terms.{name}", term, parts)
-        found += _cost_problems(objective)
-    found += _fitter_problems(parts)
-    return found
+            problems += _term_problems(f"objective.terms.{name}", term, parts)
+        problems += _cost_problems(objective)
+    problems += _fitter_problems(parts)
+    return problems
 
 
 def _name_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:

@@ -120,11 +120,11 @@ class Experiment(Overview):
         from stpspec.specs.diagnosis import examine
 
         data, problems = changed_data(self, changes)
-        made, more, _ = examine(data)
-        if made is None or problems:
+        experiment, more, _ = examine(data)
+        if experiment is None or problems:
             at = ", ".join(f"{n}={v!r}" for n, v in changes.items())
             raise SpecError([*problems, *more], f"the experiment is not valid at {at}")
-        return made
+        return experiment
 
     def to_data(self) -> dict[str, Any]:
         """Return the experiment as plain mappings, lists, strings and numbers."""

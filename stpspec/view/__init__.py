@@ -1,1 +1,1 @@
-"""For people: tables of text and figures of results. Takes plain data; computes nothing."""
+"""Tables of text and figures of results, from plain data."""

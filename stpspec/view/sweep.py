@@ -56,8 +56,10 @@ def plot_sweep(
     names = list(metrics) if metrics else default_metrics(swept)
     missing = [n for n in names if n not in swept]
     if missing or not names:
-        known = ", ".join(str(v) for v in swept.data_vars if v != "reason")
-        raise UnknownNameError(f"no metric {missing or ''} in this sweep (there are: {known})")
+        names_there = ", ".join(str(v) for v in swept.data_vars if v != "reason")
+        raise UnknownNameError(
+            f"no metric {missing or ''} in this sweep (there are: {names_there})"
+        )
     axes = new_axes(len(names), (7.2, 1.0 + 1.9 * len(names))) if axes is None else np.ravel(axes)
     if len(axes) != len(names):
         raise StpspecError(
