@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from stpspec.errors import Problem, unknown_name
+from stpspec.errors import SpecProblem, unknown_name
 from stpspec.log import kept
 from stpspec.metrics.measure import Measurement, measure_candidates, to_dataset
 from stpspec.metrics.requests import Request, requests_of
@@ -151,7 +151,7 @@ def fit(
     return replace(result, log=tuple(told.lines))
 
 
-def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:
+def check(data: Experiment | Mapping[str, Any]) -> list[SpecProblem]:
     """Find every problem of an experiment, without simulating anything.
 
     The names, units and limits of the mechanism, sections and recorded variables are read from
@@ -164,7 +164,7 @@ def check(data: Experiment | Mapping[str, Any]) -> list[Problem]:
 
     Returns
     -------
-    list of Problem
+    list of SpecProblem
         Empty if the experiment can be run.
     """
     from stpspec.engine.binding.inspection import check_parts

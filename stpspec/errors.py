@@ -1,9 +1,9 @@
-"""The exceptions of stpspec, and the one way in which a problem of a spec is described.
+"""The exceptions of stpspec, and the description of one problem of a spec.
 
 ::
 
     StpspecError
-    ├── SpecError          the experiment is not valid (holds every Problem)
+    ├── SpecError          the experiment is not valid (holds every SpecProblem)
     ├── UnknownNameError   a name that no registry, folder or mechanism knows
     ├── PluginError        a plug-in module cannot be imported
     ├── MechanismError     NMODL: missing, does not compile, clashes with a loaded one
@@ -69,8 +69,12 @@ class ResultError(StpspecError):
     """A result cannot be written or read."""
 
 
+# What the rest of the program has to tell apart; everything else breaks a "rule".
+ProblemKind = Literal["rule", "unknown_field", "missing_kind"]
+
+
 @dataclass(frozen=True)
-class Problem:
+class SpecProblem:
     """One thing that is wrong with a spec.
 
     Attributes
@@ -85,6 +89,9 @@ class Problem:
         The nearest valid choice, where there is one.
     where : str or None
         ``file:line`` or ``command line``.
+    kind : {"rule", "unknown_field", "missing_kind"}
+        A field of this name does not exist, a part does not say which ``kind`` it has, or any
+        other rule is broken.
     """
 
     path: str
@@ -92,8 +99,9 @@ class Problem:
     received: Any = None
     nearest: str | None = None
     where: str | None = None
+    kind: ProblemKind = "rule"
 
-    def at(self, where: str | None) -> Problem:
+    def at(self, where: str | None) -> SpecProblem:
         """Return the same problem with the place where it was written."""
         return replace(self, where=where)
 
@@ -101,11 +109,11 @@ class Problem:
         return f"<{self}>"  # a list of problems can be read
 
     def __str__(self) -> str:
-        text = f"{self.path or '(whole file)'}: {self.rule}"
-        if self.received is not None:
-            text += f"; received {_short(self.received)}"
-        if self.nearest:
-            text += f"; did you mean {self.nearest!r}?"
+        received = "" if self.received is None else f"; received {_short(self.received)}"
+        guess = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        # Of an unknown field the name is wrong, and what was received is the value beside it.
+        parts = [guess, received] if self.kind == "unknown_field" else [received, guess]
+        text = f"{self.path or '(whole file)'}: {self.rule}{''.join(parts)}"
         return f"{self.where} | {text}" if self.where else text
 
 
@@ -136,19 +144,19 @@ class SpecError(StpspecError):
 
     Parameters
     ----------
-    problems : sequence of Problem
+    problems : sequence of SpecProblem
     title : str
         First line of the message.
     """
 
-    def __init__(self, problems: Sequence[Problem], title: str = "the experiment is not valid"):
+    def __init__(self, problems: Sequence[SpecProblem], title: str = "the experiment is not valid"):
         self.problems = tuple(sorted(problems, key=place))
         self.title = title
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n  ".join([f"{title} ({count})", *map(str, self.problems)]))
 
 
-def place(problem: Problem) -> tuple[str, int]:
+def place(problem: SpecProblem) -> tuple[str, int]:
     """Return file and line, so that problems stand in the order of the file to correct."""
     file, _, line = (problem.where or "").rpartition(":")
     return (file, int(line)) if line.isdigit() else ("", 0)

@@ -1,7 +1,8 @@
-"""Tables as text and as HTML: the same rows for a terminal and for a notebook."""
+"""Numbers, units and tables as text and as HTML: the same for a terminal and for a notebook."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -11,6 +12,22 @@ Rows = Sequence[Sequence[str]]
 # left alone, so that it can be read on light and dark.
 _CELL = "text-align: left; vertical-align: top; padding: 2px 12px 2px 4px; color: inherit"
 _TABLE = "border-collapse: collapse; table-layout: auto; margin: 4px 0 10px 0"
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Write a number with that many significant digits, without trailing noise."""
+    if not math.isfinite(value):
+        return "–"
+    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+    text = f"{value:.{digits}g}"
+    return text if "e" not in text else f"{value:.0f}"
+
+
+def unit_text(unit: str) -> str:
+    """Write a unit the way people do; dimensionless is empty."""
+    return {"1": "", "uS": "µS", "MOhm": "MΩ", "signal": ""}.get(unit, unit)
 
 
 def columns(rows: Rows, *, right: Sequence[int] = ()) -> str:

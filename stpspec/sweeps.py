@@ -1,4 +1,4 @@
-"""Sweep any field of an experiment: one process, one Dataset over the swept fields."""
+"""Sweeps over any fields of an experiment: one process, one Dataset over the swept fields."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.errors import Failure, Problem, SpecError
+from stpspec.errors import Failure, SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request, protocols_read
 from stpspec.specs.base import Spec
@@ -76,13 +76,13 @@ def sweep(
     combinations = list(itertools.product(*(range(len(axes[n].values)) for n in outer)))
     requests: dict[str, Request] = {}
     rows: list[dict[str, Measurement]] = []
-    made, bound = experiment, None
+    variant, bound = experiment, None
     with rigs_kept():
         for done, picks in enumerate(combinations):
             chosen = dict(zip(outer, picks, strict=True))
-            before = made
-            made = experiment.changed({n: axes[n].values[i] for n, i in chosen.items()})
-            bound = _bind(made, before, bound)
+            previous = variant
+            variant = experiment.changed({n: axes[n].values[i] for n, i in chosen.items()})
+            bound = _bind(variant, previous, bound)
             if not done:
                 warn_of_chance(bound)
             for name, axis in axes.items():
@@ -108,7 +108,7 @@ def frequency_grid(experiment: Experiment) -> dict[str, Sequence[float]]:
             return {f"protocols.{name}.frequency": FREQUENCIES}
     kinds = ", ".join(p.kind for p in experiment.protocols.values())
     raise SpecError(
-        [Problem("protocols", "no protocol has a frequency: name the field to sweep", kinds)],
+        [SpecProblem("protocols", "no protocol has a frequency: name the field to sweep", kinds)],
         "there is nothing to sweep by default",
     )
 
@@ -122,9 +122,9 @@ def _check(experiment: Experiment, fields: Mapping[str, Any]) -> None:
     for path, values in fields.items():
         if path.partition(".")[0] in _NOT_SIMULATED:
             rule = "nothing of a simulation depends on it (stpspec fit -m makes one fit of each)"
-            problems.append(Problem(path, rule))
+            problems.append(SpecProblem(path, rule))
         elif isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
-            problems.append(Problem(path, "a sweep needs a list of values", values))
+            problems.append(SpecProblem(path, "a sweep needs a list of values", values))
         elif _is_field(path):  # else a parameter of the mechanism: known once it is loaded
             problem = missing_field(experiment, path)
             problems += [problem] if problem is not None else []
@@ -161,7 +161,7 @@ class Axis:
             self._ticks = [numbers(bound, {self.name: v})[self.name] for v in self.values]
             self.unit = bound.units[self.name]
         else:
-            self._ticks[index], self.unit = _found(bound, self.name)
+            self._ticks[index], self.unit = _value_and_unit(bound, self.name)
 
     def coordinate(self) -> np.ndarray:
         """Return the numbers, or a label for each value."""
@@ -173,17 +173,19 @@ class Axis:
         return np.array(kinds if distinct else [str(tick) for tick in ticks])
 
 
-def _bind(made: Experiment, before: Experiment, bound: Any) -> Any:
+def _bind(variant: Experiment, previous: Experiment, bound: Any) -> Any:
     """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
     from stpspec.engine.binding.bind import bind, bind_again
 
-    alike = list(made.protocols) == list(before.protocols) and all(
-        getattr(made, n) == getattr(before, n) for n in Experiment.model_fields if n != "protocols"
+    alike = list(variant.protocols) == list(previous.protocols) and all(
+        getattr(variant, n) == getattr(previous, n)
+        for n in Experiment.model_fields
+        if n != "protocols"
     )
-    return bind(made) if bound is None or not alike else bind_again(bound, made)
+    return bind(variant) if bound is None or not alike else bind_again(bound, variant)
 
 
-def _found(bound: Any, path: str) -> tuple[Any, str]:
+def _value_and_unit(bound: Any, path: str) -> tuple[Any, str]:
     """Return the value of a field of a bound experiment, and its unit."""
     *parents, last = path.split(".")
     place: Any = bound.experiment
@@ -211,9 +213,11 @@ def _measure(
     rows = [numbers(bound, {**values, **point}) for point in grid]
     columns = {n: np.array([row[n] for row in rows]) for n in rows[0]}
     swept = {p.split(".")[1] for p in outer if p.startswith("protocols.")}
+    objective = bound.experiment.objective
+    terms = objective.terms if objective is not None else {}
     requests = [
         r for r in requests_of(bound.experiment, all_metrics=True)
-        if not swept or r.protocol in swept or "." not in r.name
+        if not swept or r.protocol in swept or r.name in terms
     ]  # fmt: skip
     of_numerics = any(p.partition(".")[0] == "numerics" for p in outer)
     if not of_numerics:  # else what the numerics do is what is asked
@@ -245,6 +249,8 @@ def _dataset(
         attrs = {
             "units": " or ".join(units),
             "long_name": f"{request.metric} of {request.protocol}",
+            "metric": request.metric,
+            "protocol": request.protocol,
         }
         numbers = np.array([float(m.value) for m in column]).reshape(shape)
         data[request.name] = (dims, numbers, attrs)

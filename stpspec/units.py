@@ -9,11 +9,12 @@ import functools
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from numbers import Real
 from typing import Annotated, Any, get_args
 
-from pydantic import BeforeValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import PydanticCustomError, core_schema
 
 from stpspec.errors import StpspecError
 from stpspec.resources import cache_folder
@@ -146,56 +147,94 @@ def _spell(unit: str) -> str:
     )
 
 
-def rule_error(kind: str, text: str) -> PydanticCustomError:
-    """Return an error for pydantic to collect; ``text`` is literal, braces and all."""
-    return PydanticCustomError(kind, text)  # pyright: ignore[reportArgumentType]
+# What the context of an error holds beside its text; no text has these names in braces.
+RULE, NEAREST = "rule_broken", "nearest_valid_choice"
 
 
-def _in(unit: str, example: str) -> BeforeValidator:
-    def parse(value: Any) -> float:
-        wanted = f'a number in {unit} or a string such as "{example}"'
+def rule_error(kind: str, text: str, nearest: str | None = None) -> PydanticCustomError:
+    """Return an error for pydantic to collect; ``text`` is literal, braces and all.
+
+    Parameters
+    ----------
+    kind : str
+        See :class:`stpspec.errors.SpecProblem`, or a type of pydantic's own.
+    text : str
+    nearest : str, optional
+        The nearest valid choice.
+    """
+    context = {RULE: text, NEAREST: nearest} if nearest else None
+    text += f"; did you mean {nearest!r}?" if nearest else ""
+    return PydanticCustomError(kind, text, context)  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a field: reads a number or a quantity, and describes both in a JSON schema.
+
+    Attributes
+    ----------
+    symbol : str
+        As pint knows it.
+    example : str
+        A quantity of the same dimension.
+    """
+
+    symbol: str
+    example: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self.number, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "anyOf": [{"type": "number"}, {"type": "string", "examples": [self.example]}],
+            "description": f"in {self.symbol}, or a string with a unit",
+        }
+
+    def number(self, value: Any) -> float:
+        """Return a quantity as a number in this unit.
+
+        Raises
+        ------
+        PydanticCustomError
+            If it is none.
+        """
+        wanted = f'a number in {self.symbol} or a string such as "{self.example}"'
         if not isinstance(value, int | float | str) or isinstance(value, bool):
             raise rule_error("quantity", f"expected {wanted}")
         try:
-            return convert(value, unit)
+            return convert(value, self.symbol)
         except UnitError as error:
             raise rule_error("quantity", f"{error}: {wanted}") from error
 
-    return BeforeValidator(parse)
+    def __str__(self) -> str:
+        """Return the symbol as people write it."""
+        return {"degC": "°C", "Mohm": "MΩ", "uS": "µS"}.get(self.symbol, self.symbol)
 
 
-def _shown(unit: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema(
-        {
-            "anyOf": [{"type": "number"}, {"type": "string", "examples": [example]}],
-            "description": f"in {unit}, or a string with a unit",
-        }
-    )
-
-
-Millisecond = Annotated[float, _in("ms", "0.25 s"), _shown("ms", "0.25 s")]
-Millivolt = Annotated[float, _in("mV", "-70 mV"), _shown("mV", "-70 mV")]
-Nanoampere = Annotated[float, _in("nA", "-10 pA"), _shown("nA", "-10 pA")]
-Microsiemens = Annotated[float, _in("uS", "0.5 nS"), _shown("uS", "0.5 nS")]
-Hertz = Annotated[float, _in("Hz", "0.05 kHz"), _shown("Hz", "0.05 kHz")]
-Celsius = Annotated[float, _in("degC", "34 degC"), _shown("degC", "34 degC")]
-Megaohm = Annotated[float, _in("Mohm", "1 kohm"), _shown("Mohm", "1 kohm")]
-Second = Annotated[float, _in("s", "2 min"), _shown("s", "2 min")]
+Millisecond = Annotated[float, Unit("ms", "0.25 s")]
+Millivolt = Annotated[float, Unit("mV", "-70 mV")]
+Nanoampere = Annotated[float, Unit("nA", "-10 pA")]
+Microsiemens = Annotated[float, Unit("uS", "0.5 nS")]
+Hertz = Annotated[float, Unit("Hz", "0.05 kHz")]
+Celsius = Annotated[float, Unit("degC", "34 degC")]
+Megaohm = Annotated[float, Unit("Mohm", "1 kohm")]
+Second = Annotated[float, Unit("s", "2 min")]
 
 
 def unit_of(field: Any) -> str:
     """Return the unit of a field of a spec (pydantic's FieldInfo) as people write it, or ``""``."""
-    for mark in _marks(field.rebuild_annotation()):
-        if isinstance(mark, WithJsonSchema) and mark.json_schema:
-            found = re.match(r"in (\w+), or", mark.json_schema.get("description", ""))
-            if found:
-                return {"degC": "°C", "Mohm": "MΩ", "uS": "µS"}.get(found[1], found[1])
-    return ""
+    return next((str(mark) for mark in _marks(field.rebuild_annotation())), "")
 
 
-def _marks(annotation: Any) -> Iterator[Any]:
-    yield from getattr(annotation, "__metadata__", ())
-    for inner in get_args(annotation):  # of Optional and list
+def _marks(annotation: Any) -> Iterator[Unit]:
+    """Yield the units in an annotation, also within Optional and list."""
+    yield from (m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Unit))
+    for inner in get_args(annotation):
         yield from _marks(inner)
 
 

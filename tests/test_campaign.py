@@ -1,6 +1,7 @@
 """A table of connections becomes one fit each, one table and one figure; it can be gone on with."""
 
 import csv
+import dataclasses
 import itertools
 import json
 import os
@@ -16,12 +17,14 @@ import small
 
 import stpspec
 from stpspec.campaigns.plan import plan
-from stpspec.campaigns.record import Outcome, alone, note, outcomes
+from stpspec.campaigns.record import ConnectionState, alone, connection_states, note
 from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import read
 from stpspec.errors import ResultError, SpecError, UnknownNameError
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.campaign_table import campaign_rows, campaign_table
+from stpspec.view.tables import fit_parts
+from stpspec.view.targets import plot_targets
 
 TABLE = """\
 # from a paper
@@ -94,7 +97,7 @@ def test_collect_sums_up_a_campaign_and_refuses_another_folder(done, tmp_path):
     assert again.returncode == 0
     assert again.stdout.strip() in said.stdout
     with pytest.raises(ResultError, match="no campaign in"):
-        outcomes(tmp_path)
+        connection_states(tmp_path)
 
 
 # -- going on -----------------------------------------------------------------------------------
@@ -154,7 +157,7 @@ def test_a_killed_campaign_goes_on_in_the_study_of_each_connection(tmp_path):
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert [c.status for c in outcomes(tmp_path / "out")] == ["stopped", "waiting"]
+    assert [c.status for c in connection_states(tmp_path / "out")] == ["stopped", "waiting"]
     kept = trials()
     assert kept >= 5
     done = small.cli(*words, budget(kept + 3), cwd=tmp_path)
@@ -182,7 +185,7 @@ def test_one_that_fails_is_kept_with_its_reason_and_tried_again(tmp_path):
     done = small.cli(*run, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
-    assert [c.status for c in outcomes(tmp_path / "out")] == ["done", "failed", "done"]
+    assert [c.status for c in connection_states(tmp_path / "out")] == ["done", "failed", "done"]
     assert "not today" in rows_of(tmp_path / "out")["b"]["reason"]
     assert "not today" in (tmp_path / "out" / "b" / "log.txt").read_text()
     assert "b failed: " in done.stdout
@@ -323,6 +326,21 @@ e,–,,,,,
 """
 
 
+def test_rows_without_any_experiment_are_one_problem_of_the_column():
+    with pytest.raises(SpecError) as caught:
+        plan([{"connection": f"c{i}", "size": 42} for i in range(6)], None, [], None)
+    assert [p.path for p in caught.value.problems] == ["column experiment"]
+
+
+def test_the_same_problem_of_many_rows_is_one_that_names_some_of_them():
+    rows = [{"connection": f"c{i}", "size [mV]": 42} for i in range(6)]
+    with pytest.raises(SpecError) as caught:
+        plan(rows, small.experiment(), [], None)
+    (problem,) = caught.value.problems
+    assert problem.path == "rows c0, c1, c2 and 3 more, column size [mV]"
+    assert problem.column == "size [mV]"
+
+
 def test_all_that_is_wrong_is_told_at_once_with_line_row_column_and_nearest_name(tmp_path):
     (tmp_path / "small.yaml").write_text(small.YAML)
     (tmp_path / "t.csv").write_text(BAD, encoding="utf-8")
@@ -426,13 +444,15 @@ def test_only_takes_names_of_the_table(tmp_path):
 
 
 def made_up(n, n_terms=8):
-    """Return outcomes of a campaign, as summaries tell them; every 50th failed."""
+    """Return states of the connections of a campaign; every 50th failed."""
     draw = random.Random(1)
     found = []
     for i in range(n):
         label = f"L{i % 6 + 1} a cell type of number {i}→pyramidal cell"
         if i % 50 == 49:
-            found.append(Outcome(label, f"c{i}", "failed", "the simulation failed: " + 30 * "so "))
+            found.append(
+                ConnectionState(label, f"c{i}", "failed", "the simulation failed: " + 30 * "so ")
+            )
             continue
         metrics = {
             f"paired_pulse_ratio_{k}": {
@@ -447,8 +467,52 @@ def made_up(n, n_terms=8):
             "tau_rise": value,
         }
         summary = {"loss": 1.0, "status": "converged", "metrics": metrics, "parameters": parameters}
-        found.append(Outcome(label, f"c{i}", "done", "", summary))
+        found.append(ConnectionState(label, f"c{i}", "done", "", summary))
     return found
+
+
+# A target and its sd, what was achieved, what every table says of it.
+MISSES = {
+    "a hit": (42.0, 1.0, 42.04, "hit"),
+    "just no hit": (42.0, 1.0, 42.051, "+0.051 sd"),
+    "below": (42.0, 2.0, 39.0, "-1.5 sd"),
+    "a narrow sd": (42.0, 1e-4, 42.001, "+10 sd"),
+    "a hit without an sd": (42.0, None, 42.002, "hit"),
+    "no hit without an sd": (42.0, None, 42.003, "+0.003 pA"),
+    "a hit of all trials together": (42.0, 1.0, [41.0, 43.0], "hit"),
+    "a vector": ([1.0, 2.0], 0.5, [1.0, 2.5], "rms 0.71 sd"),
+    "a vector with two sds": ([1.0, 2.0], [0.1, 10.0], [1.0, 2.4], "hit"),
+    "a vector, one value a hit": ([100.0, 1.0], 1.0, [100.0, 31.0], "rms 21 sd"),
+    "a far vector": ([1.0, 2.0], 0.01, [3.0, 4.0], "rms 200 sd"),
+    "a vector without an sd": ([1.0, 2.0], None, [2.0, 3.0], "rms 1 pA"),
+    "trials of a vector": ([1.0, 2.0], 0.5, [[0.0, 2.0], [2.0, 2.0]], "hit"),
+    "a vector of one value": ([42.0], 2.0, [45.0], "+1.5 sd"),
+}
+
+
+@pytest.mark.parametrize("name", MISSES)
+def test_a_table_of_a_fit_and_a_row_of_a_campaign_say_the_same_of_the_same_result(done, name):
+    target, sd, achieved, text = MISSES[name]
+    metric = "amplitudes" if isinstance(target, list) else "amplitude"
+    term = {"metric": metric, "protocol": "single", "target": target}
+    term |= {} if sd is None else {"sd": sd}
+    fitted = Campaign(done[0] / "out")["pvalb→pyr"]
+    fitted = dataclasses.replace(
+        fitted,
+        experiment=fitted.experiment.changed({"objective.terms": {"size": term}}),
+        metrics={"size": np.array(achieved)},
+    )
+    state = ConnectionState("a", "a", "done", summary=json.loads(json.dumps(fitted.summary())))
+    assert fit_parts(fitted)[1][1][-1] == text
+    assert campaign_table([state]).splitlines()[2].endswith(f"  {text}")
+    header, row = campaign_rows([state])
+    in_sd = row[header.index("size miss [sd]")]
+    drawn = plot_targets(fitted).lines[-2].get_xdata()  # the last is the line at 0
+    if sd is None:
+        assert in_sd == ""
+    else:
+        assert float(in_sd) == pytest.approx(state.misses["size"])
+        assert np.sqrt(np.mean(drawn**2)) == pytest.approx(abs(float(in_sd)))
 
 
 @pytest.mark.parametrize("width", [80, 120])

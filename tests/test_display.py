@@ -8,7 +8,7 @@ import pytest
 from small import data, experiment
 
 import stpspec
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import SpecError, SpecProblem
 from stpspec.formatting import columns, html_table, outline, wrapped
 from stpspec.resources import experiments
 from stpspec.specs.experiment import Experiment
@@ -131,7 +131,7 @@ def test_a_part_shows_its_fields_and_a_problem_its_sentence():
     made = experiment()
     assert repr(made.protocols["single"]) == "SingleEvent(duration=20.0)"
     assert str(made.parameters["U"]) == "Parameter(min=0.1, max=0.9, scale='linear')"
-    assert repr([Problem("a.b", "too large", 3)]) == "[<a.b: too large; received 3>]"
+    assert repr([SpecProblem("a.b", "too large", 3)]) == "[<a.b: too large; received 3>]"
 
 
 # -- results ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 import small
 
 import stpspec
-from stpspec.errors import ResultError
+from stpspec.errors import ResultError, SpecError, SpecProblem
 from stpspec.results import multirun
 from stpspec.view.multirun import jobs_table, plot_jobs
 
@@ -93,12 +93,22 @@ def test_the_csv_of_the_jobs_has_every_digit(ended_multirun):
     assert float(rows[0]["U"]) == found[0].summary["parameters"]["U"]["value"]
 
 
-def test_the_first_problem_of_a_failed_job_is_told_as_others_may_follow_from_it():
-    reason = (
-        "SpecError: not valid (2 problems)\n  a.yaml:1 | plugins.0: cannot\n  a.yaml:2 | no metric"
-    )
-    failed = multirun.Job("0", {"seed": "1"}, "failed", reason)
-    assert "failed: a.yaml:1 | plugins.0: cannot (and 1 more)" in repr(multirun.Jobs([failed]))
+def test_the_first_problem_of_a_failed_job_is_told_as_others_may_follow_from_it(tmp_path):
+    problems = [
+        SpecProblem("plugins.0", "cannot", where="a.yaml:1"),
+        SpecProblem("objective.terms.t.metric", "no metric", where="a.yaml:2"),
+    ]
+    multirun.end(tmp_path / "0", ["seed=1"], SpecError(problems))
+    jobs = multirun.collect(tmp_path)
+    assert "failed: a.yaml:1 | plugins.0: cannot (and 1 more)" in repr(jobs)
+    assert "a.yaml:2 | objective.terms.t.metric: no metric" in jobs[0].reason
+
+
+def test_a_failed_job_of_an_earlier_version_shows_the_last_line_of_its_reason(tmp_path):
+    content = {"overrides": ["seed=1"], "status": "failed", "reason": "FitError: no\n  not at all"}
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / multirun.JOB_FILE).write_text(json.dumps(content))
+    assert "failed: not at all" in repr(multirun.collect(tmp_path))
 
 
 def test_experiments_have_dashes_of_their_own_in_the_figure():

@@ -263,7 +263,7 @@ def test_targets_show_misses_and_numbers():
     texts = [t.get_text().strip() for t in ax.texts]
     assert "0.63 ± 0.1 → 0.71" in texts
     assert "3.2 → 2.9 ms" in texts
-    assert "3 values, RMS miss 0.0816 pA" in texts
+    assert "3 values, rms 0.82 sd" in texts
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels[1].replace("\n", "") == LONG
     assert labels[2] == "recovery (weight 0)"

@@ -128,6 +128,21 @@ def test_the_figure_has_reference_lines_and_a_line_for_each_value_of_the_second_
         plot_sweep(swept, ["nothing"])
 
 
+def test_a_sweep_saved_by_an_earlier_version_is_still_plotted_the_same(experiment, tmp_path):
+    swept = stpspec.sweep(experiment, {"protocols.train.frequency": [5, 50]})
+    assert swept["train.induction"].attrs["metric"] == "induction"
+    assert swept["train.induction"].attrs["protocol"] == "train"
+    former = swept.copy()
+    for variable in former.data_vars.values():
+        for attribute in ("metric", "protocol"):
+            variable.attrs.pop(attribute, None)
+    former.to_netcdf(tmp_path / "sweep.nc")
+    with xr.open_dataset(tmp_path / "sweep.nc") as saved:
+        assert default_metrics(saved) == default_metrics(swept)
+        for now, then in zip(plot_sweep(swept), plot_sweep(saved), strict=True):
+            assert len(now.lines) == len(then.lines)
+
+
 def test_values_given_in_different_units_lie_on_one_axis_in_the_unit_of_the_field(experiment):
     swept = stpspec.sweep(
         experiment,

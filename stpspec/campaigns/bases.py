@@ -1,4 +1,4 @@
-"""The experiments on which the rows of a campaign are based."""
+"""The base experiments of the rows of a campaign."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stpspec.campaigns.table import Cell, Row, Table
-from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.campaigns.problems import table_problem
+from stpspec.campaigns.table import Row, Table, TableCell
+from stpspec.errors import SpecError, SpecProblem, StpspecError
 from stpspec.resources import GROUPS
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
@@ -45,9 +46,9 @@ class Bases:
     experiment: Experiment | str | Path | None
     overrides: Sequence[str]
     table: Table
-    _made: dict[tuple[str, ...], Base | Problem] = field(default_factory=dict)
+    _bases: dict[tuple[str, ...], Base | SpecProblem] = field(default_factory=dict)
 
-    def of(self, row: Row) -> Base | Problem:
+    def of(self, row: Row) -> Base | SpecProblem:
         """Return the base of a row, or why there is none.
 
         Raises
@@ -57,32 +58,34 @@ class Bases:
         """
         chosen = {k: row.cells[k] for k in CHOICES if k in row.cells and row.cells[k].value}
         key = tuple(f"{name}={cell.value}" for name, cell in chosen.items())
-        if key not in self._made:
-            self._made[key] = self._make(row, chosen, key)
-        return self._made[key]
+        if key not in self._bases:
+            self._bases[key] = self._make(row, chosen, key)
+        return self._bases[key]
 
-    def _make(self, row: Row, chosen: Mapping[str, Cell], key: Sequence[str]) -> Base | Problem:
-        at = f"row {row.label}, column {next(iter(chosen), 'experiment')}"
+    def _make(
+        self, row: Row, chosen: Mapping[str, TableCell], key: Sequence[str]
+    ) -> Base | SpecProblem:
+        column = next(iter(chosen), "experiment")
         cell = next(iter(chosen.values()), None)
         try:
             name = self._named(chosen)
             if name is None:
                 rule = "name the experiment of this row here, or one for all: experiment=…"
-                at = "column experiment"
-                return Problem(at, rule, where=self.table.header)
+                return table_problem(rule, column="experiment", where=self.table.header)
             if isinstance(name, Experiment):
                 if not chosen:
                     return Base(name)
                 rule = "a group can be chosen only where the base is a file or a name"
-                return Problem(at, rule, key, where=row.where)
+                return table_problem(rule, key, row=row.label, column=column, where=row.where)
             groups = [word for word in key if not word.startswith("experiment=")]
             return load_base(name, [*self.overrides, *groups])
         except StpspecError as error:
             if cell is None:
                 raise
-            return Problem(at, str(error), cell.value, where=cell.where)
+            place = {"row": row.label, "column": column, "where": cell.where}
+            return table_problem(str(error), cell.value, **place)
 
-    def _named(self, chosen: Mapping[str, Cell]) -> Experiment | str | Path | None:
+    def _named(self, chosen: Mapping[str, TableCell]) -> Experiment | str | Path | None:
         """Return the base as it is named: a path is one from here, or from the table's folder."""
         if "experiment" not in chosen:
             return self.experiment
@@ -117,11 +120,11 @@ def _stand_in_for_targets(data: Any) -> list[str]:
 
     objective = data.get("objective")
     terms = objective.get("terms") if isinstance(objective, Mapping) else None
-    found = []
+    open_terms = []
     for name, term in (terms if isinstance(terms, Mapping) else {}).items():
         if isinstance(term, dict) and term.get("target") in (None, "???"):
-            known = term.get("metric") in METRICS.names()
-            vector = known and METRICS.get(term["metric"]).vector
+            is_known = term.get("metric") in METRICS.names()
+            vector = is_known and METRICS.get(term["metric"]).vector
             term["target"] = [1.0] if vector else 1.0
-            found.append(str(name))
-    return found
+            open_terms.append(str(name))
+    return open_terms

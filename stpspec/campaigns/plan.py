@@ -1,4 +1,4 @@
-"""What a campaign will do: one valid experiment, folder and study for each row of its table."""
+"""The plan of a campaign: one valid experiment, folder and study for each row of its table."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.campaigns.bases import Bases
+from stpspec.campaigns.problems import gathered
 from stpspec.campaigns.record import is_done
-from stpspec.campaigns.rows import Made, make, unknown_columns
+from stpspec.campaigns.rows import RowExperiment, row_experiment, unknown_columns
 from stpspec.campaigns.table import Table, read
-from stpspec.errors import Problem, SpecError, StpspecError, nearest, place
+from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest, place
 from stpspec.resources import file_sha256
 from stpspec.specs.base import canonical_json
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.recovery import unseen
 
-_ALIKE = 3  # rows with the same fault in the same column that are told one by one
 _NOT_OF_THE_RESULT = ("study", "workers", "description", "source")
 
 
@@ -72,47 +72,30 @@ def plan(
     SpecError
         With every problem of the table at once, each with its file, line, row and column.
     """
-    rows = read(table)
-    root = Path(folder or Path("stpspec-results/campaigns") / rows.stem).expanduser().resolve()
-    bases = Bases(experiment, overrides, rows)
-    made = [make(row, bases) for row in rows.rows]
-    problems = [*rows.problems, *unknown_columns(made, rows.header), *_unknown_names(rows, only)]
+    content = read(table)
+    root = Path(folder or Path("stpspec-results/campaigns") / content.stem).expanduser().resolve()
+    bases = Bases(experiment, overrides, content)
+    rows = [row_experiment(row, bases) for row in content.rows]
+    problems = [*content.problems, *unknown_columns(rows, content.header)]
+    problems += _unknown_names(content, only)
     hashes = _Hashes()
-    connections = {m.row.name: _connection(m, root, hashes) for m in made if m.experiment}
+    connections = {r.row.name: _connection(r, root, hashes) for r in rows if r.experiment}
     asked = {n for n in connections if not only or n in only or connections[n].label in only}
     pending = [c for c in connections.values() if c.name in asked and not c.is_done]
-    to_check = [m for m in made if m.experiment is None or connections[m.row.name] in pending]
-    problems += [p for m in made for p in m.problems]
-    problems += _told_by_neuron(to_check)
+    to_check = [r for r in rows if r.experiment is None or connections[r.row.name] in pending]
+    problems += [p for r in rows for p in r.problems]
+    problems += _problems_of_neuron(to_check)
     if problems:
-        problems = _gathered(sorted(problems, key=place))
-        raise SpecError(problems, f"the table {rows.stem!r} is not valid")
+        problems = gathered(sorted(problems, key=place))
+        raise SpecError(problems, f"the table {content.stem!r} is not valid")
     return root, list(connections.values()), pending
 
 
-def _gathered(problems: Sequence[Problem]) -> list[Problem]:
-    """Tell what is wrong in a whole column once: a wrong unit in the header is no 200 problems."""
-    groups: dict[tuple[str, str], list[Problem]] = {}
-    for problem in problems:
-        column = problem.path.partition(", column ")[2] or problem.path
-        groups.setdefault((column, problem.rule), []).append(problem)
-    found = []
-    for (column, rule), those in groups.items():
-        first = those[0]
-        if len(those) <= _ALIKE:
-            found += those if first.path.startswith("row ") else [first]
-            continue
-        rows = [p.path.partition(", column ")[0].removeprefix("row ") for p in those[:_ALIKE]]
-        at = f"rows {', '.join(rows)} and {len(those) - _ALIKE} more, column {column}"
-        found.append(Problem(at, rule, first.received, first.nearest, first.where))
-    return found
-
-
-def _unknown_names(rows: Table, only: Sequence[str]) -> list[Problem]:
-    known = [n for row in rows.rows for n in dict.fromkeys((row.label, row.name))]
+def _unknown_names(table: Table, only: Sequence[str]) -> list[SpecProblem]:
+    names = [n for row in table.rows for n in dict.fromkeys((row.label, row.name))]
     rule = "--only takes the name of a connection in the table"
-    return [Problem("--only", rule, name, nearest(name, known), "command line")
-            for name in only if name not in known]  # fmt: skip
+    return [SpecProblem("--only", rule, name, nearest(name, names), "command line")
+            for name in only if name not in names]  # fmt: skip
 
 
 class _Hashes(dict[str, dict[str, str]]):
@@ -131,8 +114,8 @@ class _Hashes(dict[str, dict[str, str]]):
         return self[key]
 
 
-def _connection(made: Made, root: Path, hashes: _Hashes) -> Connection:
-    experiment, row = made.experiment, made.row
+def _connection(entry: RowExperiment, root: Path, hashes: _Hashes) -> Connection:
+    experiment, row = entry.experiment, entry.row
     assert experiment is not None
     data = {**experiment.to_data(), "files": hashes.of(experiment)}
     for name in _NOT_OF_THE_RESULT:
@@ -154,17 +137,17 @@ def _hash(data: Any) -> str:
 
 
 def _plain(name: str) -> str:
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in name)
-    return kept if kept[:1].isalnum() else f"campaign{kept}"
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in name)
+    return safe if safe[:1].isalnum() else f"campaign{safe}"
 
 
-def _told_by_neuron(made: Sequence[Made]) -> list[Problem]:
+def _problems_of_neuron(rows: Sequence[RowExperiment]) -> list[SpecProblem]:
     """Return what only mechanisms and cells can tell, of all rows in one process."""
     from stpspec.engine.binding.inspection import check_parts
 
-    told = check_parts([m.parts for m in made])
+    of_rows = check_parts([r.parts for r in rows])
     return [
-        m.located(problem)
-        for m, problems in zip(made, told, strict=True)
-        for problem in unseen(problems, m.raw)
+        row.located(problem)
+        for row, problems in zip(rows, of_rows, strict=True)
+        for problem in unseen(problems, row.raw)
     ]

@@ -1,17 +1,17 @@
-"""What the folder of a connection tells: its state, and the summary of its result."""
+"""The record in the folder of a connection: its state, and the summary of its result."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stpspec.errors import ResultError
+from stpspec.metrics.miss import Miss
 
 CAMPAIGN_FILE = "campaign.json"
 RECORD_FILE = "connection.json"
@@ -20,8 +20,8 @@ _LOCK = ".lock"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One connection of a campaign, as its folder tells.
+class ConnectionState:
+    """The state of one connection of a campaign, as its folder tells.
 
     Attributes
     ----------
@@ -45,17 +45,13 @@ class Outcome:
     @property
     def misses(self) -> dict[str, float]:
         """Term → (achieved − target) / sd, of a vector the RMS; NaN without an sd."""
-        return {n: _miss(m) for n, m in self.summary.get("metrics", {}).items()}
+        misses = {n: self.miss_of(n) for n in self.summary.get("metrics", {})}
+        return {n: m.number if m.sd is not None else math.nan for n, m in misses.items()}
 
-
-def _miss(metric: dict[str, Any]) -> float:
-    if metric.get("sd") is None:
-        return float("nan")
-    target = np.asarray(metric["target"], float)
-    achieved = np.asarray(metric["achieved"], float)
-    achieved = achieved.mean(axis=0) if achieved.ndim > target.ndim else achieved
-    misses = (achieved - target) / np.asarray(metric["sd"], float)
-    return float(misses) if misses.ndim == 0 else float(np.sqrt(np.mean(misses**2)))
+    def miss_of(self, term: str) -> Miss:
+        """Return what was achieved of a term, compared with its target."""
+        metric = self.summary["metrics"][term]
+        return Miss.of(metric["achieved"], metric["target"], metric.get("sd"))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -106,7 +102,7 @@ def alone(folder: Path, patience: float = 1.0) -> Iterator[bool]:
         lock.release()
 
 
-def outcomes(root: str | Path) -> list[Outcome]:
+def connection_states(root: str | Path) -> list[ConnectionState]:
     """Read the connections of a campaign, also while some run or after some failed.
 
     Raises
@@ -118,10 +114,10 @@ def outcomes(root: str | Path) -> list[Outcome]:
     if not path.is_file():
         raise ResultError(f"no campaign in {root}: it would have left a {CAMPAIGN_FILE} there")
     names = json.loads(path.read_text(encoding="utf-8"))["connections"]
-    return [_outcome(Path(root) / name, name) for name in names]
+    return [_state(Path(root) / name, name) for name in names]
 
 
-def _outcome(folder: Path, name: str) -> Outcome:
+def _state(folder: Path, name: str) -> ConnectionState:
     record = read_record(folder)
     label, status = record.get("connection", name), record.get("status", "waiting")
     if status == "running":
@@ -129,6 +125,6 @@ def _outcome(folder: Path, name: str) -> Outcome:
             status = "stopped" if free and read_record(folder) == record else status
     summary = folder / RESULT / "summary.json"
     if status not in ("done", "interrupted") or not summary.is_file():
-        return Outcome(label, name, status, record.get("reason", ""))
+        return ConnectionState(label, name, status, record.get("reason", ""))
     content = json.loads(summary.read_text(encoding="utf-8"))
-    return Outcome(label, name, status, record.get("reason", ""), content)
+    return ConnectionState(label, name, status, record.get("reason", ""), content)

@@ -1,29 +1,31 @@
-"""Rows of a table and their bases → one experiment each, or what is wrong with which cell."""
+"""Experiments of the rows of a table: one of each, or what is wrong with which cell."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from stpspec.campaigns.bases import CHOICES, Base, Bases
-from stpspec.campaigns.table import Cell, Row
+from stpspec.campaigns.problems import TableProblem, table_problem
+from stpspec.campaigns.table import Row, TableCell
 from stpspec.config.compose import with_files_located
-from stpspec.errors import Problem, nearest
+from stpspec.errors import SpecProblem, nearest
 from stpspec.specs.changes import changed_data
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
 
+_TERMS = "objective.terms"
 _TOP = ("description", "source", "seed", "workers")
 _NONE = ("", "-", "–", "—", "na", "n/a", "n.a.", "nan", "nd", "n.d.", "none", "null")
 _WITH_SD = re.compile(r"(.+?)\s*(?:±|\+/-|\+-)\s*(.+)")
 
 
 @dataclass
-class Made:
-    """What became of one row.
+class RowExperiment:
+    """The experiment of one row, as far as it is valid.
 
     Attributes
     ----------
@@ -31,45 +33,46 @@ class Made:
         None if anything is wrong.
     parts : dict
         What is valid of it, for the questions that only NEURON can answer.
-    problems, raw : list of Problem
+    problems, raw : list of SpecProblem
         At their cells, and those of the experiment by its own paths.
-    places : dict of str to Cell
+    places : dict of str to TableCell
         Dotted path of a field → the cell that set it.
-    unknown : dict of str to Cell
+    unknown : dict of str to TableCell
         Columns that mean nothing to the base of this row.
     """
 
     row: Row
     experiment: Experiment | None = None
     parts: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    raw: list[Problem] = field(default_factory=list)
-    places: dict[str, Cell] = field(default_factory=dict)
-    unknown: dict[str, Cell] = field(default_factory=dict)
+    problems: list[SpecProblem] = field(default_factory=list)
+    raw: list[SpecProblem] = field(default_factory=list)
+    places: dict[str, TableCell] = field(default_factory=dict)
+    unknown: dict[str, TableCell] = field(default_factory=dict)
     base: Base | None = None
 
-    def located(self, problem: Problem) -> Problem:
+    def located(self, problem: SpecProblem) -> SpecProblem:
         """Say of a problem of the experiment in which cell of the table it was written."""
         cell = self.places.get(problem.path)
         for path, other in self.places.items() if cell is None else ():
             if problem.path.startswith(f"{path}.") or path.startswith(f"{problem.path}."):
                 cell = other
         if cell is None:
-            at = f"row {self.row.label}: {problem.path}"
-            return Problem(at, problem.rule, problem.received, problem.nearest, self.row.where)
-        at = f"row {self.row.label}, column {cell.column}"
-        return Problem(at, problem.rule, cell.value, problem.nearest, cell.where)
+            received, place = problem.received, {"path": problem.path, "where": self.row.where}
+        else:
+            received, place = cell.value, {"column": cell.column, "where": cell.where}
+        place |= {"row": self.row.label, "kind": problem.kind}
+        return table_problem(problem.rule, received, problem.nearest, **place)
 
 
-def make(row: Row, bases: Bases) -> Made:
+def row_experiment(row: Row, bases: Bases) -> RowExperiment:
     """Make the experiment of one row."""
-    made = Made(row)
+    entry = RowExperiment(row)
     base = bases.of(row)
-    if isinstance(base, Problem):
-        made.problems.append(base)
-        return made
-    made.base = base
-    changes, dropped = _changes(made, base)
+    if isinstance(base, SpecProblem):
+        entry.problems.append(base)
+        return entry
+    entry.base = base
+    changes, dropped = _changes(entry, base)
     data, problems = changed_data(base.experiment, changes)
     data["name"] = row.name or "unnamed"
     for path in changes:
@@ -80,58 +83,85 @@ def make(row: Row, bases: Bases) -> Made:
         terms.pop(name, None)
     if not terms:
         rule = "no target is left: every term of the objective is empty in this row"
-        made.problems.append(Problem(f"row {row.label}", rule, where=row.where))
+        entry.problems.append(table_problem(rule, row=row.label, where=row.where))
         data["objective"] = None
     elif not data["parameters"]:
         rule = "no parameter is left that is free"
-        made.problems.append(Problem(f"row {row.label}", rule, where=row.where))
-    experiment, more, made.parts = examine(with_files_located(data))
-    made.raw = [*problems, *more]
-    made.problems += [made.located(p) for p in made.raw]
-    made.experiment = None if made.problems else experiment
-    return made
+        entry.problems.append(table_problem(rule, row=row.label, where=row.where))
+    experiment, more, entry.parts = examine(with_files_located(data))
+    entry.raw = [*problems, *more]
+    entry.problems += [entry.located(p) for p in entry.raw]
+    entry.experiment = None if entry.problems else experiment
+    return entry
 
 
-def _changes(made: Made, base: Base) -> tuple[dict[str, Any], set[str]]:
+def _changes(entry: RowExperiment, base: Base) -> tuple[dict[str, Any], set[str]]:
     """Return path → value of what the cells set, and the terms without data."""
     changes: dict[str, Any] = {}
     dropped = set(base.open_terms)
-    for key, cell in made.row.cells.items():
-        path = "" if key in CHOICES else path_of(key, base)
-        if path is None:
-            made.unknown[key] = cell
-        if not path:
+    for key, cell in entry.row.cells.items():
+        if key in CHOICES:
             continue
-        term = _target_of(path)
-        if term is not None and _is_missing(cell.value):
-            dropped.add(term)
-        elif cell.value is not None and not (path.endswith(".sd") and _is_missing(cell.value)):
-            dropped.discard(term or "")
-            for where, value in _values(path, cell).items():
-                if where in changes:
-                    rule = f"{where} is set by another column, too"
-                    made.problems.append(_problem(made, cell, rule, made.places[where].column))
-                changes[where], made.places[where] = value, cell
-    _sds_in_the_unit_of_their_target(changes)
+        place = field_of(key, base)
+        if place is None:
+            entry.unknown[key] = cell
+            continue
+        if place.is_target and _is_missing(cell.value):
+            dropped.add(place.term)
+        elif cell.value is not None and not (place.is_sd and _is_missing(cell.value)):
+            if place.is_target:
+                dropped.discard(place.term)
+            changes |= _set_by(cell, place, entry)
+    _sds_in_the_unit_of_their_target(changes, base.terms)
     for term in sorted(dropped):
-        cell = made.places.get(f"objective.terms.{term}.sd")
+        cell = entry.places.get(Field.of_term(term, "sd").path)
         if cell is not None:
             rule = f"an sd of {term}, and no target beside it"
-            made.problems.append(_problem(made, cell, rule, cell.value))
+            entry.problems.append(_problem(entry.row, cell, rule, cell.value))
     return changes, dropped
 
 
-def path_of(key: str, base: Base) -> str | None:
+@dataclass(frozen=True)
+class Field:
+    """The field of an experiment that a column sets.
+
+    Attributes
+    ----------
+    path : str
+        Dotted path of the field.
+    term : str
+        Name of the term that it belongs to; empty where it belongs to none.
+    part : str
+        Field of the term, such as ``target`` or ``sd``.
+    """
+
+    path: str
+    term: str = ""
+    part: str = ""
+
+    @classmethod
+    def of_term(cls, term: str, part: str) -> Field:
+        return cls(f"{_TERMS}.{term}.{part}", term, part)
+
+    @property
+    def is_target(self) -> bool:
+        return self.part == "target"
+
+    @property
+    def is_sd(self) -> bool:
+        return self.part == "sd"
+
+
+def field_of(key: str, base: Base) -> Field | None:
     """Return the field that a column sets; None if it means nothing to the base."""
-    terms, start = base.terms, "objective.terms"
-    if key in terms:
-        return f"{start}.{key}.target"
-    if key.endswith("_sd") and key[:-3] in terms:
-        return f"{start}.{key[:-3]}.sd"
-    for term in terms:
-        if key.startswith(f"{term}."):
-            return f"{start}.{key}"
-    return key if "." in key or key in _TOP else None
+    columns = {t: (t, "target") for t in base.terms} | {f"{t}_sd": (t, "sd") for t in base.terms}
+    if key in columns:
+        return Field.of_term(*columns[key])
+    for term in sorted(base.terms, key=len, reverse=True):  # a name may begin with another
+        for start in (f"{term}.", f"{_TERMS}.{term}."):
+            if key.startswith(start):
+                return Field.of_term(term, key.removeprefix(start))
+    return Field(key) if "." in key or key in _TOP else None
 
 
 def unknown_column(key: str, base: Base) -> tuple[str, str | None]:
@@ -141,36 +171,41 @@ def unknown_column(key: str, base: Base) -> tuple[str, str | None]:
         rule = f"{key} is a parameter: model.fixed.{key} fixes it, parameters.{key}.start begins "
         return f"{rule}there, parameters.{key}.min and .max bound it", None
     terms = base.terms
-    known = [*terms, *(f"{t}_sd" for t in terms), "connection", *CHOICES, *_TOP]
+    names = [*terms, *(f"{t}_sd" for t in terms), "connection", *CHOICES, *_TOP]
     rule = (
         f"no such column: a column is connection, experiment or another group, a term "
         f"({', '.join(terms)}), TERM_sd, a field with dots such as model.fixed.e, or begins with #"
     )
-    return rule, nearest(key, known)
+    return rule, nearest(key, names)
 
 
-def _problem(made: Made, cell: Cell, rule: str, received: Any) -> Problem:
-    return Problem(f"row {made.row.label}, column {cell.column}", rule, received, where=cell.where)
+def _set_by(cell: TableCell, place: Field, entry: RowExperiment) -> dict[str, Any]:
+    """Return path → value of what a cell sets, and note its place."""
+    values = _values(place, cell)
+    for path in values:
+        if path in entry.places:
+            rule = f"{path} is set by another column, too"
+            entry.problems.append(_problem(entry.row, cell, rule, entry.places[path].column))
+        entry.places[path] = cell
+    return values
 
 
-def _target_of(path: str) -> str | None:
-    inner = path.removeprefix("objective.terms.")
-    return inner.removesuffix(".target") if inner != path and path.endswith(".target") else None
+def _problem(row: Row, cell: TableCell, rule: str, received: Any) -> TableProblem:
+    return table_problem(rule, received, row=row.label, column=cell.column, where=cell.where)
 
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in _NONE)
 
 
-def _values(path: str, cell: Cell) -> dict[str, Any]:
+def _values(place: Field, cell: TableCell) -> dict[str, Any]:
     """Return what a cell sets: a target may be written with its sd, ``42 ± 5 pA``."""
     match = _WITH_SD.fullmatch(cell.value) if isinstance(cell.value, str) else None
-    if match is None or not path.endswith(".target"):
-        return {path: _with_unit(_parsed(cell.value), cell.unit)}
-    value, sd = match[1], match[2]
-    own = _unit_of(sd)
-    value = _with_unit(_parsed(value), own or cell.unit)
-    return {path: value, path.removesuffix("target") + "sd": _with_unit(_parsed(sd), cell.unit)}
+    if match is None or not place.is_target:
+        return {place.path: _with_unit(_parsed(cell.value), cell.unit)}
+    target = _with_unit(_parsed(match[1]), _unit_of(match[2]) or cell.unit)
+    sd = _with_unit(_parsed(match[2]), cell.unit)
+    return {place.path: target, Field.of_term(place.term, "sd").path: sd}
 
 
 def _parsed(value: Any) -> Any:
@@ -205,28 +240,27 @@ def _unit_of(value: Any) -> str:
         return ""
 
 
-def _sds_in_the_unit_of_their_target(changes: dict[str, Any]) -> None:
+def _sds_in_the_unit_of_their_target(changes: dict[str, Any], terms: Iterable[str]) -> None:
     """Let an sd without a unit have that of the target beside it: never pA for one, nA for two."""
-    for path, sd in list(changes.items()):
-        start = path.removesuffix(".sd")
-        if start != path and start.startswith("objective.terms."):
-            changes[path] = _with_unit(sd, _unit_of(changes.get(f"{start}.target")))
+    for term in terms:
+        target, sd = (Field.of_term(term, part).path for part in ("target", "sd"))
+        if sd in changes:
+            changes[sd] = _with_unit(changes[sd], _unit_of(changes.get(target)))
 
 
-def unknown_columns(made: list[Made], header: str | None) -> list[Problem]:
+def unknown_columns(rows: Sequence[RowExperiment], header: str | None) -> list[SpecProblem]:
     """Return the problem of each column that means nothing where it has a value, once."""
-    found: dict[str, Problem] = {}
-    columns: Mapping[str, None] = dict.fromkeys(k for m in made for k in m.unknown)
+    problems: dict[str, SpecProblem] = {}
+    columns: Mapping[str, None] = dict.fromkeys(k for r in rows for k in r.unknown)
     for key in columns:
-        those = [m for m in made if key in m.unknown and m.base is not None]
-        nowhere = all(key in m.unknown for m in made if m.base is not None and key in m.row.cells)
-        for m in those:
-            cell = m.unknown[key]
-            if cell.value is None and not nowhere:
+        with_base = [r for r in rows if r.base is not None and key in r.row.cells]
+        nowhere = all(key in r.unknown for r in with_base)
+        for row in rows:
+            cell = row.unknown.get(key)
+            if cell is None or row.base is None or (cell.value is None and not nowhere):
                 continue
-            assert m.base is not None
-            rule, guess = unknown_column(key, m.base)
-            at = f"column {cell.column}" if nowhere else f"row {m.row.label}, column {cell.column}"
-            where = (nowhere and header) or cell.where
-            found.setdefault(f"{key} {at}", Problem(at, rule, key, guess, where))
-    return list(found.values())
+            rule, guess = unknown_column(key, row.base)
+            label, where = (None, header or cell.where) if nowhere else (row.row.label, cell.where)
+            problem = table_problem(rule, key, guess, row=label, column=cell.column, where=where)
+            problems.setdefault(f"{key} {problem.path}", problem)
+    return list(problems.values())

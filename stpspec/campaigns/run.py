@@ -1,4 +1,4 @@
-"""Run a campaign: fit what has no result yet, keep what fails, sum up."""
+"""The run of a campaign: a fit of each connection that has no result yet."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def fit_connection(
             return "done" if mine else "running"
         note(folder, status="running", reason="")
         (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
-        with kept() as told:
+        with kept() as messages:
             try:
                 result = api.fit(Experiment.from_data(record["spec"]), progress=progress)
                 result.save(folder / RESULT, overwrite=True)
@@ -161,7 +161,7 @@ def fit_connection(
                 log.info("failed: %s", reason, exc_info=not named)
                 note(folder, status="failed", reason=reason)
                 with contextlib.suppress(OSError):  # the disk may be full
-                    told.write(folder)
+                    messages.write(folder)
                 if isinstance(error, FitError):  # another try shall not recall what has failed
                     _set_aside(folder.glob("study-????????.journal"), "-failed")
                 return "failed"

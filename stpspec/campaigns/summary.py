@@ -1,11 +1,11 @@
-"""All connections of a campaign together: a table, ``summary.csv`` and ``summary.png``."""
+"""The summary of a campaign: a table of its connections, ``summary.csv`` and ``summary.png``."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
-from stpspec.campaigns.record import RESULT, Outcome, outcomes
+from stpspec.campaigns.record import RESULT, ConnectionState, connection_states
 from stpspec.errors import ResultError, unknown_name
 from stpspec.results.fit_result import FitResult
 from stpspec.results.folder import as_result_error
@@ -25,7 +25,7 @@ class Campaign:
     Attributes
     ----------
     folder : Path
-    connections : tuple of Outcome
+    connections : tuple of ConnectionState
         In the order of the table: ``label``, ``name``, ``status``, ``reason``, ``summary`` and
         ``misses`` (term → (achieved − target) / sd) of each.
 
@@ -37,13 +37,13 @@ class Campaign:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        self.connections: tuple[Outcome, ...] = tuple(outcomes(folder))
+        self.connections: tuple[ConnectionState, ...] = tuple(connection_states(folder))
 
     @property
     def states(self) -> dict[str, int]:
         """Status → number of connections that have it."""
-        found = [c.status for c in self.connections]
-        return {s: found.count(s) for s in STATES if s in found}
+        states = [c.status for c in self.connections]
+        return {s: states.count(s) for s in STATES if s in states}
 
     def __len__(self) -> int:
         return len(self.connections)
@@ -58,12 +58,12 @@ class Campaign:
         ResultError
             If it has no result.
         """
-        for found in self.connections:
-            if connection in (found.label, found.name):
-                if not found.summary:
-                    why = f": {found.reason}" if found.reason else ""
-                    raise ResultError(f"{found.label} has no result, it is {found.status}{why}")
-                return FitResult.load(self.folder / found.name / RESULT)
+        for state in self.connections:
+            if connection in (state.label, state.name):
+                if not state.summary:
+                    why = f": {state.reason}" if state.reason else ""
+                    raise ResultError(f"{state.label} has no result, it is {state.status}{why}")
+                return FitResult.load(self.folder / state.name / RESULT)
         raise unknown_name("connection", connection, [c.label for c in self.connections])
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Read a table of connections, CSV or YAML, as rows of cells; each knows where it was written."""
+"""A table of connections, CSV or YAML, as rows of cells with the places where they were written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.campaigns.problems import table_problem
+from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 NAME = "connection"
 _ENDINGS = {".csv": ",", ".tsv": "\t", ".yaml": "", ".yml": ""}
@@ -18,7 +19,7 @@ _HEADER = re.compile(r"^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))$")
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell of a table.
 
     Attributes
@@ -52,7 +53,7 @@ class Row:
     """
 
     label: str
-    cells: dict[str, Cell]
+    cells: dict[str, TableCell]
     where: str | None = None
 
     @property
@@ -68,7 +69,7 @@ class Table:
     rows: list[Row]
     folder: Path | None = None
     header: str | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[SpecProblem] = field(default_factory=list)
 
 
 def read(table: Any) -> Table:
@@ -92,26 +93,25 @@ def read(table: Any) -> Table:
     """
     if not isinstance(table, str | Path):
         rows = table.to_dict("records") if hasattr(table, "to_dict") else table
-        listed = [(None, value) for value in _listed(rows)]
-        found, problems = _mapped(listed)
-        return _named(Table("campaign", found, problems=problems))
+        rows, problems = _mapped([(None, value) for value in _listed(rows)])
+        return _named(Table("campaign", rows, problems=problems))
     path = Path(table).expanduser()
     if path.suffix.lower() not in _ENDINGS:
         rule = f"a table of connections ends in {', '.join(_ENDINGS)}"
-        raise _unreadable(Problem(str(table), rule, path.suffix or path.name))
+        raise _unreadable(SpecProblem(str(table), rule, path.suffix or path.name))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         rule = "a table is text in UTF-8: in Excel, save it as 'CSV UTF-8'"
-        raise _unreadable(Problem(str(table), rule, where=str(path))) from error
+        raise _unreadable(SpecProblem(str(table), rule, where=str(path))) from error
     except OSError as error:
         why = error.strerror or str(error)
-        raise _unreadable(Problem(str(table), f"the table cannot be read: {why}")) from error
+        raise _unreadable(SpecProblem(str(table), f"the table cannot be read: {why}")) from error
     if path.suffix.lower() in (".yaml", ".yml"):
-        found, problems = _mapped(_yaml_rows(text, path))
-        return _named(Table(path.stem, found, path.parent, problems=problems))
-    header, found, problems = _csv_rows(text, path)
-    return _named(Table(path.stem, found, path.parent, header, problems))
+        rows, problems = _mapped(_yaml_rows(text, path))
+        return _named(Table(path.stem, rows, path.parent, problems=problems))
+    header, rows, problems = _csv_rows(text, path)
+    return _named(Table(path.stem, rows, path.parent, header, problems))
 
 
 def split_header(column: str) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def split_header(column: str) -> tuple[str, str]:
     return match[1].strip(), (match[2] or match[3] or "").strip()
 
 
-def _unreadable(problem: Problem) -> SpecError:
+def _unreadable(problem: SpecProblem) -> SpecError:
     return SpecError([problem], "the table of connections is not valid")
 
 
@@ -131,25 +131,25 @@ def _named(table: Table) -> Table:
     problems = list(table.problems)
     seen: dict[str, Row] = {}
     for number, row in enumerate(table.rows, 1):
-        at = f"row {row.label or number}, column {NAME}"
+        place = {"row": row.label or str(number), "column": NAME, "where": row.where}
         if not row.name:
             rule = "each row needs the name of its connection, with letters or digits"
-            problems.append(Problem(at, rule, row.label, where=row.where))
+            problems.append(table_problem(rule, row.label, **place))
         elif row.name in seen:
             other = seen[row.name].label
             same = "" if other == row.label else f" ({other!r}: both have the folder {row.name})"
             rule = f"each connection has one row; this one has two{same}"
-            problems.append(Problem(at, rule, row.label, where=row.where))
+            problems.append(table_problem(rule, row.label, **place))
         seen.setdefault(row.name, row)
     if not table.rows and not problems:
-        problems.append(Problem("(whole table)", "there is no row in it", where=table.header))
+        problems.append(SpecProblem("(whole table)", "there is no row in it", where=table.header))
     return Table(table.stem, table.rows, table.folder, table.header, problems)
 
 
 # -- CSV ----------------------------------------------------------------------------------------
 
 
-def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[Problem]]:
+def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[SpecProblem]]:
     """Return where the header is, the rows, and what is wrong with their shape."""
     lines = _records(text, _delimiter(text, path))
     first = next(lines, None)
@@ -164,14 +164,15 @@ def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[Problem]]:
         where = f"{path}:{line}"
         if len(texts) != len(header):
             rule = f"{len(header)} cells are needed, as many as columns (quote text with commas)"
-            problems.append(Problem(f"row {texts[0].strip()}", rule, len(texts), where=where))
+            label = texts[0].strip()
+            problems.append(table_problem(rule, len(texts), row=label, where=where))
             continue
-        cells: dict[str, Cell] = {}
+        cells: dict[str, TableCell] = {}
         for column, value in zip(header, texts, strict=True):
             key, unit = split_header(column)
             if key and not key.startswith("#"):
-                cells.setdefault(key, Cell(column, value.strip() or None, unit, where))
-        label = cells.pop(NAME, Cell(NAME, None)).value or ""
+                cells.setdefault(key, TableCell(column, value.strip() or None, unit, where))
+        label = cells.pop(NAME, TableCell(NAME, None)).value or ""
         rows.append(Row(label, cells, where))
     return at, rows if NAME in map(_key, header) else [], problems
 
@@ -180,14 +181,15 @@ def _key(column: str) -> str:
     return split_header(column)[0]
 
 
-def _header_problems(header: Sequence[str], where: str) -> list[Problem]:
+def _header_problems(header: Sequence[str], where: str) -> list[SpecProblem]:
     keys = [_key(column) for column in header]
     problems = []
     if NAME not in keys:
         rule = f"the first line names the columns, and one of them is called {NAME}"
-        problems.append(Problem(f"column {NAME}", rule, ", ".join(keys), where=where))
+        problems.append(table_problem(rule, ", ".join(keys), column=NAME, where=where))
     for key in dict.fromkeys(k for k in keys if k and not k.startswith("#") and keys.count(k) > 1):
-        problems.append(Problem(f"column {key}", "two columns have this name", key, where=where))
+        rule = "two columns have this name"
+        problems.append(table_problem(rule, key, column=key, where=where))
     return problems
 
 
@@ -220,7 +222,7 @@ def _listed(rows: Any) -> list[Any]:
                 for name, row in rows.items()]  # fmt: skip
     if not isinstance(rows, Iterable):
         rule = "a path, a list of rows or a mapping of connection to row"
-        raise _unreadable(Problem("(whole table)", rule, rows))
+        raise _unreadable(SpecProblem("(whole table)", rule, rows))
     return list(rows)
 
 
@@ -241,7 +243,7 @@ def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, Any]]
         pairs = [(value.start_mark.line, value) for value in node.value]
     else:
         rule = "a list of rows, or a mapping of connection to row"
-        raise _unreadable(Problem("(whole table)", rule, data, where=f"{path}:1"))
+        raise _unreadable(SpecProblem("(whole table)", rule, data, where=f"{path}:1"))
     lines = [{"": f"{path}:{line + 1}", **dict(_lines(value, path))} for line, value in pairs]
     return list(zip(lines, _listed(data), strict=False))
 
@@ -257,21 +259,21 @@ def _lines(node: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, str]]
 
 def _mapped(
     listed: Sequence[tuple[dict[str, str] | None, Any]],
-) -> tuple[list[Row], list[Problem]]:
+) -> tuple[list[Row], list[SpecProblem]]:
     rows, problems = [], []
     for number, (lines, data) in enumerate(listed, 1):
         where = (lines or {}).get("")
         if not isinstance(data, Mapping):
             rule = "expected a mapping, column: value"
-            problems.append(Problem(f"row {number}", rule, data, where=where))
+            problems.append(table_problem(rule, data, row=str(number), where=where))
             continue
         cells = {}
         for column, value in _flat(data):
             key, unit = split_header(column)
             if not key.startswith("#"):
                 at = (lines or {}).get(key, where)
-                cells[key] = Cell(column, _plain(value), unit, at)
-        label = cells.pop(NAME, Cell(NAME, None)).value
+                cells[key] = TableCell(column, _plain(value), unit, at)
+        label = cells.pop(NAME, TableCell(NAME, None)).value
         rows.append(Row("" if label is None else str(label), cells, where))
     return rows, problems
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stpspec.cli.terminal import DONE, UsageError, complain
-from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +136,7 @@ def validated(data: dict[str, Any]) -> Any:
                 f"{name} is a free parameter: parameters.{name}.start={data[name]} begins the fit "
                 f"there; to fix it, delete ~parameters.{name} and set model.fixed.{name}"
             )
-            raise SpecError([Problem(name, rule)])
+            raise SpecError([SpecProblem(name, rule)])
     return Experiment.from_data(data)
 
 

@@ -50,7 +50,7 @@ class Task:
                 data = with_files_located(data, self.file)
                 code = self.action(mine, data, origin)
         except Exception as error:  # whatever it is, the other jobs run
-            multirun.end(folder, overrides, f"{type(error).__name__}: {error}")
+            multirun.end(folder, overrides, error)
             complain(error, mine.traceback)
             return "failed"
         multirun.end(folder, overrides, interrupted=code != 0)

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from stpspec.config.locations import relative
-from stpspec.errors import Problem, unknown_name
+from stpspec.errors import SpecProblem, unknown_name
 from stpspec.resources import ALL_GROUPS, GROUPS, extra_folders, shipped
 
 
-def defaults_problems(file: Path) -> list[Problem]:
+def defaults_problems(file: Path) -> list[SpecProblem]:
     """Return the problems of the entries ``/group@package: choice`` of a defaults list.
 
     Parameters
@@ -44,7 +44,7 @@ def defaults_problems(file: Path) -> list[Problem]:
     return found
 
 
-def _faults(key: str, choice: str) -> Iterator[Problem]:
+def _faults(key: str, choice: str) -> Iterator[SpecProblem]:
     words = key.split()
     target, package = (words[-1] if words else "").partition("@")[::2]
     group = target.strip("/")
@@ -52,18 +52,18 @@ def _faults(key: str, choice: str) -> Iterator[Problem]:
         return
     groups = _groups()
     if group not in groups:
-        yield Problem("", str(unknown_name("group", group, groups)))
+        yield SpecProblem("", str(unknown_name("group", group, groups)))
         return
     if not target.startswith("/"):
         rule = f"in the defaults list of an experiment, groups begin with a slash: /{group}"
-        yield Problem("", rule, key)
+        yield SpecProblem("", rule, key)
     elif group in GROUPS and not package and "override" not in words:
         rule = f"a {group} is chosen for every experiment: this one overrides it"
-        yield Problem("", rule, key, f"override {target}")
+        yield SpecProblem("", rule, key, f"override {target}")
     elif group == "protocol" and not package:
-        yield Problem("", "a protocol needs a name", key, f"/protocol@protocols.{choice}")
+        yield SpecProblem("", "a protocol needs a name", key, f"/protocol@protocols.{choice}")
     if choice not in (*groups[group], "null", ""):
-        yield Problem("", str(unknown_name(group, choice, groups[group])))
+        yield SpecProblem("", str(unknown_name(group, choice, groups[group])))
 
 
 def _groups() -> dict[str, list[str]]:

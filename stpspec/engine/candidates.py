@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound, numbers
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import SpecError, SpecProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def candidates_of(bound: Bound, values: Candidates | Mapping[str, Any] | None) -
     lengths = {a.size for a in columns.values()}
     n = max(lengths, default=1)
     if lengths - {1, n}:
-        problems.append(Problem("values", f"as many values as the longest list ({n}), or one"))
+        problems.append(SpecProblem("values", f"as many values as the longest list ({n}), or one"))
     if problems:
         raise SpecError(problems, "the candidates are not valid")
     for name, parameter in bound.experiment.parameters.items():
@@ -88,6 +88,6 @@ def _numbers(bound: Bound, name: str, written: Any) -> np.ndarray:
     items = [written] if isinstance(written, str | int | float) else written
     if not isinstance(items, Sequence) or not items:
         raise SpecError(
-            [Problem(name, "a finite number, a string with a unit, or a list of them", written)]
+            [SpecProblem(name, "a finite number, a string with a unit, or a list of them", written)]
         )
     return np.array([numbers(bound, {name: item})[name] for item in items])

@@ -18,7 +18,7 @@ from stpspec.engine.binding.numerics import pulses_read
 from stpspec.engine.binding.stimuli import timing, with_delay
 from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.rigs.reuse import rigs_kept
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request
 from stpspec.specs.protocol import Stimulus
@@ -40,7 +40,7 @@ def stimuli_of(
         try:
             stimulus = experiment.protocols[name].stimulus(known)
         except ValueError as error:  # the time constants of a candidate make it too long
-            raise SpecError([Problem(f"protocols.{name}", str(error))]) from error
+            raise SpecError([SpecProblem(f"protocols.{name}", str(error))]) from error
         if bound.brief:
             stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
         stimuli[name] = with_delay(experiment.model, stimulus)

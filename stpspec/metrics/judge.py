@@ -1,14 +1,16 @@
-"""Judge measured values against an objective: one loss, and residuals for least squares."""
+"""The judgment of measured values by an objective: one loss, and residuals for least squares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from stpspec.errors import Failure, MetricError
 from stpspec.metrics.measure import Measurement
+from stpspec.metrics.miss import Miss, mean_over_trials
 from stpspec.metrics.registration import Loss
 from stpspec.metrics.requests import requested
 from stpspec.registry import COSTS, LOSSES
@@ -40,7 +42,7 @@ class Judge:
             n: self.losses[n].options.model_validate(t.loss_options).model_dump()
             for n, t in objective.terms.items()
         }
-        self._targets = {n: _target(t) for n, t in objective.terms.items()}
+        self._goals = {n: _Goal.of(t) for n, t in objective.terms.items()}
         self.has_residuals = not why_no_residuals(objective)
 
     @property
@@ -69,11 +71,11 @@ class Judge:
                 terms_of.setdefault(m.failure, []).append(name)
         if terms_of:
             raise MetricError("; ".join(_sentence(f, names) for f, names in terms_of.items()))
-        parts = [self._term(n, t, measured[n].value) for n, t in self.objective.terms.items()]
-        residuals = np.concatenate(parts)
+        with np.errstate(over="ignore"):
+            parts = [self._term(n, t, measured[n].value) for n, t in self.objective.terms.items()]
+            residuals = np.concatenate(parts)
+            loss = float(residuals @ residuals)
         if self.objective.cost is None:
-            with np.errstate(over="ignore"):
-                loss = float(residuals @ residuals)
             if not np.isfinite(loss):
                 raise MetricError(_TOO_LARGE)
             return loss, residuals
@@ -87,36 +89,24 @@ class Judge:
         metrics : mapping of str to ndarray
             Achieved values by term name.
         """
-        return np.concatenate([
-            (a - t) / sd for a, t, sd in
-            (self._compared(n, t, metrics[n]) for n, t in self.objective.terms.items())
-        ])  # fmt: skip
+        return np.concatenate([self._miss(n, metrics[n]).scaled for n in self.objective.terms])
 
     def achieved(self, name: str, value: np.ndarray) -> np.ndarray:
         """Return what of a term's value is compared with its target, shape (target,)."""
-        achieved = np.atleast_1d(value)
-        if achieved.ndim > 1:
-            return achieved.mean(axis=0)  # `trials: each`: the mean over trials is fitted
-        if not isinstance(self.objective.terms[name].target, list):
-            return achieved.mean(keepdims=True)
-        return achieved
+        return mean_over_trials(value, is_vector=self._goals[name].is_vector)
 
-    def _compared(self, name: str, term: Term, value: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return achieved values, targets and sd (1 without one), each of shape (target,)."""
-        target, sd = self._targets[name]
-        achieved = self.achieved(name, value)
-        if achieved.shape != target.shape:
-            raise MetricError(
-                f"{name}: the target has {target.size} values, the metric gives {achieved.size}"
-            )
-        return achieved, target, sd
+    def _miss(self, name: str, value: np.ndarray) -> Miss:
+        goal = self._goals[name]
+        try:
+            return Miss(self.achieved(name, value), goal.target, goal.sd)
+        except MetricError as error:
+            raise MetricError(f"{name}: {error}") from None
 
     def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
-        achieved, target, sd = self._compared(name, term, value)
-        loss = self.losses[name]
+        miss, loss = self._miss(name, value), self.losses[name]
+        target, scale = miss.target, self._goals[name].scale
         try:
-            with np.errstate(over="ignore"):
-                penalty = loss.function(achieved, target, sd, **self._options[name])
+            penalty = loss.function(miss.achieved, target, scale, **self._options[name])
             penalty = np.asarray(penalty, float)
         except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
             raise MetricError(
@@ -126,7 +116,7 @@ class Judge:
             raise MetricError(f"{name}: the loss {term.loss!r} gave no penalty ≥ 0 for each value")
         if not np.isfinite(penalty).all():
             raise MetricError(f"{name}: {_TOO_LARGE}")
-        return np.sign(achieved - target) * np.sqrt(term.weight * penalty / target.size)
+        return np.sign(miss.differences) * np.sqrt(term.weight * penalty / target.size)
 
     def _cost(self, measured: Mapping[str, Measurement]) -> float:
         cost = COSTS.get(str(self.objective.cost))
@@ -144,10 +134,21 @@ class Judge:
         return value
 
 
-def _target(term: Term) -> tuple[np.ndarray, np.ndarray]:
-    """Return target and sd (1 without one), each of shape (target,)."""
-    target = np.atleast_1d(np.asarray(term.target, float))
-    return target, np.broadcast_to(np.asarray(term.sd or 1.0, float), target.shape)
+@dataclass(frozen=True)
+class _Goal:
+    """The target of a term as arrays of shape (target,); ``scale`` is 1 without an sd."""
+
+    target: np.ndarray
+    sd: np.ndarray | None
+    scale: np.ndarray
+    is_vector: bool
+
+    @classmethod
+    def of(cls, term: Term) -> _Goal:
+        target = np.atleast_1d(np.asarray(term.target, float))
+        scale = np.broadcast_to(np.asarray(term.sd or 1.0, float), target.shape)
+        sd = None if term.sd is None else scale
+        return cls(target, sd, scale, isinstance(term.target, list))
 
 
 def why_no_residuals(objective: Objective) -> str:

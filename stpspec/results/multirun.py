@@ -1,4 +1,4 @@
-"""The jobs of a multirun: what each leaves in its folder, and what they give together."""
+"""The jobs of a multirun: the record of each in its folder, and all of them together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.errors import ResultError
+from stpspec.errors import ResultError, SpecError
 
 JOB_FILE = "job.json"
 RESULT = "result"
@@ -30,6 +30,8 @@ class Job:
         ``done``, ``running``, ``failed`` or ``interrupted`` (with a result so far).
     reason : str
         Why it failed.
+    cause : str
+        The one line of the reason that a table has room for; the last unless another is given.
     summary : dict
         The result's summary; empty unless done.
     losses, seconds : ndarray, shape (evaluation,)
@@ -43,6 +45,11 @@ class Job:
     summary: dict[str, Any] = field(default_factory=dict)
     losses: np.ndarray = field(default_factory=lambda: np.array([]))
     seconds: np.ndarray = field(default_factory=lambda: np.array([]))
+    cause: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.cause:
+            object.__setattr__(self, "cause", _last_line(self.reason))
 
     @property
     def fitter(self) -> str:
@@ -78,11 +85,31 @@ def begin(folder: Path, overrides: Sequence[str]) -> None:
 
 
 def end(
-    folder: Path, overrides: Sequence[str], reason: str = "", *, interrupted: bool = False
+    folder: Path,
+    overrides: Sequence[str],
+    error: Exception | None = None,
+    *,
+    interrupted: bool = False,
 ) -> None:
     """Note that a job is done or was interrupted, or why it failed."""
-    status = "failed" if reason else "interrupted" if interrupted else "done"
-    _write(folder, {"overrides": list(overrides), "status": status, "reason": reason})
+    status = "failed" if error is not None else "interrupted" if interrupted else "done"
+    content = {"overrides": list(overrides), "status": status, "reason": ""}
+    if error is not None:
+        content["reason"] = f"{type(error).__name__}: {error}"
+        content["cause"] = _cause(error)
+    _write(folder, content)
+
+
+def _cause(error: Exception) -> str:
+    """Return the line of an error that says what is wrong; the others may follow from it."""
+    if isinstance(error, SpecError) and error.problems:
+        first, *others = (str(problem) for problem in error.problems)
+        return first.splitlines()[0] + (f" (and {len(others)} more)" if others else "")
+    return _last_line(f"{type(error).__name__}: {error}")
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1].strip()
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
@@ -129,11 +156,12 @@ def _job(path: Path) -> Job:
         pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
         overrides = {key: value for key, _, value in pairs}
         status, reason = content["status"], content.get("reason", "")
+        cause = content.get("cause", "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Job(name, {}, "failed", f"its {JOB_FILE} cannot be read: {error}")
     result = path.parent / RESULT
     if status not in ("done", "interrupted"):
-        return Job(name, overrides, status, reason)
+        return Job(name, overrides, status, reason, cause=cause)
     if not result.is_dir():
         return Job(name, overrides, "failed", f"its result is gone: {result}")
     if not (result / "summary.json").is_file():  # of `run`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -15,9 +15,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from stpspec.errors import Problem, SpecError, UnknownNameError, nearest
+from stpspec.errors import ProblemKind, SpecError, SpecProblem, UnknownNameError, nearest
 from stpspec.registry import Registry
-from stpspec.units import rule_error
+from stpspec.units import NEAREST, RULE, rule_error
 
 
 class Spec(BaseModel):
@@ -56,7 +56,8 @@ class Spec(BaseModel):
         rule = "a spec is frozen: experiment.changed({'path.of.field': value}) makes a changed copy"
         guess = "" if name in type(self).model_fields else nearest(name, type(self).model_fields)
         raise SpecError(
-            [Problem(name, rule, value, guess)], f"{type(self).__name__} is not changed in place"
+            [SpecProblem(name, rule, value, guess)],
+            f"{type(self).__name__} is not changed in place",
         )
 
     def __hash__(self) -> int:
@@ -79,16 +80,21 @@ def canonical_json(data: Any) -> str:
 
 
 def _reword(cls: type[BaseModel], error: Any) -> InitErrorDetails:
-    message = error["msg"]
-    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
-        field = error["loc"][0]
-        guess = nearest(field, cls.model_fields)
+    kind, message, guess = _parts(error)
+    if kind == "value_error":
+        kind = "rule"
+    elif kind == "extra_forbidden" and len(error["loc"]) == 1:
+        kind, guess = "unknown_field", nearest(error["loc"][0], cls.model_fields)
         message = f"no field of this name here; valid: {', '.join(cls.model_fields)}"
-        if guess:
-            message += f"; did you mean {guess!r}?"
-    message = message.removeprefix("Value error, ")
-    kind = error["type"] if error["type"] != "value_error" else "rule"
-    return InitErrorDetails(type=rule_error(kind, message), loc=error["loc"], input=error["input"])
+    reworded = rule_error(kind, message, guess)
+    return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
+
+
+def _parts(error: Any) -> tuple[str, str, str | None]:
+    """Return the type of an error of pydantic, the rule that is broken, and the nearest choice."""
+    context = error.get("ctx", {})
+    rule = context.get(RULE) or error["msg"].removeprefix("Value error, ")
+    return error["type"], rule, context.get(NEAREST)
 
 
 def kind_of(registry: Registry, default: str | None = None) -> BeforeValidator:
@@ -101,7 +107,9 @@ def kind_of(registry: Registry, default: str | None = None) -> BeforeValidator:
             raise rule_error("kind", f"a mapping with a 'kind' ({', '.join(registry.names())})")
         name = value.get("kind", default)
         if name is None:
-            raise rule_error("kind", f"needs a 'kind': one of {', '.join(registry.names())}")
+            raise rule_error(
+                "missing_kind", f"needs a 'kind': one of {', '.join(registry.names())}"
+            )
         try:
             cls = registry.get(str(name))
         except UnknownNameError as error:
@@ -110,6 +118,8 @@ def kind_of(registry: Registry, default: str | None = None) -> BeforeValidator:
 
     return BeforeValidator(dispatch)
 
+
+_KINDS: dict[str, ProblemKind] = {kind: kind for kind in get_args(ProblemKind)}
 
 # Where pydantic speaks of Python; its type of error → what is meant.
 _PLAIN = {
@@ -120,15 +130,16 @@ _PLAIN = {
 }
 
 
-def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
+def problems_of(error: ValidationError, prefix: str = "") -> list[SpecProblem]:
     """Translate pydantic's errors into problems, with ``prefix`` before each path."""
-    found = []
-    for e in error.errors(include_url=False, include_context=False):
+    problems = []
+    for e in error.errors(include_url=False):
         path = ".".join(str(part) for part in e["loc"] if part != "function-wrap")
         received = None if e["type"] == "missing" else e["input"]
         if isinstance(received, dict | Spec):
             received = None if e["type"] in ("rule", "value_error") else received
+        kind, rule, guess = _parts(e)
+        rule = _PLAIN.get(kind, rule)
         full = ".".join(p for p in (prefix, path) if p)
-        rule = _PLAIN.get(e["type"], e["msg"].removeprefix("Value error, "))
-        found.append(Problem(full, rule, received))
-    return found
+        problems.append(SpecProblem(full, rule, received, guess, kind=_KINDS.get(kind, "rule")))
+    return problems

@@ -1,11 +1,11 @@
-"""Change fields of a spec by their dotted paths."""
+"""Changes of the fields of a spec, by their dotted paths."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from stpspec.errors import Problem, UnknownNameError, nearest
+from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
 from stpspec.specs.base import Spec
 
@@ -15,7 +15,9 @@ KINDS = {
 }  # fmt: skip
 
 
-def changed_data(spec: Spec, changes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def changed_data(
+    spec: Spec, changes: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[SpecProblem]]:
     """Return the data of a spec with some fields replaced, and the paths that lead nowhere.
 
     Parameters
@@ -28,7 +30,7 @@ def changed_data(spec: Spec, changes: Mapping[str, Any]) -> tuple[dict[str, Any]
     changes = {_kind_of(spec, path, value): value for path, value in changes.items()}
     data = spec.model_dump(mode="json")
     parts: dict[str, Spec] = {}
-    problems: list[Problem] = []
+    problems: list[SpecProblem] = []
     # Another kind has other fields: those of the new one can be named in the same call.
     kinds = {path: value for path, value in changes.items() if path.endswith(".kind")}
     for path, kind in kinds.items():
@@ -62,23 +64,23 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def missing_field(spec: Spec, path: str) -> Problem | None:
+def missing_field(spec: Spec, path: str) -> SpecProblem | None:
     """Return the problem if a dotted path leads to no field of a spec."""
     return _missing(spec, {}, path)
 
 
-def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> Problem | None:
+def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | None:
     place: Any = spec
     names = path.split(".")
     for depth, name in enumerate(names):
-        known = _names(place)
+        names_here = _names(place)
         is_new = isinstance(place, dict) and depth == len(names) - 1 and name != ""
-        if name not in known and not is_new:
+        if name not in names_here and not is_new:
             if place is None:
                 rule = f"{'.'.join(names[:depth])} is not set: give the whole of it"
-                return Problem(path, rule)
-            rule = f"no such field; valid here: {', '.join(known) or 'nothing'}"
-            return Problem(path, rule, name, nearest(name, known))
+                return SpecProblem(path, rule)
+            rule = f"no such field; valid here: {', '.join(names_here) or 'nothing'}"
+            return SpecProblem(path, rule, name, nearest(name, names_here))
         place = parts.get(".".join(names[: depth + 1])) or inside(place, name)
     return None
 
@@ -98,7 +100,7 @@ def inside(place: Any, name: str) -> Any:
     return place[int(name)] if isinstance(place, list) else place.get(name)
 
 
-def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: Any) -> Problem | None:
+def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: Any) -> SpecProblem | None:
     """Put a part of another kind in the place of one; both may have fields in common."""
     where = path.removesuffix(".kind")
     old: Any = spec
@@ -107,7 +109,7 @@ def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: Any) -> Probl
     try:
         new = KINDS[where.partition(".")[0]].get(str(kind))
     except UnknownNameError as error:
-        return Problem(path, str(error))
+        return SpecProblem(path, str(error))
     if type(old) is not new:
         parts[where] = new.model_construct(**{**_chosen(old, new), "kind": kind})
     return None

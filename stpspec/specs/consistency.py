@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stpspec.errors import Problem, UnknownNameError, nearest
+from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, Registry
 from stpspec.specs.base import problems_of
 from stpspec.specs.objective import Term
@@ -28,7 +28,7 @@ NEEDS = {
 }
 
 
-def cross_problems(parts: Mapping[str, Any]) -> list[Problem]:
+def cross_problems(parts: Mapping[str, Any]) -> list[SpecProblem]:
     """Return the problems between the parts of an experiment.
 
     Parameters
@@ -36,17 +36,17 @@ def cross_problems(parts: Mapping[str, Any]) -> list[Problem]:
     parts : mapping
         Field name → valid value; what is not valid is missing.
     """
-    found = [*_name_problems(parts), *_protocol_problems(parts), *_recording_problems(parts)]
+    problems = [*_name_problems(parts), *_protocol_problems(parts), *_recording_problems(parts)]
     objective = parts.get("objective")
     if objective is not None:
         for name, term in objective.terms.items():
-            found += _term_problems(f"objective.terms.{name}", term, parts)
-        found += _cost_problems(objective)
-    found += _fitter_problems(parts)
-    return found
+            problems += _term_problems(f"objective.terms.{name}", term, parts)
+        problems += _cost_problems(objective)
+    problems += _fitter_problems(parts)
+    return problems
 
 
-def _name_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+def _name_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
     """Names become nodes and variables of datasets, beside the parameters."""
     model, objective = parts.get("model"), parts.get("objective")
     taken = {*parts.get("parameters", {}), *(model.fixed if model is not None else {})}
@@ -60,13 +60,15 @@ def _name_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         for name in names:
             if not _NAME.fullmatch(name):
                 rule = "a name has letters, digits, _ . - and begins with a letter or digit"
-                yield Problem(f"{path}.{name}", rule, name)
+                yield SpecProblem(f"{path}.{name}", rule, name)
             elif name in reserved or name in taken:
                 what = "a parameter" if name in taken else "a part of every dataset"
-                yield Problem(f"{path}.{name}", f"this is the name of {what}; choose another", name)
+                yield SpecProblem(
+                    f"{path}.{name}", f"this is the name of {what}; choose another", name
+                )
 
 
-def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
     model = parts.get("model")
     for name, protocol in parts.get("protocols", {}).items():
         if model is None:
@@ -74,26 +76,26 @@ def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         gives = "step" if "step" in protocol.provides() else "event"
         if gives != model.stimulated_by:
             wanted = NEEDS[model.stimulated_by]
-            yield Problem(
+            yield SpecProblem(
                 f"protocols.{name}.kind",
                 f"a {model.kind} model is stimulated by {wanted}; this protocol gives none",
                 protocol.kind,
             )
 
 
-def _recording_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+def _recording_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
     model, recording = parts.get("model"), parts.get("recording")
     if model is None or recording is None:
         return
     if model.stimulated_by == "step" and recording.kind != "current_clamp":
-        yield Problem(
+        yield SpecProblem(
             "recording.kind",
             "coupled cells are recorded in current clamp (recording=current_clamp)",
             recording.kind,
         )
 
 
-def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[Problem]:
+def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
     yield from _loss_problems(path, term)
     metric = None
     try:
@@ -105,13 +107,15 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
         yield from wrong_options
         if isinstance(term.target, list) != metric.vector:
             wanted = "a list of numbers" if metric.vector else "a single number"
-            yield Problem(f"{path}.target", f"{metric.name} takes {wanted} as target", term.target)
+            yield SpecProblem(
+                f"{path}.target", f"{metric.name} takes {wanted} as target", term.target
+            )
         if not wrong_options or "signal" in term.options:
             yield from _signal_problems(path, term, metric, parts)
     protocols = parts.get("protocols", {})
     names = parts.get("protocol_names", list(protocols))
     if term.protocol not in names:
-        yield Problem(
+        yield SpecProblem(
             f"{path}.protocol",
             f"must name a protocol of this experiment ({', '.join(names)})",
             term.protocol,
@@ -122,7 +126,7 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
         given = protocol.provides() if is_whole(term.protocol, parts) else protocol.at_most
         for need in metric.needs:
             if need not in given:
-                yield Problem(
+                yield SpecProblem(
                     f"{path}.metric",
                     f"{term.metric} needs {NEEDS.get(need, need)}, which the protocol "
                     f"{term.protocol!r} ({protocol.kind}) does not give",
@@ -143,7 +147,7 @@ def is_whole(protocol: str, parts: Mapping[str, Any]) -> bool:
     return not any(p == path or p.startswith(f"{path}.") for p in parts.get("wrong", ()))
 
 
-def _loss_problems(path: str, term: Term) -> Iterator[Problem]:
+def _loss_problems(path: str, term: Term) -> Iterator[SpecProblem]:
     try:
         loss = LOSSES.get(term.loss)
     except UnknownNameError:
@@ -154,16 +158,16 @@ def _loss_problems(path: str, term: Term) -> Iterator[Problem]:
         return
     if term.sd is not None:
         rule = f"the loss {term.loss!r} divides by the target and takes no sd"
-        yield Problem(f"{path}.sd", rule, term.sd)
+        yield SpecProblem(f"{path}.sd", rule, term.sd)
     targets = term.target if isinstance(term.target, list) else [term.target]
     if any(number_of(t) == 0 for t in targets):
         rule = f"the loss {term.loss!r} needs a target other than 0"
-        yield Problem(f"{path}.target", rule, term.target)
+        yield SpecProblem(f"{path}.target", rule, term.target)
 
 
 def _signal_problems(
     path: str, term: Term, metric: Any, parts: Mapping[str, Any]
-) -> Iterator[Problem]:
+) -> Iterator[SpecProblem]:
     recording, model = parts.get("recording"), parts.get("model")
     signal = term.options.get("signal")
     if recording is None or model is None or not metric.reads_signal:
@@ -172,7 +176,7 @@ def _signal_problems(
     wanted = signal or recording.default_signal
     if model.stimulated_by == "event" and wanted not in signals:
         where = f"{path}.options.signal" if signal else "recording.signals"
-        yield Problem(
+        yield SpecProblem(
             where,
             f"{term.metric} reads the signal {wanted!r}, which is not recorded "
             f"(recording.signals: {', '.join(signals)})",
@@ -181,10 +185,10 @@ def _signal_problems(
         )
 
 
-def _cost_problems(objective: Any) -> Iterator[Problem]:
+def _cost_problems(objective: Any) -> Iterator[SpecProblem]:
     if objective.cost is None:
         if objective.n_targets == 0:
-            yield Problem("objective.terms", "at least one term needs a weight above 0")
+            yield SpecProblem("objective.terms", "at least one term needs a weight above 0")
         return
     try:
         cost = COSTS.get(objective.cost)
@@ -194,7 +198,7 @@ def _cost_problems(objective: Any) -> Iterator[Problem]:
     yield from _option_problems("objective.cost_options", cost, objective.cost_options)
 
 
-def _fitter_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+def _fitter_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
     fitter = parts.get("fitter")
     if fitter is None or not {"parameters", "objective"} <= set(parts):
         return
@@ -203,19 +207,19 @@ def _fitter_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
     if any(t.loss not in LOSSES.names() for t in parts["objective"].terms.values()):
         return  # reported already, and a fitter cannot judge what it does not know
     for path, rule, received in fitter.objections(parts["parameters"], parts["objective"]):
-        yield Problem(path, rule, received)
+        yield SpecProblem(path, rule, received)
 
 
-def _option_problems(path: str, thing: Any, options: Mapping[str, Any]) -> Iterator[Problem]:
+def _option_problems(path: str, thing: Any, options: Mapping[str, Any]) -> Iterator[SpecProblem]:
     try:
         thing.options.model_validate(dict(options))
     except ValidationError as error:
         yield from problems_of(error, path)
 
 
-def _unknown(path: str, registry: Registry, name: str) -> Problem:
+def _unknown(path: str, registry: Registry, name: str) -> SpecProblem:
     names = registry.names()
-    return Problem(
+    return SpecProblem(
         path,
         f"no {registry.sort} of this name ({', '.join(names) or 'none is known'})",
         name,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from stpspec.errors import PluginError, Problem, SpecError, nearest
+from stpspec.errors import PluginError, SpecError, SpecProblem, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
 from stpspec.specs.base import problems_of
 from stpspec.specs.consistency import cross_problems
@@ -18,7 +18,7 @@ from stpspec.specs.recovery import salvage, unseen, wrong_paths
 
 def examine(
     data: Mapping[str, Any],
-) -> tuple[Experiment | None, list[Problem], dict[str, Any]]:
+) -> tuple[Experiment | None, list[SpecProblem], dict[str, Any]]:
     """Find all problems of the data, also those between parts that are valid by themselves.
 
     Parameters
@@ -30,7 +30,7 @@ def examine(
     -------
     experiment : Experiment or None
         None when there is any problem.
-    problems : list of Problem
+    problems : list of SpecProblem
     parts : dict
         The fields (and entries of mappings) that are valid; if not all are, with
         ``protocol_names`` and ``wrong``, the paths where anything is wrong.
@@ -40,8 +40,8 @@ def examine(
     except SpecError as error:
         return None, list(error.problems), {}
     data, problems = _without_bad_plugins(data)
-    data, found = _with_nearest_kinds(data)
-    problems += found
+    data, misspelled = _with_nearest_kinds(data)
+    problems += misspelled
     try:
         experiment = Experiment.model_validate(data)
         parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
@@ -53,58 +53,58 @@ def examine(
         return None, problems, parts
 
 
-def _in_its_place(problem: Problem) -> Problem:
+def _in_its_place(problem: SpecProblem) -> SpecProblem:
     """Say where else something belongs: a part within another part, a kind in the defaults."""
     parent, _, name = problem.path.rpartition(".")
-    if parent == "protocols" and problem.rule.startswith("needs a 'kind'"):
+    if parent == "protocols" and problem.kind == "missing_kind":
         hint = f", here or in the defaults list (- /protocol@protocols.{name}: train)"
         return replace(problem, rule=problem.rule + hint)
-    if parent and name in Experiment.model_fields and problem.rule.startswith("no field of"):
+    if parent and name in Experiment.model_fields and problem.kind == "unknown_field":
         rule = f"no field of this name here: {name} belongs at the top level, without indentation"
-        return replace(problem, rule=rule)
+        return replace(problem, rule=rule, nearest=None)
     return problem
 
 
-def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Import the plug-in modules one by one; what cannot be imported is left out and told."""
+def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[SpecProblem]]:
+    """Import the plug-in modules one by one; what cannot be imported becomes a problem."""
     plugins, problems = data.get("plugins"), []
     if not isinstance(plugins, list):
         return dict(data), []
-    kept = []
+    importable = []
     for index, name in enumerate(plugins):
         try:
             if isinstance(name, str):
                 import_plugins([name])
-            kept.append(name)
+            importable.append(name)
         except PluginError as error:
-            problems.append(Problem(f"plugins.{index}", str(error), name))
-    return {**data, "plugins": kept}, problems
+            problems.append(SpecProblem(f"plugins.{index}", str(error), name))
+    return {**data, "plugins": importable}, problems
 
 
-def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Tell of misspelled kinds, and put what they mean in their place: the rest is examined."""
-    made, problems = dict(data), []
+def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[SpecProblem]]:
+    """Put the nearest kind in the place of each misspelled one, so that the rest is examined."""
+    whole, problems = dict(data), []
 
     def corrected(path: str, part: Any, registry: Any) -> Any:
         kind = part.get("kind") if isinstance(part, Mapping) else None
         if not isinstance(kind, str) or kind in registry.names():
             return part
-        meant = nearest(kind, registry.names())
-        if meant is None:
+        nearest_kind = nearest(kind, registry.names())
+        if nearest_kind is None:
             return part
         rule = f"no {registry.sort} of this kind ({', '.join(registry.names())})"
-        problems.append(Problem(f"{path}.kind", rule, kind, meant))
-        return {**part, "kind": meant}
+        problems.append(SpecProblem(f"{path}.kind", rule, kind, nearest_kind))
+        return {**part, "kind": nearest_kind}
 
     for name, registry in (("model", MODELS), ("recording", RECORDINGS), ("fitter", FITTERS)):
-        if name in made:
-            made[name] = corrected(name, made[name], registry)
-    if isinstance(protocols := made.get("protocols"), Mapping):
-        made["protocols"] = {
+        if name in whole:
+            whole[name] = corrected(name, whole[name], registry)
+    if isinstance(protocols := whole.get("protocols"), Mapping):
+        whole["protocols"] = {
             name: corrected(f"protocols.{name}", part, PROTOCOLS)
             for name, part in protocols.items()
         }
-    return made, problems
+    return whole, problems
 
 
 def _valid_parts(data: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from stpspec.errors import Problem, SpecError
+from stpspec.errors import SpecError, SpecProblem
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
 from stpspec.specs.base import kind_of
 from stpspec.specs.changes import changed_data
@@ -67,17 +67,17 @@ class Experiment(Overview):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        found = cross_problems({name: getattr(self, name) for name in type(self).model_fields})
-        if found:
+        problems = cross_problems({name: getattr(self, name) for name in type(self).model_fields})
+        if problems:
             raise ValidationError.from_exception_data(
                 type(self).__name__,
                 [
                     InitErrorDetails(
-                        type=rule_error("rule", _literal(p)),
+                        type=rule_error(p.kind, p.rule, p.nearest),
                         loc=tuple(p.path.split(".")),
                         input=p.received,
                     )
-                    for p in found
+                    for p in problems
                 ],
             )
         return self
@@ -120,11 +120,11 @@ class Experiment(Overview):
         from stpspec.specs.diagnosis import examine
 
         data, problems = changed_data(self, changes)
-        made, more, _ = examine(data)
-        if made is None or problems:
+        experiment, more, _ = examine(data)
+        if experiment is None or problems:
             at = ", ".join(f"{n}={v!r}" for n, v in changes.items())
             raise SpecError([*problems, *more], f"the experiment is not valid at {at}")
-        return made
+        return experiment
 
     def to_data(self) -> dict[str, Any]:
         """Return the experiment as plain mappings, lists, strings and numbers."""
@@ -149,10 +149,6 @@ def needed(given: Any) -> None:
     raise TypeError(f"an Experiment is needed, and not {type(given).__name__}: {cure}")
 
 
-def _literal(problem: Problem) -> str:
-    return problem.rule + (f"; did you mean {problem.nearest!r}?" if problem.nearest else "")
-
-
 def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
     """Bring the data of an older format up to date.
 
@@ -166,5 +162,5 @@ def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
         rule = f"format must be {FORMAT}"
         if isinstance(number, int) and not isinstance(number, bool) and number > FORMAT:
             rule += "; it was written by a newer stpspec: upgrade with pip install -U stpspec"
-        raise SpecError([Problem("format", rule, number)])
+        raise SpecError([SpecProblem("format", rule, number)])
     return {**data, "format": FORMAT}

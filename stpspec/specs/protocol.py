@@ -112,16 +112,16 @@ def tail(interval: float, timing: Timing) -> float:
 
 
 def _features(n: int, n_induction: int | None, n_recovery: int) -> frozenset[str]:
-    found = {"event"} if n else set()
+    stimuli = {"event"} if n else set()
     if n >= 2:
-        found.add("pair")
+        stimuli.add("pair")
     if n_induction is not None and n_induction >= 6:
-        found.add("induction")
+        stimuli.add("induction")
     if n_recovery >= 1:
-        found.add("recovery")
+        stimuli.add("recovery")
     if n_recovery >= 4 and (n_induction or 0) >= 4:
-        found.add("recovery_4")
-    return frozenset(found)
+        stimuli.add("recovery_4")
+    return frozenset(stimuli)
 
 
 @protocol("single_event")
@@ -207,8 +207,8 @@ class Continuous(Protocol):
         interval = 1000.0 / self.frequency
         duration = self.duration
         if duration is None:
-            known = (timing.depression or 0.0) + (timing.facilitation or 0.0)
-            duration = max(300.0, 5 * known)
+            recovery = (timing.depression or 0.0) + (timing.facilitation or 0.0)
+            duration = max(300.0, 5 * recovery)
         n = self._number(duration)
         spikes = tuple(k * interval for k in range(n))
         return Stimulus(spikes, spikes[-1] + tail(interval, timing), None, n)

@@ -1,4 +1,4 @@
-"""What is still valid of data with problems, and which further problems only follow from those."""
+"""Recovery of the valid parts of data with problems, and of the problems that only follow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from stpspec.errors import Problem
+from stpspec.errors import SpecProblem
 from stpspec.units import Quantity, split
 
 _QUANTITY: TypeAdapter[float | str] = TypeAdapter(Quantity)
@@ -28,36 +28,34 @@ _FOLLOWS = {
     r"protocols": r"objective\.terms\.[^.]+\.protocol",
 }  # fmt: skip
 
-_MISSPELLED = re.compile(r"no field of this name here;.*did you mean '(\w+)'\?$", re.DOTALL)
 
-
-def wrong_paths(problems: Sequence[Problem]) -> set[str]:
+def wrong_paths(problems: Sequence[SpecProblem]) -> set[str]:
     """Return the places where anything is wrong, with the fields that misspelled ones may mean."""
     paths = {p.path for p in problems}
     for problem in problems:
-        if meant := _MISSPELLED.match(problem.rule):
+        if problem.kind == "unknown_field" and problem.nearest:
             parent = problem.path.rpartition(".")[0]
-            paths.add(f"{parent}.{meant[1]}" if parent else meant[1])
+            paths.add(f"{parent}.{problem.nearest}" if parent else problem.nearest)
     return paths
 
 
-def unseen(found: Sequence[Problem], known: Sequence[Problem]) -> list[Problem]:
-    """Return the problems at places where none is known yet.
+def unseen(problems: Sequence[SpecProblem], earlier: Sequence[SpecProblem]) -> list[SpecProblem]:
+    """Return the problems at places where there is none among the earlier ones.
 
     What is said of a field that is wrong already may only follow from its stand-in.
     """
-    paths = wrong_paths(known)
+    paths = wrong_paths(earlier)
     follow = [follows for cause, follows in _FOLLOWS.items()
               if any(re.fullmatch(cause, p) for p in paths)]  # fmt: skip
 
-    def told(path: str) -> bool:
+    def is_consequence(path: str) -> bool:
         below = any(p.startswith(f"{path}.") for p in paths)
         # A name is examined by itself: no stand-in can make it wrong.
         is_name = re.fullmatch(r"(parameters|protocols|objective\.terms)\.[^.]+", path) is not None
         above = any(f"{path}.".startswith(f"{p}.") for p in paths)
         return above or (below and not is_name) or any(re.fullmatch(f, path) for f in follow)
 
-    return [p for p in found if not told(p.path)]
+    return [p for p in problems if not is_consequence(p.path)]
 
 
 def salvage(adapter: TypeAdapter[Any], value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What an experiment is, on one screen: for the prompt of Python and for a notebook."""
+"""The summary of an experiment on one screen, for the prompt of Python and for a notebook."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def _model(model: Any) -> dict[str, str]:
             model.position if model.position_2 is None else model.position_2,
         )
         text = f"{model.mechanism} between {first} and {second}"
-    found = {"": text}
+    texts = {"": text}
     if model.fixed:
-        found["fixed"] = ", ".join(f"{n} = {_value(v)}" for n, v in model.fixed.items())
+        texts["fixed"] = ", ".join(f"{n} = {_value(v)}" for n, v in model.fixed.items())
     if hasattr(model, "net_con"):
-        found["net_con"] = _fields(model.net_con, every=True)
-    return found
+        texts["net_con"] = _fields(model.net_con, every=True)
+    return texts
 
 
 def _recording(recording: Any) -> dict[str, str]:
@@ -81,26 +81,26 @@ def _protocols(protocols: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
+    texts = {}
     for name, p in parameters.items():
         start = f", start {_value(p.start)}" if p.start is not None else ""
         log = " (log)" if p.scale == "log" else ""
-        found[name] = f"{_value(p.min)} … {_value(p.max)}{log}{start}"
-    return found
+        texts[name] = f"{_value(p.min)} … {_value(p.max)}{log}{start}"
+    return texts
 
 
 def _targets(objective: Any) -> dict[str, str]:
-    found = {}
+    texts = {}
     for name, term in objective.terms.items():
         sd = f" ± {_value(term.sd)}" if term.sd is not None else ""
         text = f"{term.metric} of {term.protocol}: {_value(term.target)}{sd}"
         left = {"metric", "protocol", "target", "sd", "options"}
         more = [_fields(term, left), ", ".join(f"{n} {_value(v)}" for n, v in term.options.items())]
         more = [m for m in more if m]
-        found[name] = text + (f" ({'; '.join(more)})" if more else "")
+        texts[name] = text + (f" ({'; '.join(more)})" if more else "")
     if objective.cost:
-        found["cost"] = objective.cost
-    return found
+        texts["cost"] = objective.cost
+    return texts
 
 
 def _fitter(fitter: Any) -> dict[str, str]:

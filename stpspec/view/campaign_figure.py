@@ -20,7 +20,7 @@ def plot_campaign(connections: Sequence[Any]) -> Any:
 
     Parameters
     ----------
-    connections : sequence of Outcome
+    connections : sequence of ConnectionState
         See :class:`stpspec.campaigns.summary.Campaign`.
 
     Returns
@@ -84,25 +84,26 @@ def _legend(figure: Any) -> None:
 
 
 def _draw(ax: Any, connections: Sequence[Any], name: str, unit: str) -> None:
-    found = [
-        (y, c.summary["metrics"][name], c.misses[name])
+    rows = {
+        y: c
         for y, c in enumerate(connections)
         if c.summary.get("metrics", {}).get(name, {}).get("unit") == unit
-    ]
-    if any(isinstance(m["target"], list) for _, m, _ in found):
-        ys, misses = [y for y, *_ in found], [miss for *_, miss in found]
-        ax.barh(ys, np.nan_to_num(misses), height=0.5, color=BLUE)
+    }
+    if any(isinstance(c.summary["metrics"][name]["target"], list) for c in rows.values()):
+        misses = np.abs([c.misses[name] for c in rows.values()])
+        ax.barh(list(rows), np.nan_to_num(misses), height=0.5, color=BLUE)
         ax.set_title(wrap(f"{name}: RMS miss", 24, "SD"), fontsize=9)
         return
-    ys = np.array([y for y, *_ in found], float)
-    targets = np.array([m["target"] for _, m, _ in found], float)
-    achieved = np.array([np.mean(m["achieved"]) for _, m, _ in found], float)
+    misses = [c.miss_of(name) for c in rows.values()]
+    ys = np.array(list(rows), float)
+    targets = np.array([m.target[0] for m in misses])
+    achieved = np.array([m.achieved[0] for m in misses])
     ax.barh(ys - 0.2, targets, height=0.36, color="0.72")
     ax.barh(ys + 0.2, achieved, height=0.36, color=BLUE)
-    sds = [(y, t, m["sd"]) for y, t, (_, m, _) in zip(ys, targets, found, strict=True)
-           if m.get("sd") is not None]  # fmt: skip
-    for y, t, sd in sds:
-        ax.plot([t - sd, t + sd], [y - 0.2] * 2, color="0.25", lw=1)
+    for y, miss in zip(ys, misses, strict=True):
+        if miss.sd is not None:
+            ends = [miss.target[0] - miss.sd[0], miss.target[0] + miss.sd[0]]
+            ax.plot(ends, [y - 0.2] * 2, color="0.25", lw=1)
     if targets.size and min(targets.min(), achieved.min()) < 0:
         ax.axvline(0, color=GRAY, lw=0.8)
     ax.set_title(wrap(name, 24, unit), fontsize=9)

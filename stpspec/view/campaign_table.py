@@ -1,4 +1,4 @@
-"""The table of a campaign: for a terminal, a notebook and a spreadsheet; and its figure's file."""
+"""The table of a campaign for a terminal, a notebook and a spreadsheet; the file of its figure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.style import DPI, cut
 from stpspec.view.tables import number, unit_text, with_error
 
-_MISS = " miss"
 _NAME, _ROWS = 36, 40  # width of a name in the table; more connections are left to summary.csv
 
 
@@ -48,8 +47,8 @@ def campaign_rows(connections: Sequence[Any]) -> list[list[str]]:
 
 def _named(connections: Sequence[Any], part: str) -> list[tuple[str, str]]:
     """Return (name, unit) of the parameters or metrics of all connections."""
-    found = [(n, x["unit"]) for c in connections for n, x in c.summary.get(part, {}).items()]
-    return list(dict.fromkeys(found))
+    named = [(n, x["unit"]) for c in connections for n, x in c.summary.get(part, {}).items()]
+    return list(dict.fromkeys(named))
 
 
 def _entry(summary: Any, part: str, name: str, unit: str) -> dict[str, Any]:
@@ -78,9 +77,8 @@ def campaign_table(connections: Sequence[Any], width: int = 100) -> str:
     shown = list(connections)
     if len(shown) > _ROWS:
         shown = sorted(shown, key=_quality)[:_ROWS]
-    rows = _people(shown)
-    misses = next((i for i, head in enumerate(rows[0]) if head.endswith(_MISS)), len(rows[0]))
-    blocks = _blocks(rows, width, misses)
+    rows, n_misses = _people(shown)
+    blocks = _blocks(rows, width, len(rows[0]) - n_misses)
     rest = len(connections) - len(shown)
     if rest:
         blocks.append(f"… and {rest} more, which hit their targets better")
@@ -100,14 +98,15 @@ def campaign_table(connections: Sequence[Any], width: int = 100) -> str:
 def campaign_html(connections: Sequence[Any]) -> str:
     """Return the table of all connections as HTML."""
     reasons = "\n".join(f"{c.label} failed: {c.reason}" for c in connections if c.reason)
-    return html_table(_people(connections)) + html_lines(reasons)
+    return html_table(_people(connections)[0]) + html_lines(reasons)
 
 
-def _people(connections: Sequence[Any]) -> list[list[str]]:
-    """Return header and rows: parameters ± SE, then the miss of each term in sd."""
-    parameters, terms = _named(connections, "parameters"), _named(connections, "metrics")
+def _people(connections: Sequence[Any]) -> tuple[list[list[str]], int]:
+    """Return header and rows: parameters ± SE, then the misses; and how many columns have those."""
+    parameters = _named(connections, "parameters")
+    terms = list(dict.fromkeys(n for n, _ in _named(connections, "metrics")))
     header = ["connection", "status", "loss", *(_head(n, u) for n, u in parameters)]
-    rows = [[*header, *(f"{n}{_MISS}" for n in dict.fromkeys(n for n, _ in terms))]]
+    rows = [[*header, *(f"{n} miss" for n in terms)]]
     for c in connections:
         s = c.summary
         status = s["status"] if c.status == "done" and s else c.status
@@ -117,20 +116,10 @@ def _people(connections: Sequence[Any]) -> list[list[str]]:
             value = with_error(p["value"], p.get("standard_error", math.nan)) if p else ""
             row.append(f"{value} ◀ {p['at_bound']}" if "at_bound" in p else value)
         metrics = s.get("metrics", {})
-        for name in dict.fromkeys(n for n, _ in terms):
-            row.append(_miss(metrics[name], c.misses[name]) if name in metrics else "")
+        for name in terms:
+            row.append(c.miss_of(name).text(metrics[name]["unit"]) if name in metrics else "")
         rows.append(row)
-    return rows
-
-
-def _miss(metric: Any, miss: float) -> str:
-    target, achieved = metric["target"], metric["achieved"]
-    if math.isfinite(miss):
-        return "hit" if abs(miss) < 0.05 else f"{miss:+.2g} sd"
-    if isinstance(target, list) or isinstance(achieved, list):
-        return "no sd"
-    off = achieved - target
-    return "hit" if abs(off) <= 5e-5 * abs(target) else f"{off:+.2g} {unit_text(metric['unit'])}"
+    return rows, len(terms)
 
 
 def _quality(connection: Any) -> tuple[bool, float]:
@@ -145,7 +134,7 @@ def _more_parameters(summary: Any) -> bool:
 
 
 def _blocks(rows: list[list[str]], width: int, misses: int) -> list[str]:
-    """Return tables that fit into the width, each with the names; misses come in one of theirs."""
+    """Return tables that fit into the width; the columns from ``misses`` on have their own."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     portions = [list(range(1, len(widths)))]
     if sum(widths) + 2 * len(widths) - 2 > width:

@@ -33,20 +33,9 @@ def jobs_rows(
         row += [show(s["loss"]) if s else "", str(s.get("evaluations", ""))]
         row += [f"{s['seconds']:.1f}" if s else ""]
         row += [show(values[p]["value"]) if p in values else "" for p in parameters]
-        why = f"{job.status}: {_cause(job.reason)}" if job.reason else ""
+        why = f"{job.status}: {job.cause}" if job.cause else ""
         rows.append([*row, why or s.get("status", job.status)])
     return rows
-
-
-def _cause(reason: str) -> str:
-    """Return the line of an error that says what is wrong; the others may follow from it."""
-    first, *more = [line.strip() for line in reason.strip().splitlines()]
-    if not more:
-        return first
-    if not first.startswith("SpecError"):  # the first line only says that something is wrong
-        return more[-1]
-    others = f" (and {len(more) - 1} more)" if len(more) > 1 else ""
-    return more[0] + others
 
 
 def jobs_table(jobs: Sequence[Any], varied: Sequence[str]) -> str:

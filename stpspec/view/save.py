@@ -1,4 +1,4 @@
-"""The figures that are kept with a result: PNG files in its folder."""
+"""The figures in the folder of a result, as PNG files."""
 
 from __future__ import annotations
 

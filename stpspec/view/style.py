@@ -1,4 +1,4 @@
-"""What all figures share: colors, axes that pyplot knows nothing of, legends, line breaks."""
+"""The style of all figures: colors, axes that pyplot knows nothing of, legends, line breaks."""
 
 from __future__ import annotations
 

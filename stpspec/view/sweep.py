@@ -56,8 +56,10 @@ def plot_sweep(
     names = list(metrics) if metrics else default_metrics(swept)
     missing = [n for n in names if n not in swept]
     if missing or not names:
-        known = ", ".join(str(v) for v in swept.data_vars if v != "reason")
-        raise UnknownNameError(f"no metric {missing or ''} in this sweep (there are: {known})")
+        names_there = ", ".join(str(v) for v in swept.data_vars if v != "reason")
+        raise UnknownNameError(
+            f"no metric {missing or ''} in this sweep (there are: {names_there})"
+        )
     axes = new_axes(len(names), (7.2, 1.0 + 1.9 * len(names))) if axes is None else np.ravel(axes)
     if len(axes) != len(names):
         raise StpspecError(
@@ -69,7 +71,7 @@ def plot_sweep(
     numeric = x.dtype.kind in "if"
     for ax, name in zip(axes, names, strict=True):
         variable = swept[name]
-        metric = str(variable.attrs.get("long_name", name)).split(" of ")[0]
+        metric = _metric(variable)
         if metric in _REFERENCES:
             ax.axhline(_REFERENCES[metric], color=GRAY, lw=0.8, ls="--", zorder=0)
         _draw_lines(ax, x if numeric else np.arange(x.size), variable)
@@ -90,14 +92,30 @@ def default_metrics(swept: Any) -> list[str]:
     """
     wanted = ("paired_pulse_ratio", "induction", "recovery", "steady_state", "coupling_coefficient")
     names = [str(n) for n in swept.data_vars if n != "reason"]
-    metric = {n: str(swept[n].attrs.get("long_name", n)).split(" of ")[0] for n in names}
+    metric = {n: _metric(swept[n]) for n in names}
     # The experiment's own terms come first in the Dataset, and with them their options.
-    found = [next((n for n in names if metric[n] == w), None) for w in wanted]
-    shown = [n for n in found if n]
-    shown += [n for n in names if "." not in n and n not in shown and _changes(swept[n])]
+    first = [next((n for n in names if metric[n] == w), None) for w in wanted]
+    shown = [n for n in first if n]
+    shown += [n for n in names if _is_term(swept[n]) and n not in shown and _changes(swept[n])]
     if shown and not any(_changes(swept[n]) for n in shown):
         shown += [n for n in names if metric[n] == "amplitude" and _changes(swept[n])][:1]
     return shown[:_SHOWN] or names[:5]
+
+
+def _metric(variable: Any) -> str:
+    """Return the metric that a variable holds."""
+    name = variable.attrs.get("metric")
+    if name is None:  # saved by a version that wrote it only into the long name
+        name = str(variable.attrs.get("long_name", variable.name)).split(" of ")[0]
+    return str(name)
+
+
+def _is_term(variable: Any) -> bool:
+    """Tell whether a variable is a term of the experiment: other metrics are protocol.metric."""
+    protocol = variable.attrs.get("protocol")
+    if protocol is None:  # as above
+        return "." not in str(variable.name)
+    return variable.name != f"{protocol}.{_metric(variable)}"
 
 
 def _changes(variable: Any) -> bool:

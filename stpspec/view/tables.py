@@ -7,24 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.formatting import Rows, columns
+from stpspec.formatting import Rows, columns, number, unit_text
+from stpspec.metrics.miss import Miss
 from stpspec.view.style import UNITS
-
-
-def number(value: float, digits: int = 4) -> str:
-    """Write a number with that many significant digits, without trailing noise."""
-    if not np.isfinite(value):
-        return "–"
-    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
-        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
-    text = f"{value:.{digits}g}"
-    return text if "e" not in text else f"{value:.0f}"
-
-
-def unit_text(unit: str) -> str:
-    """Write a unit the way people do; dimensionless is empty."""
-    return {"1": "", "uS": "µS", "MOhm": "MΩ", "signal": ""}.get(unit, unit)
 
 
 def with_error(value: float, error: float) -> str:
@@ -59,33 +44,23 @@ def _targets(result: Any) -> Rows:
     for name, term in result.experiment.objective.terms.items():
         label = name if name == term.metric else f"{name} ({term.metric})"
         unit = unit_text(result.metric_units[name])
-        achieved = np.atleast_1d(result.metrics[name])
-        if isinstance(term.target, list):
-            rows.append((label, term.protocol, unit, *_vector(term, achieved)))
-            continue
-        sd = f" ± {number(term.sd)}" if term.sd is not None else ""
-        value = float(achieved.mean())
-        miss = value - term.target
-        text = f"{miss / term.sd:+.2g} sd" if term.sd else f"{miss:+.2g}"
-        if abs(miss) <= 5e-5 * abs(term.target):
-            text = "hit"
-        rows.append((label, term.protocol, unit, number(term.target) + sd, number(value), text))
+        miss = Miss.of(result.metrics[name], term.target, term.sd)
+        target, achieved = _asked(miss, isinstance(term.target, list))
+        text = miss.text(result.metric_units[name])
+        rows.append((label, term.protocol, unit, target, achieved, text))
     return rows
 
 
-def _vector(term: Any, achieved: np.ndarray) -> tuple[str, str, str]:
-    """Return target ± sd, achieved and miss of a vector: ranges, and root mean squares."""
-    target = np.array(term.target)
-    sds = np.atleast_1d(term.sd) if term.sd is not None else None
-    off = achieved - target
-    asked = f"{target.size} values, {_span(target)}"
+def _asked(miss: Miss, is_vector: bool) -> tuple[str, str]:
+    """Return target ± sd, and what was achieved; of a vector, their ranges."""
+    sds = miss.sd
+    if not is_vector:
+        sd = f" ± {number(float(sds[0]))}" if sds is not None else ""
+        return number(float(miss.target[0])) + sd, number(float(miss.achieved[0]))
+    sd = ""
     if sds is not None:
-        asked += f" ± {number(sds[0])}" if np.ptp(sds) == 0 else f" ± {_span(sds)}"
-    miss = off / sds if sds is not None else off
-    text = f"rms {number(float(np.sqrt(np.mean(miss**2))), 2)}{' sd' * (sds is not None)}"
-    if np.abs(off).max() <= 5e-5 * np.abs(target).max():
-        text = "hit"
-    return asked, _span(achieved), text
+        sd = f" ± {number(float(sds[0]))}" if np.ptp(sds) == 0 else f" ± {_span(sds)}"
+    return f"{miss.target.size} values, {_span(miss.target)}{sd}", _span(miss.achieved)
 
 
 def _span(values: np.ndarray) -> str:
@@ -202,7 +177,7 @@ def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40
     text = columns(table, right=range(len(table[0])))
     if len(frame) > rows:
         text += f"\n… and {len(frame) - rows} more"
-    reasons = dict.fromkeys(r for n in names for r in frame["reason"] if n in r)
+    reasons = dict.fromkeys(r for n in names for r in frame["reason"][frame[n].isna()] if r)
     return "\n".join([text, *(f"– is missing: {r}" for r in reasons)])
 
 

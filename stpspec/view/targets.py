@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from stpspec.metrics.miss import Miss
 from stpspec.view.style import BLUE, GRAY, ORANGE, PALE, UNITS, new_axes, wrap
 
 
@@ -26,14 +27,15 @@ def plot_targets(result: Any, *, ax: Any = None) -> Any:
     Axes
     """
     terms = result.experiment.objective.terms
-    texts = [_numbers(t, result.metrics[n], result.metric_units[n]) for n, t in terms.items()]
+    misses = {n: Miss.of(result.metrics[n], t.target, t.sd) for n, t in terms.items()}
+    texts = [_numbers(t, misses[n], result.metric_units[n]) for n, t in terms.items()]
     labels = [wrap(n if t.weight > 0 else f"{n} (weight 0)", 32) for n, t in terms.items()]
     longest = max(map(len, texts)) + min(max(map(len, terms)), 32)
     ax = new_axes(1, (3.4 + 0.08 * longest, 1.6 + 0.45 * len(terms)))[0] if ax is None else ax
     kinds = sorted({t.sd is None for t in terms.values()})  # False: in SD, True: in %
     scales = {in_percent: ax if in_percent == kinds[0] else ax.twiny() for in_percent in kinds}
     for y, (name, term) in enumerate(terms.items()):
-        _draw_misses(scales[term.sd is None], y, term, result.metrics[name])
+        _draw_misses(scales[term.sd is None], y, misses[name])
         ax.text(1.02, y, texts[y], transform=ax.get_yaxis_transform(), va="center", fontsize=9)
     for in_percent, scale in scales.items():
         limit = max([1.5, *(1.15 * np.abs(line.get_xdata()).max() for line in scale.lines)])
@@ -51,36 +53,22 @@ def plot_targets(result: Any, *, ax: Any = None) -> Any:
     return ax
 
 
-def _draw_misses(ax: Any, y: int, term: Any, value: Any) -> None:
-    target = np.asarray(term.target, float)
-    unit = np.asarray(term.sd or _rms(target) / 100, float)
-    if not unit.all():
+def _draw_misses(ax: Any, y: int, miss: Miss) -> None:
+    places = miss.percent if miss.sd is None else miss.scaled
+    if places is None:
         return  # there is no % of a target of 0
-    misses = np.atleast_1d((_achieved(term, value) - target) / unit)
-    color, marker = (ORANGE, "s") if term.sd is None else (BLUE, "o")
-    size, alpha = (6, 1.0) if misses.size == 1 else (4, 0.6)
-    if term.sd is not None:
+    color, marker = (ORANGE, "s") if miss.sd is None else (BLUE, "o")
+    size, alpha = (6, 1.0) if places.size == 1 else (4, 0.6)
+    if miss.sd is not None:
         ax.plot([-1, 1], [y, y], color=PALE, lw=9, solid_capstyle="butt", zorder=0)
-    if misses.size == 1:
-        ax.plot([0, misses[0]], [y, y], color=color, lw=1.5)
-    ax.plot(misses, np.full(misses.size, y), marker, color=color, ms=size, alpha=alpha, mew=0)
+    if places.size == 1:
+        ax.plot([0, places[0]], [y, y], color=color, lw=1.5)
+    ax.plot(places, np.full(places.size, y), marker, color=color, ms=size, alpha=alpha, mew=0)
 
 
-def _numbers(term: Any, value: Any, unit: str) -> str:
-    achieved, unit = _achieved(term, value), UNITS.get(unit, unit)
-    if achieved.ndim:
-        miss = _rms(achieved - np.array(term.target))
-        return f"{achieved.size} values, RMS miss {miss:.3g} {unit}"
+def _numbers(term: Any, miss: Miss, unit: str) -> str:
+    if isinstance(term.target, list):
+        return f"{miss.target.size} values, {miss.text(unit)}"
     sd = "" if term.sd is None else f" ± {term.sd:.3g}"
-    return f"{term.target:.4g}{sd} → {achieved:.4g} {unit}".replace("-", "−")
-
-
-def _achieved(term: Any, value: Any) -> Any:
-    """Return what is compared with the target: like the fit, the mean over trials."""
-    value = np.asarray(value, float)
-    value = value.mean(axis=0) if value.ndim > np.ndim(term.target) else value
-    return np.broadcast_to(value, np.shape(term.target))
-
-
-def _rms(values: Any) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
+    unit = UNITS.get(unit, unit)
+    return f"{term.target:.4g}{sd} → {miss.achieved[0]:.4g} {unit}".replace("-", "−")

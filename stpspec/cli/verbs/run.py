@@ -20,7 +20,7 @@ from stpspec.cli.experiment import (
 )
 from stpspec.cli.terminal import DONE, shown_path
 from stpspec.cli.verb import Candidates, Verb
-from stpspec.errors import Problem, SpecError, StpspecError
+from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -56,7 +56,7 @@ def run_composed(
     with located(origin), kept(command=True) as log:
         if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
             rule = "run simulates one value; stpspec sweep measures over a list"
-            raise SpecError([Problem(n, rule, v) for n, v in lists.items()], "too many values")
+            raise SpecError([SpecProblem(n, rule, v) for n, v in lists.items()], "too many values")
         experiment = validated(data)
         folder = result_folder(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)

@@ -17,7 +17,7 @@ from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.mechanisms.description import Mechanism, describe
-from stpspec.errors import MechanismError, Problem, SpecError, nearest
+from stpspec.errors import MechanismError, SpecError, SpecProblem, nearest
 from stpspec.resources import shipped
 from stpspec.specs.base import problems_of
 from stpspec.specs.experiment import Experiment
@@ -111,7 +111,7 @@ def bind_again(bound: Bound, experiment: Experiment) -> Bound:
 
 def examine(
     parts: Mapping[str, Any], experiment: Experiment | None = None
-) -> tuple[list[Problem], Bound | None]:
+) -> tuple[list[SpecProblem], Bound | None]:
     """Find the problems of the valid parts of an experiment with the mechanism and the cell.
 
     Nothing is simulated.
@@ -126,13 +126,13 @@ def examine(
         paths = library.ensure_loaded(model.mod)
     except MechanismError as error:
         if not model.mod:
-            return [Problem("model.mechanism", str(error))], None
-        return [Problem("model.mod", str(error)), *_without_mod(parts, [])], None
+            return [SpecProblem("model.mechanism", str(error))], None
+        return [SpecProblem("model.mod", str(error)), *_without_mod(parts, [])], None
     problems = model_checks.cell_problems(model, parts.get("recording"))
     try:
         info = describe(model.mechanism)
     except MechanismError as error:
-        return [Problem("model.mechanism", str(error)), *problems], None
+        return [SpecProblem("model.mechanism", str(error)), *problems], None
     problems += model_checks.connection_problems(model, paths.get(model.mechanism))
     units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
@@ -164,7 +164,7 @@ def examine(
     return [], Bound(numbers, info, units, paths, templates, scheme=scheme)
 
 
-def _without_mod(parts: Mapping[str, Any], kept: list[str]) -> list[Problem]:
+def _without_mod(parts: Mapping[str, Any], kept: list[str]) -> list[SpecProblem]:
     """Find what the cell and the other mechanisms tell where some of ``mod`` cannot be used."""
     found, _ = examine({**parts, "model": parts["model"].copy_with(mod=kept)})
     return [p for p in found if p.path != "model.mechanism"]
@@ -186,7 +186,7 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
         try:
             converted[name] = convert(value, bound.units[name])
         except UnitError as error:
-            problems.append(Problem(name, str(error), value))
+            problems.append(SpecProblem(name, str(error), value))
             continue
         limit = bound.mechanism.limits.get(name)
         problems += _outside(name, converted[name], value, limit, bound.units[name])
@@ -203,7 +203,7 @@ def settable(model: Any, info: Mechanism) -> dict[str, str]:
 
 def _name_problems(
     parts: Mapping[str, Any], mechanism: str, units: Mapping[str, str]
-) -> list[Problem]:
+) -> list[SpecProblem]:
     """Find protocols and terms that are called like a parameter: all are names in one dataset."""
     objective = parts.get("objective")
     named = {
@@ -213,7 +213,7 @@ def _name_problems(
     told = {*parts.get("parameters", {}), *parts["model"].fixed}
     rule = f"this is the name of a parameter of {mechanism}; choose another"
     return [
-        Problem(f"{path}.{name}", rule, name)
+        SpecProblem(f"{path}.{name}", rule, name)
         for path, names in named.items()
         for name in names
         if name in units and name not in told
@@ -222,7 +222,7 @@ def _name_problems(
 
 def _fixed(
     model: Any, units: Mapping[str, str], limits: Mapping[str, tuple[float, float]]
-) -> tuple[dict[str, float], list[Problem]]:
+) -> tuple[dict[str, float], list[SpecProblem]]:
     values, problems = {}, []
     for name, value in model.fixed.items():
         path = f"model.fixed.{name}"
@@ -232,7 +232,7 @@ def _fixed(
         try:
             values[name] = convert(value, units[name])
         except UnitError as error:
-            problems.append(Problem(path, str(error), value))
+            problems.append(SpecProblem(path, str(error), value))
             continue
         problems += _outside(path, values[name], value, limits.get(name), units[name])
     return values, problems
@@ -243,7 +243,7 @@ def _parameters(
     units: Mapping[str, str],
     limits: Mapping[str, tuple[float, float]],
     wrong: Collection[str],
-) -> tuple[dict[str, Any], list[Problem]]:
+) -> tuple[dict[str, Any], list[SpecProblem]]:
     numbers, problems = {}, []
     for name, parameter in parameters.items():
         path = f"parameters.{name}"
@@ -255,7 +255,7 @@ def _parameters(
         except UnitError as error:
             ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
             written = " … ".join(str(getattr(parameter, end)) for end in ends)
-            problems.append(Problem(path, str(error), written))
+            problems.append(SpecProblem(path, str(error), written))
             continue
         except ValidationError as error:  # bounds that are reversed once both are in one unit
             problems += problems_of(error, path)
@@ -269,16 +269,16 @@ def _parameters(
 
 def _outside(
     path: str, value: float, written: Any, limit: tuple[float, float] | None, unit: str
-) -> list[Problem]:
+) -> list[SpecProblem]:
     if limit is None or limit[0] <= value <= limit[1]:
         return []
     rule = f"the mechanism allows {limit[0]:g} to {limit[1]:g} {unit.removesuffix('1')}"
-    return [Problem(path, rule.rstrip(), written)]
+    return [SpecProblem(path, rule.rstrip(), written)]
 
 
-def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> Problem:
+def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> SpecProblem:
     known = ", ".join(units)
-    return Problem(
+    return SpecProblem(
         path,
         f"{mechanism} has no parameter of this name; it has {known}",
         name,

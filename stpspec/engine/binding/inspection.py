@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from stpspec.engine.binding.bind import examine
-from stpspec.errors import Problem
+from stpspec.errors import SpecProblem
 from stpspec.registry import import_plugins
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
@@ -25,7 +25,7 @@ from stpspec.specs.experiment import Experiment
 _PATIENCE = 300  # s; compiling a folder of mechanisms takes a minute or two
 
 
-def check_parts(several: Sequence[Mapping[str, Any]]) -> list[list[Problem]]:
+def check_parts(several: Sequence[Mapping[str, Any]]) -> list[list[SpecProblem]]:
     """Ask NEURON about the valid parts of several experiments, all in one process of its own.
 
     Parameters
@@ -35,10 +35,10 @@ def check_parts(several: Sequence[Mapping[str, Any]]) -> list[list[Problem]]:
 
     Returns
     -------
-    list of list of Problem
+    list of list of SpecProblem
         For each experiment, those that only the loaded mechanism and the built cell can tell.
     """
-    found: list[list[Problem]] = [[] for _ in several]
+    found: list[list[SpecProblem]] = [[] for _ in several]
     asked = [index for index, parts in enumerate(several) if "model" in parts]
     wanted = [{name: _dump(p) for name, p in several[index].items()} for index in asked]
     for index, problems in zip(asked, _check_in_subprocess(wanted) if asked else [], strict=True):
@@ -52,7 +52,7 @@ def _dump(part: Any) -> Any:
     return part.model_dump(mode="json") if isinstance(part, Spec) else part
 
 
-def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[Problem]]:
+def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[SpecProblem]]:
     job = {"parts": several, "path": sys.path}
     try:
         done = subprocess.run(
@@ -67,9 +67,9 @@ def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[Prob
         if len(several) > 1:  # find whose it is; the others are examined all the same
             return [_check_in_subprocess([parts])[0] for parts in several]
         rule = f"the process that loads the mechanisms and builds the cell {ended}: {said}"
-        return [[Problem("model.cell", rule)]]  # or the mechanism: that is not known
+        return [[SpecProblem("model.cell", rule)]]  # or the mechanism: that is not known
     told = json.loads(done.stdout.splitlines()[-1])
-    return [[Problem(**p) for p in problems] for problems in told]
+    return [[SpecProblem(**p) for p in problems] for problems in told]
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
     answer.close()
 
 
-def _problems(given: Mapping[str, Any]) -> list[Problem]:
+def _problems(given: Mapping[str, Any]) -> list[SpecProblem]:
     import_plugins(given.get("plugins", []))
     parts = {
         name: TypeAdapter(field.rebuild_annotation()).validate_python(given[name])

@@ -9,13 +9,13 @@ from typing import Any
 from stpspec.engine import cells
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.mechanisms.description import Mechanism
-from stpspec.errors import MechanismError, Problem, TemplateError, nearest
+from stpspec.errors import MechanismError, SpecProblem, TemplateError, nearest
 from stpspec.specs.model import Roles
 
 _TAKE_EVENTS = ("ExpSyn", "Exp2Syn")  # of the point processes that NEURON brings
 
 
-def usable_sources(model: Any) -> tuple[list[str], list[Problem]]:
+def usable_sources(model: Any) -> tuple[list[str], list[SpecProblem]]:
     """Return the entries of ``mod`` that hold mechanisms, and the problems of the others."""
     usable, problems = [], []
     for index, entry in enumerate(model.mod):
@@ -23,18 +23,18 @@ def usable_sources(model: Any) -> tuple[list[str], list[Problem]]:
             library.sources([entry])
             usable.append(entry)
         except MechanismError as error:
-            problems.append(Problem(f"model.mod.{index}", str(error)))
+            problems.append(SpecProblem(f"model.mod.{index}", str(error)))
     return usable, problems
 
 
-def variable_problems(model: Any, info: Mechanism, recording: Any) -> list[Problem]:
+def variable_problems(model: Any, info: Mechanism, recording: Any) -> list[SpecProblem]:
     """Find variables to record that the mechanism has not."""
     problems = []
 
     def need(path: str, name: str, known: Any, what: str) -> None:
         if name not in known:
             rule = f"{info.name} has no {what} of this name; it has {', '.join(sorted(known))}"
-            problems.append(Problem(path, rule, name, nearest(name, known)))
+            problems.append(SpecProblem(path, rule, name, nearest(name, known)))
 
     if recording is None:
         return problems
@@ -47,7 +47,7 @@ def variable_problems(model: Any, info: Mechanism, recording: Any) -> list[Probl
     return problems
 
 
-def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Problem]:
+def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[SpecProblem]:
     """Find names given in roles, reversal and partner_voltage that the mechanism has not.
 
     The defaults are the names of our own mechanisms, and mean nothing to others.
@@ -66,20 +66,20 @@ def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Prob
         pointers = nmodl.read(source).pointers
         given.append(("model.partner_voltage", model.partner_voltage, pointers, "POINTER"))
     return [
-        Problem(path, f"{info.name} has no {what} of this name; it has "
+        SpecProblem(path, f"{info.name} has no {what} of this name; it has "
                 f"{', '.join(sorted(known)) or 'none'}", name, nearest(name, known))
         for path, name, known, what in given if name not in known
     ]  # fmt: skip
 
 
-def connection_problems(model: Any, source: Path | None) -> list[Problem]:
+def connection_problems(model: Any, source: Path | None) -> list[SpecProblem]:
     """Find what NEURON would crash on: events nothing receives, POINTERs that nothing sets."""
     name = model.mechanism
     if model.stimulated_by == "event":
         takes = nmodl.read(source).receives_events if source else name in _TAKE_EVENTS
         if not takes:
             rule = f"{name} has no NET_RECEIVE block: presynaptic events cannot reach it"
-            return [Problem("model.mechanism", rule)]
+            return [SpecProblem("model.mechanism", rule)]
     read = nmodl.read(source).pointers_read if source else ()
     ours = getattr(model, "partner_voltage", None)
     unset = [pointer for pointer in read if pointer != ours]
@@ -89,14 +89,14 @@ def connection_problems(model: Any, source: Path | None) -> list[Problem]:
         f"{name} reads the POINTER {', '.join(unset)}; only that of a gap junction to the voltage "
         f"of the other side is set (model.partner_voltage)"
     )
-    return [Problem("model.mechanism", rule)]
+    return [SpecProblem("model.mechanism", rule)]
 
 
-def cell_problems(model: Any, recording: Any) -> list[Problem]:
+def cell_problems(model: Any, recording: Any) -> list[SpecProblem]:
     """Find cells that cannot be built, and sections that they have not, or not for themselves."""
-    problems: list[Problem] = []
+    problems: list[SpecProblem] = []
 
-    def tell(problem: Problem) -> None:
+    def tell(problem: SpecProblem) -> None:
         if problem not in problems:  # both cells of a pair may lack the same section
             problems.append(problem)
 
@@ -104,7 +104,7 @@ def cell_problems(model: Any, recording: Any) -> list[Problem]:
         try:
             return action()
         except TemplateError as error:
-            tell(Problem(path, str(error)))
+            tell(SpecProblem(path, str(error)))
             return None
 
     def look(cell_path: str, cell: Any, section_path: str, section: str) -> None:
@@ -116,7 +116,7 @@ def cell_problems(model: Any, recording: Any) -> list[Problem]:
             found = attempt(path, lambda name=name: cells.section(built, name))
             if found is not None and found in before:
                 rule = f"all cells share the section {name!r}: each must make its own when built"
-                tell(Problem(cell_path, rule, cell.template))
+                tell(SpecProblem(cell_path, rule, cell.template))
 
     look("model.cell", model.cell, "model.section", model.section)
     second = getattr(model, "cell_2", None)

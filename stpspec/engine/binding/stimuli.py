@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stpspec.engine.mechanisms.description import Mechanism
-from stpspec.errors import Problem
+from stpspec.errors import SpecProblem
 from stpspec.specs.consistency import is_whole
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.protocol import MOST_STEPS, Stimulus, Timing
@@ -54,7 +54,7 @@ def timing(
 
 def length_problems(
     model: Any, parameters: Mapping[str, Any], mechanism: Mechanism, parts: Mapping[str, Any]
-) -> list[Problem]:
+) -> list[SpecProblem]:
     """Find runs of more steps than can be recorded: a slip of the pen in a time, or in dt."""
     numerics, problems = parts.get("numerics"), []
     if numerics is None:
@@ -66,14 +66,14 @@ def length_problems(
         try:
             length = numerics.settle + with_delay(model, protocol.stimulus(known)).stop
         except ValueError as error:
-            problems.append(Problem(f"protocols.{name}", str(error)))
+            problems.append(SpecProblem(f"protocols.{name}", str(error)))
             continue
         steps = length / numerics.dt
         if not steps <= MOST_STEPS:
             rule = (f"the run of {name!r}, {length:.4g} ms, has {steps:.2g} steps of "
                     f"{numerics.dt:g} ms; at most {MOST_STEPS:.0e} can be recorded")  # fmt: skip
             usual = length / Numerics().dt <= MOST_STEPS
-            problems.append(Problem("numerics.dt" if usual else f"protocols.{name}", rule))
+            problems.append(SpecProblem("numerics.dt" if usual else f"protocols.{name}", rule))
     return problems
 
 

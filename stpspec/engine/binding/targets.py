@@ -12,7 +12,7 @@ from stpspec.dataset import SIGNALS
 from stpspec.engine import nrn
 from stpspec.engine.binding.stimuli import timing, with_delay
 from stpspec.engine.mechanisms.description import Mechanism
-from stpspec.errors import Problem, UnknownNameError
+from stpspec.errors import SpecProblem, UnknownNameError
 from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
 from stpspec.specs.consistency import is_whole
@@ -25,7 +25,7 @@ _LONG = 1e4  # ms; a time constant longer than those of synapses
 
 def bind_terms(
     parts: Mapping[str, Any], mechanism: Mechanism, parameters: Mapping[str, Any]
-) -> tuple[dict[str, Term], list[Problem]]:
+) -> tuple[dict[str, Term], list[SpecProblem]]:
     """Return the terms with plain numbers, and what is wrong with their units and lengths.
 
     Parameters
@@ -71,7 +71,7 @@ def _stimuli(
 def _in_unit(
     path: str, term: Term, metric: Metric, options: Mapping[str, Any],
     parts: Mapping[str, Any], mechanism: Mechanism,
-) -> tuple[Term, list[Problem]]:  # fmt: skip
+) -> tuple[Term, list[SpecProblem]]:  # fmt: skip
     signal_unit = _signal_unit(options, parts.get("recording"), mechanism)
     if signal_unit is None and metric.reads_signal:
         return term, []  # no such signal, which is told elsewhere
@@ -84,14 +84,16 @@ def _in_unit(
                 if value is not None:
                     convert(value, unit)
         except UnitError as error:
-            problems.append(Problem(f"{path}.{field}", f"{error} (unit of {metric.name})", written))
+            problems.append(
+                SpecProblem(f"{path}.{field}", f"{error} (unit of {metric.name})", written)
+            )
     value = options.get("value")
     if isinstance(value, str) and "preset" in options:
         try:
             convert(value, signal_unit or "")
         except UnitError as error:
             problems.append(
-                Problem(f"{path}.options.value", f"{error} (unit of the signal)", value)
+                SpecProblem(f"{path}.options.value", f"{error} (unit of the signal)", value)
             )
     return (term if problems else term.in_unit(unit)), problems
 
@@ -107,7 +109,7 @@ def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanis
 
 def _size_problems(
     path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimuli: Sequence[Stimulus]
-) -> list[Problem]:
+) -> list[SpecProblem]:
     found = [_size_problem(path, term, metric, options, s) for s in stimuli]
     # What only some of the stimuli make wrong may follow from what is wrong elsewhere.
     return [p for p in found[:1] if p is not None and all(p == other for other in found)]
@@ -115,14 +117,14 @@ def _size_problems(
 
 def _size_problem(
     path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimulus: Stimulus
-) -> Problem | None:
+) -> SpecProblem | None:
     assert metric.size is not None
     assert isinstance(term.target, list)
     try:
         size = metric.size(options, stimulus)
     except ValueError as error:
-        return Problem(f"{path}.options", str(error))
+        return SpecProblem(f"{path}.options", str(error))
     if len(term.target) == size:
         return None
     rule = f"{metric.name} of {term.protocol!r} gives {size} values, so {size} targets are needed"
-    return Problem(f"{path}.target", rule, f"{len(term.target)} values")
+    return SpecProblem(f"{path}.target", rule, f"{len(term.target)} values")

@@ -1,0 +1,114 @@
+"""The miss of a target: achieved − target, in sd or in the unit of the metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stpspec.errors import MetricError
+from stpspec.formatting import number, unit_text
+
+_HIT_IN_SD = 0.05  # below it, a miss is 0.0 sd at the precision of a table
+_HIT_OF_TARGET = 5e-5  # without an sd: four digits of the target
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Miss:
+    """What was achieved of one target, compared with it.
+
+    Attributes
+    ----------
+    achieved, target : ndarray, shape (target,)
+        In the unit of the metric; a scalar has one value.
+    sd : ndarray, shape (target,), or None
+        Standard deviation of the target.
+
+    Raises
+    ------
+    MetricError
+        If the metric gives another number of values than the target has.
+    """
+
+    achieved: np.ndarray
+    target: np.ndarray
+    sd: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.achieved.shape != self.target.shape:
+            raise MetricError(
+                f"the target has {self.target.size} values, the metric gives {self.achieved.size}"
+            )
+
+    @classmethod
+    def of(cls, value: Any, target: Any, sd: Any = None) -> Miss:
+        """Compare a measured value (a number, or an array over trials and values) with a target.
+
+        Parameters
+        ----------
+        value : float or array_like
+        target, sd : float or sequence of float
+            As in a term of the objective; one sd holds for all values.
+        """
+        values = np.atleast_1d(np.asarray(target, float))
+        sds = None if sd is None else np.broadcast_to(np.asarray(sd, float), values.shape)
+        return cls(mean_over_trials(value, is_vector=np.ndim(target) > 0), values, sds)
+
+    @property
+    def differences(self) -> np.ndarray:
+        """Achieved − target of each value, in the unit of the metric, shape (target,)."""
+        return self.achieved - self.target
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The differences in sd, or in the unit of the metric without one, shape (target,)."""
+        return self.differences if self.sd is None else self.differences / self.sd
+
+    @property
+    def percent(self) -> np.ndarray | None:
+        """The differences in % of the target (of a vector, of its RMS); None of a target of 0."""
+        unit = _rms(self.target) / 100
+        return self.differences / unit if unit else None
+
+    @property
+    def number(self) -> float:
+        """The miss as one number: signed of one value, the RMS of several; as ``scaled``."""
+        scaled = self.scaled
+        return float(scaled[0]) if scaled.size == 1 else _rms(scaled)
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether every value is within 0.05 sd; without an sd, within 5e-5 of the largest."""
+        if self.sd is not None:
+            return bool((np.abs(self.scaled) < _HIT_IN_SD).all())
+        return bool(np.abs(self.differences).max() <= _HIT_OF_TARGET * np.abs(self.target).max())
+
+    def text(self, unit: str) -> str:
+        """Return the miss as tables show it: ``hit``, ``+1.2 sd``, ``rms 0.4 pA``.
+
+        Parameters
+        ----------
+        unit : str
+            Of the metric; shown where there is no sd.
+        """
+        if self.is_hit:
+            return "hit"
+        one = self.target.size == 1
+        size = f"{self.number:+.2g}" if one else f"rms {number(self.number, 2)}"
+        return f"{size} {'sd' if self.sd is not None else unit_text(unit)}".rstrip()
+
+
+def mean_over_trials(value: Any, *, is_vector: bool) -> np.ndarray:
+    """Return what of a measured value is compared with its target, shape (target,).
+
+    Of ``trials: each`` that is the mean over the trials.
+    """
+    achieved = np.atleast_1d(np.asarray(value, float))
+    if achieved.ndim > 1:
+        return achieved.mean(axis=0)
+    return achieved if is_vector else achieved.mean(keepdims=True)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
