@@ -20,7 +20,7 @@ import stpspec
 from stpspec.dashboard.server import application, find, serve
 from stpspec.errors import DashboardError, StudyError
 from stpspec.specs.experiment import Experiment
-from stpspec.studies.study import open_storage
+from stpspec.studies.storage import open_storage
 
 
 @contextlib.contextmanager
@@ -57,7 +57,9 @@ def test_short_fit_draws_its_best_trial_alone(tmp_path):
     made = studied(tmp_path, fitter={"kind": "optuna", "budget": {"evaluations": 8}})
     stpspec.fit(made)
     best = min((t for t in trials(tmp_path) if t.value is not None), key=lambda t: t.value)
-    study = optuna.load_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")))
+    study = optuna.load_study(
+        study_name="s", storage=open_storage(str(tmp_path / "s.journal")).optuna
+    )
     drawn = [meta.filename for meta in optuna.artifacts.get_all_artifact_meta(study)]
     assert drawn == [f"trial_{best.number}.png"]
 
@@ -212,6 +214,6 @@ def test_study_in_a_database_is_shown_like_one_in_a_journal(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)  # the figures go beside it
     place = f"sqlite:///{tmp_path}/s.db"
     stpspec.fit(Experiment.from_data(data(study={"name": "d", "storage": place})))
-    assert optuna.load_study(study_name="d", storage=open_storage(place)).trials
+    assert optuna.load_study(study_name="d", storage=open_storage(place).optuna).trials
     with dashboard(place) as page:
         assert api(page)["name"] == "d"

@@ -18,7 +18,7 @@ from test_studies import SEVERAL_STARTS, see_that_each_was_recorded_once, studie
 
 import stpspec
 from stpspec.errors import StudyError
-from stpspec.studies.storage import close_storage, open_storage
+from stpspec.studies.storage import open_storage
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def database():
 def opened(place):
     """Open a storage, and close its connections: warnings of open ones are errors."""
     storage = open_storage(place)
-    yield storage
-    close_storage(storage)
+    yield storage.optuna
+    storage.close()
 
 
 def share(place, name, n, started, tmp_path):

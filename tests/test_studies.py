@@ -14,7 +14,7 @@ import stpspec
 from stpspec.errors import SpecError, StudyError
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.study import StudySpec
-from stpspec.studies.storage import close_storage, open_storage
+from stpspec.studies.storage import open_storage
 
 FITTERS = {
     "least_squares": {"kind": "least_squares", "start": "middle"},
@@ -42,7 +42,7 @@ def accepting(folder):
 
 
 def trials(folder, name="s"):
-    storage = open_storage(str(folder / "s.journal"))
+    storage = open_storage(str(folder / "s.journal")).optuna
     return optuna.load_study(study_name=name, storage=storage).trials
 
 
@@ -172,8 +172,8 @@ def test_local_fits_at_once_log_each_evaluation_once(place, fitter, started, tmp
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     storage = open_storage(study["storage"])
-    found = optuna.load_study(study_name="s", storage=storage).trials
-    close_storage(storage)
+    found = optuna.load_study(study_name="s", storage=storage.optuna).trials
+    storage.close()
     see_that_each_was_recorded_once(found, made, tmp_path)
 
 
@@ -205,7 +205,7 @@ def test_study_whose_maker_was_killed_before_it_wrote_its_experiment_is_taken_ov
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("stpspec.studies.compatibility.ATTEMPTS", 2)
-    optuna.create_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")))
+    optuna.create_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")).optuna)
     assert stpspec.fit(studied(tmp_path)).n_evaluations == 24
 
 
@@ -234,7 +234,7 @@ def test_journal_cut_in_the_middle_of_a_line_opens_again(tmp_path):
 
 
 def test_study_of_someone_else_is_not_touched(tmp_path):
-    storage = open_storage(str(tmp_path / "s.journal"))
+    storage = open_storage(str(tmp_path / "s.journal")).optuna
     optuna.create_study(study_name="s", storage=storage).enqueue_trial({"x": 1})
     with pytest.raises(StudyError, match="was not made by stpspec"):
         stpspec.fit(studied(tmp_path))

@@ -1,4 +1,4 @@
-"""Journal files: tears that are mended, and a reader's copy."""
+"""Journal files of studies: repair of torn lines, writes of many lines, read-only access."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from optuna.storages.journal import JournalFileBackend
 
 from stpspec.errors import StudyError
 from stpspec.studies.journal_lock import JournalLock
+from stpspec.studies.optuna_internals import LINE_START, OPERATION
 
-_SYNC = 1.0  # s between two times at which a journal is synced with the disk
-_LINE = b'{"op_code":'  # how each begins
+_SYNC_INTERVAL = 1.0  # s between two times at which a journal is synced with the disk
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -38,13 +38,13 @@ def trim(path: Path) -> None:
         file.seek(0)
         content = file.read()
         end = content.rfind(b"\n") + 1
-        if not _LINE.startswith(content[end:][: len(_LINE)].rstrip(b"\0")):
+        if not LINE_START.startswith(content[end:][: len(LINE_START)].rstrip(b"\0")):
             raise StudyError(f"{path} is no journal of a study; name another file")
         file.truncate(end)
 
 
 class Journal(JournalFileBackend):
-    """A journal that can hold entries back, and then write them all at once.
+    """A journal that can collect lines, and then write them all at once.
 
     What is written outlives the process at once, and the machine within a second: to sync each
     write with the disk takes longer than some simulations.
@@ -52,17 +52,26 @@ class Journal(JournalFileBackend):
     Parameters
     ----------
     path : str
+
+    Attributes
+    ----------
+    pending : list of dict, optional
+        Lines that are collected, to be written later; None if lines are written at once.
+    last_sync : float
+        Monotonic time (s) at which the file was last synced with the disk.
+    end : int, optional
+        Length of the file in bytes when this process last wrote.
     """
 
-    waiting: list[dict[str, Any]] | None = None
-    synced = -math.inf
-    end: int | None = None  # of the file, when this process last wrote
+    pending: list[dict[str, Any]] | None = None
+    last_sync = -math.inf
+    end: int | None = None
     _depth = 0
-    _turn = 0
+    _revision = 0
 
     def __init__(self, path: str):
         self.lock, self._path = JournalLock(path), Path(path)
-        self.lock.acquire()  # before Optuna makes the file
+        self.lock.acquire()  # before Optuna creates the file
         try:
             trim(self._path)
         finally:
@@ -70,7 +79,7 @@ class Journal(JournalFileBackend):
         super().__init__(path, lock_obj=self.lock)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep other processes from writing; may be entered again inside."""
         self._depth += 1
         try:  # also while it is acquired: Ctrl-C may come just then
@@ -86,27 +95,27 @@ class Journal(JournalFileBackend):
         try:
             self.lock.acquire()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
-    def _unwritable(self, error: OSError) -> StudyError:
+    def _write_error(self, error: OSError) -> StudyError:
         return StudyError(f"the journal {self._path} cannot be written: {error.strerror or error}")
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write lines, after the last that is whole: another process may have died in its own."""
-        if self.waiting is not None:
-            self.waiting.extend(logs)
+        """Write lines after the last complete one: another process may have died while writing."""
+        if self.pending is not None:
+            self.pending.extend(logs)
             return
         lines = "".join(_ENCODER.encode(log) + "\n" for log in logs)
         try:
-            with self.held():
-                ours = self._is_ours()
-                if not ours or self._depth == 1:
-                    self._turn += 1
-                if not ours:
+            with self.locked():
+                is_own = self._is_own()
+                if not is_own or self._depth == 1:
+                    self._revision += 1
+                if not is_own:
                     trim(self._path)
                 self._append(lines.encode())
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def _append(self, lines: bytes) -> None:
         with self._path.open("ab") as file:
@@ -114,47 +123,56 @@ class Journal(JournalFileBackend):
             file.flush()
             self.end = file.tell()
             now = time.monotonic()
-            if now - self.synced > _SYNC:
+            if now - self.last_sync > _SYNC_INTERVAL:
                 os.fsync(file.fileno())
-                self.synced = now
+                self.last_sync = now
 
-    def turn(self) -> int:
-        """Return a number that stays the same as long as all is written while it is held here.
+    def revision(self) -> int:
+        """Return a number that changes whenever the file is written without the lock held here.
 
-        Who asks while it is held reads what others have written: it then stays the same until they
-        write again.
+        If the lock is held, the caller is about to read what other processes have written: the
+        number then stays the same until they write again.
         """
-        if not self._is_ours():
-            self._turn += 1
+        if not self._is_own():
+            self._revision += 1
             if self._depth:
                 trim(self._path)
                 self.end = self._path.stat().st_size
-        return self._turn
+        return self._revision
 
-    def _is_ours(self) -> bool:
-        """Tell whether nobody has written since this process last did."""
+    def _is_own(self) -> bool:
+        """Tell whether this process was the last to write."""
         with contextlib.suppress(FileNotFoundError):
             return self._path.stat().st_size == self.end
         return False
 
     def sync(self) -> None:
-        """Have all that was written outlive the machine, too."""
+        """Sync the file with the disk, so that all of it outlives the machine."""
         with contextlib.suppress(FileNotFoundError), self._path.open("rb+") as file:
             os.fsync(file.fileno())
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-        """Yield the lines from a number on; none while entries are held back."""
-        if self.waiting is not None:  # what it says is old until they are written
+        """Yield the lines from a number on; none while lines are collected."""
+        if self.pending is not None:  # what is read is old until they are written
             return iter(())
-        return whole(self._file_path, super().read_logs(log_number_from))
+        return valid_lines(self._path, super().read_logs(log_number_from))
 
 
 class ReadOnlyJournal(JournalFileBackend):
-    """A journal file that exists, to be read."""
+    """A journal file that exists, to be read.
+
+    Parameters
+    ----------
+    path : str
+    """
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self._path = Path(path)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Yield the lines from a number on."""
-        return whole(self._file_path, super().read_logs(log_number_from))
+        return valid_lines(self._path, super().read_logs(log_number_from))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> NoReturn:
         """Refuse.
@@ -167,8 +185,8 @@ class ReadOnlyJournal(JournalFileBackend):
         raise StudyError("this journal was opened to be read only")
 
 
-def whole(path: str, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a journal, or say that it is none.
+def valid_lines(path: Path, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a journal as long as they are such.
 
     Raises
     ------
@@ -177,7 +195,7 @@ def whole(path: str, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
     """
     try:
         for line in logs:
-            if not isinstance(line, dict) or "op_code" not in line:
+            if not isinstance(line, dict) or OPERATION not in line:
                 raise ValueError(str(line)[:40])
             yield line
     except ValueError as error:  # of JSON, or of UTF-8
