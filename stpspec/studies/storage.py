@@ -120,18 +120,19 @@ def _open_journal(path: Path, read_only: bool) -> Storage:
 
 def _open_database(place: str) -> Storage:
     """Open a database; of processes that start together one makes its tables, the others wait."""
-    for attempt in range(ATTEMPTS):
+    attempts = ATTEMPTS
+    while True:
+        attempts -= 1
         try:
             storage, engine = cached_database(place)
             log.enable()
             return Storage(storage, engine=engine)
         except Exception as error:  # drivers and databases have exceptions of their own
             concurrent = "already exists" in str(error) or type(error).__name__ == "IntegrityError"
-            if concurrent and attempt < ATTEMPTS - 1:  # another process is making the tables
+            if concurrent and attempts:  # another process is making the tables
                 time.sleep(RETRY_PAUSE)
                 continue
             raise StudyError(
                 f"the storage {without_password(place)} cannot be opened: "
                 f"{type(error).__name__}: {error}"
             ) from error
-    raise AssertionError("the last attempt returns or raises")
