@@ -42,10 +42,10 @@ def test_journal_of_any_history_is_told_as_optuna_tells_it(tmp_path):
     study.study.enqueue_trial({"U": 0.3})
     study.study.enqueue_trial({"U": 0.4})
     sampling = Sampling(optuna.samplers.RandomSampler(), studied(tmp_path).parameters, study)
-    asked = sampling.ask(1, None)  # one waits, one runs
+    points = sampling.ask(1, None)  # one waits, one runs
     reader = open_storage(str(journal), read_only=True).optuna
     see_that_both_tell_the_same(reader, journal)
-    sampling.drop(asked, "for the test")  # what comes later is followed line by line
+    sampling.drop(points, "for the test")  # what comes later is followed line by line
     study.study.enqueue_trial({"U": 0.5})
     see_that_both_tell_the_same(reader, journal)
     study.study.optimize(lambda trial: trial.report(1.0, 3) or 0.5, n_trials=2)

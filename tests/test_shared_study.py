@@ -73,10 +73,10 @@ class Worker:
         self.running += self.sampling.ask(1 + int(3 * x), None)
 
     def tell(self, x):
-        for asked in self.running[:1]:
-            record = evaluation(self.study, f"trial {asked.number}", x) | {"values": asked.params}
-            self.sampling.tell([(asked, record)])
-            self.losses[self.name, asked.number] = x
+        for point in self.running[:1]:
+            record = evaluation(self.study, f"trial {point.number}", x) | {"values": point.params}
+            self.sampling.tell([(point, record)])
+            self.losses[self.name, point.number] = x
         del self.running[:1]
 
     def drop(self, _):
@@ -120,8 +120,8 @@ def test_whatever_processes_do_in_whatever_order_each_trial_is_theirs_alone(seed
     assert len(losses) == sum(len(worker.losses) for worker in workers)
     for worker in workers:
         expected = {n: x for (name, n), x in losses.items() if name == worker.name}
-        found = {t.number: t for t in stored(tmp_path, worker.name)}
-        assert {n: t.value for n, t in found.items() if EVALUATION in t.user_attrs} == expected
+        trials = {t.number: t for t in stored(tmp_path, worker.name)}
+        assert {n: t.value for n, t in trials.items() if EVALUATION in t.user_attrs} == expected
         assert [k["loss"] for k in worker.study.records()] == [
             expected[n] for n in sorted(expected)
         ]
@@ -183,12 +183,12 @@ def test_trials_are_known_although_another_process_has_broken_the_lock(tmp_path,
     (asked,) = sampling.ask(1, None)
     monkeypatch.undo()
     sampling.tell([(asked, {**evaluation(study, "asked", 0.75), "values": asked.params})])
-    found = {t.value: t for t in stored(tmp_path) if EVALUATION in t.user_attrs}
-    assert sorted(found) == sorted(k["loss"] for k in study.records()) == [0.25, 0.5, 0.625, 0.75]
-    for trial in found.values():
+    trials = {t.value: t for t in stored(tmp_path) if EVALUATION in t.user_attrs}
+    assert sorted(trials) == sorted(k["loss"] for k in study.records()) == [0.25, 0.5, 0.625, 0.75]
+    for trial in trials.values():
         assert trial.params == trial.user_attrs[EVALUATION]["values"]
     mine = evaluation(study, "", 0.25)["values"]
-    assert study.number_of(mine) == found[0.25].number
+    assert study.number_of(mine) == trials[0.25].number
 
 
 @pytest.mark.parametrize(
@@ -231,10 +231,10 @@ def test_processes_that_go_on_at_once_retry_what_has_died_once(tmp_path):
     points = [evaluation(study, "", x / 40)["values"] for x in range(20)]
     study.begin(points, {"worker": f"{socket.gethostname()}:{gone.pid}"})
     assert sum(retry(entered(tmp_path), is_abandoned) for _ in range(3)) == 20
-    found = stored(tmp_path)
-    waiting = [t.system_attrs["fixed_params"] for t in found if t.state.name == "WAITING"]
+    trials = stored(tmp_path)
+    waiting = [t.system_attrs["fixed_params"] for t in trials if t.state.name == "WAITING"]
     assert waiting == points
-    assert [t.state.name for t in found[:20]] == ["FAIL"] * 20
+    assert [t.state.name for t in trials[:20]] == ["FAIL"] * 20
 
 
 def test_what_dies_while_others_go_on_is_retried_before_they_say_that_the_budget_is_spent(tmp_path):
@@ -397,10 +397,10 @@ def test_point_of_a_dead_worker_waits_once_although_who_retried_it_died_too(tmp_
             with pytest.raises(KeyboardInterrupt):
                 retry(study, lambda _: True)
         retry(study, lambda t: t.user_attrs.get("worker") == "dead")
-        found = study.study.get_trials(deepcopy=False)
-        waiting = [t.system_attrs["fixed_params"] for t in found if t.state.name == "WAITING"]
+        trials = study.study.get_trials(deepcopy=False)
+        waiting = [t.system_attrs["fixed_params"] for t in trials if t.state.name == "WAITING"]
         assert sorted(p["U"] for p in waiting) == [p["U"] for p in points]
-        assert [t.state.name for t in found[:2]] == ["FAIL", "FAIL"]
+        assert [t.state.name for t in trials[:2]] == ["FAIL", "FAIL"]
 
 
 def interrupt(*_):
