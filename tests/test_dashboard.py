@@ -14,13 +14,13 @@ import optuna
 import pytest
 from programs import page_in_browser
 from small import data
-from test_studies import n_kept, studied, trials
+from test_studies import n_stored, studied, trials
 
 import stpspec
 from stpspec.dashboard.server import application, find, serve
 from stpspec.errors import DashboardError, StudyError
 from stpspec.specs.experiment import Experiment
-from stpspec.studies.study import open_storage
+from stpspec.studies.storage import open_storage
 
 
 @contextlib.contextmanager
@@ -54,10 +54,12 @@ def fitted(tmp_path_factory):
 
 
 def test_short_fit_draws_its_best_trial_alone(tmp_path):
-    made = studied(tmp_path, fitter={"kind": "optuna", "budget": {"evaluations": 8}})
-    stpspec.fit(made)
+    experiment = studied(tmp_path, fitter={"kind": "optuna", "budget": {"evaluations": 8}})
+    stpspec.fit(experiment)
     best = min((t for t in trials(tmp_path) if t.value is not None), key=lambda t: t.value)
-    study = optuna.load_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")))
+    study = optuna.load_study(
+        study_name="s", storage=open_storage(str(tmp_path / "s.journal")).optuna
+    )
     drawn = [meta.filename for meta in optuna.artifacts.get_all_artifact_meta(study)]
     assert drawn == [f"trial_{best.number}.png"]
 
@@ -66,7 +68,7 @@ def test_short_fit_draws_its_best_trial_alone(tmp_path):
 def test_study_is_watched_in_a_browser_while_it_is_written(started, tmp_path):
     fitter = {"kind": "optuna", "budget": {"evaluations": 2000, "seconds": 60}}
     fit = started(studied(tmp_path, fitter=fitter, name="watched"))
-    while n_kept(tmp_path) < 30 and fit.poll() is None:
+    while n_stored(tmp_path) < 30 and fit.poll() is None:
         time.sleep(0.05)
     with dashboard(tmp_path / "s.journal") as page:
         assert page.startswith("http://127.0.0.1:")
@@ -79,8 +81,8 @@ def test_study_is_watched_in_a_browser_while_it_is_written(started, tmp_path):
         assert len(api(page)["trials"]) > before >= 30
     fit.terminate()
     fit.wait()
-    kept = [t for t in trials(tmp_path, "watched") if "evaluation" in t.user_attrs]
-    assert len(kept) == n_kept(tmp_path)
+    evaluated = [t for t in trials(tmp_path, "watched") if "evaluation" in t.user_attrs]
+    assert len(evaluated) == n_stored(tmp_path)
 
 
 @pytest.mark.needs("chromium")
@@ -212,6 +214,6 @@ def test_study_in_a_database_is_shown_like_one_in_a_journal(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)  # the figures go beside it
     place = f"sqlite:///{tmp_path}/s.db"
     stpspec.fit(Experiment.from_data(data(study={"name": "d", "storage": place})))
-    assert optuna.load_study(study_name="d", storage=open_storage(place)).trials
+    assert optuna.load_study(study_name="d", storage=open_storage(place).optuna).trials
     with dashboard(place) as page:
         assert api(page)["name"] == "d"

@@ -27,9 +27,10 @@ def see_that_both_tell_the_same(mine, journal):
     theirs = as_optuna_tells(journal)
     for study, other in zip(mine.get_all_studies(), theirs.get_all_studies(), strict=True):
         assert vars(study) == vars(other)
-        found = mine.get_all_trials(study._study_id)
-        assert found == theirs.get_all_trials(study._study_id)
-        assert found
+        number = mine.get_study_id_from_name(study.study_name)
+        trials = mine.get_all_trials(number)
+        assert trials == theirs.get_all_trials(number)
+        assert trials
 
 
 def test_journal_of_any_history_is_told_as_optuna_tells_it(tmp_path):
@@ -41,30 +42,30 @@ def test_journal_of_any_history_is_told_as_optuna_tells_it(tmp_path):
     study.study.enqueue_trial({"U": 0.3})
     study.study.enqueue_trial({"U": 0.4})
     sampling = Sampling(optuna.samplers.RandomSampler(), studied(tmp_path).parameters, study)
-    asked = sampling.ask(1, None)  # one waits, one runs
-    reader = open_storage(str(journal), trim=False)
+    points = sampling.ask(1, None)  # one waits, one runs
+    reader = open_storage(str(journal), read_only=True).optuna
     see_that_both_tell_the_same(reader, journal)
-    sampling.drop(asked, "for the test")  # what comes later is followed line by line
+    sampling.drop(points, "for the test")  # what comes later is followed line by line
     study.study.enqueue_trial({"U": 0.5})
     see_that_both_tell_the_same(reader, journal)
     study.study.optimize(lambda trial: trial.report(1.0, 3) or 0.5, n_trials=2)
     see_that_both_tell_the_same(reader, journal)
-    see_that_both_tell_the_same(open_storage(str(journal), trim=False), journal)
+    see_that_both_tell_the_same(open_storage(str(journal), read_only=True).optuna, journal)
 
 
 def test_journal_with_a_deleted_study_is_told_as_optuna_tells_it(tmp_path):
     stpspec.fit(studied(tmp_path, name="gone"))
-    storage = open_storage(str(tmp_path / "s.journal"))
+    storage = open_storage(str(tmp_path / "s.journal")).optuna
     optuna.delete_study(study_name="gone", storage=storage)
     stpspec.fit(studied(tmp_path))
-    reader = open_storage(str(tmp_path / "s.journal"), trim=False)
+    reader = open_storage(str(tmp_path / "s.journal"), read_only=True).optuna
     see_that_both_tell_the_same(reader, tmp_path / "s.journal")
 
 
 def test_journal_that_is_only_read_cannot_be_written(tmp_path):
     stpspec.fit(studied(tmp_path))
     before = (tmp_path / "s.journal").read_bytes()
-    reader = open_storage(str(tmp_path / "s.journal"), trim=False)
+    reader = open_storage(str(tmp_path / "s.journal"), read_only=True).optuna
     with pytest.raises(StudyError, match="read only"):
         optuna.load_study(study_name="s", storage=reader).set_user_attr("a", 1)
     assert (tmp_path / "s.journal").read_bytes() == before
@@ -100,7 +101,7 @@ def test_line_torn_by_another_process_is_cut_off_before_the_next_is_written(tmp_
     with journal.open("ab") as file:
         file.write(b'{"op_code":4,"worker_id":"died in its wri')
     study.study.enqueue_trial({"U": 0.3})
-    see_that_both_tell_the_same(open_storage(str(journal), trim=False), journal)
+    see_that_both_tell_the_same(open_storage(str(journal), read_only=True).optuna, journal)
     assert all(json.loads(line) for line in journal.read_text().splitlines())
 
 

@@ -18,7 +18,7 @@ from test_studies import SEVERAL_STARTS, see_that_each_was_recorded_once, studie
 
 import stpspec
 from stpspec.errors import StudyError
-from stpspec.studies.storage import close_storage, open_storage
+from stpspec.studies.storage import open_storage
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +31,15 @@ def database():
 def opened(place):
     """Open a storage, and close its connections: warnings of open ones are errors."""
     storage = open_storage(place)
-    yield storage
-    close_storage(storage)
+    yield storage.optuna
+    storage.close()
 
 
 def share(place, name, n, started, tmp_path):
     """Fit with four processes that were given the same command; return the trials."""
     fitter = {"kind": "optuna", "batch": 4, "budget": {"evaluations": n}}
-    made = studied(tmp_path, fitter=fitter, study={"name": name, "storage": place})
-    processes = [started(made, cwd=tmp_path) for _ in range(4)]
+    experiment = studied(tmp_path, fitter=fitter, study={"name": name, "storage": place})
+    processes = [started(experiment, cwd=tmp_path) for _ in range(4)]
     for process in processes:
         _, err = process.communicate(timeout=900)
         assert process.returncode == 0, err
@@ -84,20 +84,22 @@ def test_fit_in_postgresql_goes_on_where_it_stopped(database, tmp_path, monkeypa
     assert again.history["loss"].values[:12].tolist() == first.history["loss"].values.tolist()
 
 
-def fitted_at_once(made, n, started, tmp_path):
+def fitted_at_once(experiment, n, started, tmp_path):
     """Fit in n processes at once; return the trials."""
-    for process in [started(made, cwd=tmp_path) for _ in range(n)]:
+    for process in [started(experiment, cwd=tmp_path) for _ in range(n)]:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-    with opened(made.study.storage) as storage:
-        return optuna.load_study(study_name=made.study.name, storage=storage).trials
+    with opened(experiment.study.storage) as storage:
+        return optuna.load_study(study_name=experiment.study.name, storage=storage).trials
 
 
 @pytest.mark.needs("postgresql")
 def test_local_fits_at_once_in_postgresql_log_each_evaluation_once(database, started, tmp_path):
     study = {"name": "local", "storage": database}
-    made = studied(tmp_path, SEVERAL_STARTS, study=study)
-    see_that_each_was_recorded_once(fitted_at_once(made, 3, started, tmp_path), made, tmp_path)
+    experiment = studied(tmp_path, SEVERAL_STARTS, study=study)
+    see_that_each_was_recorded_once(
+        fitted_at_once(experiment, 3, started, tmp_path), experiment, tmp_path
+    )
 
 
 @pytest.mark.needs("postgresql")
@@ -105,17 +107,17 @@ def test_processes_that_go_on_at_once_in_postgresql_retry_what_has_died(
     database, started, tmp_path
 ):
     fitter = {"kind": "optuna", "batch": 4, "budget": {"evaluations": 24}}
-    made = studied(tmp_path, fitter, study={"name": "died", "storage": database})
+    experiment = studied(tmp_path, fitter, study={"name": "died", "storage": database})
     gone = subprocess.Popen(["true"])
     gone.wait()
     points = [{"U": 0.2 + x / 40} for x in range(12)]
-    with entered_by_a_fit(made) as study:
+    with entered_by_a_fit(experiment) as study:
         study.begin(points, {"worker": f"{socket.gethostname()}:{gone.pid}"})
-    found = fitted_at_once(made, 3, started, tmp_path)
-    done = [t.params for t in found if "evaluation" in t.user_attrs]
+    trials = fitted_at_once(experiment, 3, started, tmp_path)
+    done = [t.params for t in trials if "evaluation" in t.user_attrs]
     assert len(done) == 24
     assert all(point in done for point in points)
-    assert [t.state.name for t in found[:12]] == ["FAIL"] * 12
+    assert [t.state.name for t in trials[:12]] == ["FAIL"] * 12
 
 
 @pytest.mark.needs("postgresql")

@@ -21,8 +21,9 @@ from stpspec.errors import StudyError
 from stpspec.results.provenance import read_sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies.journal_lock import JournalLock
-from stpspec.studies.processes import is_gone, owner
-from stpspec.studies.sampling import Sampling, _is_gone
+from stpspec.studies.processes import has_ended, process_name
+from stpspec.studies.retry import is_abandoned, retry
+from stpspec.studies.sampling import Sampling
 from stpspec.studies.storage import open_storage
 from stpspec.studies.study import Study, study_for
 from stpspec.studies.trials import EVALUATION
@@ -49,7 +50,7 @@ def evaluation(study, batch, x):
 
 
 def stored(tmp_path, name="s"):
-    storage = open_storage(str(tmp_path / "s.journal"), trim=False)
+    storage = open_storage(str(tmp_path / "s.journal"), read_only=True).optuna
     return optuna.load_study(study_name=name, storage=storage).get_trials()
 
 
@@ -66,16 +67,16 @@ class Worker:
         self.folder, self.name = tmp_path, name
         self.study = entered(tmp_path, name=name)
         self.sampling = sampling_of(self.study, tmp_path, seed)
-        self.running, self.told = [], {}
+        self.running, self.losses = [], {}
 
     def ask(self, x):
         self.running += self.sampling.ask(1 + int(3 * x), None)
 
     def tell(self, x):
-        for asked in self.running[:1]:
-            kept = evaluation(self.study, f"trial {asked.number}", x) | {"values": asked.params}
-            self.sampling.tell([(asked, kept)])
-            self.told[self.name, asked.number] = x
+        for point in self.running[:1]:
+            record = evaluation(self.study, f"trial {point.number}", x) | {"values": point.params}
+            self.sampling.tell([(point, record)])
+            self.losses[self.name, point.number] = x
         del self.running[:1]
 
     def drop(self, _):
@@ -83,13 +84,13 @@ class Worker:
         del self.running[:1]
 
     def record(self, x):
-        kept = evaluation(self.study, f"b{x}", x)
-        self.study.record([kept])
-        self.told[self.name, self.study.number_of(kept["values"])] = x
+        record = evaluation(self.study, f"b{x}", x)
+        self.study.record([record])
+        self.losses[self.name, self.study.number_of(record["values"])] = x
 
     def lose(self, _):
-        lost = {asked.key for asked in self.running}
-        assert self.study.retry(lambda trial: trial._trial_id in lost) == len(lost)
+        lost = {point.number for point in self.running}
+        assert retry(self.study, lambda trial: trial.number in lost) == len(lost)
         self.running.clear()
 
     def enqueue(self, x):
@@ -100,7 +101,7 @@ class Worker:
 
     def attach(self, _):
         (self.folder / "a.txt").write_text("a")
-        self.study.attachments.add(self.folder / "a.txt")
+        self.study.artifacts.add(self.folder / "a.txt")
 
 
 DOES = (
@@ -115,13 +116,15 @@ def test_whatever_processes_do_in_whatever_order_each_trial_is_theirs_alone(seed
     workers = [Worker(tmp_path, i, name) for i, name in enumerate(("s", "s", "other"))]
     for _ in range(120):
         getattr(rng.choice(workers), rng.choice(DOES))(rng.random())
-    told = {place: x for worker in workers for place, x in worker.told.items()}
-    assert len(told) == sum(len(worker.told) for worker in workers)
+    losses = {place: x for worker in workers for place, x in worker.losses.items()}
+    assert len(losses) == sum(len(worker.losses) for worker in workers)
     for worker in workers:
-        expected = {n: x for (name, n), x in told.items() if name == worker.name}
-        found = {t.number: t for t in stored(tmp_path, worker.name)}
-        assert {n: t.value for n, t in found.items() if EVALUATION in t.user_attrs} == expected
-        assert [k["loss"] for k in worker.study.kept()] == [expected[n] for n in sorted(expected)]
+        expected = {n: x for (name, n), x in losses.items() if name == worker.name}
+        trials = {t.number: t for t in stored(tmp_path, worker.name)}
+        assert {n: t.value for n, t in trials.items() if EVALUATION in t.user_attrs} == expected
+        assert [k["loss"] for k in worker.study.records()] == [
+            expected[n] for n in sorted(expected)
+        ]
 
 
 def test_sampler_takes_a_point_that_waits_whoever_has_put_it_there(tmp_path):
@@ -141,21 +144,23 @@ def test_file_that_another_process_has_attached_is_known(tmp_path):
     one, other = entered(tmp_path), entered(tmp_path)
     for study, name in ((one, "1.txt"), (other, "2.txt")):
         (tmp_path / name).write_text("")
-        study.attachments.add(tmp_path / name)
-    assert one.attachments.names() == other.attachments.names() == {"1.txt", "2.txt"}
+        study.artifacts.add(tmp_path / name)
+    assert one.artifacts.names() == other.artifacts.names() == {"1.txt", "2.txt"}
 
 
-def test_a_fit_alone_on_its_journal_reads_it_once(tmp_path):
+def test_a_fit_alone_on_its_journal_reads_it_once(tmp_path, monkeypatch):
     study = entered(tmp_path)
     sampling = sampling_of(study, tmp_path)
     sampling.ask(2, None)
-    before = study.study._storage._replay_result.log_number_read
+    read, read_logs = [], study.storage.journal.read_logs
+    count = lambda start: (read.append(line) or line for line in read_logs(start))  # noqa: E731
+    monkeypatch.setattr(study.storage.journal, "read_logs", count)
     for x in range(20):
         study.record([evaluation(study, f"b{x}", x / 20)])
         done = sampling.ask(2, None)
         sampling.tell([(a, evaluation(study, f"trial {a.number}", x / 20)) for a in done])
-    assert len(study.kept()) == 60
-    assert study.study._storage._replay_result.log_number_read == before
+    assert len(study.records()) == 60
+    assert not read
     assert len(stored(tmp_path)) == 62
 
 
@@ -164,7 +169,7 @@ def test_trials_are_known_although_another_process_has_broken_the_lock(tmp_path,
     study, other = entered(tmp_path), entered(tmp_path)
     sampling = sampling_of(study, tmp_path)
     sampling.ask(1, None)
-    storage = study.study._storage
+    storage = study.storage.optuna
     create, losses = storage.create_new_trial, iter([0.5, 0.625])
 
     def interrupted(*args, **options):
@@ -178,12 +183,12 @@ def test_trials_are_known_although_another_process_has_broken_the_lock(tmp_path,
     (asked,) = sampling.ask(1, None)
     monkeypatch.undo()
     sampling.tell([(asked, {**evaluation(study, "asked", 0.75), "values": asked.params})])
-    found = {t.value: t for t in stored(tmp_path) if EVALUATION in t.user_attrs}
-    assert sorted(found) == sorted(k["loss"] for k in study.kept()) == [0.25, 0.5, 0.625, 0.75]
-    for trial in found.values():
+    trials = {t.value: t for t in stored(tmp_path) if EVALUATION in t.user_attrs}
+    assert sorted(trials) == sorted(k["loss"] for k in study.records()) == [0.25, 0.5, 0.625, 0.75]
+    for trial in trials.values():
         assert trial.params == trial.user_attrs[EVALUATION]["values"]
     mine = evaluation(study, "", 0.25)["values"]
-    assert study.number_of(mine) == found[0.25].number
+    assert study.number_of(mine) == trials[0.25].number
 
 
 @pytest.mark.parametrize(
@@ -225,11 +230,11 @@ def test_processes_that_go_on_at_once_retry_what_has_died_once(tmp_path):
     study = entered(tmp_path)
     points = [evaluation(study, "", x / 40)["values"] for x in range(20)]
     study.begin(points, {"worker": f"{socket.gethostname()}:{gone.pid}"})
-    assert sum(entered(tmp_path).retry(_is_gone) for _ in range(3)) == 20
-    found = stored(tmp_path)
-    waiting = [t.system_attrs["fixed_params"] for t in found if t.state.name == "WAITING"]
+    assert sum(retry(entered(tmp_path), is_abandoned) for _ in range(3)) == 20
+    trials = stored(tmp_path)
+    waiting = [t.system_attrs["fixed_params"] for t in trials if t.state.name == "WAITING"]
     assert waiting == points
-    assert [t.state.name for t in found[:20]] == ["FAIL"] * 20
+    assert [t.state.name for t in trials[:20]] == ["FAIL"] * 20
 
 
 def test_what_dies_while_others_go_on_is_retried_before_they_say_that_the_budget_is_spent(tmp_path):
@@ -248,10 +253,10 @@ def test_what_dies_while_others_go_on_is_retried_before_they_say_that_the_budget
 
 
 def test_process_of_the_same_number_is_another(monkeypatch):
-    assert not is_gone(owner())
-    *name, began = owner().split(":")
-    assert is_gone(":".join([*name, str(int(began) - 1)]))
-    assert not is_gone(":".join(name))  # of an earlier version: when it began is not known
+    assert not has_ended(process_name())
+    *name, start = process_name().split(":")
+    assert has_ended(":".join([*name, str(int(start) - 1)]))
+    assert not has_ended(":".join(name))  # of an earlier version: when it began is not known
 
 
 def test_starts_that_a_killed_process_did_not_come_to_put_there_are_tried(tmp_path):
@@ -283,11 +288,11 @@ def test_figure_is_attached_once_and_a_fit_goes_on_without(tmp_path, caplog):
     study = entered(tmp_path)
     (tmp_path / "trial_1.png").write_text("")
     for one in (study, entered(tmp_path), study):
-        one.attachments.add(tmp_path / "trial_1.png")
+        one.artifacts.add(tmp_path / "trial_1.png")
     assert len(get_all_artifact_meta(study.study)) == 1
     (tmp_path / "t.artifacts").write_text("no folder")
-    kept = {"name": "t", "storage": str(tmp_path / "t.journal")}
-    result = stpspec.fit(studied(tmp_path, budgeted(4), study=kept))
+    place = {"name": "t", "storage": str(tmp_path / "t.journal")}
+    result = stpspec.fit(studied(tmp_path, budgeted(4), study=place))
     assert result.n_evaluations == 4
     assert "the figures of the study cannot be kept" in caplog.text
 
@@ -324,13 +329,13 @@ def test_points_that_come_to_wait_at_the_last_moment_are_still_tried(tmp_path, m
     experiment, late = studied(tmp_path, budgeted(6)), []
     begin = Study.begin
 
-    def overtaken(study, points, facts):
+    def overtaken(study, points, attributes):
         if study._count == 4 and not late:
             late.extend(evaluation(study, "", x)["values"] for x in (0.1, 0.2))
             other = entered_by_a_fit(experiment).study
             for point in late:
                 other.enqueue_trial(point)
-        return begin(study, points, facts)
+        return begin(study, points, attributes)
 
     monkeypatch.setattr(Study, "begin", overtaken)
     result = stpspec.fit(experiment)
@@ -350,16 +355,16 @@ def test_whatever_ends_a_fit_after_a_batch_its_evaluations_are_kept(what, tmp_pa
     assert stpspec.fit(studied(tmp_path, budgeted(8))).n_evaluations == 8
 
 
-@pytest.mark.parametrize("at", ["_append", "turn"])
+@pytest.mark.parametrize("at", ["_append", "revision"])
 def test_study_that_was_interrupted_while_it_wrote_counts_again(at, tmp_path, monkeypatch):
     study = entered(tmp_path)
     study.record([evaluation(study, "before", 0.1)])
-    journal = study.study._storage._backend
+    journal = study.storage.journal
     original = getattr(journal, at)
 
     def interrupted(*args):
         original(*args)
-        if at == "_append" or study._turn is None:
+        if at == "_append" or study._revision is None:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -367,7 +372,7 @@ def test_study_that_was_interrupted_while_it_wrote_counts_again(at, tmp_path, mo
         with pytest.raises(KeyboardInterrupt):
             study.record([evaluation(study, "interrupted", 0.2)])
     study.record([evaluation(study, "after", 0.3)])
-    assert [k["loss"] for k in study.kept()] == [0.1, 0.2, 0.3]
+    assert [k["loss"] for k in study.records()] == [0.1, 0.2, 0.3]
     assert study.number_of(evaluation(study, "", 0.3)["values"]) == 2
 
 
@@ -388,14 +393,14 @@ def test_point_of_a_dead_worker_waits_once_although_who_retried_it_died_too(tmp_
         points = [evaluation(study, "", x)["values"] for x in (0.25, 0.5)]
         study.begin(points, {"worker": "dead"})
         with monkeypatch.context() as patch:
-            patch.setattr(study.study._storage, "set_trial_state_values", interrupt)
+            patch.setattr(study.storage.optuna, "set_trial_state_values", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                study.retry(lambda _: True)
-        study.retry(lambda t: t.user_attrs.get("worker") == "dead")
-        found = study.study.get_trials(deepcopy=False)
-        waiting = [t.system_attrs["fixed_params"] for t in found if t.state.name == "WAITING"]
+                retry(study, lambda _: True)
+        retry(study, lambda t: t.user_attrs.get("worker") == "dead")
+        trials = study.study.get_trials(deepcopy=False)
+        waiting = [t.system_attrs["fixed_params"] for t in trials if t.state.name == "WAITING"]
         assert sorted(p["U"] for p in waiting) == [p["U"] for p in points]
-        assert [t.state.name for t in found[:2]] == ["FAIL", "FAIL"]
+        assert [t.state.name for t in trials[:2]] == ["FAIL", "FAIL"]
 
 
 def interrupt(*_):
@@ -410,7 +415,7 @@ def test_lock_that_could_not_be_written_is_not_left_behind(tmp_path, monkeypatch
             study.record([evaluation(study, "b", 0.5)])
     assert not (tmp_path / "s.journal.lock").exists()
     study.record([evaluation(study, "b", 0.5)])
-    assert len(study.kept()) == 1
+    assert len(study.records()) == 1
 
 
 def full(*_):

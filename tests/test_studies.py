@@ -14,7 +14,7 @@ import stpspec
 from stpspec.errors import SpecError, StudyError
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.study import StudySpec
-from stpspec.studies.storage import close_storage, open_storage
+from stpspec.studies.storage import open_storage
 
 FITTERS = {
     "least_squares": {"kind": "least_squares", "start": "middle"},
@@ -33,8 +33,7 @@ def studied(folder, fitter="TPE", name="s", **changes):
     """Return a small fit that is kept in a journal in a folder."""
     chosen = FITTERS[fitter] if isinstance(fitter, str) else fitter
     study = {"name": name, "storage": str(folder / "s.journal")}
-    made = data(fitter=chosen, study=study) | changes
-    return Experiment.from_data(made)
+    return Experiment.from_data(data(fitter=chosen, study=study) | changes)
 
 
 def accepting(folder):
@@ -42,19 +41,19 @@ def accepting(folder):
 
 
 def trials(folder, name="s"):
-    storage = open_storage(str(folder / "s.journal"))
+    storage = open_storage(str(folder / "s.journal")).optuna
     return optuna.load_study(study_name=name, storage=storage).trials
 
 
 @pytest.mark.parametrize("fitter", FITTERS)
 def test_every_evaluation_of_every_fitter_is_one_trial_with_its_metrics(fitter, tmp_path):
     result = stpspec.fit(studied(tmp_path, fitter))
-    kept = [t for t in trials(tmp_path) if "evaluation" in t.user_attrs]
-    assert len(kept) == result.n_evaluations
-    for trial, loss in zip(kept, result.history["loss"].values, strict=True):
+    evaluated = [t for t in trials(tmp_path) if "evaluation" in t.user_attrs]
+    assert len(evaluated) == result.n_evaluations
+    for trial, loss in zip(evaluated, result.history["loss"].values, strict=True):
         assert trial.value == loss
         assert trial.user_attrs["evaluation"]["metrics"].keys() == {"size"}
-    best = min(kept, key=lambda t: t.value)
+    best = min(evaluated, key=lambda t: t.value)
     assert best.params == pytest.approx(result.parameters)
 
 
@@ -105,8 +104,8 @@ def test_cma_es_goes_on_with_what_it_had_learned(tmp_path):
 def test_batch_of_evaluations_is_two_writes(tmp_path, monkeypatch):
     written = []
     real = JournalFileBackend.append_logs
-    seen = lambda self, logs: written.append(len(logs)) or real(self, logs)  # noqa: E731
-    monkeypatch.setattr(JournalFileBackend, "append_logs", seen)
+    append = lambda self, logs: written.append(len(logs)) or real(self, logs)  # noqa: E731
+    monkeypatch.setattr(JournalFileBackend, "append_logs", append)
     fitter = {"kind": "optuna", "sampler": "random", "batch": 16, "budget": {"evaluations": 64}}
     stpspec.fit(studied(tmp_path, fitter=fitter))
     assert len(written) < 64 / 16 * 2 + 16  # and a few when the study is made and drawn
@@ -139,13 +138,13 @@ def test_accepted_target_is_the_one_that_is_fitted(fitter, tmp_path):
 def test_accepted_bounds_hold_and_what_lies_within_is_not_simulated_again(fitter, tmp_path):
     before = stpspec.fit(studied(tmp_path, fitter))
     bounds = {"U": {"min": 0.1, "max": 0.55}}
-    made = studied(tmp_path, fitter, study=accepting(tmp_path), parameters=bounds)
-    result = stpspec.fit(made)
+    experiment = studied(tmp_path, fitter, study=accepting(tmp_path), parameters=bounds)
+    result = stpspec.fit(experiment)
     assert result.parameters["U"] == pytest.approx(0.55, abs=0.02)
-    kept = [t.params["U"] for t in trials(tmp_path, "s (changed 1)")]
+    values = [t.params["U"] for t in trials(tmp_path, "s (changed 1)")]
     within = [u for u in before.history["parameter_U"].values if u <= 0.55]
-    assert set(within) <= set(kept)
-    assert max(kept) <= 0.55
+    assert set(within) <= set(values)
+    assert max(values) <= 0.55
     assert result.n_evaluations == 24 or fitter == "SLSQP"
 
 
@@ -166,25 +165,25 @@ def test_changed_mechanism_file_is_a_changed_experiment(started, tmp_path):
 def test_local_fits_at_once_log_each_evaluation_once(place, fitter, started, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the figures of a study in a database are kept here
     study = {"name": "s", "storage": place.format(tmp_path)}
-    made = studied(tmp_path, fitter, study=study)
-    processes = [started(made, cwd=tmp_path) for _ in range(3)]
+    experiment = studied(tmp_path, fitter, study=study)
+    processes = [started(experiment, cwd=tmp_path) for _ in range(3)]
     for process in processes:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     storage = open_storage(study["storage"])
-    found = optuna.load_study(study_name="s", storage=storage).trials
-    close_storage(storage)
-    see_that_each_was_recorded_once(found, made, tmp_path)
+    study_trials = optuna.load_study(study_name="s", storage=storage.optuna).trials
+    storage.close()
+    see_that_each_was_recorded_once(study_trials, experiment, tmp_path)
 
 
-def see_that_each_was_recorded_once(found, made, folder):
+def see_that_each_was_recorded_once(study_trials, experiment, folder):
     """See that the trials are those of a fit that was alone."""
     (folder / "alone").mkdir()
     alone = {"name": "s", "storage": str(folder / "alone" / "s.journal")}
-    stpspec.fit(made.copy_with(study=StudySpec(**alone)))
+    stpspec.fit(experiment.copy_with(study=StudySpec(**alone)))
     expected = [t.user_attrs["evaluation"] for t in trials(folder / "alone")]
-    kept = [t.user_attrs["evaluation"] for t in found]
-    places = sorted((k["batch"], k["index"]) for k in kept)
+    records = [t.user_attrs["evaluation"] for t in study_trials]
+    places = sorted((r["batch"], r["index"]) for r in records)
     assert places == sorted((k["batch"], k["index"]) for k in expected)
     assert len(set(places)) == len(places) > 2
 
@@ -195,8 +194,8 @@ def test_local_fit_with_a_larger_budget_repeats_nothing(integrator, tmp_path):
     numerics = {"dt": 0.1, "settle": 20, "integrator": integrator}
     for n in (5, 8, 13):
         fitter = FITTERS["SLSQP"] | {"budget": {"evaluations": n}}
-        made = studied(tmp_path, fitter, parameters=bounds, numerics=numerics)
-        result = stpspec.fit(made)
+        experiment = studied(tmp_path, fitter, parameters=bounds, numerics=numerics)
+        result = stpspec.fit(experiment)
         points = [tuple(t.params.values()) for t in trials(tmp_path)]
         assert len(points) == len(set(points)) == result.n_evaluations <= n
 
@@ -205,19 +204,19 @@ def test_study_whose_maker_was_killed_before_it_wrote_its_experiment_is_taken_ov
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr("stpspec.studies.compatibility.ATTEMPTS", 2)
-    optuna.create_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")))
+    optuna.create_study(study_name="s", storage=open_storage(str(tmp_path / "s.journal")).optuna)
     assert stpspec.fit(studied(tmp_path)).n_evaluations == 24
 
 
 def test_failure_is_a_failed_trial_with_its_reason(tmp_path):
     terms = {"decay": {"metric": "decay_time", "protocol": "single", "target": 3.0, "sd": 1}}
-    made = studied(
+    experiment = studied(
         tmp_path,
         protocols={"single": {"kind": "train", "n_induction": 2, "n_recovery": 0}},
         parameters={"tau_decay": {"min": "1 ms", "max": "40 ms"}},
         objective={"terms": terms},
     )
-    result = stpspec.fit(made)
+    result = stpspec.fit(experiment)
     failed = [t for t in trials(tmp_path) if t.state == optuna.trial.TrialState.FAIL]
     assert len(failed) == int((result.history["reason"] != "").sum()) > 0
     assert all("falls only to" in t.user_attrs["evaluation"]["reason"] for t in failed)
@@ -234,7 +233,7 @@ def test_journal_cut_in_the_middle_of_a_line_opens_again(tmp_path):
 
 
 def test_study_of_someone_else_is_not_touched(tmp_path):
-    storage = open_storage(str(tmp_path / "s.journal"))
+    storage = open_storage(str(tmp_path / "s.journal")).optuna
     optuna.create_study(study_name="s", storage=storage).enqueue_trial({"x": 1})
     with pytest.raises(StudyError, match="was not made by stpspec"):
         stpspec.fit(studied(tmp_path))
@@ -252,15 +251,15 @@ def test_name_that_no_file_can_have_is_told_in_words(name, rule):
 
 @pytest.mark.parametrize("place", ["postgresql://nobody@127.0.0.1:1/none", "nosuchdb://x"])
 def test_storage_that_cannot_be_opened_is_named(place, tmp_path):
-    made = studied(tmp_path, study={"name": "s", "storage": place})
+    experiment = studied(tmp_path, study={"name": "s", "storage": place})
     with pytest.raises(StudyError, match="cannot be opened"):
-        stpspec.fit(made)
+        stpspec.fit(experiment)
 
 
 # -- killed, and shared -------------------------------------------------------------------------
 
 
-def n_kept(folder):
+def n_stored(folder):
     journal = folder / "s.journal"
     if not journal.exists():
         return 0
@@ -274,31 +273,31 @@ def test_killing_a_fit_at_any_moment_loses_at_most_what_is_in_flight(
 ):
     rng = np.random.default_rng(times)
     budget = {"evaluations": 40 * times}
-    made = studied(tmp_path, fitter=FITTERS[fitter] | {"budget": budget})
+    experiment = studied(tmp_path, fitter=FITTERS[fitter] | {"budget": budget})
     if fitter == "Nelder-Mead":  # so that it does not end by itself
-        made = made.changed({"fitter.tolerance": 1e-300})
+        experiment = experiment.changed({"fitter.tolerance": 1e-300})
     for _ in range(times):
-        before, process = n_kept(tmp_path), started(made)
-        while n_kept(tmp_path) <= before and process.poll() is None:
+        before, process = n_stored(tmp_path), started(experiment)
+        while n_stored(tmp_path) <= before and process.poll() is None:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert n_kept(tmp_path) > before or process.returncode == 0
-    kept = [t for t in trials(tmp_path) if "evaluation" in t.user_attrs]
-    result = stpspec.fit(made)
+        assert n_stored(tmp_path) > before or process.returncode == 0
+    evaluated = [t for t in trials(tmp_path) if "evaluation" in t.user_attrs]
+    result = stpspec.fit(experiment)
     assert result.n_evaluations <= budget["evaluations"]
     losses = set(result.history["loss"].values.tolist())
-    # The last may have been evaluated, and not told: its loss stands in its attribute.
-    assert {
-        t.user_attrs["evaluation"]["loss"] for t in kept
-    } <= losses  # nothing of what was kept is lost
+    # Of the last the attribute may have been written, and not the value: its loss is in there.
+    assert {t.user_attrs["evaluation"]["loss"] for t in evaluated} <= losses
 
 
 def test_four_processes_share_one_study_without_losing_or_repeating_a_trial(started, tmp_path):
     n = 120
-    made = studied(tmp_path, fitter={"kind": "optuna", "batch": 4, "budget": {"evaluations": n}})
-    processes = [started(made) for _ in range(4)]
+    experiment = studied(
+        tmp_path, fitter={"kind": "optuna", "batch": 4, "budget": {"evaluations": n}}
+    )
+    processes = [started(experiment) for _ in range(4)]
     for process in processes:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
@@ -312,8 +311,8 @@ def test_four_processes_share_one_study_without_losing_or_repeating_a_trial(star
 
 def test_study_in_a_database_leaves_our_warnings_audible(tmp_path, caplog):
     place = f"sqlite:///{tmp_path}/s.db"
-    made = studied(tmp_path, study={"name": "s", "storage": place})
-    stpspec.fit(made.changed({"fitter.budget.evaluations": 2}))
+    experiment = studied(tmp_path, study={"name": "s", "storage": place})
+    stpspec.fit(experiment.changed({"fitter.budget.evaluations": 2}))
     with caplog.at_level(logging.WARNING, "stpspec.engine"):
         logging.getLogger("stpspec.engine").warning("heard")
     assert "heard" in caplog.text
@@ -322,15 +321,15 @@ def test_study_in_a_database_leaves_our_warnings_audible(tmp_path, caplog):
 def test_processes_that_make_a_database_at_once_all_fit(started, tmp_path):
     place = f"sqlite:///{tmp_path}/s.db"
     fitter = {"kind": "optuna", "batch": 2, "budget": {"evaluations": 8}}
-    made = studied(tmp_path, fitter, study={"name": "s", "storage": place})
-    for process in [started(made) for _ in range(3)]:
+    experiment = studied(tmp_path, fitter, study={"name": "s", "storage": place})
+    for process in [started(experiment) for _ in range(3)]:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
 
 
 def test_password_in_the_url_of_a_storage_is_not_shown():
     place = "postgresql://me:secret@127.0.0.1:1/nothing"
-    with pytest.raises(StudyError) as told:
+    with pytest.raises(StudyError) as error:
         open_storage(place)
-    assert "postgresql://me:***@127.0.0.1:1/nothing" in str(told.value)
-    assert "secret" not in str(told.value)
+    assert "postgresql://me:***@127.0.0.1:1/nothing" in str(error.value)
+    assert "secret" not in str(error.value)

@@ -1,7 +1,7 @@
-"""The dashboard: a study in optuna-dashboard, to be looked at and never touched.
+"""The dashboard: a study in optuna-dashboard, read-only.
 
 Nothing is written: not by the page (every request that could is refused), and not to show the
-notes, which are made on the way to it.
+notes, which are added to what the page is sent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stpspec.studies.storage import open_storage, without_password
 
 _HOME = "stpspec-studies"
 _READS = ("GET", "HEAD")
-_TIMES = 5.0  # as long as it took to find an answer, the answer is told again
+_REUSE = 5.0  # times as long as it took to compute an answer, it is sent again
 
 
 def find(study: str | None) -> tuple[str, str | None]:
@@ -44,13 +44,13 @@ def find(study: str | None) -> tuple[str, str | None]:
     DashboardError
         If there is no such study.
     """
-    there = {p.stem: p for p in sorted(Path(_HOME).glob("*.journal"))}
+    journals = {p.stem: p for p in sorted(Path(_HOME).glob("*.journal"))}
     if study is None:
-        if len(there) == 1:
-            return str(next(iter(there.values()))), None
+        if len(journals) == 1:
+            return str(next(iter(journals.values()))), None
         raise DashboardError(
             f"which study? Name a journal file, a storage URL, the folder of a fit or a study in "
-            f"{_HOME}/ ({', '.join(there) or 'none there'})"
+            f"{_HOME}/ ({', '.join(journals) or 'none there'})"
         )
     if "://" in study:
         return study, None
@@ -59,12 +59,12 @@ def find(study: str | None) -> tuple[str, str | None]:
         return _of_result(path)
     if path.is_file():
         return str(path), None
-    if study in there:
-        return str(there[study]), study
-    guess = nearest(study, there)
+    if study in journals:
+        return str(journals[study]), study
+    guess = nearest(study, journals)
     hint = f"; did you mean {guess!r}?" if guess else ""
-    known = f" (there: {', '.join(there)})" if there else ""
-    raise DashboardError(f"there is no study {study!r} in {_HOME}/, nor such a file{hint}{known}")
+    names = f" (there: {', '.join(journals)})" if journals else ""
+    raise DashboardError(f"there is no study {study!r} in {_HOME}/, nor such a file{hint}{names}")
 
 
 def _of_result(folder: Path) -> tuple[str, str]:
@@ -105,20 +105,20 @@ def application(
         ) from error
     if "://" not in place and not Path(place).is_file():
         raise StudyError(f"there is no journal {place}")
-    storage = open_storage(place, trim=False)
+    storage = open_storage(place, read_only=True).optuna
     studies = {s.study_name: s for s in storage.get_all_studies()}
-    those = list(studies) if name is None else of_name(name, studies)
-    if not those:
-        known = ", ".join(studies) or "no study"
+    matches = list(studies) if name is None else of_name(name, studies)
+    if not matches:
+        names = ", ".join(studies) or "no study"
         other = f", not {name}" if name else ""
-        raise StudyError(f"the storage {without_password(place)} holds {known}{other}")
-    chosen = studies[those[-1 if name else 0]]
-    page = f"/dashboard/studies/{chosen._study_id}" if len(studies) == 1 or name else "/dashboard"
+        raise StudyError(f"the storage {without_password(place)} holds {names}{other}")
+    number = storage.get_study_id_from_name(matches[-1 if name else 0])
+    path = f"/dashboard/studies/{number}" if len(studies) == 1 or name else "/dashboard"
     BaseStorage.register(StudyPage)
-    pages: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
+    views: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
     figures: Any = _Figures(storage, place)
-    shown, whole = (wsgi(page, artifact_store=figures) for page in pages)
-    return _Guard(shown, whole), page
+    page, download = (wsgi(view, artifact_store=figures) for view in views)
+    return _ReadOnly(page, download), path
 
 
 def serve(
@@ -144,8 +144,8 @@ def serve(
     DashboardError
         If there is nothing to show, or the port is taken.
     """
-    # A study is many small objects that stay: looking through them for garbage takes a fifth of the
-    # time in which it opens.
+    # A study is many small objects that stay: the garbage collector would take a fifth of the time
+    # in which it opens to look through them.
     gc.set_threshold(200_000, 20, 100)
     app, page = application(*find(study), every=every)
     gc.freeze()
@@ -164,18 +164,18 @@ def serve(
 
 
 def _warm(app: Callable[..., Any], page: str) -> None:
-    """Ask for the study once, so that the browser finds the trials of a long one understood."""
+    """Ask for the study once, so that the answer is ready, or nearly so, when the browser asks."""
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
     for path, query in (("", "after=0"), ("/param_importances", "")):
-        asked = page.replace("/dashboard", "/api", 1) + path
-        app(environ | {"PATH_INFO": asked, "QUERY_STRING": query}, lambda *_: None)
+        request = page.replace("/dashboard", "/api", 1) + path
+        app(environ | {"PATH_INFO": request, "QUERY_STRING": query}, lambda *_: None)
 
 
 class _Figures:
-    """The files attached to the studies of a storage: where they were attached, or moved with it.
+    """The artifacts of the studies of a storage, in the folder beside it or where they were added.
 
-    They are looked for when they are asked for: a fit attaches its first one after a minute.
+    The folders are looked for at each request: a fit adds its first figure after a minute.
     """
 
     def __init__(self, storage: Any, place: str):
@@ -183,7 +183,7 @@ class _Figures:
         self._place = place
 
     def open_reader(self, artifact_id: str) -> Any:
-        """Return an attached file, to be read."""
+        """Return an artifact, to be read."""
         from bottle import HTTPError
         from optuna.artifacts import FileSystemArtifactStore
         from optuna.artifacts.exceptions import ArtifactNotFound
@@ -203,18 +203,18 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing: one line a request would hide what matters."""
 
 
-class _Guard:
+class _ReadOnly:
     """The pages of a study, to be read only.
 
-    What a page has just been told is told again without asking, for some times as long as it took
-    to find out: the browser comes while the answer for it is being made (`_warm`), and however
-    long the study, most of the processor is left to the fit.
+    An answer is sent again for some times as long as it took to compute: the browser asks while
+    the first answer is being computed (`_warm`), and however long the study, most of the processor
+    is left to the fit.
     """
 
     def __init__(self, page: Callable[..., Any], download: Callable[..., Any]):
         self._page, self._download = page, download
         self._lock = threading.Lock()
-        self._told: dict[str, tuple[float, Any, list[bytes]]] = {}
+        self._answers: dict[str, tuple[float, Any, list[bytes]]] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         path = environ["PATH_INFO"]
@@ -232,12 +232,12 @@ class _Guard:
         return body
 
     def _answer(self, environ: dict[str, Any]) -> tuple[Any, list[bytes]]:
-        begun = time.monotonic()
-        self._told = {key: told for key, told in self._told.items() if begun < told[0]}
+        start = time.monotonic()
+        self._answers = {key: answer for key, answer in self._answers.items() if start < answer[0]}
         key = " ".join(environ.get(n, "") for n in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
-        if key not in self._told:
+        if key not in self._answers:
             head: list[Any] = []
-            body = list(self._page(environ, lambda *said: head.append(said[:2])))
-            now = time.monotonic()
-            self._told[key] = (now + _TIMES * (now - begun), head[-1], body)
-        return self._told[key][1:]
+            body = list(self._page(environ, lambda *words: head.append(words[:2])))
+            end = time.monotonic()
+            self._answers[key] = (end + _REUSE * (end - start), head[-1], body)
+        return self._answers[key][1:]

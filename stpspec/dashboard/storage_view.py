@@ -1,7 +1,7 @@
-"""A study as the page of the dashboard sees it: unwritable, with a note, thinned where it is long.
+"""The storage as the page of the dashboard sees it: read-only, with notes, long studies thinned.
 
-A browser draws a point of every trial in each figure, again with each new trial. Of a long study it
-gets enough to see the study by.
+A browser draws a point for every trial in each figure, again with each new trial. Of a long study
+it is sent a sample.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from stpspec.dataset import SIGNALS
 from stpspec.errors import StpspecError, StudyError
 from stpspec.registry import METRICS, RECORDINGS
 from stpspec.studies.compatibility import experiment_in
+from stpspec.studies.messages import quiet
 from stpspec.studies.trials import EVALUATION
 from stpspec.view.tables import unit_text
 
@@ -27,7 +28,7 @@ _BEST = 3  # as many as have a figure
 
 
 class StudyPage:
-    """A storage as the page shall see it.
+    """A view of a storage for the page.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class StudyPage:
     def __init__(self, storage: Any, *, every: bool = False):
         self._storage = storage
         self._every = every
-        self._facts: dict[int, tuple[Any, Any]] = {}
+        self._copies: dict[tuple[int, int], tuple[Any, Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("get_"):
@@ -59,41 +60,44 @@ class StudyPage:
 
     def get_all_trials(self, study_id: int, **options: Any) -> list[Any]:
         """Return the trials that are shown, each with its facts by name."""
-        return [self._with_facts(t) for t in self._shown(study_id, **options)[0]]
+        trials, _ = self._sample(study_id, **options)
+        return [self._with_facts(study_id, t) for t in trials]
 
     def get_best_trial(self, study_id: int) -> Any:
         """Return the best of all trials."""
-        return self._with_facts(self._storage.get_best_trial(study_id))
+        return self._with_facts(study_id, self._storage.get_best_trial(study_id))
 
-    def _shown(self, study_id: int, **options: Any) -> tuple[list[Any], int]:
+    def _sample(self, study_id: int, **options: Any) -> tuple[list[Any], int]:
         """Return the trials that are shown, and of how many they are."""
         trials = self._storage.get_all_trials(study_id, **options)
         # A study of another program may have several objectives, or one to be maximized.
         ours = "spec" in self._storage.get_study_user_attrs(study_id)
         return (thinned(trials) if ours and not self._every else trials), len(trials)
 
-    def _with_facts(self, trial: Any) -> Any:
-        known = self._facts.get(trial._trial_id)
-        if known is None or known[0] is not trial:
-            self._facts[trial._trial_id] = known = (trial, _by_name(trial))
-        return known[1]
+    def _with_facts(self, study_id: int, trial: Any) -> Any:
+        """Return the copy of a trial that shows its facts, the same as long as the trial is."""
+        key = (study_id, trial.number)
+        if key not in self._copies or self._copies[key][0] is not trial:
+            self._copies[key] = (trial, _by_name(trial))
+        return self._copies[key][1]
 
     def _note(self, study: Any) -> dict[str, Any]:
         """Return the system attributes with a note, and with the name of what is minimized."""
         import optuna
         from optuna_dashboard import save_note
 
-        shown, n = self._shown(study._study_id, deepcopy=False)
-        lines = [*_how_many(len(shown), n), *_lines(experiment_in(study.user_attrs["spec"]))]
-        level = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        page = optuna.create_study()
-        optuna.logging.set_verbosity(level)
+        number = self._storage.get_study_id_from_name(study.study_name)
+        sample, n = self._sample(number, deepcopy=False)
+        lines = [*_how_many(len(sample), n), *_lines(experiment_in(study.user_attrs["spec"]))]
+        storage = optuna.storages.InMemoryStorage()
+        with quiet():
+            page = optuna.create_study(storage=storage)
         save_note(page, "\n".join(lines))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             page.set_metric_names(["loss"])  # else the axes say "Objective 0"
-        return dict(page._storage.get_study_system_attrs(page._study_id))
+        number = storage.get_study_id_from_name(page.study_name)
+        return dict(storage.get_study_system_attrs(number))
 
 
 def thinned(trials: Sequence[Any]) -> list[Any]:
@@ -106,30 +110,30 @@ def thinned(trials: Sequence[Any]) -> list[Any]:
     Whether a finished trial is among them depends on those before it only. So nothing that a page
     has loaded changes as the study grows, and it asks for the new ones alone.
     """
-    shown, best, n_of = [], [], Counter()
+    sample, best, n_of = [], [], Counter()
     for trial in trials:
         if not trial.state.is_finished():
-            shown.append(trial)
+            sample.append(trial)
             continue
         place = n_of[trial.state]
         n_of[trial.state] += 1
         if _is_among_best(best, trial) or place % _step(place) == 0:
-            shown.append(trial)
-    return shown
+            sample.append(trial)
+    return sample
 
 
 def _by_name(trial: Any) -> Any:
     """Return a copy of a trial with each metric, and the reason of a failure, by its own name."""
-    kept = trial.user_attrs.get(EVALUATION)
-    if kept is None:
+    record = trial.user_attrs.get(EVALUATION)
+    if record is None:
         return trial
     facts = {n: v if not isinstance(v, list) else f"{len(v)} values"
-             for n, v in kept["metrics"].items()}  # fmt: skip
-    if kept["reason"]:
-        facts["reason"] = kept["reason"]
-    shown = copy.copy(trial)
-    shown.user_attrs = facts
-    return shown
+             for n, v in record["metrics"].items()}  # fmt: skip
+    if record["reason"]:
+        facts["reason"] = record["reason"]
+    view = copy.copy(trial)
+    view.user_attrs = facts
+    return view
 
 
 def _step(place: int) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from stpspec.studies.records import EvaluationRecord
 
 FLOOR = 1e-6  # of the loss, a residual: misses of 1e-3 sd are below what a search can tell
 
@@ -48,8 +48,8 @@ class Evaluation:
         """Whether the evaluation gave no loss."""
         return bool(self.reason)
 
-    def to_kept(self, batch: str, index: int) -> dict[str, Any]:
-        """Return what a study keeps of it: plain data."""
+    def to_record(self, batch: str, index: int) -> EvaluationRecord:
+        """Return what a study stores of it: plain data."""
         return {
             "batch": batch, "index": index, "point": self.point.tolist(), "values": self.values,
             "loss": None if self.failed else float(self.loss),
@@ -59,15 +59,15 @@ class Evaluation:
         }  # fmt: skip
 
     @classmethod
-    def from_kept(cls, kept: Mapping[str, Any]) -> Evaluation:
-        """Return the evaluation that a study has kept."""
-        residuals = kept["residuals"]
+    def from_record(cls, record: EvaluationRecord) -> Evaluation:
+        """Return the evaluation of a record."""
+        residuals = record["residuals"]
         return cls(
-            np.array(kept["point"]), dict(kept["values"]),
-            float("nan") if kept["loss"] is None else kept["loss"],
+            np.array(record["point"]), dict(record["values"]),
+            float("nan") if record["loss"] is None else record["loss"],
             None if residuals is None else np.array(residuals),
-            {n: np.array(v) for n, v in kept["metrics"].items()},
-            kept["reason"], kept["seconds"], kept["start"],
+            {n: np.array(v) for n, v in record["metrics"].items()},
+            record["reason"], record["seconds"], record["start"],
         )  # fmt: skip
 
 

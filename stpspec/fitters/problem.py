@@ -20,6 +20,7 @@ from stpspec.metrics.judge import Judge, why_no_residuals
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import protocols_read
 from stpspec.resources import content_key
+from stpspec.studies.records import EvaluationRecord
 from stpspec.studies.study import Study
 
 log = logging.getLogger("stpspec.fitters")
@@ -77,7 +78,7 @@ class Problem:
         self.why_no_residuals = why_no_residuals(experiment.objective)
         self.started = time.monotonic()
         if self.study is not None:  # the budget is that of all runs
-            self.started -= max((k["seconds"] for k in self.study.kept()), default=0.0)
+            self.started -= max((r["seconds"] for r in self.study.records()), default=0.0)
         self._protocols = protocols_read(self.judge.requests, experiment.protocols)
 
     @property
@@ -156,7 +157,7 @@ class Problem:
         points = points[:allowed]
         key = content_key(points.tobytes())
         stored = self._recalled(key, points, whole)
-        missing = [i for i, kept in enumerate(stored) if kept is None]
+        missing = [i for i, record in enumerate(stored) if record is None]
         if missing:
             self.be_in_time()
         rows = [self.values_at(points[i]) for i in missing]
@@ -167,9 +168,10 @@ class Problem:
             for i, row, (loss, residuals, metrics, why) in zip(missing, rows, judged, strict=True)
         }
         if made and self.study is not None and not self.fitter.keeps_its_trials:
-            self.study.record([e.to_kept(key, i) for i, e in made.items()])
+            self.study.record([e.to_record(key, i) for i, e in made.items()])
         done = [
-            made[i] if kept is None else Evaluation.from_kept(kept) for i, kept in enumerate(stored)
+            made[i] if record is None else Evaluation.from_record(record)
+            for i, record in enumerate(stored)
         ]
         self._tell(done)
         self.history += done
@@ -180,8 +182,8 @@ class Problem:
 
     def _recalled(
         self, key: str, points: np.ndarray, whole: bool
-    ) -> Sequence[Mapping[str, Any] | None]:
-        """Return what the study has kept of each point; of a batch that is one, of all or none."""
+    ) -> Sequence[EvaluationRecord | None]:
+        """Return the study's record of each point; of a batch that is one, of all or none."""
         if self.study is None or self.fitter.keeps_its_trials:
             return [None] * len(points)
         if whole:
@@ -198,9 +200,9 @@ class Problem:
                 values = ", ".join(f"{n} = {v:.6g}" for n, v in e.values.items())
                 log.info("evaluation %d: loss %.6g, the best so far, at %s", number, e.loss, values)
 
-    def restore(self, kept: Sequence[Mapping[str, Any]]) -> None:
+    def restore(self, records: Sequence[EvaluationRecord]) -> None:
         """Take the evaluations of a study as the history so far."""
-        self.history = [Evaluation.from_kept(k) for k in kept]
+        self.history = [Evaluation.from_record(record) for record in records]
         self._known = {e.point.tobytes(): e for e in self.history}
 
     def known_at(self, point: np.ndarray) -> Evaluation | None:

@@ -65,14 +65,14 @@ class Optuna(FitterSpec):
                 sampling.enqueue(first)
             elif not is_first:
                 sampling.retry_dead()
-                problem.restore(study.kept())
+                problem.restore(study.records())
             try:
                 while True:  # the budget ends it
                     self._step(sampling, problem)
             finally:
-                kept = [] if study is None else study.kept()
-                if study is not None and len(kept) != len(problem.history):
-                    problem.restore(kept)  # with what other processes have added
+                records = [] if study is None else study.records()
+                if study is not None and len(records) != len(problem.history):
+                    problem.restore(records)  # with what other processes have added
 
     def _step(self, sampling: Sampling, problem: Problem) -> None:
         budget = self.budget.evaluations
@@ -90,7 +90,7 @@ class Optuna(FitterSpec):
             problem.evaluate(np.array(points))
         finally:  # an interrupt, or a failure that ends the fit, loses nothing that is simulated
             found = [(a, problem.known_at(p)) for a, p in zip(asked, points, strict=True)]
-            sampling.tell([(a, e.to_kept(f"trial {a.number}", 0)) for a, e in found if e])
+            sampling.tell([(a, e.to_record(f"trial {a.number}", 0)) for a, e in found if e])
             sampling.drop([a for a, e in found if e is None], "the fit ended before")
 
     def _sampler(self, optuna: Any, seed: int) -> Any:

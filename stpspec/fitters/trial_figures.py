@@ -85,7 +85,7 @@ class Portraits:
         """Draw trials; the traces are those of the first, if it is simulated already."""
         study = problem.study
         assert study is not None
-        there = study.attachments.names()
+        there = study.artifacts.names()
         began = time.monotonic()
         for drawn, evaluation in enumerate(evaluations, 1):
             number = study.number_of(evaluation.values)
@@ -111,4 +111,4 @@ class Portraits:
             path = Path(folder) / name
             title = f"{name.removesuffix('.png').replace('_', ' ')}: loss {evaluation.loss:.4g}"
             write_portrait(tree, shown, title, path)
-            problem.study.attachments.add(path)
+            problem.study.artifacts.add(path)

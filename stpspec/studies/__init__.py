@@ -1,4 +1,4 @@
-"""Studies: evaluations as Optuna trials, kept on disk, resumed, and shared by processes."""
+"""Studies: evaluations as Optuna trials, stored on disk, resumed, and shared by processes."""
 
 from __future__ import annotations
 

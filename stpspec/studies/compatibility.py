@@ -1,7 +1,8 @@
-"""Which of Optuna's studies belongs to an experiment: one alone, so that its losses compare.
+"""Compatibility of an experiment with the studies that are stored under its name.
 
-A study that was accepted with changes goes on under the same name as another of Optuna's, which
-takes over what is still true of the experiment as it is now.
+A study of Optuna holds the evaluations of one experiment only, so that its losses compare. Where
+changes were accepted, the study goes on as another of Optuna's, which takes over the evaluations
+that the changed experiment would give as well.
 """
 
 from __future__ import annotations
@@ -11,29 +12,32 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from stpspec.errors import StudyError
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.study import StudySpec
-from stpspec.studies.storage import ATTEMPTS, SHORTLY, without_password
+from stpspec.studies.records import EvaluationRecord
+from stpspec.studies.storage import ATTEMPTS, RETRY_PAUSE, without_password
 
-_FREE = ("study", "workers", "description", "source")  # may change between two runs of a study
-_UNTOUCHED_BY = ("name", "fitter", "seed", "parameters")  # what an evaluation is the same under
-CARRIED = "carried"  # attribute of a study that has taken over what is still true
-_CHANGED = re.compile(r" \(changed (\d+)\)")
+# Fields that may change between two runs of a study.
+_FREE = ("study", "workers", "description", "source")
+# Fields on which the evaluation of a point does not depend.
+_WITHOUT_EFFECT = ("name", "fitter", "seed", "parameters")
+CARRIED = "carried"  # user attribute of a study that has taken over what is still true
+_CHANGE_SUFFIX = re.compile(r" \(changed (\d+)\)")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The study of an experiment, as it was found or made.
+    """The study of an experiment, and the one before a change.
 
     Attributes
     ----------
     study : optuna.Study
     earlier : tuple of (optuna.Study, dict), optional
-        The one of the experiment before an accepted change, as long as what is still true of it
-        has not been taken over.
+        The one before an accepted change with its experiment, until what is still true of it has
+        been taken over.
     """
 
     study: Any
@@ -41,7 +45,7 @@ class Entry:
 
 
 def enter(spec: StudySpec, now: Mapping[str, Any], storage: Any) -> Entry:
-    """Find the study of an experiment, or begin it.
+    """Find the study of an experiment, or create it.
 
     Parameters
     ----------
@@ -56,16 +60,16 @@ def enter(spec: StudySpec, now: Mapping[str, Any], storage: Any) -> Entry:
         If the study is of another experiment, and that is not accepted.
     """
     while True:
-        there = _studies_of(spec, storage)
-        for place in reversed(range(len(there))):
-            study, before = there[place]
-            if before == now:
-                lacks = place > 0 and CARRIED not in study.user_attrs
-                return Entry(study, there[place - 1] if lacks else None)
-        study = _begun(spec, there, now, storage)
+        versions = _versions_of(spec, storage)
+        for place in reversed(range(len(versions))):
+            study, experiment = versions[place]
+            if experiment == now:
+                is_incomplete = place > 0 and CARRIED not in study.user_attrs
+                return Entry(study, versions[place - 1] if is_incomplete else None)
+        study = _new_study(spec, versions, now, storage)
         if study is not None:
             study.set_user_attr("spec", json.dumps(now))
-            return Entry(study, there[-1] if there else None)
+            return Entry(study, versions[-1] if versions else None)
 
 
 def comparable(experiment: Experiment, sources: Mapping[str, str]) -> dict[str, Any]:
@@ -98,35 +102,38 @@ def differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
 
 
 def still_true(
-    kept: Iterable[Mapping[str, Any]], before: Mapping[str, Any], experiment: Experiment,
+    records: Iterable[EvaluationRecord], before: Mapping[str, Any], experiment: Experiment,
     sources: Mapping[str, str],
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[EvaluationRecord]:  # fmt: skip
     """Return those evaluations of an earlier experiment that this one would give as well.
 
-    They are none if anything is simulated or judged otherwise, and those within the bounds if only
-    bounds, fitter, seed or name have changed.
+    There are none if anything is simulated or judged differently; if only bounds, fitter, seed or
+    name have changed, they are those within the bounds.
     """
     now = comparable(experiment, sources)
     free, bounds = experiment.parameters, before["parameters"]
     if set(free) != set(bounds):
         return []
-    if any(before.get(n) != now.get(n) for n in {*before, *now} - set(_UNTOUCHED_BY)):
+    if any(before.get(n) != now.get(n) for n in {*before, *now} - set(_WITHOUT_EFFECT)):
         return []
     same_cube = list(bounds.items()) == list(now["parameters"].items())
-    found = []
-    for index, one in enumerate(kept):
-        values = one["values"]
-        if all(float(p.min) <= values[n] <= float(p.max) for n, p in free.items()):
+    valid: list[EvaluationRecord] = []
+    for index, record in enumerate(records):
+        values = record["values"]
+        if not all(float(p.min) <= values[n] <= float(p.max) for n, p in free.items()):
+            continue
+        if not same_cube:
             point = [p.to_unit(values[n]) for n, p in free.items()]
-            moved = {"point": point, "batch": "from earlier bounds", "index": index}
-            found.append({**one, **({} if same_cube else moved)})
-    return found
+            place = {"point": point, "batch": "from earlier bounds", "index": index}
+            record = cast(EvaluationRecord, {**record, **place})
+        valid.append(record)
+    return valid
 
 
 def of_name(name: str, studies: Iterable[str]) -> list[str]:
     """Return, of the names of Optuna's studies, those that are this study, the latest last."""
-    found = {_turn(name, study): study for study in studies}
-    return [found[turn] for turn in sorted(t for t in found if t is not None)]
+    by_change = {_change_number(name, study): study for study in studies}
+    return [by_change[n] for n in sorted(n for n in by_change if n is not None)]
 
 
 def experiment_in(text: str) -> dict[str, Any]:
@@ -134,10 +141,11 @@ def experiment_in(text: str) -> dict[str, Any]:
     return {n: v for n, v in json.loads(text).items() if n != "sources"}
 
 
-def _turn(name: str, study: str) -> int | None:
+def _change_number(name: str, study: str) -> int | None:
+    """Return how often changes were accepted; None if it is another study."""
     if study == name:
         return 0
-    match = _CHANGED.fullmatch(study.removeprefix(name)) if study.startswith(name) else None
+    match = _CHANGE_SUFFIX.fullmatch(study.removeprefix(name)) if study.startswith(name) else None
     return None if match is None else int(match[1])
 
 
@@ -154,7 +162,7 @@ def _refuse_changes(spec: StudySpec, before: Mapping[str, Any], now: Mapping[str
     )
 
 
-def _studies_of(spec: StudySpec, storage: Any) -> list[tuple[Any, Any]]:
+def _versions_of(spec: StudySpec, storage: Any) -> list[tuple[Any, Any]]:
     """Return Optuna's studies of this name, each with its experiment, the latest last."""
     import optuna
 
@@ -163,20 +171,21 @@ def _studies_of(spec: StudySpec, storage: Any) -> list[tuple[Any, Any]]:
     return [(study, _spec_of(study, spec)) for study in studies]
 
 
-def _begun(
-    spec: StudySpec, there: list[tuple[Any, Any]], now: Mapping[str, Any], storage: Any
+def _new_study(
+    spec: StudySpec, versions: list[tuple[Any, Any]], now: Mapping[str, Any], storage: Any
 ) -> Any:
     """Return an empty study; None where another process was first.
 
-    One whose maker ended before it could write its experiment is taken off ``there``.
+    If the latest version has no experiment, because the process that created it ended before it
+    could write one, this is taken, and removed from the versions.
     """
     import optuna
 
-    if there and there[-1][1] is None:
-        return there.pop()[0]
-    if there:
-        _refuse_changes(spec, there[-1][1], now)
-    name = spec.name if not there else f"{spec.name} (changed {len(there)})"
+    if versions and versions[-1][1] is None:
+        return versions.pop()[0]
+    if versions:
+        _refuse_changes(spec, versions[-1][1], now)
+    name = spec.name if not versions else f"{spec.name} (changed {len(versions)})"
     try:
         return optuna.create_study(study_name=name, storage=storage)
     except optuna.exceptions.DuplicatedStudyError:
@@ -184,8 +193,8 @@ def _begun(
 
 
 def _spec_of(study: Any, spec: StudySpec) -> dict[str, Any] | None:
-    """Return the experiment of a study; None if whoever made it ended before writing it."""
-    for _ in range(ATTEMPTS):  # another process may be about to
+    """Return the experiment of a study; None if its creator ended before writing it."""
+    for _ in range(ATTEMPTS):  # another process may be about to write it
         text = study.user_attrs.get("spec")
         if text is not None:
             return json.loads(text)
@@ -194,5 +203,5 @@ def _spec_of(study: Any, spec: StudySpec) -> dict[str, Any] | None:
                 f"the study {spec.name!r} in {without_password(spec.place)} was not made by "
                 f"stpspec; give the study another name"
             )
-        time.sleep(SHORTLY)
+        time.sleep(RETRY_PAUSE)
     return None

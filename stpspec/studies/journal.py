@@ -1,4 +1,4 @@
-"""Journal files: tears that are mended, and a reader's copy."""
+"""Journal files of studies: repair of torn lines, writes of many lines, read-only access."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
 
 from stpspec.errors import StudyError
 from stpspec.studies.journal_lock import JournalLock
+from stpspec.studies.optuna_internals import LINE_START, OPERATION
 
-_CREATE_STUDY, _DELETE_STUDY, _CREATE_TRIAL = 0, 1, 4  # what the lines of a journal do
-_PARAM, _STATE, _STEP, _USER, _SYSTEM = 5, 6, 7, 8, 9
-_FINISHED = {s.value for s in TrialState if s.is_finished()}
-_RUNNING = TrialState.RUNNING.value
-_SYNC = 1.0  # s between two times at which a journal is synced with the disk
-_LINE = b'{"op_code":'  # how each begins
+_SYNC_INTERVAL = 1.0  # s between two times at which a journal is synced with the disk
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -43,13 +38,13 @@ def trim(path: Path) -> None:
         file.seek(0)
         content = file.read()
         end = content.rfind(b"\n") + 1
-        if not _LINE.startswith(content[end:][: len(_LINE)].rstrip(b"\0")):
+        if not LINE_START.startswith(content[end:][: len(LINE_START)].rstrip(b"\0")):
             raise StudyError(f"{path} is no journal of a study; name another file")
         file.truncate(end)
 
 
 class Journal(JournalFileBackend):
-    """A journal that can hold entries back, and then write them all at once.
+    """A journal that can collect lines, and then write them all at once.
 
     What is written outlives the process at once, and the machine within a second: to sync each
     write with the disk takes longer than some simulations.
@@ -57,17 +52,26 @@ class Journal(JournalFileBackend):
     Parameters
     ----------
     path : str
+
+    Attributes
+    ----------
+    pending : list of dict, optional
+        Lines that are collected, to be written later; None if lines are written at once.
+    last_sync : float
+        Monotonic time (s) at which the file was last synced with the disk.
+    end : int, optional
+        Length of the file in bytes when this process last wrote.
     """
 
-    waiting: list[dict[str, Any]] | None = None
-    synced = -math.inf
-    end: int | None = None  # of the file, when this process last wrote
+    pending: list[dict[str, Any]] | None = None
+    last_sync = -math.inf
+    end: int | None = None
     _depth = 0
-    _turn = 0
+    _revision = 0
 
     def __init__(self, path: str):
         self.lock, self._path = JournalLock(path), Path(path)
-        self.lock.acquire()  # before Optuna makes the file
+        self.lock.acquire()  # before Optuna creates the file
         try:
             trim(self._path)
         finally:
@@ -75,7 +79,7 @@ class Journal(JournalFileBackend):
         super().__init__(path, lock_obj=self.lock)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep other processes from writing; may be entered again inside."""
         self._depth += 1
         try:  # also while it is acquired: Ctrl-C may come just then
@@ -91,27 +95,27 @@ class Journal(JournalFileBackend):
         try:
             self.lock.acquire()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
-    def _unwritable(self, error: OSError) -> StudyError:
+    def _write_error(self, error: OSError) -> StudyError:
         return StudyError(f"the journal {self._path} cannot be written: {error.strerror or error}")
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write lines, after the last that is whole: another process may have died in its own."""
-        if self.waiting is not None:
-            self.waiting.extend(logs)
+        """Write lines after the last complete one: another process may have died while writing."""
+        if self.pending is not None:
+            self.pending.extend(logs)
             return
         lines = "".join(_ENCODER.encode(log) + "\n" for log in logs)
         try:
-            with self.held():
-                ours = self._is_ours()
-                if not ours or self._depth == 1:
-                    self._turn += 1
-                if not ours:
+            with self.locked():
+                is_own = self._is_own()
+                if not is_own or self._depth == 1:
+                    self._revision += 1
+                if not is_own:
                     trim(self._path)
                 self._append(lines.encode())
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def _append(self, lines: bytes) -> None:
         with self._path.open("ab") as file:
@@ -119,46 +123,43 @@ class Journal(JournalFileBackend):
             file.flush()
             self.end = file.tell()
             now = time.monotonic()
-            if now - self.synced > _SYNC:
+            if now - self.last_sync > _SYNC_INTERVAL:
                 os.fsync(file.fileno())
-                self.synced = now
+                self.last_sync = now
 
-    def turn(self) -> int:
-        """Return a number that stays the same as long as all is written while it is held here.
+    def revision(self) -> int:
+        """Return a number that changes whenever the file is written without the lock held here.
 
-        Who asks while it is held reads what others have written: it then stays the same until they
-        write again.
+        If the lock is held, the caller is about to read what other processes have written: the
+        number then stays the same until they write again.
         """
-        if not self._is_ours():
-            self._turn += 1
+        if not self._is_own():
+            self._revision += 1
             if self._depth:
                 trim(self._path)
                 self.end = self._path.stat().st_size
-        return self._turn
+        return self._revision
 
-    def _is_ours(self) -> bool:
-        """Tell whether nobody has written since this process last did."""
+    def _is_own(self) -> bool:
+        """Tell whether this process was the last to write."""
         with contextlib.suppress(FileNotFoundError):
             return self._path.stat().st_size == self.end
         return False
 
     def sync(self) -> None:
-        """Have all that was written outlive the machine, too."""
+        """Sync the file with the disk, so that all of it outlives the machine."""
         with contextlib.suppress(FileNotFoundError), self._path.open("rb+") as file:
             os.fsync(file.fileno())
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-        """Yield the lines from a number on; none while entries are held back."""
-        if self.waiting is not None:  # what it says is old until they are written
+        """Yield the lines from a number on; none while lines are collected."""
+        if self.pending is not None:  # what is read is old until they are written
             return iter(())
-        return whole(self._file_path, super().read_logs(log_number_from))
+        return valid_lines(self._path, super().read_logs(log_number_from))
 
 
 class ReadOnlyJournal(JournalFileBackend):
     """A journal file that exists, to be read.
-
-    What has happened to a trial before the first reading comes as one line: for each line Optuna
-    copies a trial, which is a third of the time in which a large study opens.
 
     Parameters
     ----------
@@ -167,18 +168,11 @@ class ReadOnlyJournal(JournalFileBackend):
 
     def __init__(self, path: str):
         super().__init__(path)
-        self._left_out = 0
+        self._path = Path(path)
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yield the lines from a number on; the numbers count what has been yielded."""
-        found = whole(self._file_path, super().read_logs(log_number_from + self._left_out))
-        if log_number_from:
-            yield from found
-            return
-        lines = list(found)
-        merged = _merged(lines)
-        self._left_out = len(lines) - len(merged)
-        yield from merged
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """Yield the lines from a number on."""
+        return valid_lines(self._path, super().read_logs(log_number_from))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> NoReturn:
         """Refuse.
@@ -191,8 +185,8 @@ class ReadOnlyJournal(JournalFileBackend):
         raise StudyError("this journal was opened to be read only")
 
 
-def whole(path: str, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a journal, or say that it is none.
+def valid_lines(path: Path, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a journal as long as they are such.
 
     Raises
     ------
@@ -201,7 +195,7 @@ def whole(path: str, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
     """
     try:
         for line in logs:
-            if not isinstance(line, dict) or "op_code" not in line:
+            if not isinstance(line, dict) or OPERATION not in line:
                 raise ValueError(str(line)[:40])
             yield line
     except ValueError as error:  # of JSON, or of UTF-8
@@ -209,50 +203,3 @@ def whole(path: str, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
             f"{path} is no journal of a study, or a damaged one ({error}); name another file, or "
             f"move this one away"
         ) from error
-
-
-def _merged(lines: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Put what happened to each trial into the line that created it."""
-    names: set[str] = set()
-    trials: list[dict[str, Any]] = []
-    kept = []
-    for line in lines:
-        code = line["op_code"]
-        if code == _CREATE_STUDY:
-            names.add(line["study_name"])
-        elif code == _CREATE_TRIAL and line["study_id"] < len(names):
-            line = _template(line)
-            trials.append(line)
-        elif code in (_PARAM, _STATE, _STEP, _USER, _SYSTEM) and line["trial_id"] < len(trials):
-            _take(trials[line["trial_id"]], line)
-            continue
-        elif code in (_CREATE_TRIAL, _DELETE_STUDY):
-            return lines  # the ids of trials would not be their places in the file
-        kept.append(line)
-    return kept
-
-
-def _template(line: dict[str, Any]) -> dict[str, Any]:
-    own = ("params", "distributions", "user_attrs", "system_attrs", "intermediate_values")
-    return {"state": _RUNNING} | line | {n: dict(line.get(n, {})) for n in own}
-
-
-def _take(trial: dict[str, Any], line: dict[str, Any]) -> None:
-    """Let a line change its trial, as Optuna would: a finished one changes no more."""
-    code = line["op_code"]
-    if trial["state"] in _FINISHED:
-        return
-    if code == _PARAM:
-        trial["params"][line["param_name"]] = line["param_value_internal"]
-        trial["distributions"][line["param_name"]] = line["distribution"]
-    elif code == _USER:
-        trial["user_attrs"] |= line["user_attr"]
-    elif code == _SYSTEM:
-        trial["system_attrs"] |= line["system_attr"]
-    elif code == _STEP:
-        trial["intermediate_values"][line["step"]] = line["intermediate_value"]
-    elif line["state"] != trial["state"]:  # else another process has begun it already
-        times = ("datetime_start", "datetime_complete")
-        trial |= {n: line[n] for n in ("state", *times) if n in line}
-        if line["values"] is not None:
-            trial |= {"value": None, "values": line["values"]}

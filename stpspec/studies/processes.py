@@ -1,4 +1,4 @@
-"""Processes by name, so that what a dead one has left behind can be told from what is in use."""
+"""Names of processes, by which the leftovers of a dead one differ from what is in use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import socket
 from pathlib import Path
 
 
-def owner() -> str:
-    """Return the name of this process: host, number, and when it began where that is known."""
+def process_name() -> str:
+    """Return the name of this process: host, number, and its start time where that is known."""
     return _name_of(os.getpid())
 
 
-def is_gone(name: str) -> bool:
-    """Tell whether a process has ended; of those on other machines nothing is known."""
-    host, pid, began = [*name.split(":"), "", ""][:3]
+def has_ended(name: str) -> bool:
+    """Tell whether a process has ended; False for those on other machines, of which none knows."""
+    host, pid, start = [*name.split(":"), "", ""][:3]
     if host != socket.gethostname() or not pid.isdigit():
         return False
     try:
@@ -24,17 +24,17 @@ def is_gone(name: str) -> bool:
         return True
     except PermissionError:
         pass
-    now = _began(int(pid))
-    return bool(began and now) and began != now  # another process has its number by now
+    current = _start_of(int(pid))
+    return bool(start and current) and start != current  # another process has its number by now
 
 
 @functools.lru_cache(maxsize=1)  # of a fork the number is another
 def _name_of(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{_began(pid)}"
+    return f"{socket.gethostname()}:{pid}:{_start_of(pid)}"
 
 
-def _began(pid: int) -> str:
-    """Return when a process began, in ticks since the machine did; empty where Linux is not."""
+def _start_of(pid: int) -> str:
+    """Return when a process started, in ticks since the machine did; empty where Linux is not."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         return text.rpartition(")")[2].split()[19]  # after its name, which may hold anything

@@ -1,4 +1,4 @@
-"""Optuna's storages: opened so that what a crash has torn is mended and many may begin at once."""
+"""Storages of Optuna, opened so that torn lines are repaired and processes may start at once."""
 
 from __future__ import annotations
 
@@ -6,114 +6,97 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stpspec import log
 from stpspec.errors import StudyError
+from stpspec.studies.optuna_internals import allow_delayed_trials, cached_database
+
+if TYPE_CHECKING:
+    from stpspec.studies.journal import Journal
 
 ATTEMPTS = 20
-SHORTLY = 0.2  # s until what another process is making is looked for again
+RETRY_PAUSE = 0.2  # s between two looks for what another process is about to write
 
 
-def open_storage(place: str, *, trim: bool = True) -> Any:
-    """Return Optuna's storage: a journal file, or whatever a URL names.
+@dataclass(frozen=True)
+class Storage:
+    """A storage of Optuna, with the file or database that it is on.
+
+    Attributes
+    ----------
+    optuna : optuna.storages.BaseStorage
+    journal : Journal or None
+        The journal that it writes; None of a database, and of a journal that is only read.
+    engine : sqlalchemy.Engine or None
+        Of a database.
+    """
+
+    optuna: Any
+    journal: Journal | None = None
+    engine: Any = None
+
+    def revision(self) -> int | None:
+        """Return a number that changes whenever the journal is written without its lock held here.
+
+        So it does when other processes write, or Optuna on its own. None of a database, of which
+        it is not known.
+        """
+        return None if self.journal is None else self.journal.revision()
+
+    @contextlib.contextmanager
+    def single_write(self) -> Iterator[None]:
+        """Collect what is written inside, lock the journal and write it at the end.
+
+        What is read inside is the state before. A database is written line by line.
+        """
+        if self.journal is None:
+            yield
+            return
+        with self.journal.locked():
+            self.journal.pending = []
+            try:
+                yield
+            finally:
+                logs, self.journal.pending = self.journal.pending, None
+                if logs:
+                    self.journal.append_logs(logs)
+
+    def close(self) -> None:
+        """Close the connections to a database; sync a journal with the disk."""
+        self.optuna.remove_session()
+        if self.journal is not None:
+            self.journal.sync()
+        if self.engine is not None:
+            self.engine.dispose()
+
+
+def open_storage(place: str, *, read_only: bool = False) -> Storage:
+    """Open a journal file, or the database that a URL names.
 
     Parameters
     ----------
     place : str
-    trim : bool
-        Whether a torn last line of a journal is cut off. One who only reads leaves it, and gets
-        a journal that can be neither locked nor written.
+    read_only : bool
+        Whether a journal is opened so that it can be neither locked nor written. A torn last line
+        is then left as it is; else it is cut off.
 
     Raises
     ------
     StudyError
         If it cannot be opened.
     """
-    import optuna
-
     if "://" in place:
         return _open_database(place)
     path = Path(place).expanduser()
     try:
-        from stpspec.studies.journal import Journal, ReadOnlyJournal
-
-        if not trim:
-            return optuna.storages.JournalStorage(ReadOnlyJournal(str(path)))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage = optuna.storages.JournalStorage(Journal(str(path)))
-        # Optuna asks for it after each creation, also of a trial that is held back.
-        storage._replay_result._last_created_trial_id_by_this_process = -1
-        return storage
+        return _open_journal(path, read_only)
     except OSError as error:
         raise StudyError(
             f"the journal {path} cannot be opened: {error.strerror or error}"
         ) from error
-
-
-def turn_of(storage: Any) -> int | None:
-    """Return a number that stays the same as long as all is written while a journal is held here.
-
-    What others write, or Optuna on its own, changes it. None of a database, of which it is not
-    known.
-    """
-    journal = journal_of(storage)
-    return None if journal is None else journal.turn()
-
-
-def journal_of(storage: Any) -> Any:
-    """Return the journal of a storage that can be written; None of any other."""
-    from stpspec.studies.journal import Journal
-
-    backend = getattr(storage, "_backend", None)
-    return backend if isinstance(backend, Journal) else None
-
-
-def engine_of(storage: Any) -> Any:
-    """Return SQLAlchemy's engine of a database; None of a journal."""
-    return getattr(getattr(storage, "_backend", None), "engine", None)
-
-
-@contextlib.contextmanager
-def in_one_write(storage: Any) -> Iterator[None]:
-    """Write all that is written inside at its end, where the storage is a journal; and hold it.
-
-    What is read inside is the state before.
-    """
-    journal = journal_of(storage)
-    if journal is None:
-        yield
-        return
-    with journal.held():
-        journal.waiting = []
-        try:
-            yield
-        finally:
-            logs, journal.waiting = journal.waiting, None
-            if logs:
-                journal.append_logs(logs)
-
-
-def _open_database(place: str) -> Any:
-    """Open a database; of processes that begin together one makes its tables, the others wait."""
-    import optuna
-
-    for attempt in range(ATTEMPTS):
-        try:
-            storage = optuna.storages.get_storage(place)
-            log.enable()
-            return storage
-        except Exception as error:  # drivers and databases have exceptions of their own
-            others = "already exists" in str(error) or type(error).__name__ == "IntegrityError"
-            if others and attempt < ATTEMPTS - 1:  # another process makes the tables just now
-                time.sleep(SHORTLY)
-                continue
-            raise StudyError(
-                f"the storage {without_password(place)} cannot be opened: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-    return None
 
 
 def without_password(place: str) -> str:
@@ -121,12 +104,35 @@ def without_password(place: str) -> str:
     return re.sub(r"(://[^:/@]*:)[^@/]*@", r"\1***@", place)
 
 
-def close_storage(storage: Any) -> None:
-    """Close the connections to a database; a journal has none, and is synced with the disk."""
-    storage.remove_session()
-    journal = journal_of(storage)
-    if journal is not None:
-        journal.sync()
-    engine = engine_of(storage)
-    if engine is not None:
-        engine.dispose()
+def _open_journal(path: Path, read_only: bool) -> Storage:
+    from optuna.storages import JournalStorage
+
+    from stpspec.studies.journal import Journal, ReadOnlyJournal
+
+    if read_only:
+        return Storage(JournalStorage(ReadOnlyJournal(str(path))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    journal = Journal(str(path))
+    storage = JournalStorage(journal)
+    allow_delayed_trials(storage)
+    return Storage(storage, journal=journal)
+
+
+def _open_database(place: str) -> Storage:
+    """Open a database; of processes that start together one makes its tables, the others wait."""
+    attempts = ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            storage, engine = cached_database(place)
+            log.enable()
+            return Storage(storage, engine=engine)
+        except Exception as error:  # drivers and databases have exceptions of their own
+            concurrent = "already exists" in str(error) or type(error).__name__ == "IntegrityError"
+            if concurrent and attempts:  # another process is making the tables
+                time.sleep(RETRY_PAUSE)
+                continue
+            raise StudyError(
+                f"the storage {without_password(place)} cannot be opened: "
+                f"{type(error).__name__}: {error}"
+            ) from error

@@ -1,4 +1,4 @@
-"""One process at a time: what has been read stays true until what follows from it is written."""
+"""The lock on a storage, under which what was read stays true until its consequence is written."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stpspec.studies.storage import engine_of, journal_of
+from stpspec.studies.storage import Storage
 
 _KEY = 0x7374707370656300  # of the advisory lock of PostgreSQL: "stpspec" in ASCII
 
 
-class Exclusive:
-    """A lock on a storage, that ends with its process. It may be entered again inside.
+class StorageLock:
+    """A reentrant lock on a storage, which ends with its process.
 
     It is that of the journal; of a database, an advisory lock (PostgreSQL) or a file beside it
-    (SQLite). Other databases have none: there two processes may record the same evaluation.
+    (SQLite). Other databases have none: two processes may record the same evaluation in them.
 
     Parameters
     ----------
-    storage : optuna.storages.BaseStorage
+    storage : Storage
     """
 
-    def __init__(self, storage: Any):
+    def __init__(self, storage: Storage):
         self._depth = 0
-        journal = journal_of(storage)
-        engine = engine_of(storage)
+        engine = storage.engine
         kind, file = ("", None) if engine is None else (engine.dialect.name, engine.url.database)
-        if journal is not None:
-            self._lock = journal.held
+        if storage.journal is not None:
+            self._lock = storage.journal.locked
         elif kind == "postgresql":
             self._lock = lambda: _advisory(engine)
         elif kind == "sqlite" and file not in (None, "", ":memory:"):

@@ -1,4 +1,4 @@
-"""Trials of Optuna as a fit writes them: evaluated, begun, or waiting for whoever is next."""
+"""Trials of Optuna as a fit writes them: finished, running, or waiting for the next process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from stpspec.specs.parameters import Parameter
+from stpspec.studies.optuna_internals import ENQUEUED_VALUES
+from stpspec.studies.records import EvaluationRecord
 
-EVALUATION = "evaluation"  # attribute of a trial with all that we keep of it
+# User attributes of a trial.
+EVALUATION = "evaluation"  # its record
+WORKER = "worker"  # the process that simulates it
+NOT_SIMULATED = "not_simulated"  # why it never was
 
 RETRY_OF = "stpspec:retry_of"  # system attribute: number of the trial that it takes the place of
 
@@ -23,24 +28,27 @@ def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     }
 
 
-def evaluated(kept: Mapping[str, Any], space: Mapping[str, Any]) -> Any:
+def finished_trial(record: EvaluationRecord, space: Mapping[str, Any]) -> Any:
     """Return the finished trial of an evaluation, a failed one if it gives no loss."""
     from optuna.trial import TrialState
 
-    failed = bool(kept["reason"])
+    failed = bool(record["reason"])
     state = TrialState.FAIL if failed else TrialState.COMPLETE
-    return _made(state, kept["values"], space, {EVALUATION: kept}, None if failed else kept["loss"])
+    loss = None if failed else record["loss"]
+    return _trial(state, record["values"], space, {EVALUATION: dict(record)}, loss)
 
 
-def begun(values: Mapping[str, float], space: Mapping[str, Any], facts: Mapping[str, Any]) -> Any:
-    """Return the running trial of a point, with further attributes."""
+def running_trial(
+    values: Mapping[str, float], space: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> Any:
+    """Return the running trial of a point, with user attributes."""
     from optuna.trial import TrialState
 
-    return _made(TrialState.RUNNING, values, space, facts)
+    return _trial(TrialState.RUNNING, values, space, attributes)
 
 
-def waiting(values: Mapping[str, float], retry_of: int | None = None) -> Any:
-    """Return a trial that waits to be tried, as `enqueue_trial` makes it.
+def waiting_trial(values: Mapping[str, float], retry_of: int | None = None) -> Any:
+    """Return a trial that waits for a process to simulate it, as `enqueue_trial` makes it.
 
     Parameters
     ----------
@@ -51,18 +59,20 @@ def waiting(values: Mapping[str, float], retry_of: int | None = None) -> Any:
     """
     from optuna.trial import TrialState
 
-    why = {} if retry_of is None else {RETRY_OF: retry_of}
-    return _made(TrialState.WAITING, {}, {}, {}, fixed_params=dict(values), **why)
+    system: dict[str, Any] = {ENQUEUED_VALUES: dict(values)}
+    if retry_of is not None:
+        system[RETRY_OF] = retry_of
+    return _trial(TrialState.WAITING, {}, {}, {}, **system)
 
 
-def mark_of(trial: Any) -> tuple[Any, ...]:
-    """Return by what a trial is told from all others: when it began, and where."""
-    waits_for = trial.system_attrs.get("fixed_params", {})
-    return (trial.datetime_start, *trial.params.items(), *waits_for.items())
+def identity_of(trial: Any) -> tuple[Any, ...]:
+    """Return what distinguishes a trial from all others: when it began, and its point."""
+    enqueued = trial.system_attrs.get(ENQUEUED_VALUES, {})
+    return (trial.datetime_start, *trial.params.items(), *enqueued.items())
 
 
-def kept_in(study: Any) -> list[dict[str, Any]]:
-    """Return what is kept of each finished trial of a study of Optuna, in their order."""
+def records_in(study: Any) -> list[EvaluationRecord]:
+    """Return the records of the finished trials of a study of Optuna, in their order."""
     return [
         trial.user_attrs[EVALUATION]
         for trial in study.get_trials(deepcopy=False)
@@ -70,15 +80,15 @@ def kept_in(study: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _made(
+def _trial(
     state: Any,
     values: Mapping[str, float],
     space: Mapping[str, Any],
-    facts: Mapping[str, Any],
+    attributes: Mapping[str, Any],
     loss: float | None = None,
     **system: Any,
 ) -> Any:
-    """Make a trial, without what Optuna asks of one that may come from anywhere."""
+    """Return a trial without the checks that Optuna makes of one that may come from anywhere."""
     from optuna.trial import FrozenTrial, TrialState
 
     now = datetime.datetime.now()
@@ -86,6 +96,6 @@ def _made(
         number=-1, trial_id=-1, state=state, value=loss, values=None,
         datetime_start=None if state == TrialState.WAITING else now,
         datetime_complete=now if state.is_finished() else None, params=dict(values),
-        distributions=dict(space), user_attrs=dict(facts), system_attrs=system,
+        distributions=dict(space), user_attrs=dict(attributes), system_attrs=system,
         intermediate_values={},
     )  # fmt: skip

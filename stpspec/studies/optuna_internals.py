@@ -1,0 +1,35 @@
+"""What the studies use of Optuna beyond its public interface.
+
+No other module does (ruff's SLF001 sees to it), and `tests/test_optuna_internals.py` holds each
+name against the installed Optuna: a release that moves one fails there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+ENQUEUED_VALUES = "fixed_params"  # system attribute in which `enqueue_trial` leaves the values
+LOCK_SUFFIX = ".lock"  # of the file by which Optuna's own processes lock a journal
+OPERATION = "op_code"  # key of every line of a journal, and the first
+LINE_START = f'{{"{OPERATION}":'.encode()
+
+
+def cached_database(url: str) -> tuple[Any, Any]:
+    """Return the storage on a database as Optuna's commands open it, and its SQLAlchemy engine.
+
+    A study opened by its URL alone would have the same cache of finished trials, but not let us
+    close its connections.
+    """
+    from optuna.storages import RDBStorage, get_storage
+
+    database = RDBStorage(url)
+    return get_storage(database), database.engine
+
+
+def allow_delayed_trials(storage: Any) -> None:
+    """Have a journal storage create trials whose lines are written, and read, later.
+
+    Optuna returns the id of the last trial that this process created and has read. Of a delayed
+    one it is not known yet, and the attribute does not exist before the first.
+    """
+    storage._replay_result._last_created_trial_id_by_this_process = -1
