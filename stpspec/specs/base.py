@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, dataclass_transform, get_args
 
@@ -23,7 +23,6 @@ from pydantic_core import ErrorDetails, InitErrorDetails, core_schema
 from stpspec.errors import ProblemKind, SpecError, SpecProblem, UnknownNameError, nearest
 from stpspec.registry import Registry
 from stpspec.units import NEAREST, RULE, rule_error
-
 
 # A part of an experiment as JSON has it; what is inside depends on the kinds that were chosen.
 Data = dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
 from stpspec.specs.base import Data, Spec
@@ -13,9 +14,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def changed_data(
-    spec: Spec, changes: Mapping[str, object]
-) -> tuple[Data, list[SpecProblem]]:
+def changed_data(spec: Spec, changes: Mapping[str, object]) -> tuple[Data, list[SpecProblem]]:
     """Return the data of a spec with some fields replaced, and the paths that lead nowhere.
 
     Parameters

@@ -14,7 +14,7 @@ from stpspec.specs.base import Spec, problems_of
 from stpspec.specs.objective import Objective, Term
 from stpspec.units import number_of
 
-# Field name → valid value, of the type of the field; whichever are valid, so that each may be absent.
+# Field name → valid value, of the type of the field; what is not valid is absent.
 Parts = Mapping[str, Any]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -182,9 +182,7 @@ def _loss_problems(path: str, term: Term) -> Iterator[SpecProblem]:
         yield SpecProblem(f"{path}.target", rule, term.target)
 
 
-def _signal_problems(
-    path: str, term: Term, metric: _Metric, parts: Parts
-) -> Iterator[SpecProblem]:
+def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> Iterator[SpecProblem]:
     recording, model = parts.get("recording"), parts.get("model")
     signal = term.options.get("signal")
     if recording is None or model is None or not metric.reads_signal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+
 from pydantic import TypeAdapter, ValidationError
 
 from stpspec.errors import PluginError, SpecError, SpecProblem, nearest

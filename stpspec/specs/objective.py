@@ -7,7 +7,6 @@ from pydantic import Field, ValidationInfo, field_validator
 from stpspec.specs.base import Spec
 from stpspec.units import Quantities, convert, number_of
 
-
 Values = float | str | list[float | str]  # of a target or an sd, each perhaps with a unit
 
 

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Sequence
 from typing import TypeVar
+
 from pydantic import TypeAdapter, ValidationError
 
 from stpspec.errors import SpecProblem
@@ -77,7 +78,8 @@ def _drop(data: object, loc: Sequence[int | str], missing: bool) -> bool:
     place, drop = data, None
     for part in loc:
         if isinstance(place, dict) and part in place:
-            place, drop = place[part], functools.partial(place.pop, part)
+            drop = functools.partial(place.pop, part)
+            place = place[part]
         elif isinstance(place, list) and isinstance(part, int) and part < len(place):
             place, drop = place[part], functools.partial(place.pop, part)
     field = loc[-1] if loc else None

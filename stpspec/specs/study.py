@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+
 from pydantic import Field, field_validator, model_validator
 
 from stpspec.specs.base import Spec
