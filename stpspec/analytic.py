@@ -16,7 +16,7 @@ F = 0 means u = U at every event, D = 0 means R = 1 at every event.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -143,7 +143,7 @@ def recovery(
     return later / U * (1 - (1 - R * (1 - u)) * _remaining(gap, D))
 
 
-def peak_time(rise: ArrayLike, decay: ArrayLike) -> Any:
+def peak_time(rise: ArrayLike, decay: ArrayLike) -> np.ndarray:
     """Return the time of the peak of a double exponential, ms.
 
     Parameters

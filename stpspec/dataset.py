@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # signal → (unit, long name, factor from NEURON's unit)
 SIGNALS: dict[str, tuple[str, str, float]] = {
@@ -28,12 +31,50 @@ SIGNALS: dict[str, tuple[str, str, float]] = {
 }
 
 
+class StepDescription(TypedDict):
+    """A current step as it was given: nA, ms of the recording, and which of the cells."""
+
+    amplitude: float
+    start: float
+    stop: float
+    cell: int
+
+
+class StimulusDescription(TypedDict):
+    """What a protocol did to the model, as it goes with what is recorded.
+
+    Attributes
+    ----------
+    onset : float
+        Of the stimulus, ms.
+    delay : float
+        Of the NetCon, ms.
+    spikes : list of float
+        Presynaptic spikes, ms of the recording.
+    n_induction : int or None
+        How many of the pulses are induction pulses.
+    default_signal : str
+        What a metric reads that names no signal.
+    step : StepDescription or None
+    undriven : float or None
+        The holding potential where it is the reversal potential, mV.
+    """
+
+    onset: float
+    delay: float
+    spikes: list[float]
+    n_induction: int | None
+    default_signal: str
+    step: StepDescription | None
+    undriven: NotRequired[float | None]
+
+
 def protocol_dataset(
     time: np.ndarray,
     signals: Mapping[str, np.ndarray],
     units: Mapping[str, str],
-    stimulus: Mapping[str, Any],
-) -> Any:
+    stimulus: StimulusDescription,
+) -> xr.Dataset:
     """Build the Dataset of one protocol.
 
     Parameters
@@ -43,10 +84,7 @@ def protocol_dataset(
     signals : mapping of str to ndarray, shape (candidate, trial, n)
     units : mapping of str to str
         Units of the signals that are not in :data:`SIGNALS`.
-    stimulus : mapping
-        ``kind``, ``onset`` (ms), ``delay`` (ms), ``spikes`` (ms, absolute), ``n_induction``,
-        ``default_signal``, ``undriven`` (mV, the holding potential where it is the reversal
-        potential, else None) and, for a current step, ``step`` (amplitude nA, start, stop, cell).
+    stimulus : StimulusDescription
 
     Returns
     -------
@@ -61,7 +99,7 @@ def protocol_dataset(
         attrs = {"units": unit, "long_name": long_name}
         data[name] = (("candidate", "trial", axis), values, attrs)
     of_time = {"units": "ms", "long_name": "time"}
-    coords: dict[str, Any] = (
+    coords: dict[str, tuple[object, ...]] = (
         {"time": ("time", time, of_time)}
         if time.ndim == 1
         else {"t": (("candidate", "sample"), time, of_time)}
@@ -92,16 +130,16 @@ def arrival_times(spikes: ArrayLike, delay: float, onset: float = 0.0) -> np.nda
     return (np.asarray(spikes, float) + onset) + delay
 
 
-def stimulus_of(dataset: Any) -> dict[str, Any]:
+def stimulus_of(dataset: xr.Dataset) -> StimulusDescription:
     """Return the description of the stimulus that a protocol's Dataset carries."""
     return json.loads(dataset.attrs["stimulus"])
 
 
-def times_of(dataset: Any) -> np.ndarray:
+def times_of(dataset: xr.Dataset) -> np.ndarray:
     """Return the times of a protocol's Dataset, ms, shape (n,) or (candidate, n)."""
     return dataset["time"].values if "time" in dataset.dims else dataset["t"].values
 
 
-def signals_of(dataset: Any) -> list[str]:
+def signals_of(dataset: xr.Dataset) -> list[str]:
     """Return the names of the variables that a protocol's Dataset holds over time."""
     return [str(n) for n, v in dataset.data_vars.items() if {"time", "sample"} & set(v.dims)]

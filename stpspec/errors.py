@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 
 class StpspecError(Exception):
@@ -96,7 +96,7 @@ class SpecProblem:
 
     path: str
     rule: str
-    received: Any = None
+    received: object = None
     nearest: str | None = None
     where: str | None = None
     kind: ProblemKind = "rule"
@@ -162,7 +162,7 @@ def place(problem: SpecProblem) -> tuple[str, int]:
     return (file, int(line)) if line.isdigit() else ("", 0)
 
 
-def nearest(name: Any, choices: Iterable[str]) -> str | None:
+def nearest(name: object, choices: Iterable[str]) -> str | None:
     """Return the choice that looks most like ``name``, or None when none does."""
     choices = list(choices)
     folded = {c.lower().replace("-", "_"): c for c in choices}
@@ -173,7 +173,7 @@ def nearest(name: Any, choices: Iterable[str]) -> str | None:
     return folded[hits[0]] if hits else None
 
 
-def unknown_name(kind: str, name: Any, choices: Iterable[str]) -> UnknownNameError:
+def unknown_name(kind: str, name: object, choices: Iterable[str]) -> UnknownNameError:
     """Build the error for a name that is not among ``choices``."""
     choices = sorted(choices)
     guess = nearest(name, choices)
@@ -182,6 +182,6 @@ def unknown_name(kind: str, name: Any, choices: Iterable[str]) -> UnknownNameErr
     return UnknownNameError(f"no {kind} is called {name!r}.{hint} Known: {listed}.")
 
 
-def _short(value: Any, limit: int = 120) -> str:
+def _short(value: object, limit: int = 120) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

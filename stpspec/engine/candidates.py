@@ -5,12 +5,23 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stpspec.engine.binding.bind import Bound, numbers
 from stpspec.errors import SpecError, SpecProblem
+
+# Values of one parameter as people give them; a string has a unit.
+Given = (
+    float
+    | str
+    | Sequence[float | str]
+    | Sequence[float]
+    | Sequence[str]
+    | NDArray[np.generic]
+    | np.generic
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +51,7 @@ class Candidates:
         return [dict(zip(self.names, row, strict=True)) for row in self.values.tolist()]
 
 
-def candidates_of(bound: Bound, values: Candidates | Mapping[str, Any] | None) -> Candidates:
+def candidates_of(bound: Bound, values: Candidates | Mapping[str, Given] | None) -> Candidates:
     """Return candidates from values as people give them, checked and in the mechanism's units.
 
     Free parameters that are not given take their start (the middle of their bounds without one).
@@ -82,7 +93,7 @@ def candidates_of(bound: Bound, values: Candidates | Mapping[str, Any] | None) -
     return Candidates(tuple(columns), rows)
 
 
-def _numbers(bound: Bound, name: str, written: Any) -> np.ndarray:
+def _numbers(bound: Bound, name: str, written: Given) -> np.ndarray:
     if isinstance(written, np.ndarray | np.generic):
         written = written.tolist()
     items = [written] if isinstance(written, str | int | float) else written

@@ -6,22 +6,25 @@ import contextlib
 import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import SIGNALS, arrival_times, protocol_dataset
+from stpspec.dataset import SIGNALS, StimulusDescription, arrival_times, protocol_dataset
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import pulses_read
 from stpspec.engine.binding.stimuli import timing, with_delay
-from stpspec.engine.candidates import Candidates, candidates_of
+from stpspec.engine.candidates import Candidates, Given, candidates_of
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request
 from stpspec.specs.protocol import Stimulus
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger("stpspec.engine")
 
@@ -50,9 +53,9 @@ def stimuli_of(
 
 def simulate(
     bound: Bound,
-    values: Mapping[str, Any] | None = None,
+    values: Mapping[str, Given] | None = None,
     protocols: Sequence[str] | None = None,
-) -> Any:
+) -> xr.DataTree:
     """Simulate candidates under protocols.
 
     Parameters
@@ -95,7 +98,7 @@ def simulate(
 
 def evaluate(
     bound: Bound,
-    values: Candidates | Mapping[str, Any],
+    values: Candidates | Mapping[str, Given],
     protocols: Sequence[str],
     requests: Sequence[Request],
 ) -> list[dict[str, Measurement]]:
@@ -172,7 +175,7 @@ def measured_runs(
     return measured
 
 
-def _dataset(bound: Bound, stimulus: Stimulus, runs: Sequence[Trace | None]) -> Any:
+def _dataset(bound: Bound, stimulus: Stimulus, runs: Sequence[Trace | None]) -> xr.Dataset:
     recorded = [r for r in runs if r is not None]
     names = list(recorded[0][1]) if recorded else list(bound.experiment.recording.signals)
     n = max((t.size for t, _ in recorded), default=1)
@@ -200,7 +203,7 @@ def signal_units(bound: Bound) -> dict[str, str]:
     return {name: unit for name, (unit, _, _) in SIGNALS.items()} | own
 
 
-def describe(bound: Bound, stimulus: Stimulus) -> dict[str, Any]:
+def describe(bound: Bound, stimulus: Stimulus) -> StimulusDescription:
     """Return the description of a stimulus that goes with what is recorded."""
     experiment = bound.experiment
     onset, step = experiment.numerics.settle, stimulus.step
@@ -211,8 +214,9 @@ def describe(bound: Bound, stimulus: Stimulus) -> dict[str, Any]:
         "n_induction": stimulus.n_induction,
         "default_signal": experiment.recording.default_signal,
         "undriven": _undriven(bound),
-        "step": step
-        and {
+        "step": None
+        if step is None
+        else {
             "amplitude": step.amplitude,
             "start": onset,
             "stop": onset + step.duration,

@@ -19,7 +19,7 @@ from stpspec.fitters.initial_points import given, sobol
 from stpspec.fitters.problem import Problem
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement
-from stpspec.metrics.registration import ResponseOptions
+from stpspec.metrics.registration import Options, ResponseOptions
 from stpspec.registry import METRICS
 from stpspec.units import UnitError, convert
 
@@ -139,11 +139,13 @@ def _roles(problem: Problem) -> dict[str, tuple[str, float, float]]:
     return found
 
 
-def _unit(metric: str, options: Mapping[str, Any]) -> str:
+def _unit(metric: str, options: Options) -> str:
     return METRICS.get(metric).unit_in("signal", options)
 
 
-def _why_not(problem: Problem, roles: Mapping[str, Any], terms: Sequence[str]) -> str:
+def _why_not(
+    problem: Problem, roles: Mapping[str, tuple[str, float, float]], terms: Sequence[str]
+) -> str:
     experiment = problem.bound.experiment
     if not roles:
         return "model.roles name no utilization that the mechanism has"

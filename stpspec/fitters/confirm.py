@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from stpspec.fitters.problem import Problem
 from stpspec.fitters.uncertainty import Uncertainty
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement, measure_candidates
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _FURTHEST = 0.05  # of the bounds: a longer step is a search of its own, and is not taken here
 _WORTH = 0.01  # of the loss, that a step must promise
@@ -44,7 +47,7 @@ class Confirmed:
     loss: float
     residuals: np.ndarray
     measured: dict[str, Measurement]
-    traces: Any
+    traces: xr.DataTree
     apart: dict[str, str] = field(default_factory=dict)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stpspec.fitters.problem import Problem
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-def to_history(problem: Problem) -> Any:
+
+def to_history(problem: Problem) -> xr.Dataset:
     """Return what was evaluated.
 
     Returns
@@ -23,7 +26,7 @@ def to_history(problem: Problem) -> Any:
     import xarray as xr
 
     history = problem.history
-    data: dict[str, Any] = {}
+    data: dict[str, tuple[object, ...]] = {}
     for name in problem.names:
         attrs = {"units": problem.bound.units[name], "long_name": name, "role": "parameter"}
         data[f"parameter_{name}"] = ("evaluation", [e.values[name] for e in history], attrs)

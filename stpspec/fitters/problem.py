@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -222,7 +221,9 @@ class Problem:
             raise BudgetSpent
         return int(min(left, 10**9))
 
-    def _judge_all(self, rows: Sequence[Mapping[str, float]]) -> list[tuple[Any, ...]]:
+    def _judge_all(
+        self, rows: Sequence[Mapping[str, float]]
+    ) -> list[tuple[float, np.ndarray | None, dict[str, np.ndarray], str]]:
         values = np.array([[row[n] for n in self.names] for row in rows])
         candidates = Candidates(tuple(self.names), values)
         judged = []
@@ -263,6 +264,9 @@ class Problem:
         Misses are (achieved − target) / sd, without weight or loss.
         """
         judged = self._judge_all([self.values_at(p) for p in points])
-        if any(why for *_, why in judged):
-            return None
-        return [(residuals, self.judge.misses(metrics)) for _, residuals, metrics, _ in judged]
+        found = []
+        for _, residuals, metrics, _ in judged:
+            if residuals is None:
+                return None
+            found.append((residuals, self.judge.misses(metrics)))
+        return found

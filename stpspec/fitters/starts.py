@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -76,6 +76,9 @@ def usable_starts(
     return best.point[None], f"{why}, so the search began elsewhere"
 
 
+T = TypeVar("T")  # what a local search returns
+
+
 def _looked(look: Callable[[np.ndarray], Evaluation], start: np.ndarray) -> Evaluation:
     try:
         return look(start)
@@ -85,9 +88,9 @@ def _looked(look: Callable[[np.ndarray], Evaluation], start: np.ndarray) -> Eval
 
 def from_every_start(
     problem: Problem,
-    local: Callable[[np.ndarray], Any],
+    local: Callable[[np.ndarray], T],
     look: Callable[[np.ndarray], Evaluation],
-) -> tuple[list[Any], str]:
+) -> tuple[list[T], str]:
     """Run a local search from each start, the most promising first.
 
     Returns

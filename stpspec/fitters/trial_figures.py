@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
@@ -20,6 +20,9 @@ from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
 from stpspec.metrics.measure import measure_candidates
 from stpspec.view.trial import write_portrait
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger("stpspec")
 
@@ -61,7 +64,7 @@ class Portraits:
             self._drawn = best
         self._last = time.monotonic()  # also if there was none: to look takes the whole history
 
-    def finish(self, problem: Problem, best: Evaluation, traces: Any) -> None:
+    def finish(self, problem: Problem, best: Evaluation, traces: xr.DataTree) -> None:
         """Draw the best trials, each place once: the best, and others while they cost little.
 
         Parameters
@@ -80,7 +83,7 @@ class Portraits:
 
     @_no_reason_to_end()
     def _draw(
-        self, problem: Problem, evaluations: Sequence[Evaluation], traces: Any = None
+        self, problem: Problem, evaluations: Sequence[Evaluation], traces: xr.DataTree | None = None
     ) -> None:
         """Draw trials; the traces are those of the first, if it is simulated already."""
         study = problem.study
@@ -96,7 +99,9 @@ class Portraits:
             if took * (drawn + 1) / drawn > _SHARE * (began - problem.started):
                 return
 
-    def _attach(self, problem: Problem, evaluation: Evaluation, name: str, traces: Any) -> None:
+    def _attach(
+        self, problem: Problem, evaluation: Evaluation, name: str, traces: xr.DataTree | None
+    ) -> None:
         tree = traces
         if tree is None:
             tree = simulate(self.bound, {n: [v] for n, v in evaluation.values.items()})

@@ -120,9 +120,10 @@ def junctional_conductance(
         cc = other / own
         return 1e3 / isolated_resistance * cc / (1 - cc)
     r1, r12 = own / current, other / current
+    mine = response.stimulus["step"]
     for sibling in response.siblings:
         step = sibling.stimulus.get("step")
-        if step is not None and step["cell"] != response.stimulus["step"]["cell"]:
+        if step is not None and mine is not None and step["cell"] != mine["cell"]:
             reverse, other_own, _ = _deflections(sibling, window)
             r2 = other_own / reverse
             determinant = r1 * r2 - r12**2

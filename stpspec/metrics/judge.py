@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -161,7 +160,7 @@ def why_no_residuals(objective: Objective) -> str:
     return f"no sum of smooth squares: {', '.join(rough)}" if rough else ""
 
 
-def _plain(value: np.ndarray) -> Any:
+def _plain(value: np.ndarray) -> float | np.ndarray:
     return float(value) if value.ndim == 0 else value
 
 

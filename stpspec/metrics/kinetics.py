@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
 
 from stpspec.errors import MetricError
 from stpspec.metrics.interpolate import crossing, resample
-from stpspec.metrics.registration import SignalOptions, metric
+from stpspec.metrics.registration import Options, SignalOptions, metric
 from stpspec.metrics.response import Response
+from stpspec.specs.protocol import Stimulus
 from stpspec.units import Millisecond
 
 _MOST = 1e6  # samples of all windows of a trace
@@ -38,7 +38,7 @@ FallingInterval = Annotated[tuple[float, float], AfterValidator(_falling)]
 Windows = Annotated[list[tuple[Millisecond, Millisecond]], Field(min_length=1)]
 
 
-def _first(options: Mapping[str, Any], stimulus: Any) -> int:
+def _first(options: Options, stimulus: Stimulus) -> int:
     return 1
 
 
@@ -182,7 +182,7 @@ def _count(windows: Windows, interval: float, first: float, last: float) -> list
     return [math.ceil(n) for n in counts]
 
 
-def _samples(options: Mapping[str, Any], stimulus: Any) -> int:
+def _samples(options: Options, stimulus: Stimulus) -> int:
     windows, interval = options["windows"], options["interval"]
     return sum(_count(windows, interval, -stimulus.before, stimulus.stop))
 

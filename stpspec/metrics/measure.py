@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import signals_of, stimulus_of, times_of
+from stpspec.dataset import StimulusDescription, signals_of, stimulus_of, times_of
 from stpspec.errors import Failure, MetricError
-from stpspec.metrics.registration import Metric, ResponseOptions
+from stpspec.metrics.registration import Metric, Options, ResponseOptions
 from stpspec.metrics.requests import Request
 from stpspec.metrics.response import Response
 from stpspec.registry import METRICS
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _COMMON = tuple(name for name in ResponseOptions.model_fields if name != "trials")
 
@@ -54,17 +57,17 @@ class Recorded:
         ms; of its own for each candidate, and padded with NaN, after a variable step.
     signals : mapping of str to ndarray, shape (candidate, trial, n)
     units : mapping of str to str
-    stimulus : mapping
+    stimulus : StimulusDescription
         As in :func:`stpspec.dataset.protocol_dataset`.
     """
 
     time: np.ndarray
     signals: Mapping[str, np.ndarray]
     units: Mapping[str, str]
-    stimulus: Mapping[str, Any]
+    stimulus: StimulusDescription
 
     @classmethod
-    def of(cls, dataset: Any) -> Recorded:
+    def of(cls, dataset: xr.Dataset) -> Recorded:
         """Return the arrays of a protocol's Dataset."""
         names = signals_of(dataset)
         return cls(
@@ -94,9 +97,9 @@ class _Candidate:
     def __init__(self, children: Mapping[str, Recorded], index: int):
         self.children = children
         self.index = index
-        self._responses: dict[tuple[Any, ...], Response] = {}
+        self._responses: dict[tuple[object, ...], Response] = {}
 
-    def response(self, protocol: str, common: Mapping[str, Any], trial: int | None) -> Response:
+    def response(self, protocol: str, common: Options, trial: int | None) -> Response:
         """Return the response to a protocol in one trial, or (None) the mean of all trials."""
         key = (protocol, trial, *sorted(common.items()))
         if key not in self._responses:
@@ -108,9 +111,7 @@ class _Candidate:
             self._responses[key] = response
         return self._responses[key]
 
-    def _siblings(
-        self, protocol: str, common: Mapping[str, Any], trial: int | None
-    ) -> list[Response]:
+    def _siblings(self, protocol: str, common: Options, trial: int | None) -> list[Response]:
         mine = bool(self.children[protocol].stimulus["spikes"])
         found = []
         for name, child in self.children.items():
@@ -127,7 +128,9 @@ def _mean(trials: np.ndarray) -> np.ndarray:
     return trials[0] if trials.shape[0] == 1 else trials.mean(axis=0)
 
 
-def measure_candidates(tree: Any, requests: Sequence[Request]) -> list[dict[str, Measurement]]:
+def measure_candidates(
+    tree: xr.DataTree, requests: Sequence[Request]
+) -> list[dict[str, Measurement]]:
     """Measure every candidate of a tree.
 
     Returns
@@ -138,7 +141,7 @@ def measure_candidates(tree: Any, requests: Sequence[Request]) -> list[dict[str,
     children = {name: Recorded.of(node.to_dataset()) for name, node in tree.children.items()}
     return [
         measure_one(children, requests, Failure("simulation", str(text)) if text else None, index)
-        for index, text in enumerate(tree["failure"].values)
+        for index, text in enumerate(tree.dataset["failure"].values)
     ]
 
 
@@ -210,7 +213,7 @@ def missing(requests: Sequence[Request], failure: Failure) -> dict[str, Measurem
     return {r.name: _measure(_Candidate({}, 0), r, failure) for r in requests}
 
 
-def to_dataset(tree: Any, requests: Sequence[Request]) -> Any:
+def to_dataset(tree: xr.DataTree, requests: Sequence[Request]) -> xr.Dataset:
     """Measure every candidate; return an xarray Dataset over ``candidate``.
 
     Returns
@@ -223,7 +226,7 @@ def to_dataset(tree: Any, requests: Sequence[Request]) -> Any:
     import xarray as xr
 
     measured = measure_candidates(tree, requests)
-    data: dict[str, Any] = {}
+    data: dict[str, tuple[object, ...]] = {}
     for request in requests:
         column = [m[request.name] for m in measured]
         shape = next((m.value.shape for m in column if not m.reason), ())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stpspec.errors import MetricError
 from stpspec.formatting import number, unit_text
@@ -42,7 +42,7 @@ class Miss:
             )
 
     @classmethod
-    def of(cls, value: Any, target: Any, sd: Any = None) -> Miss:
+    def of(cls, value: ArrayLike, target: ArrayLike, sd: ArrayLike | None = None) -> Miss:
         """Compare a measured value (a number, or an array over trials and values) with a target.
 
         Parameters
@@ -99,7 +99,7 @@ class Miss:
         return f"{size} {'sd' if self.sd is not None else unit_text(unit)}".rstrip()
 
 
-def mean_over_trials(value: Any, *, is_vector: bool) -> np.ndarray:
+def mean_over_trials(value: ArrayLike, *, is_vector: bool) -> np.ndarray:
     """Return what of a measured value is compared with its target, shape (target,).
 
     Of ``trials: each`` that is the mean over the trials.

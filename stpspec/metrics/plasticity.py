@@ -7,15 +7,16 @@ doi:10.1126/science.abj5861).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Self
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Self, TypedDict, Unpack
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from stpspec.errors import MetricError
-from stpspec.metrics.registration import ResponseOptions, metric
+from stpspec.metrics.registration import Options, ResponseOptions, metric
 from stpspec.metrics.response import Response
+from stpspec.specs.protocol import Stimulus
 from stpspec.units import Quantity, convert, number_of
 
 
@@ -53,6 +54,17 @@ _PRESETS: dict[str, tuple[str, str, str]] = {
 }
 
 
+class _Normalization(TypedDict, total=False):
+    """The further fields of :class:`NormalizationOptions`, as far as they are set."""
+
+    preset: str
+    normalizer: str | None
+    average: str | None
+    scope: str | None
+    value: float | str | None
+    scale: float
+
+
 class _Rule(NamedTuple):
     """How to normalize and average; N is multiplied by ``scale``."""
 
@@ -76,16 +88,16 @@ def _rule(
     return _Rule(chosen, average or a, scope or s, value, scale)
 
 
-def _pools(options: Mapping[str, Any]) -> bool:
+def _pools(options: Options) -> bool:
     """Tell whether N is taken over all protocols of the experiment."""
     known = {n: options[n] for n in (*_Rule._fields, "preset") if n in options}
     return _rule(**known).scope == "all"
 
 
-def _up_to(last: Callable[[Any], int | None]) -> Callable[[Mapping[str, Any], Any], int | None]:
+def _up_to(last: Callable[[Stimulus], int | None]) -> Callable[[Options, Stimulus], int | None]:
     """Return what a metric reads whose own pulses end at ``last``: all where N does."""
 
-    def pulses(options: Mapping[str, Any], stimulus: Any) -> int | None:
+    def pulses(options: Options, stimulus: Stimulus) -> int | None:
         known = {n: options[n] for n in (*_Rule._fields, "preset") if n in options}
         alone = _rule(**known).normalizer in ("first", "value")
         return last(stimulus) if alone else None
@@ -150,7 +162,7 @@ def paired_pulse_ratio(response: Response) -> float:
     of_amplitudes=True,
     pulses=_up_to(lambda stimulus: 2),
 )
-def initial(response: Response, **options: Any) -> float:
+def initial(response: Response, **options: Unpack[_Normalization]) -> float:
     """(a2 − a1) / N."""
     a = response.amplitudes
     n = _normalizer(response, _rule(**options))
@@ -168,7 +180,7 @@ def initial(response: Response, **options: Any) -> float:
     of_amplitudes=True,
     pulses=_up_to(lambda stimulus: stimulus.n_induction),
 )
-def induction(response: Response, **options: Any) -> float:
+def induction(response: Response, **options: Unpack[_Normalization]) -> float:
     """(mean of the last three induction pulses − a1) / N; above 0 facilitates.
 
     With preset ``allen`` the median of the three.
@@ -194,7 +206,7 @@ def induction(response: Response, **options: Any) -> float:
     siblings=_pools,
     of_amplitudes=True,
 )
-def recovery(response: Response, **options: Any) -> float:
+def recovery(response: Response, **options: Unpack[_Normalization]) -> float:
     """(mean of the first four recovery pulses − mean of a1…a4) / N.
 
     With preset ``allen`` the median over i = 1…4 of (a(i + n_induction) − a(i)), divided by N.
@@ -224,7 +236,7 @@ def recovery(response: Response, **options: Any) -> float:
     siblings=_pools,
     of_amplitudes=True,
 )
-def recovery_single(response: Response, **options: Any) -> float:
+def recovery_single(response: Response, **options: Unpack[_Normalization]) -> float:
     """(first recovery pulse − a1) / N."""
     a, last = response.amplitudes, _n_induction(response)
     n = _normalizer(response, _rule(**options))

@@ -7,13 +7,24 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from numpy.typing import ArrayLike
 from pydantic import Field, create_model
 
 from stpspec.registry import COSTS, LOSSES, METRICS
 from stpspec.specs.base import Spec
+from stpspec.specs.protocol import Stimulus
 from stpspec.units import Millisecond
+
+# Name → value, each of the type that the option has; the signature of a metric says which.
+Options = Mapping[str, Any]
+
+Measure = Callable[..., ArrayLike]  # function(response, *, options…)
+Penalty = Callable[..., ArrayLike]  # function(value, target, sd, *, options…)
+M = TypeVar("M", bound=Measure)
+L = TypeVar("L", bound=Penalty)
+C = TypeVar("C", bound=Callable[..., float])
 
 
 class SignalOptions(Spec):
@@ -41,10 +52,10 @@ class NoOptions(Spec):
     """Base of options without any common field."""
 
 
-def _options_of(function: Callable[..., Any], base: type[Spec], skip: int) -> type[Spec]:
+def _options_of(function: Callable[..., object], base: type[Spec], skip: int) -> type[Spec]:
     """Make a spec of a function's keyword-only parameters."""
     hints = typing.get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {}  # as pydantic takes them: (type, default)
     for name, p in list(inspect.signature(function).parameters.items())[skip:]:
         if p.kind is inspect.Parameter.VAR_KEYWORD:
             continue
@@ -81,25 +92,25 @@ class Metric:
     needs: tuple[str, ...]
     vector: bool
     reads_signal: bool
-    function: Callable[..., Any]
+    function: Measure
     extra_options: type[Spec] | None = None
-    siblings: bool | Callable[[Mapping[str, Any]], bool] = False
-    size: Callable[[Mapping[str, Any], Any], int] | None = None
-    unit_by: Callable[[Mapping[str, Any]], str] | None = None
+    siblings: bool | Callable[[Options], bool] = False
+    size: Callable[[Options, Stimulus], int] | None = None
+    unit_by: Callable[[Options], str] | None = None
     of_amplitudes: bool = False
-    pulses: Callable[[Mapping[str, Any], Any], int | None] | None = None
+    pulses: Callable[[Options, Stimulus], int | None] | None = None
 
-    def pulses_read(self, options: Mapping[str, Any], stimulus: Any) -> int:
+    def pulses_read(self, options: Options, stimulus: Stimulus) -> int:
         """Return how many leading pulses of a stimulus it reads, with these options."""
         n = self.pulses(options, stimulus) if self.pulses is not None else None
         return len(stimulus.spikes) if n is None else n
 
-    def unit_in(self, signal_unit: str, options: Mapping[str, Any]) -> str:
+    def unit_in(self, signal_unit: str, options: Options) -> str:
         """Return the unit of its values for a signal of some unit, with these options."""
         unit = self.unit_by(options) if self.unit_by else self.unit
         return unit.replace("signal", signal_unit)
 
-    def needs_siblings(self, options: Mapping[str, Any]) -> bool:
+    def needs_siblings(self, options: Options) -> bool:
         """Tell whether, with these options, it reads the other protocols of the experiment."""
         return self.siblings(options) if callable(self.siblings) else self.siblings
 
@@ -118,12 +129,12 @@ def metric(
     vector: bool = False,
     reads_signal: bool = True,
     options: type[Spec] | None = None,
-    siblings: bool | Callable[[Mapping[str, Any]], bool] = False,
-    size: Callable[[Mapping[str, Any], Any], int] | None = None,
-    unit_by: Callable[[Mapping[str, Any]], str] | None = None,
+    siblings: bool | Callable[[Options], bool] = False,
+    size: Callable[[Options, Stimulus], int] | None = None,
+    unit_by: Callable[[Options], str] | None = None,
     of_amplitudes: bool = False,
-    pulses: Callable[[Mapping[str, Any], Any], int | None] | None = None,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    pulses: Callable[[Options, Stimulus], int | None] | None = None,
+) -> Callable[[M], M]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
     Parameters
@@ -162,7 +173,7 @@ def metric(
         It returns the function unchanged.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: M) -> M:
         METRICS.register(name)(
             Metric(
                 name,
@@ -200,7 +211,7 @@ class Loss:
 
     name: str
     residuals: bool
-    function: Callable[..., Any]
+    function: Penalty
     takes_sd: bool = True
 
     @functools.cached_property
@@ -209,9 +220,7 @@ class Loss:
         return _options_of(self.function, NoOptions, skip=3)
 
 
-def loss(
-    name: str, *, residuals: bool = False, takes_sd: bool = True
-) -> Callable[[Callable[..., Any]], Any]:
+def loss(name: str, *, residuals: bool = False, takes_sd: bool = True) -> Callable[[L], L]:
     """Register ``function(value, target, sd, *, option=default, …)`` as a loss (decorator).
 
     Parameters
@@ -224,7 +233,7 @@ def loss(
         needs a target other than 0.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: L) -> L:
         LOSSES.register(name)(Loss(name, residuals, function, takes_sd))
         return function
 
@@ -244,13 +253,13 @@ class Cost:
         return _options_of(self.function, NoOptions, skip=2)
 
 
-def cost(name: str) -> Callable[[Callable[..., float]], Callable[..., float]]:
+def cost(name: str) -> Callable[[C], C]:
     """Register ``function(metrics, targets, *, option=default, …) -> float`` (decorator).
 
     ``metrics`` and ``targets`` are dicts from term name to float or 1-D array.
     """
 
-    def decorate(function: Callable[..., float]) -> Callable[..., float]:
+    def decorate(function: C) -> C:
         COSTS.register(name)(Cost(name, function))
         return function
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from stpspec.metrics.registration import Metric
+from stpspec.metrics.registration import Metric, Options
 from stpspec.registry import METRICS
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import Objective
+from stpspec.specs.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Request:
     name: str
     metric: str
     protocol: str
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    options: Options = field(default_factory=dict, hash=False)
 
     @functools.cached_property
-    def chosen(self) -> Mapping[str, Any]:
+    def chosen(self) -> Options:
         """The options that are set, validated once for all candidates."""
         options = METRICS.get(self.metric).options
         if not self.options and not _requires_any(options):
@@ -43,7 +43,7 @@ def requested(objective: Objective) -> list[Request]:
     return [Request(n, t.metric, t.protocol, t.options) for n, t in objective.terms.items()]
 
 
-def everything(protocols: Mapping[str, Any]) -> list[Request]:
+def everything(protocols: Mapping[str, Protocol]) -> list[Request]:
     """Return a request for every scalar metric that each protocol can give by default."""
     found = []
     for protocol, spec in protocols.items():

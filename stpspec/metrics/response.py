@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from stpspec.dataset import arrival_times
+from stpspec.dataset import StimulusDescription, arrival_times
 from stpspec.errors import MetricError
 from stpspec.metrics.baseline import decay_rate, misses_by, stretch
 from stpspec.metrics.interpolate import maximum
@@ -41,8 +40,7 @@ class Response:
         ms, rising.
     signals : mapping of str to ndarray, shape (n,)
     units : mapping of str to str
-    stimulus : mapping
-        As in :func:`stpspec.dataset.protocol_dataset`.
+    stimulus : StimulusDescription
     signal, baseline, decay, direction
         See :class:`stpspec.metrics.registration.ResponseOptions`.
 
@@ -57,7 +55,7 @@ class Response:
         time: np.ndarray,
         signals: Mapping[str, np.ndarray],
         units: Mapping[str, str],
-        stimulus: Mapping[str, Any],
+        stimulus: StimulusDescription,
         *,
         signal: str | None = None,
         baseline: str = "extrapolated",

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, ClassVar, Self, get_args
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, dataclass_transform, get_args
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, core_schema
 
 from stpspec.errors import ProblemKind, SpecError, SpecProblem, UnknownNameError, nearest
 from stpspec.registry import Registry
 from stpspec.units import NEAREST, RULE, rule_error
 
+# A part of an experiment as JSON has it; what is inside depends on the kinds that were chosen.
+Data = dict[str, Any]
 
-class Spec(BaseModel):
+
+# Only for who checks types: with fields that cannot be assigned, a subclass may narrow that of its
+# base (``kind: Literal["train"]``), and its author need not say ``frozen=True`` again.
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr)
+)
+class SpecType(type(BaseModel)):
+    """The type of spec classes: every one of them is frozen."""
+
+    __hash__ = type.__hash__  # said again, as pyright takes it to be a dataclass itself
+
+
+class Spec(BaseModel, metaclass=SpecType):
     """Base of every spec: frozen, no unknown fields, finite numbers, canonical JSON."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -29,7 +48,9 @@ class Spec(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _name_the_nearest_field(cls, data: Any, handler: Any) -> Any:
+    def _name_the_nearest_field(
+        cls, data: object, handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
         try:
             return handler(data)
         except ValidationError as error:
@@ -42,7 +63,7 @@ class Spec(BaseModel):
         """sha256 of the canonical JSON of this spec (str, 64 hexadecimal digits)."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
 
-    def __repr_args__(self) -> Any:
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """What is set, for ``repr``; the kind is the name of the class."""
         for name in type(self).model_fields:
             value = getattr(self, name, None)
@@ -52,7 +73,7 @@ class Spec(BaseModel):
     def __str__(self) -> str:
         return repr(self)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         rule = "a spec is frozen: experiment.changed({'path.of.field': value}) makes a changed copy"
         guess = "" if name in type(self).model_fields else nearest(name, type(self).model_fields)
         raise SpecError(
@@ -63,7 +84,7 @@ class Spec(BaseModel):
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def copy_with(self, **changes: Any) -> Self:
+    def copy_with(self, **changes: object) -> Self:
         """Return a validated copy with some fields replaced.
 
         Raises
@@ -74,12 +95,12 @@ class Spec(BaseModel):
         return type(self).model_validate(self.model_dump() | changes)
 
 
-def canonical_json(data: Any) -> str:
+def canonical_json(data: object) -> str:
     """Return the one JSON text of ``data``: sorted keys, no spaces."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _reword(cls: type[BaseModel], error: Any) -> InitErrorDetails:
+def _reword(cls: type[BaseModel], error: ErrorDetails) -> InitErrorDetails:
     kind, message, guess = _parts(error)
     if kind == "value_error":
         kind = "rule"
@@ -90,33 +111,51 @@ def _reword(cls: type[BaseModel], error: Any) -> InitErrorDetails:
     return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
 
 
-def _parts(error: Any) -> tuple[str, str, str | None]:
+def _parts(error: ErrorDetails) -> tuple[str, str, str | None]:
     """Return the type of an error of pydantic, the rule that is broken, and the nearest choice."""
     context = error.get("ctx", {})
     rule = context.get(RULE) or error["msg"].removeprefix("Value error, ")
     return error["type"], rule, context.get(NEAREST)
 
 
-def kind_of(registry: Registry, default: str | None = None) -> BeforeValidator:
-    """Return the validator of a field whose class is chosen by ``kind`` from ``registry``."""
+@dataclass(frozen=True)
+class KindOf:
+    """Marks a field whose class is chosen by ``kind`` from a registry.
 
-    def dispatch(value: Any) -> Any:
+    The field is annotated with the base of these classes; what is validated, written and described
+    in a schema is the class that was chosen.
+
+    Attributes
+    ----------
+    registry : Registry
+    default : str or None
+        The kind of what names none.
+    """
+
+    registry: Registry
+    default: str | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            self._dispatch, core_schema.any_schema()
+        )
+
+    def _dispatch(self, value: object) -> Spec:
         if isinstance(value, Spec):
             return value
+        names = self.registry.names
         if not isinstance(value, dict):
-            raise rule_error("kind", f"a mapping with a 'kind' ({', '.join(registry.names())})")
-        name = value.get("kind", default)
+            raise rule_error("kind", f"a mapping with a 'kind' ({', '.join(names())})")
+        name = value.get("kind", self.default)
         if name is None:
-            raise rule_error(
-                "missing_kind", f"needs a 'kind': one of {', '.join(registry.names())}"
-            )
+            raise rule_error("missing_kind", f"needs a 'kind': one of {', '.join(names())}")
         try:
-            cls = registry.get(str(name))
+            cls = self.registry.get(str(name))
         except UnknownNameError as error:
             raise rule_error("kind", str(error)) from None
         return cls.model_validate({**value, "kind": name})
-
-    return BeforeValidator(dispatch)
 
 
 _KINDS: dict[str, ProblemKind] = {kind: kind for kind in get_args(ProblemKind)}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
-from stpspec.specs.base import Spec
+from stpspec.specs.base import Data, Spec
 
 # Of each part of an experiment that has kinds: where they are registered.
 KINDS = {
@@ -15,9 +14,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def changed_data(
-    spec: Spec, changes: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[SpecProblem]]:
+def changed_data(spec: Spec, changes: Mapping[str, object]) -> tuple[Data, list[SpecProblem]]:
     """Return the data of a spec with some fields replaced, and the paths that lead nowhere.
 
     Parameters
@@ -50,18 +47,19 @@ def changed_data(
     return data, problems
 
 
-def _kind_of(spec: Spec, path: str, value: Any) -> str:
+def _kind_of(spec: Spec, path: str, value: object) -> str:
     """Return the path of the kind where a value names only that: ``recording=current_clamp``."""
     first, *names = path.split(".")
     is_part = first in KINDS and len(names) == (first == "protocols")
     return f"{path}.kind" if is_part and isinstance(value, str) else path
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a value as JSON has it: specs, and numbers and arrays of numpy, are none."""
     if isinstance(value, Spec):
         return value.model_dump(mode="json")
-    return value.tolist() if hasattr(value, "tolist") else value
+    listed = getattr(value, "tolist", None)
+    return value if listed is None else listed()
 
 
 def missing_field(spec: Spec, path: str) -> SpecProblem | None:
@@ -70,7 +68,7 @@ def missing_field(spec: Spec, path: str) -> SpecProblem | None:
 
 
 def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | None:
-    place: Any = spec
+    place: object = spec
     names = path.split(".")
     for depth, name in enumerate(names):
         names_here = _names(place)
@@ -85,7 +83,7 @@ def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | 
     return None
 
 
-def _names(place: Any) -> list[str]:
+def _names(place: object) -> list[str]:
     if isinstance(place, Spec):
         return list(type(place).model_fields)
     if isinstance(place, dict):
@@ -93,29 +91,32 @@ def _names(place: Any) -> list[str]:
     return [str(i) for i in range(len(place))] if isinstance(place, list) else []
 
 
-def inside(place: Any, name: str) -> Any:
+def inside(place: object, name: str) -> object:
     """Return what a spec, a mapping or a list has under a name; None if a spec has nothing."""
     if isinstance(place, Spec):
         return getattr(place, name, None)
-    return place[int(name)] if isinstance(place, list) else place.get(name)
+    if isinstance(place, list):
+        return place[int(name)]
+    assert isinstance(place, Mapping)  # nothing else has names inside
+    return place.get(name)
 
 
-def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: Any) -> SpecProblem | None:
+def _exchange(spec: Spec, parts: dict[str, Spec], path: str, kind: object) -> SpecProblem | None:
     """Put a part of another kind in the place of one; both may have fields in common."""
     where = path.removesuffix(".kind")
-    old: Any = spec
+    old: object = spec
     for name in where.split("."):
         old = inside(old, name)
     try:
         new = KINDS[where.partition(".")[0]].get(str(kind))
     except UnknownNameError as error:
         return SpecProblem(path, str(error))
-    if type(old) is not new:
+    if isinstance(old, Spec) and type(old) is not new:
         parts[where] = new.model_construct(**{**_chosen(old, new), "kind": kind})
     return None
 
 
-def _chosen(old: Spec, new: type[Spec]) -> dict[str, Any]:
+def _chosen(old: Spec, new: type[Spec]) -> dict[str, object]:
     """Return what was chosen in the old part and the new kind has too."""
     return {
         name: getattr(old, name)
@@ -125,8 +126,13 @@ def _chosen(old: Spec, new: type[Spec]) -> dict[str, Any]:
     }
 
 
-def _put(data: Any, path: str, value: Any) -> None:
+def _put(data: Data, path: str, value: object) -> None:
     *parents, last = path.split(".")
+    place: object = data
     for name in parents:
-        data = data[int(name)] if isinstance(data, list) else data[name]
-    data[int(last) if isinstance(data, list) else last] = value
+        place = inside(place, name)
+    if isinstance(place, list):
+        place[int(last)] = value
+    else:
+        assert isinstance(place, dict)
+        place[last] = value

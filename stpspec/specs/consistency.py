@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, Registry
-from stpspec.specs.base import problems_of
-from stpspec.specs.objective import Term
+from stpspec.specs.base import Spec, problems_of
+from stpspec.specs.objective import Objective, Term
 from stpspec.units import number_of
+
+# Field name → valid value, of the type of the field; what is not valid is absent.
+Parts = Mapping[str, Any]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -28,7 +31,21 @@ NEEDS = {
 }
 
 
-def cross_problems(parts: Mapping[str, Any]) -> list[SpecProblem]:
+class _HasOptions(Protocol):
+    """A metric, a loss or a cost function."""
+
+    @property
+    def options(self) -> type[Spec]: ...
+
+
+class _Metric(_HasOptions, Protocol):
+    """What the rules have to know of a metric, which is defined in a row above this one."""
+
+    @property
+    def reads_signal(self) -> bool: ...
+
+
+def cross_problems(parts: Parts) -> list[SpecProblem]:
     """Return the problems between the parts of an experiment.
 
     Parameters
@@ -46,7 +63,7 @@ def cross_problems(parts: Mapping[str, Any]) -> list[SpecProblem]:
     return problems
 
 
-def _name_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
+def _name_problems(parts: Parts) -> Iterator[SpecProblem]:
     """Names become nodes and variables of datasets, beside the parameters."""
     model, objective = parts.get("model"), parts.get("objective")
     taken = {*parts.get("parameters", {}), *(model.fixed if model is not None else {})}
@@ -68,7 +85,7 @@ def _name_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
                 )
 
 
-def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
+def _protocol_problems(parts: Parts) -> Iterator[SpecProblem]:
     model = parts.get("model")
     for name, protocol in parts.get("protocols", {}).items():
         if model is None:
@@ -83,7 +100,7 @@ def _protocol_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
             )
 
 
-def _recording_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
+def _recording_problems(parts: Parts) -> Iterator[SpecProblem]:
     model, recording = parts.get("model"), parts.get("recording")
     if model is None or recording is None:
         return
@@ -95,7 +112,7 @@ def _recording_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
         )
 
 
-def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
+def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]:
     yield from _loss_problems(path, term)
     metric = None
     try:
@@ -134,7 +151,7 @@ def _term_problems(path: str, term: Term, parts: Mapping[str, Any]) -> Iterator[
                 )
 
 
-def is_whole(protocol: str, parts: Mapping[str, Any]) -> bool:
+def is_whole(protocol: str, parts: Parts) -> bool:
     """Tell whether no field of a protocol was wrong: with a default instead, it gives another run.
 
     Parameters
@@ -165,9 +182,7 @@ def _loss_problems(path: str, term: Term) -> Iterator[SpecProblem]:
         yield SpecProblem(f"{path}.target", rule, term.target)
 
 
-def _signal_problems(
-    path: str, term: Term, metric: Any, parts: Mapping[str, Any]
-) -> Iterator[SpecProblem]:
+def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> Iterator[SpecProblem]:
     recording, model = parts.get("recording"), parts.get("model")
     signal = term.options.get("signal")
     if recording is None or model is None or not metric.reads_signal:
@@ -185,7 +200,7 @@ def _signal_problems(
         )
 
 
-def _cost_problems(objective: Any) -> Iterator[SpecProblem]:
+def _cost_problems(objective: Objective) -> Iterator[SpecProblem]:
     if objective.cost is None:
         if objective.n_targets == 0:
             yield SpecProblem("objective.terms", "at least one term needs a weight above 0")
@@ -198,7 +213,7 @@ def _cost_problems(objective: Any) -> Iterator[SpecProblem]:
     yield from _option_problems("objective.cost_options", cost, objective.cost_options)
 
 
-def _fitter_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
+def _fitter_problems(parts: Parts) -> Iterator[SpecProblem]:
     fitter = parts.get("fitter")
     if fitter is None or not {"parameters", "objective"} <= set(parts):
         return
@@ -210,7 +225,9 @@ def _fitter_problems(parts: Mapping[str, Any]) -> Iterator[SpecProblem]:
         yield SpecProblem(path, rule, received)
 
 
-def _option_problems(path: str, thing: Any, options: Mapping[str, Any]) -> Iterator[SpecProblem]:
+def _option_problems(
+    path: str, thing: _HasOptions, options: Mapping[str, object]
+) -> Iterator[SpecProblem]:
     try:
         thing.options.model_validate(dict(options))
     except ValidationError as error:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from stpspec.errors import PluginError, SpecError, SpecProblem, nearest
-from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, Registry, import_plugins
 from stpspec.specs.base import problems_of
 from stpspec.specs.consistency import cross_problems
 from stpspec.specs.experiment import Experiment, migrate
@@ -17,8 +16,8 @@ from stpspec.specs.recovery import salvage, unseen, wrong_paths
 
 
 def examine(
-    data: Mapping[str, Any],
-) -> tuple[Experiment | None, list[SpecProblem], dict[str, Any]]:
+    data: Mapping[str, object],
+) -> tuple[Experiment | None, list[SpecProblem], dict[str, object]]:
     """Find all problems of the data, also those between parts that are valid by themselves.
 
     Parameters
@@ -65,7 +64,7 @@ def _in_its_place(problem: SpecProblem) -> SpecProblem:
     return problem
 
 
-def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[SpecProblem]]:
+def _without_bad_plugins(data: Mapping[str, object]) -> tuple[dict[str, object], list[SpecProblem]]:
     """Import the plug-in modules one by one; what cannot be imported becomes a problem."""
     plugins, problems = data.get("plugins"), []
     if not isinstance(plugins, list):
@@ -81,12 +80,14 @@ def _without_bad_plugins(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     return {**data, "plugins": importable}, problems
 
 
-def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[SpecProblem]]:
+def _with_nearest_kinds(data: Mapping[str, object]) -> tuple[dict[str, object], list[SpecProblem]]:
     """Put the nearest kind in the place of each misspelled one, so that the rest is examined."""
     whole, problems = dict(data), []
 
-    def corrected(path: str, part: Any, registry: Any) -> Any:
-        kind = part.get("kind") if isinstance(part, Mapping) else None
+    def corrected(path: str, part: object, registry: Registry) -> object:
+        if not isinstance(part, Mapping):
+            return part
+        kind = part.get("kind")
         if not isinstance(kind, str) or kind in registry.names():
             return part
         nearest_kind = nearest(kind, registry.names())
@@ -107,8 +108,8 @@ def _with_nearest_kinds(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[S
     return whole, problems
 
 
-def _valid_parts(data: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:
-    parts: dict[str, Any] = {"wrong": sorted(wrong)}
+def _valid_parts(data: Mapping[str, object], wrong: set[str]) -> dict[str, object]:
+    parts: dict[str, object] = {"wrong": sorted(wrong)}
     for name, field in Experiment.model_fields.items():
         adapter = TypeAdapter(field.rebuild_annotation())
         if name in data:

@@ -11,22 +11,25 @@ from pydantic_core import InitErrorDetails
 
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
-from stpspec.specs.base import kind_of
+from stpspec.specs.base import KindOf
 from stpspec.specs.changes import changed_data
 from stpspec.specs.consistency import cross_problems
+from stpspec.specs.fitter import FitterSpec
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
+from stpspec.specs.protocol import Protocol
 from stpspec.specs.study import StudySpec
 from stpspec.specs.summary import Overview
 from stpspec.units import rule_error
 
 FORMAT = 1
 
-AnyModel = Annotated[Any, kind_of(MODELS, "synapse")]
-AnyRecording = Annotated[Any, kind_of(RECORDINGS)]
-AnyProtocol = Annotated[Any, kind_of(PROTOCOLS)]
-AnyFitter = Annotated[Any, kind_of(FITTERS)]
+# The models have little in common beside `stimulated_by`, which says what one has.
+AnyModel = Annotated[Any, KindOf(MODELS, "synapse")]
+AnyRecording = Annotated[Any, KindOf(RECORDINGS)]
+AnyProtocol = Annotated[Protocol, KindOf(PROTOCOLS)]
+AnyFitter = Annotated[FitterSpec, KindOf(FITTERS)]
 
 
 class Experiment(Overview):
@@ -41,7 +44,7 @@ class Experiment(Overview):
     protocols: dict[str, AnyProtocol] = Field(min_length=1)
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     objective: Objective | None = None
-    fitter: AnyFitter = Field(default={"kind": "least_squares"})
+    fitter: AnyFitter = Field(default={"kind": "least_squares"}, validate_default=True)
     numerics: Numerics = Field(default_factory=Numerics)
     study: StudySpec | None = Field(
         default=None, description="where evaluations are kept, to be watched, resumed and shared"
@@ -58,7 +61,7 @@ class Experiment(Overview):
 
     @model_validator(mode="before")
     @classmethod
-    def _import_plugins(cls, data: Any) -> Any:
+    def _import_plugins(cls, data: object) -> object:
         if isinstance(data, Mapping):
             plugins = data.get("plugins") or []
             if isinstance(plugins, list):
@@ -83,7 +86,7 @@ class Experiment(Overview):
         return self
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Experiment:
+    def from_data(cls, data: Mapping[str, object]) -> Experiment:
         """Validate a mapping, as read from YAML or JSON.
 
         Raises
@@ -98,7 +101,7 @@ class Experiment(Overview):
             raise SpecError(problems)
         return experiment
 
-    def changed(self, changes: Mapping[str, Any]) -> Experiment:
+    def changed(self, changes: Mapping[str, object]) -> Experiment:
         """Return a validated copy with some fields replaced.
 
         Parameters
@@ -131,7 +134,7 @@ class Experiment(Overview):
         return self.model_dump(mode="json")
 
 
-def needed(given: Any) -> None:
+def needed(given: object) -> None:
     """Refuse what is no experiment, and say what would make one of it.
 
     Raises
@@ -149,7 +152,7 @@ def needed(given: Any) -> None:
     raise TypeError(f"an Experiment is needed, and not {type(given).__name__}: {cure}")
 
 
-def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
+def migrate(data: Mapping[str, object]) -> dict[str, object]:
     """Bring the data of an older format up to date.
 
     Raises

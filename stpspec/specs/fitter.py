@@ -61,11 +61,11 @@ class FitterSpec(Spec):
         return self
 
     @abstractmethod
-    def minimize(self, problem: Any) -> Any:
+    def minimize(self, problem: Any) -> Any:  # of rows above this one: Problem → Outcome
         """Minimize the loss of a problem and return an Outcome (see :mod:`stpspec.fitters`)."""
 
     def objections(
         self, parameters: Mapping[str, Parameter], objective: Objective
-    ) -> list[tuple[str, str, Any]]:
+    ) -> list[tuple[str, str, object]]:
         """Return (path, rule, received) for whatever keeps this fitter from this problem."""
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ class Cell(Spec):
 
     file: str = Field(description="template file, .hoc or .py")
     template: str = Field(description="name of the HOC template, or of the Python class")
-    arguments: dict[str, Any] | list[Any] = Field(
+    arguments: dict[str, object] | list[object] = Field(
         default_factory=dict, description="given to the template when a cell is built"
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field, ValidationInfo, field_validator
 
 from stpspec.specs.base import Spec
 from stpspec.units import Quantities, convert, number_of
+
+Values = float | str | list[float | str]  # of a target or an sd, each perhaps with a unit
 
 
 class Term(Spec):
@@ -30,20 +30,20 @@ class Term(Spec):
     loss: str = Field(
         default="squared", description="squared, absolute, relative, huber, band or a plug-in"
     )
-    loss_options: dict[str, Any] = Field(default_factory=dict)
-    options: dict[str, Any] = Field(default_factory=dict, description="of the metric")
+    loss_options: dict[str, object] = Field(default_factory=dict)
+    options: dict[str, object] = Field(default_factory=dict, description="of the metric")
 
     # Rules of one field, so that a wrong one does not hide what is wrong with the others.
     @field_validator("target")
     @classmethod
-    def _target_is_not_empty(cls, target: Any) -> Any:
+    def _target_is_not_empty(cls, target: Values) -> Values:
         if isinstance(target, list) and not target:
             raise ValueError("a target list must not be empty")
         return target
 
     @field_validator("sd")
     @classmethod
-    def _sd_fits(cls, sd: Any, info: ValidationInfo) -> Any:
+    def _sd_fits(cls, sd: Values | None, info: ValidationInfo) -> Values | None:
         sds = sd if isinstance(sd, list) else [] if sd is None else [sd]
         if any(number_of(s) <= 0 for s in sds):
             raise ValueError("sd must be above 0")
@@ -62,12 +62,13 @@ class Term(Spec):
             If a value has another dimension.
         """
 
-        def plain(value: Any) -> Any:
+        def plain(value: Values) -> Values:
             if isinstance(value, list):
                 return [convert(v, unit) for v in value]
-            return None if value is None else convert(value, unit)
+            return convert(value, unit)
 
-        return self.copy_with(target=plain(self.target), sd=plain(self.sd))
+        sd = None if self.sd is None else plain(self.sd)
+        return self.copy_with(target=plain(self.target), sd=sd)
 
     @property
     def size(self) -> int:
@@ -83,7 +84,7 @@ class Objective(Spec):
         default=None,
         description="registered function of (metrics, targets) used instead of the sum",
     )
-    cost_options: dict[str, Any] = Field(default_factory=dict)
+    cost_options: dict[str, object] = Field(default_factory=dict)
 
     @property
     def n_targets(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -24,7 +24,7 @@ class Parameter(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_more_than_a_value(cls, data: Any) -> Any:
+    def _is_more_than_a_value(cls, data: object) -> object:
         if isinstance(data, int | float | str | list):
             rule = "a mapping such as {min: 0.1, max: 0.9}; a value that is not fitted belongs in "
             raise rule_error("rule", f"{rule}model.fixed")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,8 +15,10 @@ from stpspec.units import Quantity, split
 
 _QUANTITY: TypeAdapter[float | str] = TypeAdapter(Quantity)
 
+T = TypeVar("T")
+
 # What stands in for a required field that is wrong, so that the fields beside it are examined.
-_STAND_INS: dict[str, Any] = {
+_STAND_INS: dict[str, object] = {
     "target": 1.0, "protocol": "", "metric": "", "mechanism": "", "file": "", "template": "",
     "cell": {"file": "", "template": ""},
 }  # fmt: skip
@@ -58,7 +61,7 @@ def unseen(problems: Sequence[SpecProblem], earlier: Sequence[SpecProblem]) -> l
     return [p for p in problems if not is_consequence(p.path)]
 
 
-def salvage(adapter: TypeAdapter[Any], value: Any) -> Any:
+def salvage(adapter: TypeAdapter[T], value: object) -> T | None:
     """Validate a value without its invalid fields and entries; None if nothing is left."""
     value = copy.deepcopy(value)
     while True:
@@ -70,17 +73,15 @@ def salvage(adapter: TypeAdapter[Any], value: Any) -> Any:
                 return None
 
 
-def _drop(data: Any, loc: Sequence[Any], missing: bool) -> bool:
+def _drop(data: object, loc: Sequence[int | str], missing: bool) -> bool:
     """Take the place that an error names out of the data; return whether that changed anything."""
-    place: Any = data
-    holder: Any = None
-    last: Any = None
+    place, drop = data, None
     for part in loc:
-        inside = isinstance(place, dict) and part in place
-        if not inside and not (isinstance(place, list) and isinstance(part, int)
-                               and part < len(place)):  # fmt: skip
-            continue
-        holder, last, place = place, part, place[part]
+        if isinstance(place, dict) and part in place:
+            drop = functools.partial(place.pop, part)
+            place = place[part]
+        elif isinstance(place, list) and isinstance(part, int) and part < len(place):
+            place, drop = place[part], functools.partial(place.pop, part)
     field = loc[-1] if loc else None
     if missing and isinstance(place, dict):
         if field in _STAND_INS:
@@ -89,13 +90,13 @@ def _drop(data: Any, loc: Sequence[Any], missing: bool) -> bool:
         if field in ("min", "max"):
             _stand_in_for_a_bound(place)
             return True
-    if holder is None:
+    if drop is None:
         return False
-    del holder[last]
+    drop()
     return True
 
 
-def _stand_in_for_a_bound(parameter: dict[str, Any]) -> None:
+def _stand_in_for_a_bound(parameter: dict[str, object]) -> None:
     """Give a parameter the bounds that it lacks, such that they break no rule."""
     given = [n for n in ("min", "max") if n in parameter]
     parameter.pop("start", None)  # it need not lie within the stand-in

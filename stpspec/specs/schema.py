@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaValue as JsonSchema
 
-from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, Registry
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
 
 
-def json_schema(part: str | None = None) -> dict[str, Any]:
+def json_schema(part: str | None = None) -> JsonSchema:
     """Return the JSON schema of a whole experiment, or of the files of one conf group.
 
     Parameters
@@ -39,7 +38,7 @@ def json_schema(part: str | None = None) -> dict[str, Any]:
     return _open(schema)
 
 
-def _union_schema(registry: Any) -> dict[str, Any]:
+def _union_schema(registry: Registry) -> JsonSchema:
     from pydantic.json_schema import models_json_schema
 
     classes = [registry.get(name) for name in registry.names()]
@@ -48,12 +47,12 @@ def _union_schema(registry: Any) -> dict[str, Any]:
     return _open({"$defs": top.get("$defs", {}), "anyOf": union})
 
 
-def _merge(defs: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def _merge(defs: JsonSchema, schema: JsonSchema) -> JsonSchema:
     defs.update(schema.pop("$defs", {}))
     return schema
 
 
-def _open(schema: dict[str, Any]) -> dict[str, Any]:
+def _open(schema: JsonSchema) -> JsonSchema:
     # What a file leaves out, the groups it is composed with supply: nothing is required in a file.
     schema.pop("required", None)
     for definition in schema.get("$defs", {}).values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -35,12 +34,12 @@ class StudySpec(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_alone(cls, data: Any) -> Any:
+    def _name_alone(cls, data: object) -> object:
         return data if isinstance(data, Mapping) else {"name": data}
 
     @field_validator("name", mode="before")
     @classmethod
-    def _readable(cls, name: Any) -> Any:
+    def _readable(cls, name: object) -> str:
         if not isinstance(name, str):
             raise ValueError('a name; one that YAML reads as a number or date needs quotes: "2026"')
         if not _NAME.fullmatch(name):

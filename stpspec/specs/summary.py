@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from stpspec.formatting import html_lines, html_table, outline, wrapped
 from stpspec.specs.base import Spec
+from stpspec.specs.fitter import FitterSpec
+from stpspec.specs.model import Cell, GapJunction, ModelSpec, Synapse
+from stpspec.specs.objective import Objective
+from stpspec.specs.parameters import Parameter
+from stpspec.specs.protocol import Protocol
+from stpspec.specs.recording import RecordingSpec
 from stpspec.units import unit_of
 
 Row = tuple[str, str, str]
@@ -51,13 +57,13 @@ _HEAD = ("format", "name", "description", "source")
 _LABELS = {"objective": "targets"}
 
 
-def _model(model: Any) -> dict[str, str]:
-    def place(cell: Any, section: Any, position: Any) -> str:
+def _model(model: ModelSpec) -> dict[str, str]:
+    def place(cell: Cell, section: str, position: float) -> str:
         return f"{section}({position:g}) of {cell.template} ({cell.file})"
 
     first = place(model.cell, model.section, model.position)
     text = f"{model.mechanism} in {first}"
-    if hasattr(model, "second_cell"):
+    if isinstance(model, GapJunction):
         second = place(
             model.second_cell,
             model.section_2 or model.section,
@@ -67,20 +73,20 @@ def _model(model: Any) -> dict[str, str]:
     texts = {"": text}
     if model.fixed:
         texts["fixed"] = ", ".join(f"{n} = {_value(v)}" for n, v in model.fixed.items())
-    if hasattr(model, "net_con"):
+    if isinstance(model, Synapse):
         texts["net_con"] = _fields(model.net_con, every=True)
     return texts
 
 
-def _recording(recording: Any) -> dict[str, str]:
+def _recording(recording: RecordingSpec) -> dict[str, str]:
     return {"": _with_kind(recording)}
 
 
-def _protocols(protocols: Mapping[str, Any]) -> dict[str, str]:
+def _protocols(protocols: Mapping[str, Protocol]) -> dict[str, str]:
     return {name: _with_kind(p, every=True) for name, p in protocols.items()}
 
 
-def _parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
+def _parameters(parameters: Mapping[str, Parameter]) -> dict[str, str]:
     texts = {}
     for name, p in parameters.items():
         start = f", start {_value(p.start)}" if p.start is not None else ""
@@ -89,7 +95,7 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     return texts
 
 
-def _targets(objective: Any) -> dict[str, str]:
+def _targets(objective: Objective) -> dict[str, str]:
     texts = {}
     for name, term in objective.terms.items():
         sd = f" ± {_value(term.sd)}" if term.sd is not None else ""
@@ -103,7 +109,7 @@ def _targets(objective: Any) -> dict[str, str]:
     return texts
 
 
-def _fitter(fitter: Any) -> dict[str, str]:
+def _fitter(fitter: FitterSpec) -> dict[str, str]:
     budget = fitter.budget
     limits = [f"{budget.evaluations} evaluations"] if budget.evaluations is not None else []
     limits += [f"{budget.seconds:g} s"] if budget.seconds is not None else []
@@ -114,21 +120,22 @@ def _fitter(fitter: Any) -> dict[str, str]:
     return {"": ", ".join(t for t in (fitter.kind, named, said, at_most) if t)}
 
 
-def _numerics(numerics: Any) -> dict[str, str]:
+def _numerics(numerics: Spec) -> dict[str, str]:
     return {"": _fields(numerics)}
 
 
-def _plain(value: Any) -> dict[str, str]:
+def _plain(value: object) -> dict[str, str]:
     return {"": _value(value)} if value not in (None, "", [], {}) else {}
 
 
-_PARTS = {
+# Each takes what the field of its name holds.
+_PARTS: dict[str, Callable[[Any], dict[str, str]]] = {
     "model": _model, "recording": _recording, "protocols": _protocols, "parameters": _parameters,
     "objective": _targets, "fitter": _fitter, "numerics": _numerics,
 }  # fmt: skip
 
 
-def _with_kind(spec: Any, every: bool = False) -> str:
+def _with_kind(spec: Protocol | RecordingSpec, every: bool = False) -> str:
     said = _fields(spec, every=every)
     return f"{spec.kind}: {said}" if said else spec.kind
 
@@ -146,7 +153,7 @@ def _fields(spec: Spec, left_out: set[str] | None = None, *, every: bool = False
     return ", ".join(said)
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import yaml
@@ -36,13 +36,13 @@ class MetricContract:
 
     metric: ClassVar[str]
     protocol: ClassVar[Protocol] = Train()
-    options: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, object]] = {}
 
     def definition(self) -> Metric:
         """Return the registered metric."""
         return METRICS.get(self.metric)
 
-    def value(self, **change: Any) -> np.ndarray:
+    def value(self, **change: float) -> np.ndarray:
         """Measure the known response."""
         return self.measured(response_to(self.protocol, **change))
 
@@ -128,7 +128,7 @@ class LossContract:
 
     loss: ClassVar[str]
     target: ClassVar[float] = 2.0
-    options: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, object]] = {}
 
     def penalty(self, *values: float) -> np.ndarray:
         """Return the penalties of some achieved values, with an sd of 0.5."""
@@ -219,7 +219,7 @@ class ProtocolContract:
             assert np.isfinite(metric.function(response_to(self.protocol))).all(), name
 
 
-def _refuses(action: Callable[[], Any]) -> bool:
+def _refuses(action: Callable[[], object]) -> bool:
     try:
         action()
     except ValueError:

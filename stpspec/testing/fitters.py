@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,42 +13,44 @@ from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import Failure
 from stpspec.fitters.evaluation import BudgetSpent, Evaluation
 from stpspec.fitters.outcome import Outcome, search
-from stpspec.fitters.problem import Problem
+from stpspec.fitters.problem import Evaluator, Problem
 from stpspec.metrics.measure import Measurement
 from stpspec.registry import FITTERS
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.fitter import FitterSpec
 
-Function = Callable[[np.ndarray], Any]  # unit cube → residuals, or the reason of a failure
+Residuals = Sequence[float] | str  # or the reason of a failure
+Function = Callable[[np.ndarray], Residuals]  # of a point of the unit cube
 
 
-def _parabola(x: np.ndarray) -> Any:
+def _parabola(x: np.ndarray) -> Residuals:
     return [x[0] - 0.3, 2 * (x[1] - 0.6)]
 
 
-def _rosenbrock(x: np.ndarray) -> Any:
+def _rosenbrock(x: np.ndarray) -> Residuals:
     a, b = 4 * x[0] - 2, 4 * x[1] - 1.5
     return [10 * (b - a**2), 1 - a]
 
 
-def _coupling_curve(x: np.ndarray) -> Any:
+def _coupling_curve(x: np.ndarray) -> Residuals:
     g = 10 ** (4 * x[0] - 2)
     return [50 * (g / (g + 10.0) - 0.05), 0.1 * (x[1] - 0.5)]
 
 
-def _staircase(x: np.ndarray) -> Any:
+def _staircase(x: np.ndarray) -> Residuals:
     return [np.round(20 * (x[0] - 0.3)) / 20, np.round(20 * (x[1] - 0.6)) / 20]
 
 
-def _noise(x: np.ndarray) -> Any:
+def _noise(x: np.ndarray) -> Residuals:
     wiggle = 1e-3 * np.sin(1e4 * x)
     return [x[0] - 0.3 + wiggle[0], x[1] - 0.6 + wiggle[1]]
 
 
-def _nan_region(x: np.ndarray) -> Any:
+def _nan_region(x: np.ndarray) -> Residuals:
     return "the mechanism divides by zero" if x[0] > 0.7 else _parabola(x)
 
 
-def _at_bound(x: np.ndarray) -> Any:
+def _at_bound(x: np.ndarray) -> Residuals:
     return [x[0] + 0.5, x[1] - 0.6]
 
 
@@ -75,8 +77,8 @@ class Watched(Problem):
         Whether the fitter was told that its budget is spent, or Ctrl-C was pressed.
     """
 
-    def __init__(self, *given: Any, **options: Any):
-        super().__init__(*given, **options)
+    def __init__(self, bound: Bound, evaluator: Evaluator):
+        super().__init__(bound, evaluator)
         self.asked: list[np.ndarray] = []
         self.spent = self.interrupted = False
 
@@ -94,7 +96,12 @@ class Watched(Problem):
 
 
 def problem(
-    fitter: Any, name: str, *, seed: int = 0, parameters: int = 2, interrupt: int | None = None
+    fitter: FitterSpec,
+    name: str,
+    *,
+    seed: int = 0,
+    parameters: int = 2,
+    interrupt: int | None = None,
 ) -> Watched:
     """Return one of :data:`PROBLEMS` for a fitter, without NEURON.
 
@@ -141,7 +148,7 @@ def problem(
     return Watched(bound, evaluate)
 
 
-def _measured(result: Any) -> dict[str, Measurement]:
+def _measured(result: Residuals) -> dict[str, Measurement]:
     if isinstance(result, str):
         return {
             n: Measurement(np.array(np.nan), "1", Failure("simulation", result))
@@ -162,11 +169,11 @@ class FitterContract:
         Problems whose smallest loss it must reach, and how near.
     """
 
-    fitter: ClassVar[Any]
+    fitter: ClassVar[FitterSpec]
     parameters: ClassVar[int] = 2
     solves: ClassVar[dict[str, float]] = {"parabola": 1e-3}
 
-    def fitted(self, name: str, **changes: Any) -> tuple[Watched, Outcome]:
+    def fitted(self, name: str, **changes: object) -> tuple[Watched, Outcome]:
         """Run the fitter on a problem."""
         fitter = self.fitter.copy_with(**changes)
         made = problem(fitter, name, parameters=self.parameters)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from stpspec.analytic import event_map, trace
+from stpspec.dataset import StepDescription, StimulusDescription
 from stpspec.metrics.response import Response
-from stpspec.specs.protocol import Protocol, Timing
+from stpspec.specs.protocol import CurrentStep, Protocol, Timing
 
 SYNAPSE = {"U": 0.25, "D": 706.0, "F": 21.0}
 RISE, DECAY = 0.5, 5.0  # ms
@@ -30,7 +30,7 @@ def response_to(protocol: Protocol, *, scale: float = 100.0, shift: float = 0.0)
     stimulus = protocol.stimulus(Timing(DECAY, SYNAPSE["D"], SYNAPSE["F"]))
     onset = ONSET + shift
     time = np.arange(0.0, onset + stimulus.stop + DT, DT)
-    description: dict[str, Any] = {
+    description: StimulusDescription = {
         "onset": onset, "delay": DELAY, "spikes": [onset + s for s in stimulus.spikes],
         "n_induction": stimulus.n_induction, "default_signal": "synaptic_current", "step": None,
     }  # fmt: skip
@@ -42,14 +42,16 @@ def response_to(protocol: Protocol, *, scale: float = 100.0, shift: float = 0.0)
     return Response(time, {"synaptic_current": signal}, {"synaptic_current": "pA"}, description)
 
 
-def _coupled(time: np.ndarray, description: dict[str, Any], step: Any) -> Response:
+def _coupled(time: np.ndarray, description: StimulusDescription, step: CurrentStep) -> Response:
     start, stop = description["onset"], description["onset"] + step.duration
     shape = np.where(time < start, 0, 1 - np.exp(-(time - start) / 10.0))
     shape = np.where(time > stop, np.exp(-(time - stop) / 10.0), shape)
     mine, other = 1e3 * step.amplitude * 0.1 * shape, 1e3 * step.amplitude * 0.01 * shape
     first, second = (mine, other) if step.cell == 1 else (other, mine)
-    description["step"] = {"amplitude": step.amplitude, "start": start, "stop": stop,
-                           "cell": step.cell}  # fmt: skip
+    description = {
+        **description,
+        "step": {"amplitude": step.amplitude, "start": start, "stop": stop, "cell": step.cell},
+    }
     signals = {"somatic_voltage_1": first - 70, "somatic_voltage_2": second - 70}
     response = Response(time, signals, dict.fromkeys(signals, "mV"), description)
     reverse = _reverse(description, time, signals)
@@ -58,12 +60,14 @@ def _coupled(time: np.ndarray, description: dict[str, Any], step: Any) -> Respon
 
 
 def _reverse(
-    description: Mapping[str, Any], time: np.ndarray, signals: Mapping[str, np.ndarray]
+    description: StimulusDescription, time: np.ndarray, signals: Mapping[str, np.ndarray]
 ) -> Response:
     """Return the response of the same two (equal) cells to the step into the other one."""
-    step = {**description["step"], "cell": 3 - description["step"]["cell"]}
+    step = description["step"]
+    assert step is not None  # coupled cells are stimulated by one
+    other: StepDescription = {**step, "cell": 3 - step["cell"]}
     swapped = {
         "somatic_voltage_1": signals["somatic_voltage_2"],
         "somatic_voltage_2": signals["somatic_voltage_1"],
     }
-    return Response(time, swapped, dict.fromkeys(swapped, "mV"), {**description, "step": step})
+    return Response(time, swapped, dict.fromkeys(swapped, "mV"), {**description, "step": other})

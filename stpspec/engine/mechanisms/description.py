@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any
 
 from stpspec.engine import nrn
 from stpspec.engine.mechanisms.library import is_ours, loaded_names
@@ -87,7 +86,7 @@ def _point_processes() -> list[str]:
 
 
 def _variables(name: str, kind: int) -> dict[str, float]:
-    h: Any = nrn.hoc()
+    h = nrn.hoc()
     standard, text = h.MechanismStandard(name, kind), h.ref("")
     found = {}
     for index in range(int(standard.count())):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence, Set
-from typing import Any
 
 from stpspec.engine import nrn
+from stpspec.engine.hoc_types import PointProcess, Reference, Section
 
 _STATE = 3  # kind of variable in NEURON's MechanismStandard
 
 
 def references(
-    replicas: Sequence[Sequence[Any]], points: Sequence[Sequence[Any]]
-) -> list[list[Any]]:
+    replicas: Sequence[Sequence[object]], points: Sequence[Sequence[PointProcess]]
+) -> list[list[Reference]]:
     """Return references to each variable of each replica, in one order for all.
 
     Parameters
@@ -33,7 +33,7 @@ def references(
     ]  # fmt: skip
 
 
-def _in_section(section: Any, foreign: Set[str]) -> Iterator[Any]:
+def _in_section(section: Section, foreign: Set[str]) -> Iterator[Reference]:
     for segment in section:
         yield segment._ref_v
         for mechanism in segment:
@@ -49,7 +49,7 @@ def _in_section(section: Any, foreign: Set[str]) -> Iterator[Any]:
                 yield from _elements(getattr(point, f"_ref_{variable}"), size)
 
 
-def _elements(reference: Any, size: int) -> Iterator[Any]:
+def _elements(reference: Reference, size: int) -> Iterator[Reference]:
     if size == 1:
         yield reference
         return
@@ -60,7 +60,7 @@ def _elements(reference: Any, size: int) -> Iterator[Any]:
 class _Element:
     """One element of an array variable, read and written like a reference."""
 
-    def __init__(self, reference: Any, index: int):
+    def __init__(self, reference: Reference, index: int):
         self._reference, self._index = reference, index
 
     def __getitem__(self, _: int) -> float:
@@ -70,9 +70,9 @@ class _Element:
         self._reference[self._index] = value
 
 
-def _sections(cells: Sequence[Any]) -> dict[str, list[Any]]:
+def _sections(cells: Sequence[object]) -> dict[str, list[Section]]:
     """Return the sections of each cell, by its name, in NEURON's order."""
-    found: dict[str, list[Any]] = {str(cell): [] for cell in cells}
+    found: dict[str, list[Section]] = {str(cell): [] for cell in cells}
     for section in nrn.hoc().allsec():
         own = section.cell()
         name = str(own) if own is not None else section.name().rpartition(".")[0]

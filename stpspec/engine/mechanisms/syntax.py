@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 _TIME_LIMIT = 60.0  # s; a file takes some milliseconds
 
@@ -54,6 +53,10 @@ class Node:
     def child(self, kind: str) -> Node | None:
         """Return the first child of a kind."""
         return next((node for node in self.children if node.kind == kind), None)
+
+
+# {kind: [children]}, or {kind: text}.
+Written = dict[str, "list[Written] | str"]
 
 
 def available() -> bool:
@@ -107,7 +110,7 @@ def _tree(line: str) -> Node | None:
         return None
 
 
-def _node(written: dict[str, Any]) -> Node:
+def _node(written: Written) -> Node:
     """Return the node of one that the parser wrote as {kind: [children]}; a text is a child."""
     kind, below = next(iter(written.items()))
     if isinstance(below, str):  # {"name": text}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -24,6 +24,18 @@ from stpspec.specs.protocol import BEFORE, Stimulus
 _CHUNK, _CHUNK_STEPS = 500.0, 20_000
 _SHORT = 1e-6  # ms; a run that ends earlier than this before its end did not come to it
 _APART = 2e-6  # ms; what CVODE records just before an event is set this much earlier
+
+
+class Earlier(Protocol):
+    """A settled state, and what was recorded before it (see engine/shortcuts/steady_state)."""
+
+    @property
+    def times(self) -> np.ndarray: ...
+
+    @property
+    def signals(self) -> Mapping[str, np.ndarray]: ...
+
+    def restore(self, rig: Rig) -> None: ...
 
 
 class CannotVaryError(SimulationError):
@@ -147,7 +159,7 @@ def initialize(numerics: Numerics) -> None:
         nrn.hoc().finitialize(numerics.v_init)
 
 
-def begin(rig: Rig, stimulus: Stimulus, earlier: Any = None) -> None:
+def begin(rig: Rig, stimulus: Stimulus, earlier: Earlier | None = None) -> None:
     """Arm a stimulus and begin at rest, or in the settled state ``earlier``.
 
     Raises
@@ -167,7 +179,7 @@ def begin(rig: Rig, stimulus: Stimulus, earlier: Any = None) -> None:
 
 
 def run(
-    rig: Rig, stimulus: Stimulus, earlier: Any = None
+    rig: Rig, stimulus: Stimulus, earlier: Earlier | None = None
 ) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     """Simulate a stimulus from rest, or from the settled state ``earlier``.
 
@@ -214,7 +226,7 @@ def _within_limit(started: float, limit: float, reached: float, until: float) ->
 
 
 def _read(
-    rig: Rig, numerics: Numerics, stop: float, earlier: Any = None
+    rig: Rig, numerics: Numerics, stop: float, earlier: Earlier | None = None
 ) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     """Return times (ms) and, a replica, the recorded signals.
 
@@ -224,8 +236,7 @@ def _read(
     numerics : Numerics
     stop : float
         ms after the onset of the stimulus.
-    earlier : object, optional
-        With ``times`` and ``signals``, what was recorded before the settled state.
+    earlier : Earlier, optional
     """
     if rig.bound.scheme.steps == "growing":
         return _read_blocks(rig, numerics)
@@ -249,7 +260,7 @@ def _read(
 
 
 def _read_steps(
-    rig: Rig, numerics: Numerics, earlier: Any
+    rig: Rig, numerics: Numerics, earlier: Earlier | None
 ) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     times = rig.times()
     if earlier is not None:
@@ -285,7 +296,7 @@ def _first_kept(times: np.ndarray, numerics: Numerics) -> int:
     return max(int(np.searchsorted(times, numerics.settle - BEFORE + 1e-6)) - 1, 0)
 
 
-def _recorded(name: str, probe: Probe, earlier: Any) -> np.ndarray:
+def _recorded(name: str, probe: Probe, earlier: Earlier | None) -> np.ndarray:
     """Return all that was recorded, also before the settled state: its last sample is the first."""
     values = probe.values()
     return values if earlier is None else np.concatenate([earlier.signals[name], values[1:]])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from stpspec.dataset import SIGNALS, arrival_times
 from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.hoc_types import NetCon, PointProcess, Segment
 from stpspec.engine.rigs.rig import Probe, Rig
 from stpspec.errors import MechanismError
 from stpspec.specs.model import Cell
@@ -26,7 +26,7 @@ class SynapseRig(Rig):
         cell, electrode = self._preparation()
         synapse = self._place(cell, self.model.section, self.model.position)
         segment = self._electrode_segment(cell)
-        netcon = nrn.hoc().NetCon(None, synapse)
+        netcon: NetCon = nrn.hoc().NetCon(None, synapse)
         netcon.weight[0] = self.model.fixed.get("weight", self.model.net_con.weight)
         self.owned.append([cell])
         self.points.append([synapse])
@@ -34,7 +34,7 @@ class SynapseRig(Rig):
         self.netcons.append(netcon)
         self.probes.append(self._probes(synapse, electrode, segment))
 
-    def _preparation(self) -> tuple[Any, Any]:
+    def _preparation(self) -> tuple[object, PointProcess]:
         """Return the cell and the electrode of one more replica."""
         h = nrn.hoc()
         cell = self._builders[0]()
@@ -49,7 +49,9 @@ class SynapseRig(Rig):
             electrode.amp = self.recording.holding_current
         return cell, electrode
 
-    def _probes(self, synapse: Any, electrode: Any, segment: Any) -> dict[str, Probe]:
+    def _probes(
+        self, synapse: PointProcess, electrode: PointProcess, segment: Segment
+    ) -> dict[str, Probe]:
         make = {
             "synaptic_current": lambda f: self._variable(synapse, self.model.current, f),
             "conductance": lambda f: self._variable(synapse, self.model.conductance, f),
@@ -71,10 +73,10 @@ class SharedRig(SynapseRig):
     """Replicas of one synapse, all on one clamped cell."""
 
     def __init__(self, bound: Bound, n: int):
-        self._shared: tuple[Any, Any] | None = None
+        self._shared: tuple[object, PointProcess] | None = None
         super().__init__(bound, n)
 
-    def _preparation(self) -> tuple[Any, Any]:
+    def _preparation(self) -> tuple[object, PointProcess]:
         if self._shared is None:
             self._shared = super()._preparation()
             self._shared[1].rs = self.recording.series_resistance / self.n

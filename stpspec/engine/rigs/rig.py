@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment, Vector
 from stpspec.engine.mechanisms import state_variables
 from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
@@ -24,8 +24,8 @@ _TO_OURS = {"nA": 1e3, "pA": 1.0, "uA": 1e6, "uS": 1e3, "umho": 1e3, "nS": 1.0, 
 class Probe:
     """One recorded variable of one replica."""
 
-    def __init__(self, reference: Any, lags: bool, factor: float):
-        self.vector = nrn.hoc().Vector().record(reference)
+    def __init__(self, reference: Reference, lags: bool, factor: float):
+        self.vector: Vector = nrn.hoc().Vector().record(reference)
         self.factor = factor
         # In a fixed step NEURON computes BREAKPOINT variables (i, g) at the beginning of the step
         # and records them at its end: sample k + 1 holds the value that belongs to time k·dt.
@@ -62,19 +62,21 @@ class Rig(ABC):
         self.model = bound.experiment.model
         self.recording = bound.experiment.recording
         self.n = n
-        self.owned: list[list[Any]] = []
-        self.points: list[list[Any]] = []
+        self.owned: list[list[object]] = []
+        self.points: list[list[PointProcess]] = []
         self.probes: list[dict[str, Probe]] = []
-        self.netcons: list[Any] = []
-        self.electrodes: list[list[Any]] = []
+        self.netcons: list[NetCon] = []
+        self.electrodes: list[list[PointProcess]] = []
         self.arrivals: list[float] = []
-        self.like: tuple[Any, ...] = ()
-        self._states: list[list[Any]] = []
+        self.like: tuple[object, ...] = ()
+        self._states: list[list[Reference]] = []
         self._builders = [cells.builder(cell) for cell in self._cells()]
         for _ in range(n):
             self._add_replica()
         self._set_globals_to_fixed()
-        self._clock = nrn.hoc().Vector().record(nrn.hoc()._ref_t)  # after: it needs a section
+        self._clock: Vector = (
+            nrn.hoc().Vector().record(nrn.hoc()._ref_t)
+        )  # after: it needs a section
 
     # -- building ---------------------------------------------------------------------------
 
@@ -86,7 +88,7 @@ class Rig(ABC):
     def _add_replica(self) -> None:
         """Build cells, mechanisms, electrodes and probes of one more replica."""
 
-    def _place(self, cell: Any, section: str, position: float) -> Any:
+    def _place(self, cell: object, section: str, position: float) -> PointProcess:
         h = nrn.hoc()
         point = getattr(h, self.model.mechanism)(cells.section(cell, section)(position))
         for name, value in self.model.fixed.items():
@@ -94,11 +96,11 @@ class Rig(ABC):
                 setattr(point, name, value)
         return point
 
-    def _electrode_segment(self, cell: Any) -> Any:
+    def _electrode_segment(self, cell: object) -> Segment:
         section = cells.section(cell, self.recording.electrode_section)
         return section(self.recording.electrode_position)
 
-    def _variable(self, point: Any, name: str, factor: float) -> Probe:
+    def _variable(self, point: PointProcess, name: str, factor: float) -> Probe:
         lags = name not in self.bound.mechanism.states
         declared = str(nrn.hoc().units(f"{self.model.mechanism}.{name}"))
         if factor != 1.0 and declared in _TO_OURS:  # as the mechanism declares, not as usual
@@ -152,7 +154,7 @@ class Rig(ABC):
         """Tell whether what the replicas gave shows that they have influenced each other."""
         return False
 
-    def states(self, replica: int) -> list[Any]:
+    def states(self, replica: int) -> list[Reference]:
         """Return references to all that NEURON integrates in one replica, in a fixed order."""
         if not self._states:
             self._states = state_variables.references(self.owned, self.points)

@@ -11,7 +11,9 @@ from stpspec.resources import content_key
 
 _MOST = 32  # outcomes that are remembered, of each sort of proof
 
-_outcomes: dict[str, dict[str, Any]] = {}  # sort of proof → its key → what came out
+_outcomes: dict[
+    str, dict[str, Any]
+] = {}  # each sort has a type of its own: sort of proof → its key → what came out
 
 
 T = TypeVar("T")

@@ -12,21 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
-from stpspec.engine.batch import batches
+from stpspec.engine.batch import Run, batches
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
-from stpspec.engine.candidates import Candidates, candidates_of
+from stpspec.engine.candidates import Candidates, Given, candidates_of
 from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import measured_runs, stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
-from stpspec.engine.workers.processes import ADVICE, Foreign, Row, Workers, job_of
+from stpspec.engine.workers.processes import ADVICE, Brought, Foreign, Row, Workers, job_of
 from stpspec.errors import Failure, SimulationError, StpspecError
 from stpspec.metrics.measure import Measurement, missing
 from stpspec.metrics.requests import Request
 from stpspec.registry import METRICS
+from stpspec.specs.protocol import Stimulus
+
+if TYPE_CHECKING:
+    from pebble import ProcessExpired
 
 _TURN, _FORGOTTEN = 0.1, 5  # s, and turns after which a batch of a broken pool is forgotten
 _GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
@@ -60,7 +64,7 @@ class Pool:
 
     def evaluate(
         self,
-        values: Candidates | Mapping[str, Any],
+        values: Candidates | Mapping[str, Given],
         protocols: Sequence[str],
         requests: Sequence[Request],
     ) -> list[dict[str, Measurement]]:
@@ -84,9 +88,11 @@ class Pool:
                         text = f"the worker process was lost: {outcome.reason}"
                         found[index] = missing(requests, Failure("worker", text))
                     continue
+                runs = [one for one in outcome if isinstance(one, Run)]
+                values_of_all = [one for one in outcome if not isinstance(one, Run)]
                 if here:
-                    outcome = measured_runs(self.bound, outcome, stimuli, requests)
-                for index, measured in zip(task.batch, outcome, strict=True):
+                    values_of_all = measured_runs(self.bound, runs, stimuli, requests)
+                for index, measured in zip(task.batch, values_of_all, strict=True):
                     found[index] = measured
             # What breaks the process in one batch may do so in the proofs of all that follow.
             if any(task.scheme == PLAIN_REFERENCE for task in again):
@@ -100,7 +106,13 @@ class Pool:
             waiting = again
         return found
 
-    def _submit(self, task: _Task, rows: Sequence[Row], stimuli: Any, requests: Any) -> Future[Any]:
+    def _submit(
+        self,
+        task: _Task,
+        rows: Sequence[Row],
+        stimuli: Mapping[str, Stimulus],
+        requests: Sequence[Request] | None,
+    ) -> Future[Brought]:
         limit = self.bound.experiment.numerics.time_limit
         batch = [rows[i] for i in task.batch]
         return self.workers.submit(limit, self._jobs[task.scheme], batch, dict(stimuli), requests)
@@ -141,7 +153,7 @@ class _Task:
         return () if self.after(lost) else self.batch
 
 
-def _comes_back(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> bool:
+def _comes_back(future: Future[Brought], is_abandoned: Callable[[Future[Brought]], bool]) -> bool:
     """Wait for a batch, until it is back or nobody works on it any more."""
     # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock. And a pool that
     # breaks while a batch is on its way into it may forget the batch.
@@ -153,7 +165,9 @@ def _comes_back(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]
     return True
 
 
-def _outcome(future: Future[Any], is_abandoned: Callable[[Future[Any]], bool]) -> Any:
+def _outcome(
+    future: Future[Brought], is_abandoned: Callable[[Future[Brought]], bool]
+) -> Brought | _Lost:
     """Return what a batch brought back, or why it was lost."""
     from pebble import ProcessExpired
 
@@ -187,7 +201,7 @@ def _is_pool_error(error: Exception) -> bool:
     return bool(names & {"BrokenProcessPool", "BrokenExecutor"}) or "pool" in str(error).lower()
 
 
-def _death(error: Any) -> str:
+def _death(error: ProcessExpired) -> str:
     code = getattr(error, "exitcode", None)
     if isinstance(code, int) and code < 0:
         with contextlib.suppress(ValueError):

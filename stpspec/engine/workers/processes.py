@@ -9,23 +9,28 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from stpspec.engine.batch import run_batch
+from stpspec.engine.batch import Run, run_batch
 from stpspec.engine.binding.bind import Bound, bind
 from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.simulate import measured_batch
 from stpspec.errors import SimulationError
+from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import Stimulus
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 ADVICE = "processes of our own (workers: n) find the candidate that ends them, and go on without it"
 _GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
 
 Row = Mapping[str, float]
+Brought = Sequence[Run] | Sequence[dict[str, Measurement]]  # traces, or measured values
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def work(
     rows: Sequence[Row],
     stimuli: Mapping[str, Stimulus],
     requests: Sequence[Request] | None,
-) -> Any:
+) -> Brought:
     """Simulate one batch in a worker; measure it, or return the traces without ``requests``."""
     if job not in _bound:
         sys.path[:] = job.path
@@ -89,15 +94,24 @@ class Workers:
 
     def __init__(self, n: int):
         self.n = n
-        self._pool: Any = None
-        self._pool_of: WeakKeyDictionary[Future[Any], Any] = WeakKeyDictionary()
+        self._pool: ProcessPool | None = None
+        self._pool_of: WeakKeyDictionary[Future[Brought], ProcessPool] = WeakKeyDictionary()
 
-    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
+    def submit(
+        self,
+        limit: float,
+        job: Job,
+        rows: Sequence[Row],
+        stimuli: Mapping[str, Stimulus],
+        requests: Sequence[Request] | None,
+    ) -> Future[Brought]:
         """Hand a batch over."""
         while True:
             pool = self._living()
             try:
-                future = pool.schedule(work, args=arguments, timeout=limit + _GRACE)
+                future = pool.schedule(
+                    work, args=(job, rows, stimuli, requests), timeout=limit + _GRACE
+                )
             except RuntimeError:  # it has broken since
                 if pool.active:
                     raise
@@ -105,7 +119,7 @@ class Workers:
             self._pool_of[future] = pool
             return future
 
-    def _living(self) -> Any:
+    def _living(self) -> ProcessPool:
         from pebble import ProcessPool
 
         if self._pool is None or not self._pool.active:
@@ -116,7 +130,7 @@ class Workers:
             )  # fmt: skip
         return self._pool
 
-    def is_abandoned(self, future: Future[Any]) -> bool:
+    def is_abandoned(self, future: Future[Brought]) -> bool:
         """Tell whether nobody works on a batch any more: its pool has ended."""
         return not self._pool_of[future].active
 
@@ -135,7 +149,14 @@ class Foreign:
     def __init__(self, executor: Executor):
         self.executor = executor
 
-    def submit(self, limit: float, *arguments: Any) -> Future[Any]:
+    def submit(
+        self,
+        limit: float,
+        job: Job,
+        rows: Sequence[Row],
+        stimuli: Mapping[str, Stimulus],
+        requests: Sequence[Request] | None,
+    ) -> Future[Brought]:
         """Hand a batch over.
 
         Raises
@@ -144,11 +165,11 @@ class Foreign:
             If a batch before it has broken the executor.
         """
         try:
-            return self.executor.submit(work, *arguments)
+            return self.executor.submit(work, job, rows, stimuli, requests)
         except BrokenExecutor as error:
             raise SimulationError(f"the executor is broken ({error}); {ADVICE}") from error
 
-    def is_abandoned(self, future: Future[Any]) -> bool:
+    def is_abandoned(self, future: Future[Brought]) -> bool:
         """Tell whether nobody works on a batch any more; of an executor nothing is known."""
         return False
 
