@@ -74,17 +74,19 @@ def row_experiment(row: Row, bases: Bases) -> RowExperiment:
     changes, dropped = _changes(entry, base)
     data, problems = changed_data(base.experiment, changes)
     data["name"] = row.name or "unnamed"
+    parameters, objective = data["parameters"], data["objective"]
+    assert isinstance(parameters, dict)
     for path in changes:
         if path.startswith("model.fixed."):  # what a row fixes is free no longer
-            data["parameters"].pop(path.removeprefix("model.fixed."), None)
-    terms = data["objective"]["terms"] if data["objective"] else {}
+            parameters.pop(path.removeprefix("model.fixed."), None)
+    terms = objective["terms"] if isinstance(objective, dict) else {}
     for name in dropped:
         terms.pop(name, None)
     if not terms:
         rule = "no target is left: every term of the objective is empty in this row"
         entry.problems.append(table_problem(rule, row=row.label, where=row.where))
         data["objective"] = None
-    elif not data["parameters"]:
+    elif not parameters:
         rule = "no parameter is left that is free"
         entry.problems.append(table_problem(rule, row=row.label, where=row.where))
     experiment, more, entry.parts = examine(with_files_located(data))
