@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.errors import SpecProblem, unknown_name
 from stpspec.log import kept
@@ -17,15 +17,21 @@ from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.recovery import unseen
 
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
 log = logging.getLogger("stpspec")
+
+Value = float | str  # of a parameter, a string with its unit
 
 
 def simulate(
     experiment: Experiment,
-    values: Mapping[str, Any] | None = None,
+    values: Mapping[str, Value | Sequence[Value] | np.ndarray] | None = None,
     *,
     protocols: Sequence[str] | str | None = None,
-) -> Any:
+) -> xr.DataTree:
     """Simulate candidates in NEURON.
 
     Parameters
@@ -62,7 +68,7 @@ def simulate(
     return run(bind(experiment), values, names)
 
 
-def measure(experiment: Experiment, tree: Any, *, all_metrics: bool = False) -> Any:
+def measure(experiment: Experiment, tree: xr.DataTree, *, all_metrics: bool = False) -> xr.Dataset:
     """Measure what :func:`simulate` returned.
 
     Parameters
@@ -85,8 +91,8 @@ def measure(experiment: Experiment, tree: Any, *, all_metrics: bool = False) -> 
 
 
 def run(
-    experiment: Experiment, values: Mapping[str, Any] | None = None
-) -> tuple[Any, dict[Request, Measurement]]:
+    experiment: Experiment, values: Mapping[str, object] | None = None
+) -> tuple[xr.DataTree, dict[Request, Measurement]]:
     """Simulate one candidate and measure everything, with the arithmetic of each metric.
 
     Parameters
@@ -151,7 +157,7 @@ def fit(
     return replace(result, log=tuple(told.lines))
 
 
-def check(data: Experiment | Mapping[str, Any]) -> list[SpecProblem]:
+def check(data: Experiment | Mapping[str, object]) -> list[SpecProblem]:
     """Find every problem of an experiment, without simulating anything.
 
     The names, units and limits of the mechanism, sections and recorded variables are read from

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.units import unit_of
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stpspec.engine.binding.bind import Bound
+
 Progress = Callable[[int, int], None]
 
 _NOT_SIMULATED = {"fitter", "seed", "study", "workers", "name", "format", "plugins"}
@@ -24,11 +29,11 @@ _NOT_SIMULATED = {"fitter", "seed", "study", "workers", "name", "format", "plugi
 
 def sweep(
     experiment: Experiment,
-    fields: Mapping[str, Sequence[Any] | Mapping[str, Any]] | None = None,
+    fields: Mapping[str, Sequence[object] | Mapping[str, object]] | None = None,
     *,
-    values: Mapping[str, float] | None = None,
+    values: Mapping[str, object] | None = None,
     progress: Progress | None = None,
-) -> Any:
+) -> xr.Dataset:
     """Measure an experiment over the grid of some fields.
 
     Parameters
@@ -117,13 +122,13 @@ def _is_field(name: str) -> bool:
     return "." in name or name in Experiment.model_fields
 
 
-def _check(experiment: Experiment, fields: Mapping[str, Any]) -> None:
+def _check(experiment: Experiment, fields: Mapping[str, object]) -> None:
     problems = []
     for path, values in fields.items():
         if path.partition(".")[0] in _NOT_SIMULATED:
             rule = "nothing of a simulation depends on it (stpspec fit -m makes one fit of each)"
             problems.append(SpecProblem(path, rule))
-        elif isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
+        elif isinstance(values, str) or not isinstance(values, Sized) or not len(values):
             problems.append(SpecProblem(path, "a sweep needs a list of values", values))
         elif _is_field(path):  # else a parameter of the mechanism: known once it is loaded
             problem = missing_field(experiment, path)
@@ -144,14 +149,16 @@ class Axis:
         Of the numbers; empty for labels.
     """
 
-    def __init__(self, name: str, given: Sequence[Any] | Mapping[str, Any]):
+    def __init__(self, name: str, given: Sequence[object] | Mapping[str, object]):
         self.name = name
         self.values = list(given.values()) if isinstance(given, Mapping) else list(given)
-        self._ticks: list[Any] = list(given) if isinstance(given, Mapping) else [None] * len(given)
+        self._ticks: list[object] = (
+            list(given) if isinstance(given, Mapping) else [None] * len(given)
+        )
         self._is_labeled = isinstance(given, Mapping)
         self.unit = ""
 
-    def read(self, bound: Any, index: int | None) -> None:
+    def read(self, bound: Bound, index: int | None) -> None:
         """Take the value at ``index`` (all of a parameter's) in the unit of its field."""
         from stpspec.engine.binding.bind import numbers
 
@@ -165,7 +172,7 @@ class Axis:
 
     def coordinate(self) -> np.ndarray:
         """Return the numbers, or a label for each value."""
-        ticks = [tick.tolist() if hasattr(tick, "tolist") else tick for tick in self._ticks]
+        ticks = [t.tolist() if isinstance(t, np.ndarray | np.generic) else t for t in self._ticks]
         if all(isinstance(t, int | float) and not isinstance(t, bool) for t in ticks):
             return np.array(ticks)
         kinds = [str(getattr(tick, "kind", tick)) for tick in ticks]
@@ -173,7 +180,7 @@ class Axis:
         return np.array(kinds if distinct else [str(tick) for tick in ticks])
 
 
-def _bind(variant: Experiment, previous: Experiment, bound: Any) -> Any:
+def _bind(variant: Experiment, previous: Experiment, bound: Bound | None) -> Bound:
     """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
     from stpspec.engine.binding.bind import bind, bind_again
 
@@ -185,10 +192,10 @@ def _bind(variant: Experiment, previous: Experiment, bound: Any) -> Any:
     return bind(variant) if bound is None or not alike else bind_again(bound, variant)
 
 
-def _value_and_unit(bound: Any, path: str) -> tuple[Any, str]:
+def _value_and_unit(bound: Bound, path: str) -> tuple[object, str]:
     """Return the value of a field of a bound experiment, and its unit."""
     *parents, last = path.split(".")
-    place: Any = bound.experiment
+    place: object = bound.experiment
     for name in parents:
         place = inside(place, name)
     value = inside(place, last)
@@ -199,9 +206,9 @@ def _value_and_unit(bound: Any, path: str) -> tuple[Any, str]:
 
 
 def _measure(
-    bound: Any,
-    grid: Sequence[Mapping[str, Any]],
-    values: Mapping[str, float],
+    bound: Bound,
+    grid: Sequence[Mapping[str, object]],
+    values: Mapping[str, object],
     outer: Sequence[str],
 ) -> tuple[list[Request], list[dict[str, Measurement]]]:
     """Measure all combinations of swept parameters, which are candidates of one run."""
@@ -231,13 +238,13 @@ def _dataset(
     axes: Sequence[Axis],
     requests: Sequence[Request],
     rows: Sequence[dict[str, Measurement]],
-) -> Any:
+) -> xr.Dataset:
     import xarray as xr
 
     short = [a.name.rpartition(".")[2] for a in axes]
     dims = [s if short.count(s) == 1 else a.name for s, a in zip(short, axes, strict=True)]
     shape = [len(a.values) for a in axes]
-    data: dict[str, Any] = {}
+    data: dict[str, tuple[Sequence[str], np.ndarray, dict[str, str]]] = {}
     for request in requests:
         if any(row[request.name].value.ndim for row in rows if request.name in row):
             continue  # a vector
@@ -255,7 +262,7 @@ def _dataset(
         numbers = np.array([float(m.value) for m in column]).reshape(shape)
         data[request.name] = (dims, numbers, attrs)
     reasons = ["; ".join(f"{n}: {row[n].reason}" for n in data if row[n].reason) for row in rows]
-    data["reason"] = (dims, np.array(reasons, dtype=object).reshape(shape))
+    data["reason"] = (dims, np.array(reasons, dtype=object).reshape(shape), {})
     coords = {
         d: (d, a.coordinate(), {"long_name": a.name, **({"units": a.unit} if a.unit else {})})
         for d, a in zip(dims, axes, strict=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from stpspec.campaigns.problems import table_problem
 from stpspec.campaigns.table import Row, Table, TableCell
@@ -114,7 +113,7 @@ def load_base(name: str | Path, overrides: Sequence[str] = ()) -> Base:
     return Base(experiment, open_terms)
 
 
-def _stand_in_for_targets(data: Any) -> list[str]:
+def _stand_in_for_targets(data: Mapping[str, object]) -> list[str]:
     """Give each term without a target one that is valid; return which they are."""
     from stpspec.registry import METRICS
 

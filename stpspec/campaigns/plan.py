@@ -7,13 +7,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stpspec.campaigns.bases import Bases
 from stpspec.campaigns.problems import gathered
 from stpspec.campaigns.record import is_done
 from stpspec.campaigns.rows import RowExperiment, row_experiment, unknown_columns
-from stpspec.campaigns.table import Table, read
+from stpspec.campaigns.table import Table, TableSource, read
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest, place
 from stpspec.resources import file_sha256
 from stpspec.specs.base import canonical_json
@@ -51,7 +50,7 @@ class Connection:
 
 
 def plan(
-    table: Any,
+    table: TableSource,
     experiment: Experiment | str | Path | None,
     overrides: Sequence[str],
     folder: str | Path | None,
@@ -132,7 +131,7 @@ def _connection(entry: RowExperiment, root: Path, hashes: _Hashes) -> Connection
     return Connection(row.label, row.name, folder, experiment.copy_with(study=named), digest)
 
 
-def _hash(data: Any) -> str:
+def _hash(data: object) -> str:
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from stpspec.errors import ProblemKind, SpecProblem
 
@@ -27,7 +26,7 @@ class TableProblem(SpecProblem):
 
 def table_problem(
     rule: str,
-    received: Any = None,
+    received: object = None,
     nearest: str | None = None,
     *,
     row: str | None = None,

@@ -8,15 +8,32 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from stpspec.errors import ResultError
 from stpspec.metrics.miss import Miss
+
+if TYPE_CHECKING:
+    from stpspec.view.contract import FitSummary
 
 CAMPAIGN_FILE = "campaign.json"
 RECORD_FILE = "connection.json"
 RESULT = "result"
 _LOCK = ".lock"
+
+
+class ConnectionRecord(TypedDict, total=False):
+    """What is noted in the folder of a connection, in ``connection.json``: its task and state."""
+
+    connection: str
+    digest: str
+    spec: dict[str, object]
+    status: str
+    reason: str
+
+
+def _no_summary() -> FitSummary:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ class ConnectionState:
     name: str
     status: str
     reason: str = ""
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: FitSummary = field(default_factory=_no_summary)
 
     @property
     def misses(self) -> dict[str, float]:
@@ -50,11 +67,11 @@ class ConnectionState:
 
     def miss_of(self, term: str) -> Miss:
         """Return what was achieved of a term, compared with its target."""
-        metric = self.summary["metrics"][term]
+        metric = self.summary.get("metrics", {})[term]
         return Miss.of(metric["achieved"], metric["target"], metric.get("sd"))
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> ConnectionRecord:
     """Return what was noted last in the folder of a connection; empty if nothing was."""
     try:
         return json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
@@ -64,7 +81,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise ResultError(f"{folder / RECORD_FILE} cannot be read: {error}") from error
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write JSON in one piece."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
@@ -72,7 +89,7 @@ def write_json(path: Path, content: Any) -> None:
     temporary.replace(path)
 
 
-def note(folder: Path, **changes: Any) -> None:
+def note(folder: Path, **changes: Unpack[ConnectionRecord]) -> None:
     """Note something in the record of a connection."""
     write_json(folder / RECORD_FILE, {**read_record(folder), **changes})
 

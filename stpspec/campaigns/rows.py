@@ -6,7 +6,6 @@ import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from stpspec.campaigns.bases import CHOICES, Base, Bases
 from stpspec.campaigns.problems import TableProblem, table_problem
@@ -43,7 +42,7 @@ class RowExperiment:
 
     row: Row
     experiment: Experiment | None = None
-    parts: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, object] = field(default_factory=dict)
     problems: list[SpecProblem] = field(default_factory=list)
     raw: list[SpecProblem] = field(default_factory=list)
     places: dict[str, TableCell] = field(default_factory=dict)
@@ -75,17 +74,19 @@ def row_experiment(row: Row, bases: Bases) -> RowExperiment:
     changes, dropped = _changes(entry, base)
     data, problems = changed_data(base.experiment, changes)
     data["name"] = row.name or "unnamed"
+    parameters, objective = data["parameters"], data["objective"]
+    assert isinstance(parameters, dict)
     for path in changes:
         if path.startswith("model.fixed."):  # what a row fixes is free no longer
-            data["parameters"].pop(path.removeprefix("model.fixed."), None)
-    terms = data["objective"]["terms"] if data["objective"] else {}
+            parameters.pop(path.removeprefix("model.fixed."), None)
+    terms = objective["terms"] if isinstance(objective, dict) else {}
     for name in dropped:
         terms.pop(name, None)
     if not terms:
         rule = "no target is left: every term of the objective is empty in this row"
         entry.problems.append(table_problem(rule, row=row.label, where=row.where))
         data["objective"] = None
-    elif not data["parameters"]:
+    elif not parameters:
         rule = "no parameter is left that is free"
         entry.problems.append(table_problem(rule, row=row.label, where=row.where))
     experiment, more, entry.parts = examine(with_files_located(data))
@@ -95,9 +96,9 @@ def row_experiment(row: Row, bases: Bases) -> RowExperiment:
     return entry
 
 
-def _changes(entry: RowExperiment, base: Base) -> tuple[dict[str, Any], set[str]]:
+def _changes(entry: RowExperiment, base: Base) -> tuple[dict[str, object], set[str]]:
     """Return path → value of what the cells set, and the terms without data."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     dropped = set(base.open_terms)
     for key, cell in entry.row.cells.items():
         if key in CHOICES:
@@ -179,7 +180,7 @@ def unknown_column(key: str, base: Base) -> tuple[str, str | None]:
     return rule, nearest(key, names)
 
 
-def _set_by(cell: TableCell, place: Field, entry: RowExperiment) -> dict[str, Any]:
+def _set_by(cell: TableCell, place: Field, entry: RowExperiment) -> dict[str, object]:
     """Return path → value of what a cell sets, and note its place."""
     values = _values(place, cell)
     for path in values:
@@ -190,15 +191,15 @@ def _set_by(cell: TableCell, place: Field, entry: RowExperiment) -> dict[str, An
     return values
 
 
-def _problem(row: Row, cell: TableCell, rule: str, received: Any) -> TableProblem:
+def _problem(row: Row, cell: TableCell, rule: str, received: object) -> TableProblem:
     return table_problem(rule, received, row=row.label, column=cell.column, where=cell.where)
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in _NONE)
 
 
-def _values(place: Field, cell: TableCell) -> dict[str, Any]:
+def _values(place: Field, cell: TableCell) -> dict[str, object]:
     """Return what a cell sets: a target may be written with its sd, ``42 ± 5 pA``."""
     match = _WITH_SD.fullmatch(cell.value) if isinstance(cell.value, str) else None
     if match is None or not place.is_target:
@@ -208,7 +209,7 @@ def _values(place: Field, cell: TableCell) -> dict[str, Any]:
     return {place.path: target, Field.of_term(place.term, "sd").path: sd}
 
 
-def _parsed(value: Any) -> Any:
+def _parsed(value: object) -> object:
     """Return what a text means: a number, a truth value, a list, a mapping or the text."""
     import yaml
 
@@ -223,14 +224,14 @@ def _parsed(value: Any) -> Any:
         return value
 
 
-def _with_unit(value: Any, unit: str) -> Any:
+def _with_unit(value: object, unit: str) -> object:
     if isinstance(value, list):
         return [_with_unit(v, unit) for v in value]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{value!r} {unit}" if unit and is_number else value
 
 
-def _unit_of(value: Any) -> str:
+def _unit_of(value: object) -> str:
     from stpspec.units import UnitError, split
 
     value = value[0] if isinstance(value, list) and value else value
@@ -240,7 +241,7 @@ def _unit_of(value: Any) -> str:
         return ""
 
 
-def _sds_in_the_unit_of_their_target(changes: dict[str, Any], terms: Iterable[str]) -> None:
+def _sds_in_the_unit_of_their_target(changes: dict[str, object], terms: Iterable[str]) -> None:
     """Let an sd without a unit have that of the target beside it: never pA for one, nA for two."""
     for term in terms:
         target, sd = (Field.of_term(term, part).path for part in ("target", "sd"))

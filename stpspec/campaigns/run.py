@@ -6,7 +6,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from stpspec.campaigns.plan import Connection, plan
 from stpspec.campaigns.record import (
@@ -18,6 +17,7 @@ from stpspec.campaigns.record import (
     write_json,
 )
 from stpspec.campaigns.summary import Campaign
+from stpspec.campaigns.table import TableSource
 from stpspec.errors import FitError, StpspecError
 from stpspec.log import FILE as LOG
 from stpspec.log import kept
@@ -30,7 +30,7 @@ Progress = Callable[[int, int, str, str], None]
 
 
 def campaign(
-    table: Any,
+    table: TableSource,
     experiment: Experiment | str | Path | None = None,
     overrides: Sequence[str] = (),
     *,
@@ -102,16 +102,18 @@ def begin(root: Path, connections: Sequence[Connection], pending: Sequence[Conne
 
 def _write_task(connection: Connection) -> None:
     folder, before = connection.folder, read_record(connection.folder)
-    task = {
-        "connection": connection.label,
-        "digest": connection.digest,
-        "spec": connection.experiment.to_data(),
-    }
     if before.get("digest") != connection.digest:
         if (folder / RESULT).exists():
             _set_aside([folder / RESULT], f"-{before.get('digest', '')[:8]}")
         before = {}
-    note(folder, **{"status": "waiting", "reason": "", **before, **task})
+    note(
+        folder,
+        status=before.get("status", "waiting"),
+        reason=before.get("reason", ""),
+        connection=connection.label,
+        digest=connection.digest,
+        spec=connection.experiment.to_data(),
+    )
 
 
 def _set_aside(paths: Iterable[Path], ending: str) -> None:
@@ -144,13 +146,13 @@ def fit_connection(
 
     with alone(folder) as mine:
         record = read_record(folder)
-        if not mine or record["status"] == "done":  # by another process, in the meantime
+        if not mine or record.get("status") == "done":  # by another process, in the meantime
             return "done" if mine else "running"
         note(folder, status="running", reason="")
         (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
         with kept() as messages:
             try:
-                result = api.fit(Experiment.from_data(record["spec"]), progress=progress)
+                result = api.fit(Experiment.from_data(record.get("spec", {})), progress=progress)
                 result.save(folder / RESULT, overwrite=True)
             except KeyboardInterrupt:
                 note(folder, status="stopped")

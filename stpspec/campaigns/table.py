@@ -5,17 +5,32 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from stpspec.campaigns.problems import table_problem
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
+if TYPE_CHECKING:
+    from yaml import Node
+
 NAME = "connection"
 _ENDINGS = {".csv": ",", ".tsv": "\t", ".yaml": "", ".yml": ""}
 _HEADER = re.compile(r"^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))$")
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """What gives its rows as mappings: a pandas DataFrame."""
+
+    def to_dict(self, orient: Literal["records"], /) -> Sequence[Mapping[Hashable, object]]: ...
+
+
+TableSource = (
+    str | Path | Iterable[Mapping[str, object]] | Mapping[str, Mapping[str, object]] | Frame
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,7 @@ class TableCell:
     """
 
     column: str
-    value: Any
+    value: object
     unit: str = ""
     where: str | None = None
 
@@ -72,7 +87,7 @@ class Table:
     problems: list[SpecProblem] = field(default_factory=list)
 
 
-def read(table: Any) -> Table:
+def read(table: TableSource) -> Table:
     """Read a table of connections.
 
     Parameters
@@ -92,7 +107,7 @@ def read(table: Any) -> Table:
         If the file cannot be read as a table at all.
     """
     if not isinstance(table, str | Path):
-        rows = table.to_dict("records") if hasattr(table, "to_dict") else table
+        rows = table.to_dict("records") if isinstance(table, Frame) else table
         rows, problems = _mapped([(None, value) for value in _listed(rows)])
         return _named(Table("campaign", rows, problems=problems))
     path = Path(table).expanduser()
@@ -172,8 +187,8 @@ def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[SpecProblem]]
             key, unit = split_header(column)
             if key and not key.startswith("#"):
                 cells.setdefault(key, TableCell(column, value.strip() or None, unit, where))
-        label = cells.pop(NAME, TableCell(NAME, None)).value or ""
-        rows.append(Row(label, cells, where))
+        label = cells.pop(NAME, TableCell(NAME, None)).value
+        rows.append(Row("" if label is None else str(label), cells, where))
     return at, rows if NAME in map(_key, header) else [], problems
 
 
@@ -215,7 +230,7 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 # -- YAML and Python ----------------------------------------------------------------------------
 
 
-def _listed(rows: Any) -> list[Any]:
+def _listed(rows: object) -> list[object]:
     """Return rows; of a mapping connection → row, each with its name."""
     if isinstance(rows, Mapping):
         return [{NAME: name, **row} if isinstance(row, Mapping) else row
@@ -226,7 +241,7 @@ def _listed(rows: Any) -> list[Any]:
     return list(rows)
 
 
-def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, Any]]:
+def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, object]]:
     """Return (lines of the fields by path, row) of each row."""
     import yaml
 
@@ -248,7 +263,7 @@ def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, Any]]
     return list(zip(lines, _listed(data), strict=False))
 
 
-def _lines(node: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _lines(node: Node, path: Path, prefix: str = "") -> Iterator[tuple[str, str]]:
     if not isinstance(node.value, list) or not node.value or not isinstance(node.value[0], tuple):
         return
     for key, value in node.value:
@@ -258,7 +273,7 @@ def _lines(node: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, str]]
 
 
 def _mapped(
-    listed: Sequence[tuple[dict[str, str] | None, Any]],
+    listed: Sequence[tuple[dict[str, str] | None, object]],
 ) -> tuple[list[Row], list[SpecProblem]]:
     rows, problems = [], []
     for number, (lines, data) in enumerate(listed, 1):
@@ -278,7 +293,7 @@ def _mapped(
     return rows, problems
 
 
-def _flat(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(data: Mapping[Hashable, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
@@ -286,9 +301,10 @@ def _flat(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{key}", value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a value of Python's own; None for NaN, which is an empty cell in a DataFrame."""
-    value = value.tolist() if hasattr(value, "tolist") else value
+    as_list = getattr(value, "tolist", None)  # of an array or a number of numpy
+    value = value if as_list is None else as_list()
     with contextlib.suppress(TypeError, ValueError):
         if value != value:
             return None

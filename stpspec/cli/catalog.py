@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from stpspec.config.compose import experiments
 from stpspec.registry import FITTERS, LOSSES, METRICS, MODELS, PROTOCOLS, RECORDINGS, Registry
@@ -57,7 +56,7 @@ def _table(sort: str) -> str:
     return table
 
 
-def _doc(thing: Any) -> str:
+def _doc(thing: object) -> str:
     return (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
 
 

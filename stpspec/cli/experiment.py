@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stpspec.cli.terminal import DONE, UsageError, complain
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stpspec.config.locations import Origin
+    from stpspec.specs.experiment import Experiment
 
 WORDS = {
     "EXPERIMENT": "a name, a YAML file, or the folder of a saved result",
@@ -112,7 +115,7 @@ def fitted_values(path: str | None) -> dict[str, float]:
         raise StpspecError(f"{summary} cannot be read: {type(error).__name__}: {error}") from error
 
 
-def pop_values(data: dict[str, Any], fitted: dict[str, float]) -> dict[str, Any]:
+def pop_values(data: dict[str, object], fitted: dict[str, float]) -> dict[str, object]:
     """Take the parameter values of the command line out of the data; return fitted and given."""
     if data.get("model") is None:  # nothing could have such a parameter: it is a misspelled field
         return dict(fitted)
@@ -120,7 +123,7 @@ def pop_values(data: dict[str, Any], fitted: dict[str, float]) -> dict[str, Any]
     return {**fitted, **given}
 
 
-def validated(data: dict[str, Any]) -> Any:
+def validated(data: dict[str, object]) -> Experiment:
     """Return the experiment.
 
     Raises
@@ -130,8 +133,9 @@ def validated(data: dict[str, Any]) -> Any:
     """
     from stpspec.specs.experiment import Experiment
 
+    parameters = data.get("parameters")
     for name in set(data) - _fields():
-        if name in (data.get("parameters") or {}):
+        if isinstance(parameters, dict) and name in parameters:
             rule = (
                 f"{name} is a free parameter: parameters.{name}.start={data[name]} begins the fit "
                 f"there; to fix it, delete ~parameters.{name} and set model.fixed.{name}"
@@ -147,7 +151,7 @@ def _fields() -> set[str]:
 
 
 @contextlib.contextmanager
-def located(origin: Any) -> Iterator[None]:
+def located(origin: Origin) -> Iterator[None]:
     """Say of each problem in which file and line it was written."""
     try:
         yield

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec import log
 from stpspec.cli.terminal import complain
@@ -18,7 +18,12 @@ from stpspec.errors import StpspecError
 from stpspec.resources import extra_folders, search_in, shipped
 from stpspec.results import multirun
 
-Action = Callable[[argparse.Namespace, dict[str, Any], Any], int]
+if TYPE_CHECKING:
+    from stpspec.campaigns.plan import Connection
+    from stpspec.config.compose import DictConfig
+    from stpspec.config.locations import Origin
+
+Action = Callable[[argparse.Namespace, dict[str, object], "Origin"], int]
 """What a job does: the arguments, the composed data and their origin → exit code."""
 
 
@@ -31,7 +36,7 @@ class Task:
     file: Path | None
     folders: tuple[Path, ...]
 
-    def __call__(self, config: Any) -> str:
+    def __call__(self, config: DictConfig) -> str:
         from hydra.core.hydra_config import HydraConfig
 
         from stpspec.config.compose import data_of, with_files_located
@@ -73,7 +78,7 @@ class ConnectionTask:
     labels: dict[str, str]
     quiet: bool
 
-    def __call__(self, config: Any) -> str:
+    def __call__(self, config: DictConfig) -> str:
         from stpspec.campaigns.run import fit_connection
         from stpspec.cli.summaries import status_line
 
@@ -110,7 +115,10 @@ def launch_jobs(
 
 
 def launch_campaign(
-    arguments: argparse.Namespace, root: Path, pending: Sequence[Any], launcher: Sequence[str]
+    arguments: argparse.Namespace,
+    root: Path,
+    pending: Sequence[Connection],
+    launcher: Sequence[str],
 ) -> None:
     """Hand the connections of a campaign over to Hydra's launcher, one job each.
 
@@ -135,7 +143,7 @@ def launch_campaign(
         _launch(task, words, str(root))
 
 
-def _launch(task: Callable[[Any], str], words: Sequence[str], sweep: str) -> bool:
+def _launch(task: Callable[[DictConfig], str], words: Sequence[str], sweep: str) -> bool:
     """Let Hydra's launcher run the task for each combination; tell if it was interrupted.
 
     Raises

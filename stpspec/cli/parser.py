@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from stpspec import __version__
 from stpspec.cli.terminal import DONE, FAILED, NOT_UNDERSTOOD, UsageError
@@ -167,6 +167,6 @@ class Refused(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help=argparse.SUPPRESS)
         self.reason = reason
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Refuse the command line."""
         raise UsageError(self.reason)

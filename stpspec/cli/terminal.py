@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from stpspec.errors import StpspecError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tqdm import tqdm
 
 DONE = 0
 FAILED = 1
@@ -61,7 +63,7 @@ def complain(error: Exception, with_traceback: bool) -> int:
 
 
 @contextlib.contextmanager
-def bar(name: str, unit: str, total: int | None, quiet: bool) -> Iterator[Any]:
+def bar(name: str, unit: str, total: int | None, quiet: bool) -> Iterator[tqdm]:
     """Show a progress bar on standard error, where that is a terminal."""
     from tqdm import tqdm
 

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.config.defaults_list import defaults_problems
 from stpspec.config.errors import ConfigError, OverrideError, translated
@@ -24,6 +24,9 @@ from stpspec.resources import (
 )
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) -> Experiment:
@@ -62,7 +65,7 @@ def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) ->
 
 def compose(
     name: str | Path | None = None, overrides: Sequence[str] = ()
-) -> tuple[dict[str, Any], Origin]:
+) -> tuple[dict[str, object], Origin]:
     """Compose the data of an experiment without validating it.
 
     Returns
@@ -79,7 +82,7 @@ def compose(
     return with_files_located(data, file), origin
 
 
-def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], Origin]:
+def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, object], Origin]:
     import hydra
 
     with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
@@ -87,7 +90,7 @@ def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], 
     return data_of(config, file)
 
 
-def with_files_located(data: dict[str, Any], file: Path | None = None) -> dict[str, Any]:
+def with_files_located(data: dict[str, object], file: Path | None = None) -> dict[str, object]:
     """Return the data with the places of mod and template files that lie in folders of their own.
 
     They then mean the same files from Python, from any folder and in any process, and the sources
@@ -106,7 +109,7 @@ def with_files_located(data: dict[str, Any], file: Path | None = None) -> dict[s
     if not isinstance(model, dict):
         return data
 
-    def located(name: Any, folder: str) -> Any:
+    def located(name: object, folder: str) -> object:
         if not isinstance(name, str) or not name:
             return name
         for base in (*near, Path.cwd(), *extra_folders()):
@@ -146,7 +149,7 @@ def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
     return [f"experiment={name}"], None
 
 
-def data_of(config: Any, file: Path | None) -> tuple[dict[str, Any], Origin]:
+def data_of(config: DictConfig, file: Path | None) -> tuple[dict[str, object], Origin]:
     """Split a composed Hydra config into the experiment's data and the origin of its values."""
     from omegaconf import OmegaConf, open_dict
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.errors import StpspecError, unknown_name
 from stpspec.resources import ALL_GROUPS
+
+if TYPE_CHECKING:
+    from hydra.errors import MissingConfigException
 
 
 class ConfigError(StpspecError):
@@ -58,7 +61,7 @@ def translated() -> Iterator[None]:
         raise ConfigError(f"the configuration cannot be composed: {error}") from error
 
 
-def _missing(error: Any) -> str:
+def _missing(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
     if not group:
         return plain(error)

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
@@ -14,7 +13,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 _GROUP = "experiment"
 _KINDS = ("recording", "fitter")  # groups that config.yaml always chooses
@@ -120,17 +119,19 @@ class ExperimentsSource(FileConfigSource):
         from hydra.errors import ConfigCompositionException
 
         try:
-            config: Any = OmegaConf.load(file)
+            config = OmegaConf.load(file)
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             text = f"{file}:{line}: this is not UTF-8 text; save the file as UTF-8"
             raise ConfigCompositionException(text) from error
         except OSError as error:
             raise ConfigCompositionException(f"{file} cannot be read: {error}") from error
-        if not OmegaConf.is_dict(config):
+        if not isinstance(config, DictConfig):
             raise ConfigCompositionException(f"{file}: an experiment is a mapping")
-        data: Any = OmegaConf.to_container(config)
-        if isinstance(data.get("study"), str):  # so that an override of another field finds it
+        data = OmegaConf.to_container(config)
+        if isinstance(data, dict) and isinstance(
+            data.get("study"), str
+        ):  # so that an override of another field finds it
             config.study = {"name": data["study"]}
         self._prefer_inline(config)
         return ConfigResult(
@@ -141,7 +142,7 @@ class ExperimentsSource(FileConfigSource):
         )
 
     @staticmethod
-    def _prefer_inline(config: Any) -> None:
+    def _prefer_inline(config: DictConfig) -> None:
         """Let what a file writes inline replace the group's default, and the command line both."""
         with open_dict(config):
             for group in _state.replaced:
@@ -157,6 +158,6 @@ class ExperimentsSource(FileConfigSource):
                 config["defaults"] = [*old, *({f"override /{g}": None} for g in inline)]
 
 
-def _in_defaults(config: Any, group: str) -> bool:
+def _in_defaults(config: DictConfig, group: str) -> bool:
     entries = config.get("defaults", [])
     return any(f"/{group}" in str(key) for e in entries if OmegaConf.is_dict(e) for key in e)

@@ -6,7 +6,6 @@ import contextlib
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from stpspec.resources import extra_folders, shipped
 
@@ -74,7 +73,7 @@ def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
     if list(keys[: len(prefix)]) != prefix or len(keys) < len(prefix):
         return None
     try:
-        node: Any = yaml.compose(file.read_text(encoding="utf-8"))
+        node = yaml.compose(file.read_text(encoding="utf-8"))
     except yaml.YAMLError:
         return None
     line = 1

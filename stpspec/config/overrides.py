@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from stpspec.config.errors import OverrideError, plain
 from stpspec.resources import GROUPS, shipped
@@ -52,14 +51,14 @@ def check_overrides(overrides: Sequence[str]) -> None:
         raise OverrideError("\n  ".join(bad))
 
 
-def at(data: Any, path: str) -> Any:
+def at(data: object, path: str) -> object:
     """Return what composed data has at a dotted path; None if nothing."""
     for part in path.split("."):
         data = data.get(part) if isinstance(data, dict) else None
     return data
 
 
-def leave_out_other_kinds(data: dict[str, Any], overrides: Sequence[str]) -> None:
+def leave_out_other_kinds(data: Mapping[str, object], overrides: Sequence[str]) -> None:
     """Leave out what only the kind had that the command line replaces by another.
 
     ``recording=current_clamp`` puts another part in the place of one that was written out field by

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.config.compose import compose
 from stpspec.config.overrides import at
@@ -13,10 +13,15 @@ from stpspec.resources import GROUPS
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
 
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import RangeSweep
+
+Values = list[object] | dict[str, object]  # of a swept field; each may have a label
+
 
 def list_overrides(
     name: str | Path | None, overrides: Sequence[str]
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Values], list[str]]:
     """Separate overrides that give several values to what takes one: those to sweep.
 
     Returns
@@ -37,7 +42,7 @@ def list_overrides(
         if _is_one(at(known, keys[override]), swept[override]):
             rest.append(override)  # such as the times of spike_times
             del swept[override]
-    fields: dict[str, Any] = {}
+    fields: dict[str, Values] = {}
     for override, values in swept.items():
         if override not in groups:
             fields[keys[override]] = values
@@ -50,7 +55,7 @@ def list_overrides(
     return fields, rest
 
 
-def _several(override: str) -> list[Any] | None:
+def _several(override: str) -> list[object] | None:
     """Return the values of ``key=[a,b]``, ``key=a,b`` or ``key=range(1,5)``; None for one value."""
     import yaml
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -73,9 +78,9 @@ def _several(override: str) -> list[Any] | None:
         return None  # told where the overrides are read
 
 
-def _range(swept: Any) -> list[Any]:
+def _range(swept: RangeSweep) -> list[object]:
     """Return the values of a range, without its end: added up, 0.1 three times is above 0.3."""
-    start, stop, step = swept.start or 0, swept.stop, swept.step
+    start, stop, step = swept.start or 0, swept.stop or 0, swept.step
     number = max(0, math.ceil(round((stop - start) / step, 9)))
     return [start + k * step if isinstance(start + k * step, int)
             else float(f"{start + k * step:.12g}") for k in range(number)]  # fmt: skip
@@ -89,14 +94,14 @@ def _place(key: str) -> str:
     return key.rpartition("@")[2]
 
 
-def _known(name: str | Path | None, overrides: Sequence[str]) -> dict[str, Any]:
+def _known(name: str | Path | None, overrides: Sequence[str]) -> dict[str, object]:
     """Return the experiment's data, with the defaults of its fields where it is valid."""
     data, _ = compose(name, overrides)
     made, _, _ = examine({k: v for k, v in data.items() if k in Experiment.model_fields})
     return made.to_data() if made is not None else data
 
 
-def _is_one(now: Any, given: list[Any]) -> bool:
+def _is_one(now: object, given: list[object]) -> bool:
     """Tell whether a list is one value of a field that holds a list (a list of lists: several)."""
     several = all(isinstance(v, list) for v in given)
     is_nested = isinstance(now, list) and bool(now) and isinstance(now[0], list)

@@ -6,10 +6,12 @@ import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
@@ -19,6 +21,7 @@ from stpspec.errors import StudyError
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
 from stpspec.metrics.measure import measure_candidates
+from stpspec.specs.experiment import Experiment
 from stpspec.view.trial import write_portrait
 
 if TYPE_CHECKING:
@@ -38,6 +41,15 @@ def _no_reason_to_end() -> Iterator[None]:
         yield
     except (OSError, StudyError) as error:
         log.warning("the figures of the study cannot be kept: %s", error)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the figure of a trial shows beside its traces."""
+
+    experiment: Experiment
+    metrics: Mapping[str, np.ndarray]
+    metric_units: Mapping[str, str]
 
 
 class Portraits:
@@ -106,7 +118,7 @@ class Portraits:
         if tree is None:
             tree = simulate(self.bound, {n: [v] for n, v in evaluation.values.items()})
         measured = measure_candidates(tree, problem.judge.requests)[0]
-        shown = SimpleNamespace(
+        shown = _Shown(
             experiment=self.bound.experiment,
             metrics={n: m.value for n, m in measured.items()},
             metric_units={n: m.unit for n, m in measured.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,8 +21,15 @@ from stpspec.results.folder import (
     write_sources,
 )
 from stpspec.specs.experiment import FORMAT, Experiment, migrate
+from stpspec.view.contract import terms_of
 from stpspec.view.save import write_figures
 from stpspec.view.tables import fit_table
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stpspec.specs.objective import Term
+    from stpspec.view.contract import FitSummary, MetricSummary, ParameterSummary
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,10 @@ class FitResult:
     loss: float
     loss_start: float
     loss_search: float
-    metrics: dict[str, Any]
+    metrics: dict[str, float | np.ndarray]
     metric_units: dict[str, str]
-    history: Any
-    traces: Any
+    history: xr.Dataset
+    traces: xr.DataTree
     status: str
     message: str
     seconds: float
@@ -109,10 +116,9 @@ class FitResult:
 
     # -- as data ----------------------------------------------------------------------------
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> FitSummary:
         """Return everything but history and traces as plain JSON data."""
-        objective = self.experiment.objective
-        terms = objective.terms if objective else {}
+        terms = terms_of(self.experiment)
         return {
             "format": FORMAT,
             "name": self.experiment.name,
@@ -121,27 +127,8 @@ class FitResult:
             "loss": self.loss,
             "loss_start": _number(self.loss_start),
             "loss_search": self.loss_search,
-            "parameters": {
-                n: {
-                    "value": v,
-                    "unit": self.units[n],
-                    "min": self.experiment.parameters[n].min,
-                    "max": self.experiment.parameters[n].max,
-                    **({"standard_error": self.errors[n]} if n in self.errors else {}),
-                    **({"undetermined": self.undetermined[n]} if n in self.undetermined else {}),
-                    **({"at_bound": self.at_bound[n]} if n in self.at_bound else {}),
-                }
-                for n, v in self.parameters.items()
-            },
-            "metrics": {
-                n: {
-                    "achieved": np.asarray(self.metrics[n]).tolist(),
-                    "target": t.target,
-                    **({"sd": t.sd} if t.sd is not None else {}),
-                    "unit": self.metric_units[n],
-                }
-                for n, t in terms.items()
-            },
+            "parameters": {n: self._parameter(n) for n in self.parameters},
+            "metrics": {n: self._metric(n, t) for n, t in terms.items()},
             "notes": self.notes,
             "evaluations": self.n_evaluations,
             "failed_evaluations": int((self.history["reason"] != "").sum()),
@@ -151,6 +138,28 @@ class FitResult:
             "versions": self.versions,
             "sources": self.sources,
         }
+
+    def _parameter(self, name: str) -> ParameterSummary:
+        spec = self.experiment.parameters[name]
+        summary: ParameterSummary = {
+            "value": self.parameters[name],
+            "unit": self.units[name],
+            "min": spec.min,
+            "max": spec.max,
+        }
+        if name in self.errors:
+            summary["standard_error"] = self.errors[name]
+        if name in self.undetermined:
+            summary["undetermined"] = self.undetermined[name]
+        if name in self.at_bound:
+            summary["at_bound"] = self.at_bound[name]
+        return summary
+
+    def _metric(self, name: str, term: Term) -> MetricSummary:
+        achieved, unit = np.asarray(self.metrics[name]).tolist(), self.metric_units[name]
+        if term.sd is None:
+            return {"achieved": achieved, "target": term.target, "unit": unit}
+        return {"achieved": achieved, "target": term.target, "sd": term.sd, "unit": unit}
 
     # -- to and from a folder ---------------------------------------------------------------
 
@@ -223,18 +232,17 @@ class FitResult:
             migrate({"format": summary["format"]})
         except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
             raise ResultError(f"{path} cannot be read as a result: {error}") from error
-        parameters, metrics = summary["parameters"], summary["metrics"]
-
-        def having(key: str) -> dict[str, Any]:
-            return {n: p[key] for n, p in parameters.items() if key in p}
-
+        parameters: dict[str, ParameterSummary] = summary["parameters"]
+        metrics: dict[str, MetricSummary] = summary["metrics"]
         return cls(
             experiment=experiment,
-            parameters=having("value"),
-            units=having("unit"),
-            errors=having("standard_error"),
-            undetermined=having("undetermined"),
-            at_bound=having("at_bound"),
+            parameters={n: p["value"] for n, p in parameters.items()},
+            units={n: p["unit"] for n, p in parameters.items()},
+            errors={n: p["standard_error"] for n, p in parameters.items() if "standard_error" in p},
+            undetermined={
+                n: p["undetermined"] for n, p in parameters.items() if "undetermined" in p
+            },
+            at_bound={n: p["at_bound"] for n, p in parameters.items() if "at_bound" in p},
             loss=summary["loss"],
             loss_start=float("nan") if summary["loss_start"] is None else summary["loss_start"],
             loss_search=summary["loss_search"],
@@ -257,5 +265,5 @@ def _number(value: float) -> float | None:
     return value if np.isfinite(value) else None  # JSON has no NaN
 
 
-def _value(data: Any) -> Any:
+def _value(data: float | list[float]) -> float | np.ndarray:
     return np.array(data) if isinstance(data, list) else data

@@ -6,14 +6,30 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 
 from stpspec.errors import ResultError, SpecError
 
+if TYPE_CHECKING:
+    from stpspec.view.contract import FitSummary
+
 JOB_FILE = "job.json"
 RESULT = "result"
+
+
+class JobRecord(TypedDict):
+    """What a job notes in its folder, in ``job.json``."""
+
+    overrides: list[str]
+    status: str
+    reason: NotRequired[str]
+    cause: NotRequired[str]
+
+
+def _no_summary() -> FitSummary:
+    return {}
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +58,7 @@ class Job:
     overrides: dict[str, str]
     status: str
     reason: str = ""
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: FitSummary = field(default_factory=_no_summary)
     losses: np.ndarray = field(default_factory=lambda: np.array([]))
     seconds: np.ndarray = field(default_factory=lambda: np.array([]))
     cause: str = ""
@@ -58,7 +74,7 @@ class Job:
 
     def __repr__(self) -> str:
         said = ", ".join(f"{key}={value}" for key, value in self.overrides.items())
-        loss = f", loss {self.summary['loss']:.4g}" if self.summary else ""
+        loss = f", loss {self.summary['loss']:.4g}" if "loss" in self.summary else ""
         return (
             f"Job({self.name}: {said}; {self.status}{loss}{': ' * bool(self.reason)}{self.reason})"
         )
@@ -93,7 +109,7 @@ def end(
 ) -> None:
     """Note that a job is done or was interrupted, or why it failed."""
     status = "failed" if error is not None else "interrupted" if interrupted else "done"
-    content = {"overrides": list(overrides), "status": status, "reason": ""}
+    content: JobRecord = {"overrides": list(overrides), "status": status, "reason": ""}
     if error is not None:
         content["reason"] = f"{type(error).__name__}: {error}"
         content["cause"] = _cause(error)
@@ -112,7 +128,7 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1].strip()
 
 
-def _write(folder: Path, content: dict[str, Any]) -> None:
+def _write(folder: Path, content: JobRecord) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{JOB_FILE}"
     temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.results.folder import (
     as_result_error,
@@ -21,11 +21,17 @@ from stpspec.specs.experiment import Experiment
 from stpspec.view.multirun import jobs_rows
 from stpspec.view.save import write_jobs, write_sweep, write_traces
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stpspec.view.contract import JobState
+    from stpspec.view.sweep import Scale
+
 
 def save_run(
     folder: Path,
     experiment: Experiment,
-    tree: Any,
+    tree: xr.DataTree,
     sources: Sources,
     *,
     overwrite: bool = False,
@@ -58,13 +64,13 @@ def save_run(
         write_netcdf(kept, temporary / "simulation.nc")
         (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
-        if not str(tree["failure"].values[0]):
+        if not str(tree.dataset["failure"].values[0]):
             write_traces(tree, temporary)
 
     return write_folder(folder, write, overwrite=overwrite)
 
 
-def _at(experiment: Experiment, tree: Any) -> Experiment:
+def _at(experiment: Experiment, tree: xr.DataTree) -> Experiment:
     """Return the experiment with the values that were simulated as its own.
 
     A free parameter begins there, with its bounds widened to the value if need be: they set the
@@ -89,9 +95,9 @@ def _at(experiment: Experiment, tree: Any) -> Experiment:
 def save_sweep(
     folder: Path,
     experiment: Experiment,
-    swept: Any,
+    swept: xr.Dataset,
     *,
-    scale: Any = "auto",
+    scale: Scale = "auto",
     overwrite: bool = False,
 ) -> Path:
     """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and ``sweep.png``.
@@ -112,7 +118,7 @@ def save_sweep(
     return write_folder(folder, write, overwrite=overwrite)
 
 
-def save_jobs(folder: Path, jobs: Sequence[Any], varied: Sequence[str]) -> None:
+def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:
     """Write ``jobs.csv`` and ``jobs.png`` into the folder of a multirun.
 
     Raises

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stpspec.view.style import BLUE, DPI, GRAY, cut, wrap
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from stpspec.view.contract import Connection
+
 _ROW, _PANEL, _MANY = 0.30, 2.3, 40  # inches; connections from which on the rows are narrower
 
 
-def plot_campaign(connections: Sequence[Any]) -> Any:
+def plot_campaign(connections: Sequence[Connection]) -> np.ndarray:
     """Plot one panel a metric: target ± sd (gray) and achieved (blue) of each connection.
 
     A connection without data for a metric has no bars there; of a vector, the RMS miss in sd is
@@ -40,11 +46,11 @@ def plot_campaign(connections: Sequence[Any]) -> Any:
     return axes
 
 
-def _font(connections: Sequence[Any]) -> float:
+def _font(connections: Sequence[Connection]) -> float:
     return 9 if len(connections) <= _MANY else 7
 
 
-def _axes(n: int, connections: Sequence[Any]) -> Any:
+def _axes(n: int, connections: Sequence[Connection]) -> np.ndarray:
     """Return the panels side by side, in rows of at most six; the names stand at each row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,20 +82,20 @@ def _axes(n: int, connections: Sequence[Any]) -> Any:
     return grid.ravel()[:n]
 
 
-def _legend(figure: Any) -> None:
+def _legend(figure: Figure) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(color="0.72", label="Target ± SD"), Patch(color=BLUE, label="Achieved")]
     figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
 
 
-def _draw(ax: Any, connections: Sequence[Any], name: str, unit: str) -> None:
+def _draw(ax: Axes, connections: Sequence[Connection], name: str, unit: str) -> None:
     rows = {
         y: c
         for y, c in enumerate(connections)
         if c.summary.get("metrics", {}).get(name, {}).get("unit") == unit
     }
-    if any(isinstance(c.summary["metrics"][name]["target"], list) for c in rows.values()):
+    if any(isinstance(c.summary.get("metrics", {})[name]["target"], list) for c in rows.values()):
         misses = np.abs([c.misses[name] for c in rows.values()])
         ax.barh(list(rows), np.nan_to_num(misses), height=0.5, color=BLUE)
         ax.set_title(wrap(f"{name}: RMS miss", 24, "SD"), fontsize=9)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stpspec.formatting import columns, html_lines, html_table, wrapped
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.style import DPI, cut
 from stpspec.view.tables import number, unit_text, with_error
 
+if TYPE_CHECKING:
+    from stpspec.view.contract import Connection, FitSummary, MetricSummary, ParameterSummary
+
+_Entry = TypeVar("_Entry", "ParameterSummary", "MetricSummary")
 _NAME, _ROWS = 36, 40  # width of a name in the table; more connections are left to summary.csv
 
 
-def campaign_rows(connections: Sequence[Any]) -> list[list[str]]:
+def campaign_rows(connections: Sequence[Connection]) -> list[list[str]]:
     """Return header and one row a connection, numbers with all their digits: ``summary.csv``."""
     parameters, terms = _named(connections, "parameters"), _named(connections, "metrics")
     header = ["connection", "status", "fit", "loss", "simulations", "seconds"]
@@ -35,32 +39,35 @@ def campaign_rows(connections: Sequence[Any]) -> list[list[str]]:
             *(_csv(s.get(k)) for k in ("loss", "evaluations", "seconds")),
         ]
         for name, unit in parameters:
-            p = _entry(s, "parameters", name, unit)
-            row += [_csv(p.get("value")), _csv(p.get("standard_error")), p.get("at_bound", "")]
+            p = _entry(s.get("parameters", {}), name, unit)
+            values = (p["value"], p.get("standard_error")) if p else (None, None)
+            row += [*map(_csv, values), p.get("at_bound", "") if p else ""]
         for name, unit in terms:
-            m = _entry(s, "metrics", name, unit)
-            row += [_csv(m.get(k)) for k in ("target", "sd", "achieved")]
-            row.append(_csv(c.misses[name] if m else None))
+            m = _entry(s.get("metrics", {}), name, unit)
+            numbers = (m["target"], m.get("sd"), m["achieved"], c.misses[name]) if m else [None] * 4
+            row += map(_csv, numbers)
         rows.append([*row, c.reason])
     return rows
 
 
-def _named(connections: Sequence[Any], part: str) -> list[tuple[str, str]]:
+def _named(
+    connections: Sequence[Connection], part: Literal["parameters", "metrics"]
+) -> list[tuple[str, str]]:
     """Return (name, unit) of the parameters or metrics of all connections."""
     named = [(n, x["unit"]) for c in connections for n, x in c.summary.get(part, {}).items()]
     return list(dict.fromkeys(named))
 
 
-def _entry(summary: Any, part: str, name: str, unit: str) -> dict[str, Any]:
-    entry = summary.get(part, {}).get(name, {})
-    return entry if entry.get("unit") == unit else {}
+def _entry(entries: Mapping[str, _Entry], name: str, unit: str) -> _Entry | None:
+    entry = entries.get(name)
+    return entry if entry is not None and entry["unit"] == unit else None
 
 
 def _head(name: str, unit: str) -> str:
     return f"{name} [{unit_text(unit)}]" if unit_text(unit) else name
 
 
-def _csv(value: Any) -> str:
+def _csv(value: object) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     return json.dumps(value) if isinstance(value, list) else f"{value:.10g}"
@@ -69,7 +76,7 @@ def _csv(value: Any) -> str:
 # -- for people ---------------------------------------------------------------------------------
 
 
-def campaign_table(connections: Sequence[Any], width: int = 100) -> str:
+def campaign_table(connections: Sequence[Connection], width: int = 100) -> str:
     """Return the table as text that fits into so many columns, in several blocks if need be.
 
     Of many connections those are shown that need a look: without a result, then the worst.
@@ -95,13 +102,13 @@ def campaign_table(connections: Sequence[Any], width: int = 100) -> str:
     return "\n\n".join(blocks)
 
 
-def campaign_html(connections: Sequence[Any]) -> str:
+def campaign_html(connections: Sequence[Connection]) -> str:
     """Return the table of all connections as HTML."""
     reasons = "\n".join(f"{c.label} failed: {c.reason}" for c in connections if c.reason)
     return html_table(_people(connections)[0]) + html_lines(reasons)
 
 
-def _people(connections: Sequence[Any]) -> tuple[list[list[str]], int]:
+def _people(connections: Sequence[Connection]) -> tuple[list[list[str]], int]:
     """Return header and rows: parameters ± SE, then the misses; and how many columns have those."""
     parameters = _named(connections, "parameters")
     terms = list(dict.fromkeys(n for n, _ in _named(connections, "metrics")))
@@ -109,12 +116,12 @@ def _people(connections: Sequence[Any]) -> tuple[list[list[str]], int]:
     rows = [[*header, *(f"{n} miss" for n in terms)]]
     for c in connections:
         s = c.summary
-        status = s["status"] if c.status == "done" and s else c.status
-        row = [cut(c.label, _NAME), status, number(s["loss"], 3) if s else ""]
+        status = s["status"] if c.status == "done" and "status" in s else c.status
+        row = [cut(c.label, _NAME), status, number(s["loss"], 3) if "loss" in s else ""]
         for name, unit in parameters:
-            p = _entry(s, "parameters", name, unit)
+            p = _entry(s.get("parameters", {}), name, unit)
             value = with_error(p["value"], p.get("standard_error", math.nan)) if p else ""
-            row.append(f"{value} ◀ {p['at_bound']}" if "at_bound" in p else value)
+            row.append(f"{value} ◀ {p['at_bound']}" if p and "at_bound" in p else value)
         metrics = s.get("metrics", {})
         for name in terms:
             row.append(c.miss_of(name).text(metrics[name]["unit"]) if name in metrics else "")
@@ -122,12 +129,12 @@ def _people(connections: Sequence[Any]) -> tuple[list[list[str]], int]:
     return rows, len(terms)
 
 
-def _quality(connection: Any) -> tuple[bool, float]:
+def _quality(connection: Connection) -> tuple[bool, float]:
     misses = [abs(m) for m in connection.misses.values() if math.isfinite(m)]
     return bool(connection.summary), -max(misses, default=connection.summary.get("loss", 0.0))
 
 
-def _more_parameters(summary: Any) -> bool:
+def _more_parameters(summary: FitSummary) -> bool:
     targets = [m["target"] for m in summary.get("metrics", {}).values()]
     n_targets = sum(len(t) if isinstance(t, list) else 1 for t in targets)
     return len(summary.get("parameters", {})) > n_targets
@@ -157,7 +164,7 @@ def _portions(widths: Sequence[int], wanted: Sequence[int], width: int) -> Itera
         yield block
 
 
-def write_campaign(connections: Sequence[Any], folder: Path) -> Path:
+def write_campaign(connections: Sequence[Connection], folder: Path) -> Path:
     """Write ``summary.png`` in one piece into an existing folder; return its path."""
     path, temporary = folder / "summary.png", folder / ".summary.png"
     plot_campaign(connections)[0].get_figure().savefig(temporary, dpi=DPI, format="png")

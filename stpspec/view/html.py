@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.formatting import html_lines, html_table
 from stpspec.view.tables import fit_parts
 
+if TYPE_CHECKING:
+    from stpspec.view.contract import Fit
 
-def fit_html(result: Any) -> str:
+
+def fit_html(result: Fit) -> str:
     """Return the report of a fit as HTML: what :func:`stpspec.view.tables.fit_table` says."""
     head, targets, parameters, closing = fit_parts(result)
     return (

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stpspec.view.style import DASHES, GRAY, LINES, legend, new_axes
 from stpspec.view.tables import columns, number
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from stpspec.view.contract import JobState
+
 
 def jobs_rows(
-    jobs: Sequence[Any], varied: Sequence[str], *, show: Callable[[float], str] = number
+    jobs: Sequence[JobState], varied: Sequence[str], *, show: Callable[[float], str] = number
 ) -> list[list[str]]:
     """Return header and one row a job: what varied, loss, cost, parameters, status.
 
@@ -30,22 +35,24 @@ def jobs_rows(
         s = job.summary
         values = s.get("parameters", {})
         row = [job.name, *(job.overrides.get(v, "") for v in varied)]
-        row += [show(s["loss"]) if s else "", str(s.get("evaluations", ""))]
-        row += [f"{s['seconds']:.1f}" if s else ""]
+        row += [show(s["loss"]) if "loss" in s else "", str(s.get("evaluations", ""))]
+        row += [f"{s['seconds']:.1f}" if "seconds" in s else ""]
         row += [show(values[p]["value"]) if p in values else "" for p in parameters]
         why = f"{job.status}: {job.cause}" if job.cause else ""
         rows.append([*row, why or s.get("status", job.status)])
     return rows
 
 
-def jobs_table(jobs: Sequence[Any], varied: Sequence[str]) -> str:
+def jobs_table(jobs: Sequence[JobState], varied: Sequence[str]) -> str:
     """Return the table of the jobs as text."""
     rows = jobs_rows(jobs, varied)
     right = range(1 + len(varied), len(rows[0]) - 1)
     return columns(rows, right=right)
 
 
-def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
+def plot_jobs(
+    jobs: Sequence[JobState], *, axes: Sequence[Axes] | np.ndarray | None = None
+) -> np.ndarray:
     """Plot the best loss so far against simulations and against seconds, a color for each fitter.
 
     Each experiment has dashes of its own.
@@ -54,7 +61,10 @@ def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
     -------
     ndarray of Axes, shape (2,)
     """
-    axes = new_axes(2, (7.2, 6.0), share=False) if axes is None else np.ravel(axes)
+    size = (7.2, 6.0)
+    panels: np.ndarray = (
+        new_axes(2, size, share=False) if axes is None else np.asarray(axes).ravel()
+    )
     done = [j for j in jobs if j.losses.size]
     fitters = list(dict.fromkeys(j.fitter for j in done))
     positive = [j.losses[j.losses > 0].min() for j in done if (j.losses > 0).any()]
@@ -67,17 +77,17 @@ def plot_jobs(jobs: Sequence[Any], *, axes: Any = None) -> Any:
         steps = np.arange(1, losses.size + 1)
         kind = {"color": color, "ls": style, "alpha": 0.8, "lw": 1.2}
         kind |= {"marker": "o", "ms": 4} if losses.size == 1 else {}  # a line needs two
-        axes[0].plot(steps, losses, **kind)
-        axes[1].plot(job.seconds, losses, **kind)
+        panels[0].plot(steps, losses, **kind)
+        panels[1].plot(job.seconds, losses, **kind)
     for k, name in enumerate(fitters):
-        axes[0].plot([], [], color=LINES[k % len(LINES)], label=name)
+        panels[0].plot([], [], color=LINES[k % len(LINES)], label=name)
     for k, name in enumerate(names if len(names) > 1 else []):  # losses of another problem
-        axes[0].plot([], [], color=GRAY, ls=DASHES[k % len(DASHES)], label=name)
-    for ax, label in zip(axes, ("Simulations", "Time (s)"), strict=True):
+        panels[0].plot([], [], color=GRAY, ls=DASHES[k % len(DASHES)], label=name)
+    for ax, label in zip(panels, ("Simulations", "Time (s)"), strict=True):
         ax.set_yscale("log")
         ax.set_xlabel(label)
         ax.set_ylabel("Best loss so far")
-    axes[0].set_xlim(left=0)
-    axes[0].xaxis.get_major_locator().set_params(integer=True)
-    legend(axes[0])
-    return axes
+    panels[0].set_xlim(left=0)
+    panels[0].xaxis.get_major_locator().set_params(integer=True)
+    legend(panels[0])
+    return panels

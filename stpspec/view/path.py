@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stpspec.view.style import BLUE, GRAY, GREEN, ORANGE, PALE, legend, new_axes, wrap
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
 
-def plot_path(history: Any, parameters: Mapping[str, Any], *, axes: Any = None) -> Any:
+    from stpspec.specs.parameters import Parameter
+
+
+def plot_path(
+    history: xr.Dataset,
+    parameters: Mapping[str, Parameter],
+    *,
+    axes: Sequence[Axes] | np.ndarray | None = None,
+) -> np.ndarray:
     """Plot loss and parameters along the evaluations of a fit, with the best so far.
 
     Parameters
@@ -32,18 +43,19 @@ def plot_path(history: Any, parameters: Mapping[str, Any], *, axes: Any = None) 
         If the number of ``axes`` is another.
     """
     n = 1 + len(parameters)
-    axes = new_axes(n, (7.2, 0.9 + 1.4 * n)) if axes is None else np.ravel(axes)
-    if len(axes) != n:
-        raise ValueError(f"{n} axes are needed, one for the loss (got {len(axes)})")
+    size = (7.2, 0.9 + 1.4 * n)
+    panels: np.ndarray = new_axes(n, size) if axes is None else np.asarray(axes).ravel()
+    if len(panels) != n:
+        raise ValueError(f"{n} axes are needed, one for the loss (got {len(panels)})")
     x, loss = history["evaluation"].values, history["loss"].values.astype(float)
     good = (history["reason"].values.astype(str) == "") & np.isfinite(loss)
-    _draw_path(axes[0], x, loss, loss, good)
-    axes[0].plot(x[~good], np.full((~good).sum(), 0.05), "x", color=ORANGE, ms=4,
-                 transform=axes[0].get_xaxis_transform(), label="Failed")  # fmt: skip
-    axes[0].set_ylabel("Loss")
+    _draw_path(panels[0], x, loss, loss, good)
+    panels[0].plot(x[~good], np.full((~good).sum(), 0.05), "x", color=ORANGE, ms=4,
+                 transform=panels[0].get_xaxis_transform(), label="Failed")  # fmt: skip
+    panels[0].set_ylabel("Loss")
     if (loss[good] > 0).any() and (loss[good] >= 0).all():
-        _log_scale(axes[0])
-    for ax, (name, parameter) in zip(axes[1:], parameters.items(), strict=True):
+        _log_scale(panels[0])
+    for ax, (name, parameter) in zip(panels[1:], parameters.items(), strict=True):
         values = history[f"parameter_{name}"]
         _draw_path(ax, x, values.values, loss, good)
         ax.plot(x[~good], values.values[~good], "x", color=ORANGE, ms=4)
@@ -52,15 +64,15 @@ def plot_path(history: Any, parameters: Mapping[str, Any], *, axes: Any = None) 
         if parameter.scale == "log":
             _log_scale(ax)
         ax.set_ylabel(wrap(name, 16, values.attrs.get("units", "")))
-    for ax in axes:
+    for ax in panels:
         for k in np.flatnonzero(np.diff(history["start"].values)) + 1:
             ax.axvline(x[k] - 0.5, color=PALE, lw=0.8, zorder=0, label="New start")
-    axes[-1].set_xlabel("Evaluation")
-    legend(axes[0], *axes[:2])
-    return axes
+    panels[-1].set_xlabel("Evaluation")
+    legend(panels[0], *panels[:2])
+    return panels
 
 
-def _draw_path(ax: Any, x: Any, y: Any, loss: Any, good: Any) -> None:
+def _draw_path(ax: Axes, x: np.ndarray, y: np.ndarray, loss: np.ndarray, good: np.ndarray) -> None:
     ax.plot(x[good], y[good], ".", color=BLUE, ms=4, alpha=0.6, mew=0, label="Evaluation")
     running = np.minimum.accumulate(loss[good])
     best = np.searchsorted(-running, -running)  # where each smallest loss was seen first
@@ -69,7 +81,7 @@ def _draw_path(ax: Any, x: Any, y: Any, loss: Any, good: Any) -> None:
     ax.margins(y=0.14)
 
 
-def _log_scale(ax: Any) -> None:
+def _log_scale(ax: Axes) -> None:
     """Make y logarithmic, with a few labels that keep apart even within a decade."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from stpspec.errors import StpspecError, UnknownNameError
 from stpspec.view.style import BLUE, DASHES, GRAY, UNITS, legend, new_axes, shades, wrap
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+Scale = Literal["auto", "log", "linear"]
 _REFERENCES = {"paired_pulse_ratio": 1.0, "steady_state": 1.0, "induction": 0.0, "recovery": 0.0,
                "initial": 0.0, "recovery_single": 0.0}  # fmt: skip
 
@@ -21,12 +26,12 @@ _NAMED = 6  # more values than this are not all named in a legend
 
 
 def plot_sweep(
-    swept: Any,
+    swept: xr.Dataset,
     metrics: Sequence[str] | None = None,
     *,
-    scale: Literal["auto", "log", "linear"] = "auto",
-    axes: Any = None,
-) -> Any:
+    scale: Scale = "auto",
+    axes: Sequence[Axes] | np.ndarray | None = None,
+) -> np.ndarray:
     """Plot metrics against the first swept field; of others, each combination is a line.
 
     The one with the most values is told apart by color, the rest by dashes and markers.
@@ -60,31 +65,32 @@ def plot_sweep(
         raise UnknownNameError(
             f"no metric {missing or ''} in this sweep (there are: {names_there})"
         )
-    axes = new_axes(len(names), (7.2, 1.0 + 1.9 * len(names))) if axes is None else np.ravel(axes)
-    if len(axes) != len(names):
+    size = (7.2, 1.0 + 1.9 * len(names))
+    panels: np.ndarray = new_axes(len(names), size) if axes is None else np.asarray(axes).ravel()
+    if len(panels) != len(names):
         raise StpspecError(
             f"{len(names)} axes are needed, one for each metric: {', '.join(names)} "
-            f"(got {len(axes)}); name the metrics to plot, or give more axes"
+            f"(got {len(panels)}); name the metrics to plot, or give more axes"
         )
     first = str(next(iter(swept[names[0]].dims)))
     x = swept[first].values
     numeric = x.dtype.kind in "if"
-    for ax, name in zip(axes, names, strict=True):
+    for ax, name in zip(panels, names, strict=True):
         variable = swept[name]
         metric = _metric(variable)
         if metric in _REFERENCES:
             ax.axhline(_REFERENCES[metric], color=GRAY, lw=0.8, ls="--", zorder=0)
         _draw_lines(ax, x if numeric else np.arange(x.size), variable)
         ax.set_ylabel(wrap(name, 22, str(variable.attrs.get("units", "")).replace("1", "")))
-    _horizontal(axes[-1], x, numeric, scale)
+    _horizontal(panels[-1], x, numeric, scale)
     label = str(swept[first].attrs.get("long_name", first))
-    axes[-1].set_xlabel(wrap(label, 80, str(swept[first].attrs.get("units", ""))))
+    panels[-1].set_xlabel(wrap(label, 80, str(swept[first].attrs.get("units", ""))))
     if swept[names[0]].ndim > 1:
-        legend(axes[0])
-    return axes
+        legend(panels[0])
+    return panels
 
 
-def default_metrics(swept: Any) -> list[str]:
+def default_metrics(swept: xr.Dataset) -> list[str]:
     """Return the metrics that a reader of a sweep looks for first; all where none of them is.
 
     These are the ratios of plasticity, the experiment's own terms where they change, and the
@@ -102,7 +108,7 @@ def default_metrics(swept: Any) -> list[str]:
     return shown[:_SHOWN] or names[:5]
 
 
-def _metric(variable: Any) -> str:
+def _metric(variable: xr.DataArray) -> str:
     """Return the metric that a variable holds."""
     name = variable.attrs.get("metric")
     if name is None:  # saved by a version that wrote it only into the long name
@@ -110,7 +116,7 @@ def _metric(variable: Any) -> str:
     return str(name)
 
 
-def _is_term(variable: Any) -> bool:
+def _is_term(variable: xr.DataArray) -> bool:
     """Tell whether a variable is a term of the experiment: other metrics are protocol.metric."""
     protocol = variable.attrs.get("protocol")
     if protocol is None:  # as above
@@ -118,12 +124,12 @@ def _is_term(variable: Any) -> bool:
     return variable.name != f"{protocol}.{_metric(variable)}"
 
 
-def _changes(variable: Any) -> bool:
+def _changes(variable: xr.DataArray) -> bool:
     values = variable.values[np.isfinite(variable.values)]
     return values.size > 0 and bool(np.ptp(values) > 1e-3 * np.abs(values).max())
 
 
-def _draw_lines(ax: Any, x: Any, variable: Any) -> None:
+def _draw_lines(ax: Axes, x: np.ndarray, variable: xr.DataArray) -> None:
     rest = variable.dims[1:]
     if not rest:
         ax.plot(x, variable.values, ".-", color=BLUE, ms=5)
@@ -138,21 +144,21 @@ def _draw_lines(ax: Any, x: Any, variable: Any) -> None:
     for k, m in itertools.product(range(len(colors)), range(marks)):
         line = marked.isel({by_color: k, "mark": m})
         label = labels.get(k) if not others else None
-        ax.plot(x, line.values, color=colors[k], ms=5, **_mark(m), label=label)
+        ls, marker = _mark(m)
+        ax.plot(x, line.values, color=colors[k], ms=5, ls=ls, marker=marker, label=label)
     if others:
         for k, label in labels.items():
             ax.plot([], [], color=colors[k], label=label)
         for m in _picked(marks):
             point = marked.isel(mark=m)
             label = ", ".join(_label(variable, d, point[d].item()) for d in others)
-            ax.plot([], [], color=GRAY, ms=5, **_mark(m), label=label)
+            ls, marker = _mark(m)
+            ax.plot([], [], color=GRAY, ms=5, ls=ls, marker=marker, label=label)
 
 
-def _mark(number: int) -> dict[str, Any]:
-    return {
-        "ls": DASHES[number % len(DASHES)],
-        "marker": _MARKERS[number // len(DASHES) % len(_MARKERS)],
-    }
+def _mark(number: int) -> tuple[str, str]:
+    """Return dashes and marker, another combination for each number."""
+    return DASHES[number % len(DASHES)], _MARKERS[number // len(DASHES) % len(_MARKERS)]
 
 
 def _picked(n: int) -> list[int]:
@@ -162,13 +168,13 @@ def _picked(n: int) -> list[int]:
     return [round(k * (n - 1) / (_NAMED - 1)) for k in range(_NAMED)]
 
 
-def _label(variable: Any, dim: str, value: Any) -> str:
+def _label(variable: xr.DataArray, dim: Hashable, value: object) -> str:
     unit = str(variable[dim].attrs.get("units", ""))
     shown = value if isinstance(value, str) else f"{value:.4g}"
     return f"{dim} = {shown} {UNITS.get(unit, unit)}".rstrip()
 
 
-def _horizontal(ax: Any, x: Any, numeric: bool, scale: str) -> None:
+def _horizontal(ax: Axes, x: np.ndarray, numeric: bool, scale: str) -> None:
     if not numeric:
         long = sum(len(str(label)) + 2 for label in x) > _WIDTH
         ax.set_xticks(np.arange(x.size), x, **({"rotation": 30, "ha": "right"} if long else {}))

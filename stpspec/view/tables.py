@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stpspec.formatting import Rows, columns, number, unit_text
 from stpspec.metrics.miss import Miss
+from stpspec.view.contract import terms_of
 from stpspec.view.style import UNITS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stpspec.metrics.measure import Measurement
+    from stpspec.metrics.requests import Request
+    from stpspec.specs.protocol import Protocol
+    from stpspec.view.contract import Fit
 
 
 def with_error(value: float, error: float) -> str:
@@ -22,16 +31,17 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
-def fit_table(result: Any) -> str:
+def fit_table(result: Fit) -> str:
     """Return the report of a fit: what was asked and achieved, the parameters, the cost."""
     head, targets, parameters, closing = fit_parts(result)
     return "\n\n".join([head, columns(targets), columns(parameters), closing])
 
 
-def fit_parts(result: Any) -> tuple[str, Rows, Rows, str]:
+def fit_parts(result: Fit) -> tuple[str, Rows, Rows, str]:
     """Return the parts of that report: a line, two tables with headers, more lines."""
     experiment = result.experiment
-    n_targets, n_free = experiment.objective.n_targets, len(result.parameters)
+    objective, n_free = experiment.objective, len(result.parameters)
+    n_targets = 0 if objective is None else objective.n_targets
     head = f"{experiment.name}: {n_free} free parameter{'s' * (n_free != 1)}, {n_targets} target"
     head += "s" * (n_targets != 1)
     if n_free > n_targets:
@@ -39,9 +49,9 @@ def fit_parts(result: Any) -> tuple[str, Rows, Rows, str]:
     return head, _targets(result), _parameters(result), _closing(result)
 
 
-def _targets(result: Any) -> Rows:
+def _targets(result: Fit) -> Rows:
     rows = [("metric", "protocol", "unit", "target ± sd", "achieved", "miss")]
-    for name, term in result.experiment.objective.terms.items():
+    for name, term in terms_of(result.experiment).items():
         label = name if name == term.metric else f"{name} ({term.metric})"
         unit = unit_text(result.metric_units[name])
         miss = Miss.of(result.metrics[name], term.target, term.sd)
@@ -67,7 +77,7 @@ def _span(values: np.ndarray) -> str:
     return f"{number(float(values.min()), 3)} … {number(float(values.max()), 3)}"
 
 
-def _parameters(result: Any) -> Rows:
+def _parameters(result: Fit) -> Rows:
     rows = [("parameter", "value ± approx. SE", "unit", "bounds", "")]
     for name, value in result.parameters.items():
         spec = result.experiment.parameters[name]
@@ -84,7 +94,7 @@ def _parameters(result: Any) -> Rows:
     return rows
 
 
-def _closing(result: Any) -> str:
+def _closing(result: Fit) -> str:
     experiment = result.experiment
     failed = int((result.history["reason"] != "").sum())
     early = result.status in ("stopped", "interrupted") or (
@@ -109,7 +119,7 @@ def _closing(result: Any) -> str:
     return "\n".join(lines)
 
 
-def _losses(result: Any) -> str:
+def _losses(result: Fit) -> str:
     """Name start and end, and the numerics of each where the search had others."""
     start, end = number(result.loss_start), number(result.loss)
     if result.experiment.numerics.integrator == "fixed":
@@ -120,7 +130,7 @@ def _losses(result: Any) -> str:
     )
 
 
-def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:
+def run_table(measured: Mapping[Request, Measurement], protocols: Mapping[str, Protocol]) -> str:
     """Return the metrics of one candidate, protocol by protocol, with their arithmetic.
 
     Parameters
@@ -150,7 +160,7 @@ def run_table(measured: Mapping[Any, Any], protocols: Mapping[str, Any]) -> str:
     return "\n\n\n".join(blocks)
 
 
-def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40) -> str:
+def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: int = 40) -> str:
     """Return the main metrics of a sweep as a table, one row a combination.
 
     Parameters
@@ -171,7 +181,7 @@ def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40
     ]
     table = [(*heads, *names)]
     frame = swept[[*names, "reason"]].to_dataframe().reset_index()
-    for _, row in frame.head(rows).iterrows():
+    for row in frame.head(rows).to_dict("records"):
         keys = [number(row[d], 6) if not isinstance(row[d], str) else row[d] for d in dims]
         table.append((*keys, *(number(float(row[n])) for n in names)))
     text = columns(table, right=range(len(table[0])))
@@ -181,7 +191,7 @@ def sweep_table(swept: Any, metrics: Sequence[str] | None = None, rows: int = 40
     return "\n".join([text, *(f"– is missing: {r}" for r in reasons)])
 
 
-def _arithmetic(measured: Mapping[Any, Any]) -> str:
+def _arithmetic(measured: Mapping[Request, Measurement]) -> str:
     """Return how the values were calculated: those with options by themselves, each line once."""
     groups: dict[str, list[str]] = {}
     for request, m in measured.items():
@@ -195,7 +205,7 @@ def _arithmetic(measured: Mapping[Any, Any]) -> str:
     return text
 
 
-def _label(request: Any) -> str:
+def _label(request: Request) -> str:
     """Name a term of the objective, with its options where they make it another number."""
     if not request.options:
         return request.name.removeprefix(f"{request.protocol}.")

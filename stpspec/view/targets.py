@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stpspec.metrics.miss import Miss
+from stpspec.view.contract import terms_of
 from stpspec.view.style import BLUE, GRAY, ORANGE, PALE, UNITS, new_axes, wrap
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_targets(result: Any, *, ax: Any = None) -> Any:
+    from stpspec.specs.objective import Term
+    from stpspec.view.contract import Achieved
+
+
+def plot_targets(result: Achieved, *, ax: Axes | None = None) -> Axes:
     """Plot how far each term is from its target, and print the numbers beside it.
 
     Misses are in SD (blue; the bar is ±1 SD) or, for a term without one, in % of the target
@@ -26,17 +33,18 @@ def plot_targets(result: Any, *, ax: Any = None) -> Any:
     -------
     Axes
     """
-    terms = result.experiment.objective.terms
+    terms = terms_of(result.experiment)
     misses = {n: Miss.of(result.metrics[n], t.target, t.sd) for n, t in terms.items()}
     texts = [_numbers(t, misses[n], result.metric_units[n]) for n, t in terms.items()]
     labels = [wrap(n if t.weight > 0 else f"{n} (weight 0)", 32) for n, t in terms.items()]
     longest = max(map(len, texts)) + min(max(map(len, terms)), 32)
-    ax = new_axes(1, (3.4 + 0.08 * longest, 1.6 + 0.45 * len(terms)))[0] if ax is None else ax
+    size = (3.4 + 0.08 * longest, 1.6 + 0.45 * len(terms))
+    main: Axes = new_axes(1, size)[0] if ax is None else ax
     kinds = sorted({t.sd is None for t in terms.values()})  # False: in SD, True: in %
-    scales = {in_percent: ax if in_percent == kinds[0] else ax.twiny() for in_percent in kinds}
+    scales = {in_percent: main if in_percent == kinds[0] else main.twiny() for in_percent in kinds}
     for y, (name, term) in enumerate(terms.items()):
         _draw_misses(scales[term.sd is None], y, misses[name])
-        ax.text(1.02, y, texts[y], transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+        main.text(1.02, y, texts[y], transform=main.get_yaxis_transform(), va="center", fontsize=9)
     for in_percent, scale in scales.items():
         limit = max([1.5, *(1.15 * np.abs(line.get_xdata()).max() for line in scale.lines)])
         scale.set_xlim(-limit, limit)
@@ -44,16 +52,16 @@ def plot_targets(result: Any, *, ax: Any = None) -> Any:
         scale.spines[["left", "right"]].set_visible(False)
         scale.set_xlabel(f"Achieved − target ({'%' if in_percent else 'SD'} of target)",
                          color=ORANGE if in_percent else BLUE)  # fmt: skip
-    ax.axvline(0, color=GRAY, lw=0.8, zorder=0)
-    ax.text(1.02, -0.6, "Target → achieved", transform=ax.get_yaxis_transform(), va="bottom",
+    main.axvline(0, color=GRAY, lw=0.8, zorder=0)
+    main.text(1.02, -0.6, "Target → achieved", transform=main.get_yaxis_transform(), va="bottom",
             fontsize=9, color=GRAY)  # fmt: skip
-    ax.set_yticks(range(len(terms)), labels, fontsize=9)
-    ax.tick_params(axis="y", length=0)
-    ax.set_ylim(len(terms) - 0.4, -0.6)
-    return ax
+    main.set_yticks(range(len(terms)), labels, fontsize=9)
+    main.tick_params(axis="y", length=0)
+    main.set_ylim(len(terms) - 0.4, -0.6)
+    return main
 
 
-def _draw_misses(ax: Any, y: int, miss: Miss) -> None:
+def _draw_misses(ax: Axes, y: int, miss: Miss) -> None:
     places = miss.percent if miss.sd is None else miss.scaled
     if places is None:
         return  # there is no % of a target of 0
@@ -66,7 +74,7 @@ def _draw_misses(ax: Any, y: int, miss: Miss) -> None:
     ax.plot(places, np.full(places.size, y), marker, color=color, ms=size, alpha=alpha, mew=0)
 
 
-def _numbers(term: Any, miss: Miss, unit: str) -> str:
+def _numbers(term: Term, miss: Miss, unit: str) -> str:
     if isinstance(term.target, list):
         return f"{miss.target.size} values, {miss.text(unit)}".replace("-", "−")
     sd = "" if term.sd is None else f" ± {term.sd:.3g}"

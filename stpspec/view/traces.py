@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,13 +15,24 @@ from stpspec.dataset import arrival_times, signals_of, stimulus_of, times_of
 from stpspec.errors import UnknownNameError
 from stpspec.view.style import BLUE, ORANGE, PALE, legend, new_axes, wrap
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+_Child = TypeVar("_Child")
+Stimulus = Mapping[str, Any]  # as stpspec.dataset.stimulus_of returns it
 NAME = 30  # characters of a line of a protocol's name
 _MANY = 20  # more pulses than this are numbered by tens
 
 
 def plot_traces(
-    tree: Any, protocol: str, *, ax: Any = None, signal: str | None = None, candidate: int = 0
-) -> Any:
+    tree: xr.DataTree,
+    protocol: str,
+    *,
+    ax: Axes | None = None,
+    signal: str | None = None,
+    candidate: int = 0,
+) -> Axes | np.ndarray:
     """Plot the response to one protocol, the mean of its trials, with arrivals and pulse numbers.
 
     Parameters
@@ -55,7 +66,8 @@ def plot_traces(
     if stimulus.get("step") and signal is None:
         names = ["somatic_voltage_1", "somatic_voltage_2"]
     shared = ax is not None and len(names) == 2
-    axes = new_axes(len(names), (7.2, 2.4 + 1.2 * len(names))) if ax is None else [ax] * len(names)
+    size = (7.2, 2.4 + 1.2 * len(names))
+    axes: np.ndarray = new_axes(len(names), size) if ax is None else np.array([ax] * len(names))
     for a, name, color in zip(axes, names, (BLUE, ORANGE if shared else BLUE), strict=False):
         _draw_signal(a, node, stimulus, name, color, relative=shared)
     for a in dict.fromkeys(axes):
@@ -66,19 +78,19 @@ def plot_traces(
     axes[0].set_title(wrap(title, NAME), loc="left", fontsize=10)
     legend(axes[0])
     if not np.isfinite(axes[0].lines[0].get_ydata()).all():
-        reason = wrap(f"No trace: {tree['failure'].values[candidate] or 'not finite'}", 60)
+        reason = wrap(f"No trace: {tree.dataset['failure'].values[candidate] or 'not finite'}", 60)
         axes[0].text(0.5, 0.5, reason, transform=axes[0].transAxes, ha="center", va="center")
     return axes if ax is None and len(names) == 2 else axes[0]
 
 
-def _shown_signal(node: Any, stimulus: Mapping[str, Any]) -> str:
+def _shown_signal(node: xr.Dataset, stimulus: Stimulus) -> str:
     recorded = signals_of(node)
     usual = stimulus["default_signal"]
     return usual if usual in recorded or not recorded else recorded[0]
 
 
 def _draw_signal(
-    ax: Any, node: Any, stimulus: Mapping[str, Any], name: str, color: str, *, relative: bool
+    ax: Axes, node: xr.Dataset, stimulus: Stimulus, name: str, color: str, *, relative: bool
 ) -> None:
     signals = {n: node[n] for n in signals_of(node)}
     mean = _child(signals, name, "signal").mean("trial", skipna=False)
@@ -100,14 +112,14 @@ def _draw_signal(
         _mark_pulses(ax, t, y, stimulus)
 
 
-def _mark_step(ax: Any, stimulus: Mapping[str, Any]) -> None:
+def _mark_step(ax: Axes, stimulus: Stimulus) -> None:
     if step := stimulus.get("step"):
         span = np.array([step["start"], step["stop"]]) - stimulus["onset"]
         label = f"{step['amplitude'] * 1e3:.4g} pA into cell {step['cell']}".replace("-", "−")
         ax.axvspan(span[0], span[1], color=PALE, lw=0, zorder=0, label=label)
 
 
-def _mark_pulses(ax: Any, t: Any, y: Any, stimulus: Mapping[str, Any]) -> None:
+def _mark_pulses(ax: Axes, t: np.ndarray, y: np.ndarray, stimulus: Stimulus) -> None:
     """Mark each arrival at the resting side, and number the peaks at the other."""
     arrivals = arrival_times(stimulus["spikes"], stimulus["delay"]) - stimulus["onset"]
     arrivals = arrivals[arrivals < t[-1]]  # a long delay may carry some past the end
@@ -119,7 +131,7 @@ def _mark_pulses(ax: Any, t: Any, y: Any, stimulus: Mapping[str, Any]) -> None:
             transform=ax.get_xaxis_transform(), label="Event arrival")  # fmt: skip
     edges = np.searchsorted(t, [*(arrivals - 1e-6), np.inf])
     peaks = np.array([t[i + (sign * y[i : max(j, i + 1)]).argmax()] for i, j in pairwise(edges)])
-    per_point = (t[-1] - t[0]) / (ax.bbox.width * 72 / ax.get_figure().dpi)  # ms
+    per_point = (t[-1] - t[0]) / (ax.bbox.width * 72 / ax.figure.dpi)  # ms
     half = per_point * np.array([0.5 + 2.7 * len(str(k + 1)) for k in range(peaks.size)])
     for k in _numbered(peaks, stimulus.get("n_induction"), half):
         near = np.abs(t - peaks[k]) <= half[k]  # clear of the flanks, too
@@ -128,7 +140,7 @@ def _mark_pulses(ax: Any, t: Any, y: Any, stimulus: Mapping[str, Any]) -> None:
                     va="bottom" if sign > 0 else "top", fontsize=8, color="0.2")  # fmt: skip
 
 
-def _numbered(peaks: Any, n_induction: int | None, half: Any) -> list[int]:
+def _numbered(peaks: np.ndarray, n_induction: int | None, half: np.ndarray) -> list[int]:
     """Choose the pulses (0-based) whose numbers (half widths, ms) fit, the telling ones first."""
     n = peaks.size
     turn = [n_induction, n_induction - 1] if n_induction and n_induction < n else []
@@ -139,7 +151,7 @@ def _numbered(peaks: Any, n_induction: int | None, half: Any) -> list[int]:
     return chosen
 
 
-def _child(children: Mapping[str, Any], name: str, kind: str) -> Any:
+def _child(children: Mapping[str, _Child], name: str, kind: str) -> _Child:
     if name not in children:
         raise UnknownNameError(f"no {kind} {name!r} here (there are: {', '.join(children)})")
     return children[name]

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stpspec.view.contract import terms_of
 from stpspec.view.style import DPI, wrap
 from stpspec.view.targets import plot_targets
 from stpspec.view.traces import NAME, plot_traces
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from stpspec.view.contract import Achieved
 
 # Inches. To the sides is room for the longest labels, and what they leave empty is cut off: to
 # measure all texts beforehand, as a layout of matplotlib does, takes as long as to draw them.
@@ -18,7 +26,7 @@ _TOP, _GAP, _TRACE, _TERM, _LINE, _EDGE = 0.7, 0.85, 1.5, 0.35, 0.17, 0.12
 _COMPRESSION = 1  # of 9: a study is not to wait for the last tenth of a file's size
 
 
-def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
+def write_portrait(tree: xr.DataTree, shown: Achieved, title: str, path: Path) -> None:
     """Write the traces of all protocols above the targets against what was achieved, as PNG.
 
     Parameters
@@ -34,7 +42,7 @@ def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.image import imsave
 
-    names, terms = list(tree.children), shown.experiment.objective.terms
+    names, terms = list(tree.children), terms_of(shown.experiment)
     two_scales = len({term.sd is None for term in terms.values()}) == 2  # one is above
     heights = [_TRACE] * len(names) + [_TERM * (len(terms) + 1)]
     above = [_LINE * wrap(name, NAME).count("\n") for name in names] + [_GAP / 2 * two_scales]
@@ -53,7 +61,7 @@ def write_portrait(tree: Any, shown: Any, title: str, path: Path) -> None:
     imsave(path, pixels[..., :3], dpi=DPI, pil_kwargs={"compress_level": _COMPRESSION})
 
 
-def _axes(figure: Any, top: float, height: float) -> Any:
+def _axes(figure: Figure, top: float, height: float) -> Axes:
     wide, high = figure.get_size_inches()
     ax = figure.add_axes(
         (_LEFT / wide, 1 - (top + height) / high, _WIDTH / wide, height / high)

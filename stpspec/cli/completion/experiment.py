@@ -50,8 +50,9 @@ def _keys(rest: list[str], current: str, launcher: bool, parameters: bool) -> Ca
     sign = current[: len(current) - len(word)]
     data = outline(rest)
     if "@" in word:
-        named = data.get("protocols") or {}
-        found = {f"protocol@protocols.{n}=": "a protocol of the group" for n in named}
+        named = data.get("protocols")
+        there = named if isinstance(named, dict) else {}
+        found = {f"protocol@protocols.{n}=": "a protocol of the group" for n in there}
         found["protocol@protocols."] = "a name of your own, then = and a protocol"
         found = {w: m for w, m in found.items() if w != word}
     else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from stpspec.cli.completion.registered import registered
 from stpspec.resources import shipped
@@ -14,14 +14,33 @@ from stpspec.resources import shipped
 _HIDDEN = ("defaults", "hydra", "format")
 _NAMED = {"metric": "metric", "loss": "loss"}
 
+Schema = TypedDict(
+    "Schema",
+    {
+        "$defs": dict[str, "Schema"],
+        "$ref": str,
+        "anyOf": list["Schema"],
+        "type": str,
+        "properties": dict[str, "Schema"],
+        "additionalProperties": "Schema | bool",
+        "items": "Schema",
+        "enum": list[object],
+        "const": object,
+        "default": object,
+        "description": str,
+    },
+    total=False,
+)
+"""What is read of the JSON schema of a field, or of the whole experiment."""
+
 
 @functools.cache
-def _schema() -> dict[str, Any]:
+def _schema() -> Schema:
     path = shipped("conf") / "schema" / "experiment.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def keys(data: Mapping[str, Any], parents: list[str]) -> dict[str, str]:
+def keys(data: Mapping[str, object], parents: list[str]) -> dict[str, str]:
     """Return the keys under a place, each with what it is.
 
     A key that holds further fields ends in a dot, one that takes a value in an equals sign.
@@ -35,17 +54,18 @@ def keys(data: Mapping[str, Any], parents: list[str]) -> dict[str, str]:
         inner = schema.get("additionalProperties")
         if isinstance(inner, dict) or inner is True:
             for name, value in inside.items():
-                field = inner if isinstance(inner, dict) else {}
+                field: Schema = inner if isinstance(inner, dict) else {}
                 found.setdefault(_with_end(str(name), [field], value), _meaning(field, value))
     return found
 
 
-def values(data: Mapping[str, Any], path: list[str]) -> list[str]:
+def values(data: Mapping[str, object], path: list[str]) -> list[str]:
     """Return the values that a field can have, where they are fixed."""
     *parents, last = path
     if parents[:2] == ["objective", "terms"] and len(path) == 4:
         if last == "protocol":
-            return [str(name) for name in data.get("protocols") or {}]
+            protocols = data.get("protocols")
+            return [str(name) for name in protocols] if isinstance(protocols, dict) else []
         if last in _NAMED:
             return registered(_NAMED[last])
     if path == ["model", "mechanism"]:
@@ -53,15 +73,20 @@ def values(data: Mapping[str, Any], path: list[str]) -> list[str]:
     if last == "file" and parents[:1] == ["model"]:
         return sorted(p.name for p in shipped("templates").glob("*.*"))
     _, here = _at(data, parents, any_kind=last == "kind")
-    fields = [s["properties"][last] for s in here if last in s.get("properties", {})]
+    fields = _named(here, last)
     return list(dict.fromkeys(v for field in fields for v in _fixed(field)))
 
 
-def items(data: Mapping[str, Any], path: list[str]) -> list[str]:
+def items(data: Mapping[str, object], path: list[str]) -> list[str]:
     """Return the values that an item of a list can have, where they are fixed."""
     _, here = _at(data, path[:-1])
-    fields = [s["properties"][path[-1]] for s in here if path[-1] in s.get("properties", {})]
-    return [v for f in fields for v in _fixed(f.get("items", {}))]
+    return [v for f in _named(here, path[-1]) for v in _fixed(f.get("items", {}))]
+
+
+def _named(schemas: Sequence[Schema], name: str) -> list[Schema]:
+    """Return the field of a name in each of the schemas that have it."""
+    properties = [s.get("properties", {}) for s in schemas]
+    return [p[name] for p in properties if name in p]
 
 
 def _mechanisms() -> list[str]:
@@ -71,10 +96,10 @@ def _mechanisms() -> list[str]:
 
 
 def _at(
-    data: Mapping[str, Any], path: list[str], any_kind: bool = False
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    data: Mapping[str, object], path: list[str], any_kind: bool = False
+) -> tuple[dict[str, object], list[Schema]]:
     """Return the data at a place, and the schemas that may hold there."""
-    inside: Any = data
+    inside: object = data
     here = [_schema()]
     for depth, part in enumerate(path):
         inside = inside.get(part) if isinstance(inside, dict) else None
@@ -87,31 +112,31 @@ def _at(
     return (inside if isinstance(inside, dict) else {}), here
 
 
-def _inner(schema: Mapping[str, Any], part: str) -> dict[str, Any] | None:
-    field = schema.get("properties", {}).get(part)
-    if field is None and isinstance(schema.get("additionalProperties"), dict):
-        field = schema["additionalProperties"]
-    return field
+def _inner(schema: Schema, part: str) -> Schema | None:
+    inner = schema.get("additionalProperties")
+    return schema.get("properties", {}).get(part, None if isinstance(inner, bool) else inner)
 
 
-def _branches(schema: Mapping[str, Any], inside: Any) -> list[dict[str, Any]]:
+def _branches(schema: Schema, inside: object) -> list[Schema]:
     """Follow references and alternatives; of kinds, keep the one that the data names."""
     found = []
     for branch in schema.get("anyOf", [schema]):
         reference = branch.get("$ref")
-        found.append(_schema()["$defs"][reference.rpartition("/")[2]] if reference else branch)
+        found.append(
+            _schema().get("$defs", {})[reference.rpartition("/")[2]] if reference else branch
+        )
     kind = inside.get("kind") if isinstance(inside, dict) else None
     mine = [b for b in found if b.get("properties", {}).get("kind", {}).get("const") == kind]
     return mine or found
 
 
-def _with_end(name: str, fields: list[dict[str, Any]], value: Any) -> str:
+def _with_end(name: str, fields: list[Schema], value: object) -> str:
     branches = [b for f in fields for b in _branches(f, None)]
     holds = any(b.get("type") == "object" or "properties" in b for b in branches)
     return name + ("." if holds or isinstance(value, dict) else "=")
 
 
-def _meaning(field: Mapping[str, Any], value: Any) -> str:
+def _meaning(field: Schema, value: object) -> str:
     """Say what a field is, and what it is now."""
     branches = _branches(field, value)
     own = branches[0].get("description", "") if len(branches) == 1 else ""
@@ -123,7 +148,7 @@ def _meaning(field: Mapping[str, Any], value: Any) -> str:
     return f"{text}; now {shown}" if text else f"now {shown}"
 
 
-def _fixed(field: Mapping[str, Any]) -> list[str]:
+def _fixed(field: Schema) -> list[str]:
     found = []
     for branch in _branches(field, None):
         if branch.get("type") == "boolean":

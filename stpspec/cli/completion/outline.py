@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from stpspec.resources import GROUPS, experiments, extra_folders, shipped
 
@@ -22,7 +21,7 @@ def choices_of(group: str) -> list[str]:
     return sorted(n for n in names if not n.startswith("_"))
 
 
-def outline(words: Sequence[str]) -> dict[str, Any]:
+def outline(words: Sequence[str]) -> dict[str, object]:
     """Return the data of the experiment that the words of a command line describe.
 
     Parameters
@@ -35,15 +34,17 @@ def outline(words: Sequence[str]) -> dict[str, Any]:
     base = _read(shipped("conf") / "config.yaml")
     chosen = {**_defaults(base), **_defaults(body)}
     for group in GROUPS:
-        if isinstance(body.get(group), dict) and "kind" in body[group]:
+        part = body.get(group)
+        if isinstance(part, dict) and "kind" in part:
             chosen.pop(group, None)  # written out in the file: no group beneath it
     for key, value in pairs:
         found = _CHOICE.match(key)
         if found and (found[1] in GROUPS or found[2]):
             chosen[found[2] or found[1]] = (found[1], _first(value))
-            if "kind" in (body.get(found[1]) or {}):
+            part = body.get(found[1])
+            if isinstance(part, dict) and "kind" in part:
                 body.pop(found[1])
-    made: dict[str, Any] = {}
+    made: dict[str, object] = {}
     for place, (group, name) in chosen.items():
         _put(made, place, _group_file(group, name))
     made = _merged(_merged(made, base), body)
@@ -69,7 +70,7 @@ def _file(words: Sequence[str]) -> Path | None:
     return None
 
 
-def _read(path: Path | None) -> dict[str, Any]:
+def _read(path: Path | None) -> dict[str, object]:
     import yaml
 
     if path is None:
@@ -83,7 +84,7 @@ def _read(path: Path | None) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _defaults(body: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def _defaults(body: Mapping[str, object]) -> dict[str, tuple[str, str]]:
     """Return place → (group, name) of the defaults list of a file."""
     found = {}
     entries = body.get("defaults")
@@ -95,7 +96,7 @@ def _defaults(body: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _group_file(group: str, name: str) -> dict[str, Any]:
+def _group_file(group: str, name: str) -> dict[str, object]:
     for folder in (*extra_folders(), shipped("conf")):
         if (folder / group / f"{name}.yaml").is_file():
             return _read(folder / group / f"{name}.yaml")
@@ -106,7 +107,7 @@ def _first(value: str) -> str:
     return value.partition(",")[0]
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> object:
     import yaml
 
     try:
@@ -115,7 +116,7 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _put(data: dict[str, Any], place: str, value: Any) -> None:
+def _put(data: dict[str, object], place: str, value: object) -> None:
     *parents, last = place.split(".")
     for part in parents:
         inner = data.get(part)
@@ -124,10 +125,11 @@ def _put(data: dict[str, Any], place: str, value: Any) -> None:
     data[last] = value
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(under: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
     made = dict(under)
     for key, value in over.items():
         below = made.get(key)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        made[str(key)] = _merged(below, value) if both else value  # pyright: ignore[reportArgumentType]
+        if isinstance(value, dict) and isinstance(below, dict):
+            value = _merged(below, value)
+        made[str(key)] = value
     return made

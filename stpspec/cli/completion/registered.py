@@ -10,9 +10,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from stpspec.resources import cache_folder
 
@@ -41,10 +40,10 @@ def registered(sort: str, folder: Path = METRICS) -> list[str]:
             whole = cache.with_suffix(f".{os.getpid()}")
             whole.write_text(json.dumps(listing), encoding="utf-8")
             whole.replace(cache)
-    return listing[sort]
+    return [str(name) for name in listing[sort]]
 
 
-def _state(path: Path) -> list[Any]:
+def _state(path: Path) -> list[str | int]:
     try:
         found = path.stat()
     except OSError:  # an entry of sys.path that does not exist
@@ -52,7 +51,7 @@ def _state(path: Path) -> list[Any]:
     return [str(path), found.st_mtime_ns, found.st_size]
 
 
-def _read(cache: Path) -> dict[str, Any]:
+def _read(cache: Path) -> Mapping[str, Sequence[object]]:
     try:
         listing = json.loads(cache.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stpspec.cli import flags
 from stpspec.cli.experiment import named_experiments
@@ -69,7 +69,7 @@ def _fit_pending(arguments: argparse.Namespace, root: Path, pending: Sequence[Co
     with bar(root.name, "connection", len(pending), arguments.quiet) as shown:
         for index, connection in enumerate(pending):
 
-            def progress(n: int, _: Any, best: float, of: str = connection.label) -> None:
+            def progress(n: int, _: object, best: float, of: str = connection.label) -> None:
                 shown.set_postfix_str(f"loss {best:.4g}, {n} simulations of {of}")
 
             status = fit_connection(connection.folder, progress)

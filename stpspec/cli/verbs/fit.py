@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.cli import flags
 from stpspec.cli.experiment import (
@@ -20,6 +20,10 @@ from stpspec.cli.experiment import (
 )
 from stpspec.cli.terminal import DONE, FAILED, bar, shown_path
 from stpspec.cli.verb import Candidates, Verb
+
+if TYPE_CHECKING:
+    from stpspec.config.locations import Origin
+    from stpspec.specs.experiment import Experiment
 
 
 def _fit(arguments: argparse.Namespace) -> int:
@@ -37,7 +41,7 @@ def _fit_one(arguments: argparse.Namespace, path: str | None, overrides: list[st
     return fit_composed(arguments, *compose(path, overrides))
 
 
-def fit_composed(arguments: argparse.Namespace, data: dict[str, Any], origin: Any) -> int:
+def fit_composed(arguments: argparse.Namespace, data: dict[str, object], origin: Origin) -> int:
     """Fit, save, and print the table; return the exit code."""
     from stpspec import api
     from stpspec.log import kept
@@ -56,7 +60,9 @@ def fit_composed(arguments: argparse.Namespace, data: dict[str, Any], origin: An
 
 
 @contextlib.contextmanager
-def _progress(experiment: Any, quiet: bool) -> Iterator[Callable[[int, int | None, float], None]]:
+def _progress(
+    experiment: Experiment, quiet: bool
+) -> Iterator[Callable[[int, int | None, float], None]]:
     fitter = experiment.fitter
     total = fitter.budget.evaluations if fitter.uses_whole_budget else None
     with bar(experiment.name, "simulation", total, quiet) as shown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.cli import flags
 from stpspec.cli.experiment import (
@@ -21,6 +21,11 @@ from stpspec.cli.experiment import (
 from stpspec.cli.terminal import DONE, shown_path
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem, StpspecError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from stpspec.config.locations import Origin
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -41,8 +46,8 @@ def _run_one(arguments: argparse.Namespace, path: str | None, overrides: list[st
 
 def run_composed(
     arguments: argparse.Namespace,
-    data: dict[str, Any],
-    origin: Any,
+    data: dict[str, object],
+    origin: Origin,
     fitted: dict[str, float] | None = None,
 ) -> int:
     """Simulate once and print every metric with its arithmetic; return the exit code."""
@@ -67,13 +72,13 @@ def run_composed(
     )
     log.write(saved)
     print(f"\nfiles in {shown_path(saved)}")
-    failed = str(tree["failure"].values[0])
+    failed = str(tree.dataset["failure"].values[0])
     if failed:
         raise StpspecError(f"the simulation failed: {failed}")
     return DONE
 
 
-def _at(tree: Any) -> str:
+def _at(tree: xr.DataTree) -> str:
     values = [
         f"{n} = {float(v.values[0]):.5g} {v.attrs.get('units', '')}".strip().removesuffix(" 1")
         for n, v in tree.to_dataset().data_vars.items()

@@ -1,0 +1,148 @@
+"""What tables and figures read of a fit, a job and a connection.
+
+The classes themselves are of higher rows (:mod:`stpspec.results`, :mod:`stpspec.campaigns`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from stpspec.metrics.miss import Miss
+    from stpspec.specs.experiment import Experiment
+    from stpspec.specs.objective import Term
+
+
+class ParameterSummary(TypedDict):
+    """One parameter in ``summary.json``; bounds are in its unit."""
+
+    value: float
+    unit: str
+    min: float | str
+    max: float | str
+    standard_error: NotRequired[float]
+    undetermined: NotRequired[str]
+    at_bound: NotRequired[str]
+
+
+class MetricSummary(TypedDict):
+    """One term in ``summary.json``; a vector has lists."""
+
+    achieved: float | list[float]
+    target: float | str | list[float | str]
+    sd: NotRequired[float | str | list[float | str]]
+    unit: str
+
+
+class FitSummary(TypedDict, total=False):
+    """``summary.json``; a job or connection without a result has an empty one."""
+
+    format: int
+    name: str
+    status: str
+    message: str
+    loss: float
+    loss_start: float | None
+    loss_search: float
+    parameters: dict[str, ParameterSummary]
+    metrics: dict[str, MetricSummary]
+    notes: dict[str, list[str]]
+    evaluations: int
+    failed_evaluations: int
+    seconds: float
+    seed: int
+    fitter: str
+    versions: dict[str, str]
+    sources: dict[str, str]
+
+
+class Achieved(Protocol):
+    """Targets, and what was achieved of them."""
+
+    @property
+    def experiment(self) -> Experiment: ...
+    @property
+    def metrics(self) -> Mapping[str, float | np.ndarray]: ...
+    @property
+    def metric_units(self) -> Mapping[str, str]: ...
+
+
+class Fit(Achieved, Protocol):
+    """A :class:`stpspec.FitResult`."""
+
+    @property
+    def parameters(self) -> Mapping[str, float]: ...
+    @property
+    def units(self) -> Mapping[str, str]: ...
+    @property
+    def errors(self) -> Mapping[str, float]: ...
+    @property
+    def undetermined(self) -> Mapping[str, str]: ...
+    @property
+    def at_bound(self) -> Mapping[str, str]: ...
+    @property
+    def loss(self) -> float: ...
+    @property
+    def loss_start(self) -> float: ...
+    @property
+    def loss_search(self) -> float: ...
+    @property
+    def history(self) -> xr.Dataset: ...
+    @property
+    def traces(self) -> xr.DataTree: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def notes(self) -> Mapping[str, list[str]]: ...
+    @property
+    def n_evaluations(self) -> int: ...
+
+
+class JobState(Protocol):
+    """A :class:`stpspec.results.Job`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def overrides(self) -> Mapping[str, str]: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def cause(self) -> str: ...
+    @property
+    def fitter(self) -> str: ...
+    @property
+    def summary(self) -> FitSummary: ...
+    @property
+    def losses(self) -> np.ndarray: ...
+    @property
+    def seconds(self) -> np.ndarray: ...
+
+
+class Connection(Protocol):
+    """A connection of a :class:`stpspec.campaigns.summary.Campaign`."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def summary(self) -> FitSummary: ...
+    @property
+    def misses(self) -> Mapping[str, float]: ...
+    def miss_of(self, term: str, /) -> Miss: ...
+
+
+def terms_of(experiment: Experiment) -> Mapping[str, Term]:
+    """Return the terms of the objective; none without one."""
+    return experiment.objective.terms if experiment.objective is not None else {}
