@@ -167,7 +167,7 @@ def check(data: Experiment | Mapping[str, Any]) -> list[SpecProblem]:
     list of SpecProblem
         Empty if the experiment can be run.
     """
-    from stpspec.engine.binding.inspection import check_parts
+    from stpspec.engine.binding.check import check_parts
 
     raw = data.to_data() if isinstance(data, Experiment) else data
     _, problems, parts = examine(raw)
