@@ -6,16 +6,18 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stpspec.errors import SpecProblem, unknown_name
 from stpspec.log import kept
-from stpspec.metrics.measure import Measurement, measure_candidates, to_dataset
-from stpspec.metrics.requests import Request, requests_of
-from stpspec.results.fit_result import FitResult
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.recovery import unseen
+
+if TYPE_CHECKING:  # a check needs none of them
+    from stpspec.metrics.measure import Measurement
+    from stpspec.metrics.requests import Request
+    from stpspec.results.fit_result import FitResult
 
 log = logging.getLogger("stpspec")
 
@@ -78,6 +80,9 @@ def measure(experiment: Experiment, tree: Any, *, all_metrics: bool = False) -> 
     xarray.Dataset
         Over ``candidate``, one variable a metric, and ``reason``: why a candidate lacks a value.
     """
+    from stpspec.metrics.measure import to_dataset
+    from stpspec.metrics.requests import requests_of
+
     needed(experiment)
     wanted = requests_of(experiment, all_metrics=all_metrics)
     run = set(tree.children)
@@ -103,6 +108,8 @@ def run(
     from stpspec.engine.binding.bind import bind
     from stpspec.engine.simulate import simulate as run_in_neuron
     from stpspec.engine.stochastic import warn_of_chance
+    from stpspec.metrics.measure import measure_candidates
+    from stpspec.metrics.requests import requests_of
 
     bound = bind(experiment)
     tree = run_in_neuron(bound, values)
