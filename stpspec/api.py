@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 from stpspec.errors import SpecProblem, unknown_name
 from stpspec.log import kept
-from stpspec.metrics.measure import Measurement, measure_candidates, to_dataset
-from stpspec.metrics.requests import Request, requests_of
-from stpspec.results.fit_result import FitResult
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.recovery import unseen
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a check needs none of them
     import numpy as np
     import xarray as xr
+
+    from stpspec.metrics.measure import Measurement
+    from stpspec.metrics.requests import Request
+    from stpspec.results.fit_result import FitResult
 
 log = logging.getLogger("stpspec")
 
@@ -84,6 +85,9 @@ def measure(experiment: Experiment, tree: xr.DataTree, *, all_metrics: bool = Fa
     xarray.Dataset
         Over ``candidate``, one variable a metric, and ``reason``: why a candidate lacks a value.
     """
+    from stpspec.metrics.measure import to_dataset
+    from stpspec.metrics.requests import requests_of
+
     needed(experiment)
     wanted = requests_of(experiment, all_metrics=all_metrics)
     run = set(tree.children)
@@ -91,7 +95,7 @@ def measure(experiment: Experiment, tree: xr.DataTree, *, all_metrics: bool = Fa
 
 
 def run(
-    experiment: Experiment, values: Mapping[str, object] | None = None
+    experiment: Experiment, values: Mapping[str, Given] | None = None
 ) -> tuple[xr.DataTree, dict[Request, Measurement]]:
     """Simulate one candidate and measure everything, with the arithmetic of each metric.
 
@@ -109,6 +113,8 @@ def run(
     from stpspec.engine.binding.bind import bind
     from stpspec.engine.simulate import simulate as run_in_neuron
     from stpspec.engine.stochastic import warn_of_chance
+    from stpspec.metrics.measure import measure_candidates
+    from stpspec.metrics.requests import requests_of
 
     bound = bind(experiment)
     tree = run_in_neuron(bound, values)
@@ -173,7 +179,7 @@ def check(data: Experiment | Mapping[str, object]) -> list[SpecProblem]:
     list of SpecProblem
         Empty if the experiment can be run.
     """
-    from stpspec.engine.binding.inspection import check_parts
+    from stpspec.engine.binding.check import check_parts
 
     raw = data.to_data() if isinstance(data, Experiment) else data
     _, problems, parts = examine(raw)

@@ -1,16 +1,23 @@
 """Field types that carry a unit: each takes a number in that unit, or a string such as "0.25 s".
 
-Units are NEURON's own: ms, mV, nA, µS, Hz, °C, MΩ. pint is imported only when a string arrives.
+Units are NEURON's own: ms, mV, nA, µS, Hz, °C, MΩ. pint is imported only for a pair of units that
+has never been converted before: to import it takes longer than all else that checks an experiment.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import math
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from numbers import Real
+from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
@@ -41,6 +48,44 @@ def _pint() -> Any:
         return pint.UnitRegistry(cache_folder=cache_folder("units"))
     except Exception:  # a folder that cannot be written, or a file torn by a crash
         return pint.UnitRegistry(cache_folder=None)
+
+
+def _factors_file() -> Path:
+    """Return where the conversion factors of this version of pint are remembered."""
+    return cache_folder("units") / f"factors-{version('pint')}.json"
+
+
+def _read_factors(file: Path) -> dict[str, dict[str, float]]:
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            source: {target: float(factor) for target, factor in row.items()}
+            for source, row in table.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):  # not there, or damaged
+        return {}
+
+
+@functools.cache
+def _factors() -> dict[str, dict[str, float]]:
+    """Return unit → unit → factor, of the conversions that are plain multiplications."""
+    return _read_factors(_factors_file())
+
+
+def _remember(source: str, target: str, factor: float) -> None:
+    _factors().setdefault(source, {})[target] = factor
+    file, temporary = _factors_file(), None
+    table = _read_factors(file)  # another process may have added to it
+    table.setdefault(source, {})[target] = factor
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as written:
+            json.dump(table, written, sort_keys=True)
+        Path(temporary).replace(file)
+    except OSError:  # pint is asked each time
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def split(value: str) -> tuple[float, str]:
@@ -99,13 +144,19 @@ def convert(value: float | str, unit: str) -> float:
 
 
 def _convert_written(number: float, written: str, unit: str) -> float:
+    source, target = _spell(written), _spell(unit) or "dimensionless"
+    factor = _factors().get(source, {}).get(target)
+    converted = _ask_pint(number, written, unit) if factor is None else number * factor
+    return float(f"{converted:.15g}")  # "-10 pA" is -0.01 nA, not -0.009999999999999998
+
+
+def _ask_pint(number: float, written: str, unit: str) -> float:
     import pint
 
-    registry = _pint()
-    target = _spell(unit) or "dimensionless"
+    quantity = _pint().Quantity
+    source, target = _spell(written), _spell(unit) or "dimensionless"
     try:
-        converted = registry.Quantity(number, _spell(written)).to(target).magnitude
-        return float(f"{converted:.15g}")  # "-10 pA" is -0.01 nA, not -0.009999999999999998
+        converted = quantity(number, source).to(target).magnitude
     except pint.DimensionalityError as error:
         if target == "dimensionless":
             raise UnitError(f"expected a number without unit, and {written!r} is one") from error
@@ -117,15 +168,24 @@ def _convert_written(number: float, written: str, unit: str) -> float:
         raise UnitError(
             f"the unit {unit!r} of the mechanism is none that is known here: write a bare number"
         ) from error
+    with contextlib.suppress(Exception):  # 0 W has no decibels
+        zero, one, two = (quantity(n, source).to(target).magnitude for n in (0.0, 1.0, 2.0))
+        if zero == 0 and two == 2 * one:  # not so from kelvin to °C
+            _remember(source, target, one)
+    return converted
 
 
 def _known(written: str, expected: str = "") -> None:
     """Raise a UnitError if this is no unit at all."""
+    source = _spell(written)
+    if source in _factors():
+        return
     try:
-        _pint().Quantity(1.0, _spell(written))
+        _pint().Quantity(1.0, source)
     except Exception as error:  # as above
         rather = f" (expected {expected})" if expected else ""
         raise UnitError(f"unknown unit {written!r}{rather}") from error
+    _remember(source, source, 1.0)
 
 
 def _spell(unit: str) -> str:

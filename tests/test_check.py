@@ -311,6 +311,20 @@ def test_a_check_loads_neither_neuron_nor_a_template_into_the_caller(here):
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_the_process_that_asks_neuron_imports_nothing_that_neuron_does_not():
+    from small import python
+
+    code = (
+        "import sys\nfrom stpspec.engine import nrn\nnrn.hoc()\nneuron = set(sys.modules)\n"
+        "from stpspec.engine.binding import inspection\n"
+        "own = {m.partition('.')[0] for m in set(sys.modules) - neuron}\n"
+        "print(sorted(own - sys.stdlib_module_names))\n"
+        "print([m for m in sys.modules if m.startswith(('stpspec.specs', 'stpspec.metrics'))])"
+    )
+    done = python(code)
+    assert done.stdout == "['stpspec']\n[]\n", done.stderr
+
+
 @pytest.mark.parametrize("bad", [{}, {"model": None}, {"model": {"kind": "synapse"}}])
 def test_a_check_of_next_to_nothing_says_what_is_required(bad):
     found = {p.path for p in api.check(bad)}

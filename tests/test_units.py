@@ -141,26 +141,57 @@ def test_a_quantity_of_the_mechanism_keeps_what_was_written():
     assert adapter.validate_python(20) == 20.0
 
 
-def test_pint_is_imported_only_for_a_string_with_a_unit():
+def test_pint_is_imported_only_for_units_that_were_never_converted_before(tmp_path):
     code = (
-        "import sys; from stpspec.units import convert; convert(1.0, 'ms'); convert('1.5', 'ms')\n"
-        "assert 'pint' not in sys.modules; convert('1 s', 'ms'); assert 'pint' in sys.modules"
+        "import sys; from pydantic import TypeAdapter\n"
+        "from stpspec.units import Quantity, convert\n"
+        "convert(1.0, 'ms'); convert('1.5', 'ms'); assert 'pint' not in sys.modules\n"
+        "TypeAdapter(Quantity).validate_python('5 nS')\n"
+        "print(convert('1 s', 'ms'), convert('-10 pA', 'nA'), 'pint' in sys.modules)"
     )
-    done = python(code)
-    assert done.returncode == 0, done.stderr
+    told = [python(code, STPSPEC_CACHE=str(tmp_path)).stdout for _ in range(2)]
+    assert told == ["1000.0 -0.01 True\n", "1000.0 -0.01 False\n"]
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [("pA", "nA"), ("kohm", "Mohm"), ("mA/cm2", "uA/cm2"), ("min", "ms"), ("nS", "uS"),
+     ("degC", "degC"), ("/ms", "kHz"), ("K", "degC"), ("degF", "degC"), ("mV", "V")],
+)  # fmt: skip
+@given(number=st.floats(-1e9, 1e9, allow_subnormal=False))
+def test_a_remembered_conversion_gives_the_number_of_pint_to_the_bit(written, unit, number):
+    asked = float(f"{units._ask_pint(number, written, unit):.15g}")
+    assert convert(f"{number!r} {written}", unit) == asked
+
+
+def test_a_wrong_unit_is_told_alike_whether_or_not_others_are_remembered(tmp_path):
+    code = (
+        "from stpspec.units import UnitError, convert\nconvert('1 s', 'ms')\n"
+        "wrong = (('1 mss', 'ms'), ('1 mV', 'ms'), ('1 s', '1'), ('1 s', 'furlongs/xx'))\n"
+        "for text, unit in wrong:\n"
+        "    try: print(convert(text, unit))\n"
+        "    except UnitError as error: print(error)"
+    )
+    told = [python(code, STPSPEC_CACHE=str(tmp_path)).stdout for _ in range(2)]
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) == 4
+    assert "has another dimension" in told[0]
 
 
 ASK = "from stpspec.units import convert; print(convert('5 ms', 's'))"
 
 
-@pytest.mark.parametrize("state", ["cannot be written", "torn by a crash"])
-def test_units_are_known_also_when_their_cache_is_of_no_use(state, tmp_path):
-    cache = tmp_path / "cache"
-    if state == "cannot be written":
-        cache.write_text("a file")
-    else:
-        assert python(ASK, cwd=tmp_path, STPSPEC_CACHE=str(cache)).stdout == "0.005\n"
-        for file in cache.rglob("*.pickle"):
-            file.write_bytes(file.read_bytes()[:100])
-    done = python(ASK, cwd=tmp_path, STPSPEC_CACHE=str(cache))
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04", b"[1]", b'{"ms": {"s": "x"}}', b'{"ms": 3}'])
+def test_units_are_known_also_when_their_cache_is_torn_by_a_crash(damage, tmp_path):
+    assert python(ASK, STPSPEC_CACHE=str(tmp_path)).stdout == "0.005\n"
+    for file in (tmp_path / "units").iterdir():
+        file.write_bytes(damage if file.suffix == ".json" else file.read_bytes()[:100])
+    for _ in range(2):
+        done = python(ASK, STPSPEC_CACHE=str(tmp_path))
+        assert done.stdout == "0.005\n", done.stderr
+
+
+def test_units_are_known_also_when_their_cache_cannot_be_written(tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    done = python(ASK, STPSPEC_CACHE=str(tmp_path / "cache"))
     assert done.stdout == "0.005\n", done.stderr

@@ -142,7 +142,7 @@ def _plain(name: str) -> str:
 
 def _problems_of_neuron(rows: Sequence[RowExperiment]) -> list[SpecProblem]:
     """Return what only mechanisms and cells can tell, of all rows in one process."""
-    from stpspec.engine.binding.inspection import check_parts
+    from stpspec.engine.binding.check import check_parts
 
     of_rows = check_parts([r.parts for r in rows])
     return [

@@ -7,12 +7,11 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from stpspec.engine import nrn
 from stpspec.errors import TemplateError, nearest
 from stpspec.resources import file_sha256, find
-from stpspec.specs.model import Cell
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 
@@ -20,12 +19,24 @@ _HOC_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _QUITS = re.compile(r"\bquit\s*\(")
 _LOADS = re.compile(r"\b(?:load_file|xopen)\s*\((?:\s*\d+\s*,)?\s*\"([^\"]+)\"")
 
+
+class CellTemplate(Protocol):
+    """What names a cell, as :class:`stpspec.specs.model.Cell` does."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+    @property
+    def arguments(self) -> dict[str, Any] | list[Any]: ...
+
+
 # HOC template name → sha256 of the file that defined it; (path, sha256) → Python module
 _hoc_templates: dict[str, str] = {}
 _modules: dict[tuple[Path, str], Any] = {}
 
 
-def template_path(cell: Cell) -> Path:
+def template_path(cell: CellTemplate) -> Path:
     """Return the file of a template.
 
     Raises
@@ -42,7 +53,7 @@ def template_path(cell: Cell) -> Path:
     return path
 
 
-def build(cell: Cell) -> Any:
+def build(cell: CellTemplate) -> Any:
     """Build one cell.
 
     Raises
@@ -53,7 +64,7 @@ def build(cell: Cell) -> Any:
     return builder(cell)()
 
 
-def build_alone(cell: Cell) -> tuple[Any, list[Any]]:
+def build_alone(cell: CellTemplate) -> tuple[Any, list[Any]]:
     """Build one cell; return it, and the sections that were there before.
 
     Raises
@@ -66,7 +77,7 @@ def build_alone(cell: Cell) -> tuple[Any, list[Any]]:
     return make(), before
 
 
-def builder(cell: Cell) -> Callable[[], Any]:
+def builder(cell: CellTemplate) -> Callable[[], Any]:
     """Return what builds a cell any number of times, its file read once.
 
     Raises
@@ -91,7 +102,7 @@ def builder(cell: Cell) -> Callable[[], Any]:
     return build_one
 
 
-def _hoc_template(cell: Cell, path: Path) -> Any:
+def _hoc_template(cell: CellTemplate, path: Path) -> Any:
     h = nrn.hoc()
     sha = file_sha256(path)
     known = _hoc_templates.get(cell.template)
@@ -124,7 +135,7 @@ def _quitter(path: Path, seen: set[Path]) -> Path | None:
     return next(filter(None, (_quitter(file, seen) for file in new)), None)
 
 
-def _python_class(cell: Cell, path: Path) -> Any:
+def _python_class(cell: CellTemplate, path: Path) -> Any:
     key = (path, file_sha256(path))
     if key not in _modules:
         name = f"stpspec_template_{path.stem}_{key[1][:8]}"

@@ -61,11 +61,6 @@ def _context() -> Any:
     return hoc().ParallelContext()  # one for the process, as each new one leaks a little
 
 
-def unit_of(mechanism: str, variable: str) -> str:
-    """Return the declared unit of a variable of a loaded mechanism."""
-    return str(hoc().units(f"{mechanism}.{variable}"))
-
-
 def version() -> str:
     """Return NEURON's version, such as ``"9.0.2"``."""
     from importlib.metadata import version as distribution_version

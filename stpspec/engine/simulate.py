@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stpspec.dataset import SIGNALS, StimulusDescription, arrival_times, protocol_dataset
-from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import pulses_read
@@ -199,7 +198,7 @@ def padded(values: np.ndarray, n: int) -> np.ndarray:
 
 def signal_units(bound: Bound) -> dict[str, str]:
     """Return the unit of every signal that is recorded."""
-    own = {v: nrn.unit_of(bound.mechanism.name, v) for v in bound.experiment.recording.variables}
+    own = {v: bound.mechanism.variable_units[v] for v in bound.experiment.recording.variables}
     return {name: unit for name, (unit, _, _) in SIGNALS.items()} | own
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from stpspec.fitters.evaluation import FLOOR, AtNoise, Evaluation
-from stpspec.fitters.problem import Problem
+
+if TYPE_CHECKING:
+    from stpspec.fitters.problem import Problem
 
 # What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
 # and convergence cannot be told beyond it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stpspec.fitters.problem import Problem
+from stpspec.fitters.sobol import scrambled
 
 
 def given(problem: Problem) -> np.ndarray:
@@ -16,7 +17,4 @@ def given(problem: Problem) -> np.ndarray:
 
 def sobol(problem: Problem, n: int) -> np.ndarray:
     """Return n points that fill the unit cube evenly, shape (n, parameter); seeded."""
-    from scipy.stats import qmc
-
-    sampler = qmc.Sobol(problem.n, scramble=True, rng=np.random.default_rng(problem.seed))
-    return sampler.random_base2(max(int(np.ceil(np.log2(n))), 0))[:n]
+    return scrambled(problem.n, n, np.random.default_rng(problem.seed))

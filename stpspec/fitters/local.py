@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,10 +13,11 @@ from pydantic import Field
 from stpspec.fitters.differences import NOISE, Differences, Values
 from stpspec.fitters.evaluation import FLOOR, AtNoise
 from stpspec.fitters.outcome import Outcome, fitter
-from stpspec.fitters.problem import Problem
-from stpspec.fitters.starts import from_every_start, usable_starts
 from stpspec.metrics.judge import why_no_residuals
 from stpspec.specs.fitter import FitterSpec
+
+if TYPE_CHECKING:
+    from stpspec.fitters.problem import Problem
 
 log = logging.getLogger("stpspec.fitters")
 
@@ -54,6 +55,8 @@ class Minimize(FitterSpec):
 
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import Bounds, minimize
+
+        from stpspec.fitters.starts import from_every_start
 
         with_gradient = self.method in _WITH_GRADIENT
         differences = (Differences if with_gradient else Values)(
@@ -112,6 +115,8 @@ class LeastSquares(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import least_squares
 
+        from stpspec.fitters.starts import from_every_start
+
         differences = Differences(problem, self.step)
         tolerance = self.tolerance if problem.exact else max(self.tolerance, NOISE)
 
@@ -142,6 +147,8 @@ class Bounded(FitterSpec):
 
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import minimize_scalar
+
+        from stpspec.fitters.starts import usable_starts
 
         points, remark = usable_starts(
             problem, Values(problem, 0.0).at

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from stpspec.fitters.evaluation import BudgetSpent
-from stpspec.fitters.problem import Problem
 from stpspec.registry import FITTERS
 from stpspec.specs.fitter import FitterSpec
+
+if TYPE_CHECKING:
+    from stpspec.fitters.problem import Problem
 
 log = logging.getLogger("stpspec.fitters")
 

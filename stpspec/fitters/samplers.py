@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from stpspec.fitters.evaluation import BudgetSpent
 from stpspec.fitters.outcome import Outcome, fitter
-from stpspec.fitters.problem import Problem
-from stpspec.fitters.starts import starts
 from stpspec.specs.fitter import Budget, FitterSpec
-from stpspec.studies.sampling import Sampling
+
+if TYPE_CHECKING:
+    from stpspec.fitters.problem import Problem
+    from stpspec.studies.sampling import Sampling
 
 
 @fitter("optuna")
@@ -50,6 +51,9 @@ class Optuna(FitterSpec):
 
     def minimize(self, problem: Problem) -> Outcome:
         import optuna
+
+        from stpspec.fitters.starts import starts
+        from stpspec.studies.sampling import Sampling
 
         study, first = problem.study, [problem.values_at(point) for point in starts(problem)]
         is_first = study is None or study.enqueue_first(first)

@@ -143,7 +143,7 @@ def problem(
             points = np.column_stack([points, np.full(len(points), optimum)])
         return [_measured(function(point)) for point in points]
 
-    mechanism = Mechanism("None", {}, frozenset(), frozenset(), frozenset(), {})
+    mechanism = Mechanism("None", {}, frozenset(), frozenset(), frozenset(), {}, {})
     bound = Bound(experiment, mechanism, dict.fromkeys(names, "1"), {}, ())
     return Watched(bound, evaluate)
 

@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
+from stpspec.engine.binding.facts import Facts, gather, question_of, usable_sources
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
 from stpspec.engine.mechanisms import library, nmodl
-from stpspec.engine.mechanisms.description import Mechanism, describe
-from stpspec.errors import MechanismError, SpecError, SpecProblem, nearest
+from stpspec.engine.mechanisms.description import Mechanism
+from stpspec.errors import SpecError, SpecProblem, nearest
 from stpspec.resources import shipped
 from stpspec.specs.base import problems_of
 from stpspec.specs.experiment import Experiment
@@ -110,29 +111,36 @@ def bind_again(bound: Bound, experiment: Experiment) -> Bound:
 
 
 def examine(
-    parts: Mapping[str, Any], experiment: Experiment | None = None
+    parts: Mapping[str, Any], experiment: Experiment | None = None, facts: Facts | None = None
 ) -> tuple[list[SpecProblem], Bound | None]:
     """Find the problems of the valid parts of an experiment with the mechanism and the cell.
 
     Nothing is simulated.
+
+    Parameters
+    ----------
+    parts : mapping
+    experiment : Experiment, optional
+        To be bound, if there is no problem.
+    facts : Facts, optional
+        What NEURON tells of these parts; it is asked in this process unless they are given.
     """
     model = parts.get("model")
     if model is None:
         return [], None
-    usable, problems = model_checks.usable_sources(model)
+    usable, problems = usable_sources(model)
     if problems:
-        return [*problems, *_without_mod(parts, usable)], None
-    try:
-        paths = library.ensure_loaded(model.mod)
-    except MechanismError as error:
-        if not model.mod:
-            return [SpecProblem("model.mechanism", str(error))], None
-        return [SpecProblem("model.mod", str(error)), *_without_mod(parts, [])], None
-    problems = model_checks.cell_problems(model, parts.get("recording"))
-    try:
-        info = describe(model.mechanism)
-    except MechanismError as error:
-        return [SpecProblem("model.mechanism", str(error)), *problems], None
+        return [*problems, *_without_mod(parts, usable, facts)], None
+    facts = facts or gather(question_of(parts))
+    if facts.load_error:
+        if facts.of_shipped is None:
+            return [SpecProblem("model.mechanism", facts.load_error)], None
+        others = _without_mod(parts, [], facts.of_shipped)
+        return [SpecProblem("model.mod", facts.load_error), *others], None
+    problems = model_checks.cell_problems(model, parts.get("recording"), facts.cells)
+    if facts.mechanism is None:
+        return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
+    info, paths = facts.mechanism, library.sources(model.mod)
     problems += model_checks.connection_problems(model, paths.get(model.mechanism))
     units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
@@ -164,9 +172,11 @@ def examine(
     return [], Bound(numbers, info, units, paths, templates, scheme=scheme)
 
 
-def _without_mod(parts: Mapping[str, Any], kept: list[str]) -> list[SpecProblem]:
+def _without_mod(
+    parts: Mapping[str, Any], rest: list[str], facts: Facts | None
+) -> list[SpecProblem]:
     """Find what the cell and the other mechanisms tell where some of ``mod`` cannot be used."""
-    found, _ = examine({**parts, "model": parts["model"].copy_with(mod=kept)})
+    found, _ = examine({**parts, "model": parts["model"].copy_with(mod=rest)}, facts=facts)
     return [p for p in found if p.path != "model.mechanism"]
 
 

@@ -1,7 +1,8 @@
-"""Inspection of specs against NEURON in a process of its own: both ends of one pipe.
+"""Inspection of mechanisms and cells in a process of its own: both ends of one pipe.
 
 ``python -m stpspec.engine.binding.inspection`` reads one JSON job from standard input and writes
-the problems of each of its experiments as one line of JSON: one process is enough for a campaign.
+the facts of each of its questions as one line of JSON: one process is enough for a campaign. It
+imports NEURON and what loads mechanisms and builds cells, nothing else.
 """
 
 from __future__ import annotations
@@ -11,49 +12,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pydantic import TypeAdapter
-
-from stpspec.engine.binding.bind import examine
+from stpspec.engine.binding.facts import Facts, Question, facts_from, gather, question_from
 from stpspec.errors import SpecProblem
-from stpspec.registry import import_plugins
-from stpspec.specs.base import Spec
-from stpspec.specs.experiment import Experiment
 
 _PATIENCE = 300  # s; compiling a folder of mechanisms takes a minute or two
 
 
-def check_parts(several: Sequence[Mapping[str, Any]]) -> list[list[SpecProblem]]:
-    """Ask NEURON about the valid parts of several experiments, all in one process of its own.
-
-    Parameters
-    ----------
-    several : sequence of mapping
-        As :func:`stpspec.specs.experiment.examine` returns them.
+def inspect(questions: Sequence[Question]) -> list[Facts | SpecProblem]:
+    """Ask NEURON in a process of its own.
 
     Returns
     -------
-    list of list of SpecProblem
-        For each experiment, those that only the loaded mechanism and the built cell can tell.
+    list of Facts or SpecProblem
+        A problem in the place of the facts of a question that ends the process.
     """
-    found: list[list[SpecProblem]] = [[] for _ in several]
-    asked = [index for index, parts in enumerate(several) if "model" in parts]
-    wanted = [{name: _dump(p) for name, p in several[index].items()} for index in asked]
-    for index, problems in zip(asked, _check_in_subprocess(wanted) if asked else [], strict=True):
-        found[index] = problems
-    return found
+    from pydantic_core import to_jsonable_python
 
-
-def _dump(part: Any) -> Any:
-    if isinstance(part, dict):
-        return {name: _dump(value) for name, value in part.items()}
-    return part.model_dump(mode="json") if isinstance(part, Spec) else part
-
-
-def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[SpecProblem]]:
-    job = {"parts": several, "path": sys.path}
+    job = {"questions": to_jsonable_python(list(questions)), "path": sys.path}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "stpspec.engine.binding.inspection"],
@@ -64,12 +41,11 @@ def _check_in_subprocess(several: Sequence[Mapping[str, Any]]) -> list[list[Spec
     except subprocess.TimeoutExpired:
         done, ended, said = None, f"was stopped after {_PATIENCE} s", "does a template never end?"
     if done is None or done.returncode != 0 or not done.stdout.strip():
-        if len(several) > 1:  # find whose it is; the others are examined all the same
-            return [_check_in_subprocess([parts])[0] for parts in several]
+        if len(questions) > 1:  # find whose it is; the others are examined all the same
+            return [inspect([question])[0] for question in questions]
         rule = f"the process that loads the mechanisms and builds the cell {ended}: {said}"
-        return [[SpecProblem("model.cell", rule)]]  # or the mechanism: that is not known
-    told = json.loads(done.stdout.splitlines()[-1])
-    return [[SpecProblem(**p) for p in problems] for problems in told]
+        return [SpecProblem("model.cell", rule)]  # or the mechanism: that is not known
+    return [facts_from(data) for data in json.loads(done.stdout.splitlines()[-1])]
 
 
 def main() -> None:
@@ -79,20 +55,9 @@ def main() -> None:
     # NEURON, HOC and nrnivmodl may write to standard output: keep the real one for the answer.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    found = [[dataclasses.asdict(p) for p in _problems(given)] for given in job["parts"]]
-    answer.write(json.dumps(found, default=repr) + "\n")
+    facts = [dataclasses.asdict(gather(question_from(data))) for data in job["questions"]]
+    answer.write(json.dumps(facts, default=sorted) + "\n")  # a set has no order
     answer.close()
-
-
-def _problems(given: Mapping[str, Any]) -> list[SpecProblem]:
-    import_plugins(given.get("plugins", []))
-    parts = {
-        name: TypeAdapter(field.rebuild_annotation()).validate_python(given[name])
-        for name, field in Experiment.model_fields.items()
-        if name in given
-    }
-    parts["wrong"] = given.get("wrong", [])
-    return examine(parts)[0]
 
 
 if __name__ == "__main__":

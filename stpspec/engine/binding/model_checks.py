@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stpspec.engine import cells
-from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.binding.facts import CellFacts
+from stpspec.engine.mechanisms import nmodl
 from stpspec.engine.mechanisms.description import Mechanism
-from stpspec.errors import MechanismError, SpecProblem, TemplateError, nearest
+from stpspec.errors import SpecProblem, nearest
 from stpspec.specs.model import Roles
 
 _TAKE_EVENTS = ("ExpSyn", "Exp2Syn")  # of the point processes that NEURON brings
-
-
-def usable_sources(model: Any) -> tuple[list[str], list[SpecProblem]]:
-    """Return the entries of ``mod`` that hold mechanisms, and the problems of the others."""
-    usable, problems = [], []
-    for index, entry in enumerate(model.mod):
-        try:
-            library.sources([entry])
-            usable.append(entry)
-        except MechanismError as error:
-            problems.append(SpecProblem(f"model.mod.{index}", str(error)))
-    return usable, problems
 
 
 def variable_problems(model: Any, info: Mechanism, recording: Any) -> list[SpecProblem]:
@@ -92,7 +80,7 @@ def connection_problems(model: Any, source: Path | None) -> list[SpecProblem]:
     return [SpecProblem("model.mechanism", rule)]
 
 
-def cell_problems(model: Any, recording: Any) -> list[SpecProblem]:
+def cell_problems(model: Any, recording: Any, facts: Sequence[CellFacts]) -> list[SpecProblem]:
     """Find cells that cannot be built, and sections that they have not, or not for themselves."""
     problems: list[SpecProblem] = []
 
@@ -100,26 +88,22 @@ def cell_problems(model: Any, recording: Any) -> list[SpecProblem]:
         if problem not in problems:  # both cells of a pair may lack the same section
             problems.append(problem)
 
-    def attempt(path: str, action: Callable[[], Any]) -> Any:
-        try:
-            return action()
-        except TemplateError as error:
-            tell(SpecProblem(path, str(error)))
-            return None
-
-    def look(cell_path: str, cell: Any, section_path: str, section: str) -> None:
-        built, before = attempt(cell_path, lambda: cells.build_alone(cell)) or (None, [])
+    def look(cell_path: str, cell: Any, told: CellFacts, section_path: str, section: str) -> None:
+        if told.error:
+            tell(SpecProblem(cell_path, told.error))
+            return
         wanted = {section_path: section}
         if recording is not None:
             wanted["recording.electrode_section"] = recording.electrode_section
-        for path, name in wanted.items() if built is not None else ():
-            found = attempt(path, lambda name=name: cells.section(built, name))
-            if found is not None and found in before:
+        for path, name in wanted.items():
+            if name in told.absent:
+                tell(SpecProblem(path, told.absent[name]))
+            elif name in told.shared:
                 rule = f"all cells share the section {name!r}: each must make its own when built"
                 tell(SpecProblem(cell_path, rule, cell.template))
 
-    look("model.cell", model.cell, "model.section", model.section)
+    look("model.cell", model.cell, facts[0], "model.section", model.section)
     second = getattr(model, "cell_2", None)
     if second is not None:
-        look("model.cell_2", second, "model.section_2", model.section_2 or model.section)
+        look("model.cell_2", second, facts[1], "model.section_2", model.section_2 or model.section)
     return problems

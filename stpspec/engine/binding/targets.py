@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from stpspec.dataset import SIGNALS
-from stpspec.engine import nrn
 from stpspec.engine.binding.stimuli import timing, with_delay
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, UnknownNameError
@@ -104,7 +103,7 @@ def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanis
     signal = options.get("signal") or recording.default_signal
     if signal in SIGNALS:
         return SIGNALS[signal][0]
-    return nrn.unit_of(mechanism.name, signal) if signal in mechanism.recordable else None
+    return mechanism.variable_units.get(signal)
 
 
 def _size_problems(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from stpspec.engine import nrn
 from stpspec.engine.mechanisms.library import is_ours, loaded_names
@@ -22,6 +24,8 @@ class Mechanism:
         Those shared by every instance in the process.
     states, assigned : frozenset of str
         STATE and ASSIGNED variables that can be recorded.
+    variable_units : dict of str to str
+        Name → unit of the variables that can be recorded.
     defaults : dict of str to float
     limits : dict of str to (float, float)
         As declared in the source; NEURON does not enforce them.
@@ -32,6 +36,7 @@ class Mechanism:
     global_parameters: frozenset[str]
     states: frozenset[str]
     assigned: frozenset[str]
+    variable_units: dict[str, str]
     defaults: dict[str, float]
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -39,6 +44,13 @@ class Mechanism:
     def recordable(self) -> list[str]:
         """Names of the variables that can be recorded."""
         return sorted(self.states | self.assigned)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Mechanism:
+        """Return the description that was sent as JSON, which has neither sets nor tuples."""
+        sets = ("global_parameters", "states", "assigned")
+        limits = {name: (low, high) for name, (low, high) in data["limits"].items()}
+        return cls(**{**data, **{name: frozenset(data[name]) for name in sets}, "limits": limits})
 
 
 @functools.cache
@@ -70,6 +82,7 @@ def describe(name: str) -> Mechanism:
         frozenset(shared),
         frozenset(values[3]),
         frozenset(values[2]),
+        {n: str(h.units(f"{name}.{n}")) for n in sorted({*values[2], *values[3]})},
         values[1] | {n: float(getattr(h, f"{n}_{name}")) for n in shared},
     )
 
