@@ -7,6 +7,7 @@ follow from the event map of Tsodyks and Markram without any simulation
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from stpspec.metrics.measure import Measurement
 from stpspec.metrics.registration import ResponseOptions
 from stpspec.registry import METRICS
 from stpspec.units import UnitError, convert
+
+log = logging.getLogger("stpspec.fitters")
 
 _POINTS = 128
 _POLISHED = 8
@@ -152,20 +155,20 @@ def _why_not(problem: Problem, roles: Mapping[str, Any], terms: Sequence[str]) -
     free = {name for name, *_ in roles.values()} & set(problem.names)
     if not free:
         return "none of U, D and F is free"
-    objective = experiment.objective
-    if objective is None or sum(objective.terms[n].size for n in terms) < len(free):
-        # Then many points fit the closed form equally well, and the one it finds is any of them.
-        return "there are fewer ratios of amplitudes than free parameters among U, D and F"
+    if not terms:
+        return "no target is a ratio of amplitudes"
     return ""
 
 
 def closed_form_starts(problem: Problem, n: int) -> np.ndarray | None:
     """Return the n best points by the closed form, shape (n, parameter), or None without one.
 
-    Parameters that are not U, D or F stay at their start.
+    Parameters that are not U, D or F stay at their start. Where there are fewer ratios than free
+    parameters many points fit equally well; the answer is one of them.
     """
     form = ClosedForm(problem)
     if form.why_not:
+        log.info("no start from the closed form: %s", form.why_not)
         return None
     free = [i for i, name in enumerate(problem.names)
             if name in {role[0] for role in form.roles.values()}]  # fmt: skip

@@ -14,7 +14,7 @@ from stpspec.fitters.differences import NOISE, Differences, Values
 from stpspec.fitters.evaluation import FLOOR, AtNoise
 from stpspec.fitters.outcome import Outcome, fitter
 from stpspec.fitters.problem import Problem
-from stpspec.fitters.starts import from_every_start, usable_starts
+from stpspec.fitters.starts import Searches, from_every_start, usable_starts
 from stpspec.metrics.judge import why_no_residuals
 from stpspec.specs.fitter import FitterSpec
 
@@ -82,7 +82,7 @@ class Minimize(FitterSpec):
                 log.info("%s: %s", self.method, warning.message)
             return result
 
-        return _outcome(*from_every_start(problem, _until_noise(local), differences.at))
+        return _outcome(from_every_start(problem, _until_noise(local), differences.at))
 
     def _threshold(self, problem: Problem, scale: float) -> float:
         """Return the change of a loss, relative to that at the start, below which a search ends."""
@@ -122,7 +122,7 @@ class LeastSquares(FitterSpec):
                 ftol=tolerance, xtol=tolerance, gtol=self.tolerance,
             )  # fmt: skip
 
-        return _outcome(*from_every_start(problem, _until_noise(local), differences.at))
+        return _outcome(from_every_start(problem, _until_noise(local), differences.at))
 
 
 @fitter("bounded")
@@ -156,7 +156,7 @@ class Bounded(FitterSpec):
             lambda x: float(problem.losses(np.array([[x]]))[0]),
             bounds=(low, high), method="bounded", options={"xatol": self.tolerance},
         )  # fmt: skip
-        return _outcome([result], remark)
+        return _outcome(Searches([result], remark))
 
 
 def _until_noise(local: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
@@ -174,11 +174,13 @@ def _until_noise(local: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], A
     return search
 
 
-def _outcome(results: list[Any], remark: str) -> Outcome:
+def _outcome(searches: Searches) -> Outcome:
+    results = searches.results
     best = min(results, key=lambda r: float(getattr(r, "cost", None) or r.fun)
                if np.ndim(r.fun) == 0 else float(r.cost))  # fmt: skip
     message = str(best.message).strip()
     if len(results) > 1:
         ended = sum(bool(r.success) for r in results)
         message += f" (best of {len(results)} starts, {ended} of them converged)"
-    return Outcome("converged" if best.success else "stopped", message + remark)
+    status = "converged" if best.success else "stopped"
+    return Outcome(status, message + searches.remark, searches.is_thorough)

@@ -26,10 +26,14 @@ class Outcome:
         ``stopped`` (the optimizer gave up) or ``interrupted``.
     message : str
         In the optimizer's own words.
+    is_thorough : bool
+        Whether the search has shown that no parameters within the bounds do better: it was
+        repeated from starts all over the bounds, and none ended lower.
     """
 
     status: str
     message: str
+    is_thorough: bool = False
 
 
 F = TypeVar("F", bound=FitterSpec)

@@ -1,9 +1,10 @@
-"""Run a fitter on a problem: starts, budget, and the outcome that says why it stopped."""
+"""Starts of a fit: where the spec says, where the closed form fits best, and all over the bounds."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,11 @@ from stpspec.fitters.problem import Problem
 
 log = logging.getLogger("stpspec.fitters")
 
+FAR = 3.0  # sd: a fit that misses a target by more has not done what it was asked
 _RESCUES = 16  # points tried when every start fails
+_FURTHER = 16  # points all over the bounds from which to search again
+_IN_VAIN = 6  # searches in a row that come no closer, after which no other is begun
+_CLOSER = 1e-3  # of the loss: less is the same optimum
 
 
 def starts(problem: Problem) -> np.ndarray:
@@ -83,22 +88,73 @@ def _looked(look: Callable[[np.ndarray], Evaluation], start: np.ndarray) -> Eval
         return reached.evaluation
 
 
+@dataclass(frozen=True)
+class Searches:
+    """The local searches of a fit.
+
+    Attributes
+    ----------
+    results : list
+        What scipy returned, one a start.
+    remark : str
+        What was done beyond the starts that were asked for, and why; empty if nothing was.
+    is_thorough : bool
+        As in :class:`stpspec.fitters.outcome.Outcome`.
+    """
+
+    results: list[Any]
+    remark: str
+    is_thorough: bool = False
+
+
 def from_every_start(
     problem: Problem,
     local: Callable[[np.ndarray], Any],
     look: Callable[[np.ndarray], Evaluation],
-) -> tuple[list[Any], str]:
+) -> Searches:
     """Run a local search from each start, the most promising first.
 
-    Returns
-    -------
-    results : list
-    remark : str
-        As in :func:`usable_starts`.
+    Where the spec leaves the start to us and a target is missed by more than :data:`FAR`, further
+    starts all over the bounds are tried, until one comes closer or none has for long.
     """
     points, remark = usable_starts(problem, look)
     results = []
     for index, point in enumerate(points):
         problem.start_index = index
         results.append(local(point))
-    return results, remark
+    if problem.fitter.start not in ("auto", "closed_form") or not misses_a_target(problem):
+        return Searches(results, remark)
+    ended = len(results)
+    is_thorough = _search_further(problem, local, results)
+    n = len(results) - ended
+    if n:
+        remark += f"; a target was missed by more than {FAR:g} sd, so {n} further starts were tried"
+    return Searches(results, remark, is_thorough)
+
+
+def misses_a_target(problem: Problem) -> bool:
+    """Tell whether the best point so far misses a target by more than :data:`FAR`."""
+    good = [e for e in problem.history if not e.failed]
+    return not good or problem.judge.largest_miss_in_sd(problem.best.metrics) > FAR
+
+
+def _search_further(
+    problem: Problem, local: Callable[[np.ndarray], Any], results: list[Any]
+) -> bool:
+    """Search from points that fill the bounds, the best first; tell whether that was thorough.
+
+    What the budget ends is not thorough: then the search is over, with the best point so far.
+    """
+    points = sobol(problem, _FURTHER)
+    losses = problem.losses(points)
+    in_vain, lowest = 0, problem.best.loss
+    for point in points[np.argsort(losses, kind="stable")]:
+        problem.start_index += 1
+        results.append(local(point))
+        if not misses_a_target(problem):
+            return False
+        closer = problem.best.loss < (1 - _CLOSER) * lowest
+        in_vain, lowest = (0 if closer else in_vain + 1), min(lowest, problem.best.loss)
+        if in_vain == _IN_VAIN:
+            return True
+    return True
