@@ -182,6 +182,21 @@ def test_a_misspelled_name_gets_the_nearest_valid_one(changes, path, nearest):
     assert f"id you mean {nearest!r}?" in str(found[path])
 
 
+def test_an_unknown_field_and_a_missing_kind_are_known_by_their_kind_and_not_by_their_words():
+    found = problems(numerics__dtt=3, protocols__second={"duration": 30}, seed=-1)
+    unknown, missing = found["numerics.dtt"], found["protocols.second"]
+    assert (unknown.kind, unknown.nearest) == ("unknown_field", "dt")
+    assert str(unknown).endswith("; did you mean 'dt'?; received 3")
+    assert "did you mean" not in unknown.rule
+    assert missing.kind == "missing_kind"
+    assert found["seed"].kind == "rule"
+
+
+def test_a_rule_with_braces_and_percent_signs_is_printed_literally():
+    name = "{rule_broken} {nearest} %s"
+    assert repr(name) in str(problems(fitter__kind=name)["fitter"])
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "words"),
     [

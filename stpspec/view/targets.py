@@ -68,7 +68,7 @@ def _draw_misses(ax: Any, y: int, miss: Miss) -> None:
 
 def _numbers(term: Any, miss: Miss, unit: str) -> str:
     if isinstance(term.target, list):
-        return f"{miss.target.size} values, {miss.text(unit)}"
+        return f"{miss.target.size} values, {miss.text(unit)}".replace("-", "−")
     sd = "" if term.sd is None else f" ± {term.sd:.3g}"
     unit = UNITS.get(unit, unit)
     return f"{term.target:.4g}{sd} → {miss.achieved[0]:.4g} {unit}".replace("-", "−")

@@ -48,11 +48,9 @@ class Scheme:
 
         Raises
         ------
-        ValueError
+        IndexError
             On the last rung.
         """
-        if self == LADDER[-1]:
-            raise ValueError(f"{self} is the last rung of the ladder")
         return LADDER[LADDER.index(self) + 1]
 
 
