@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from stpspec.engine.workers.pool import pool_for
 from stpspec.fitters.confirm import Confirmed, confirm, sound
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
-from stpspec.fitters.outcome import Outcome, search
+from stpspec.fitters.outcome import Outcome, named_truly, search
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import Portraits
 from stpspec.fitters.uncertainty import Uncertainty, estimate
+from stpspec.metrics.miss import Miss
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import Sources, read_sources, versions
 from stpspec.specs.experiment import Experiment
@@ -64,7 +66,10 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
         figures.finish(problem, best, here.traces)
     confirmed = confirm(bound, problem, best, here, uncertainty)
     message = "; ".join(filter(None, (outcome.message, passed_over)))
-    outcome = Outcome(outcome.status, message)
+    terms = problem.judge.objective.terms
+    misses = [Miss.of(confirmed.measured[n].value, t.target, t.sd) for n, t in terms.items()
+              if t.weight > 0]  # fmt: skip
+    outcome = named_truly(replace(outcome, message=message), misses, problem.n)
     seconds = time.monotonic() - started
     return _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)
 

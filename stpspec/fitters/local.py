@@ -143,9 +143,9 @@ class Bounded(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import minimize_scalar
 
-        points, remark = usable_starts(
-            problem, Values(problem, 0.0).at
-        )  # so that the loss at the start is known, too
+        # Evaluated so that the loss at the start is known, too.
+        usable = usable_starts(problem, Values(problem, 0.0).at)
+        points = usable.points
         around = np.sort(points[:, 0])
         low, high = 0.0, 1.0
         if len(points) > 1:  # between the neighbors of the best start: the deepest of many valleys
@@ -156,7 +156,7 @@ class Bounded(FitterSpec):
             lambda x: float(problem.losses(np.array([[x]]))[0]),
             bounds=(low, high), method="bounded", options={"xatol": self.tolerance},
         )  # fmt: skip
-        return _outcome(Searches([result], remark))
+        return _outcome(Searches([result], usable.remark))
 
 
 def _until_noise(local: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:

@@ -1,4 +1,4 @@
-"""Starts of a fit: where the spec says, where the closed form fits best, and all over the bounds."""
+"""Starts of a fit: as the spec says, by the closed form, and all over the bounds."""
 
 from __future__ import annotations
 
@@ -13,36 +13,56 @@ from stpspec.fitters.closed_form import closed_form_starts
 from stpspec.fitters.evaluation import AtNoise, Evaluation
 from stpspec.fitters.initial_points import given, sobol
 from stpspec.fitters.problem import Problem
+from stpspec.metrics.miss import FAR
 
 log = logging.getLogger("stpspec.fitters")
 
-FAR = 3.0  # sd: a fit that misses a target by more has not done what it was asked
 _RESCUES = 16  # points tried when every start fails
 _FURTHER = 16  # points all over the bounds from which to search again
 _IN_VAIN = 6  # searches in a row that come no closer, after which no other is begun
 _CLOSER = 1e-3  # of the loss: less is the same optimum
 
 
-def starts(problem: Problem) -> np.ndarray:
-    """Return the starting points that the spec asks for, shape (start, parameter)."""
+@dataclass(frozen=True)
+class Starts:
+    """The points at which a search begins.
+
+    Attributes
+    ----------
+    points : ndarray, shape (start, parameter)
+    remark : str
+        What was replaced, and why; empty if nothing was.
+    is_thorough : bool
+        Whether it is known that nothing within the bounds does better than the best of them.
+    """
+
+    points: np.ndarray
+    remark: str = ""
+    is_thorough: bool = False
+
+
+def starts(problem: Problem) -> Starts:
+    """Return the starting points that the spec asks for."""
     spec = problem.fitter
     if spec.start == "middle":
-        return np.full((1, problem.n), 0.5)
+        return Starts(np.full((1, problem.n), 0.5))
     if spec.start == "random":
-        return np.random.default_rng(problem.seed).random((spec.n_starts, problem.n))
+        return Starts(np.random.default_rng(problem.seed).random((spec.n_starts, problem.n)))
     if spec.start == "sobol":
-        return sobol(problem, spec.n_starts)
+        return Starts(sobol(problem, spec.n_starts))
     is_given = any(p.start is not None for p in problem.parameters.values())
+    remark = ""
     if spec.start == "closed_form" or (spec.start == "auto" and not is_given):
-        found = closed_form_starts(problem, spec.n_starts)
-        if found is not None:
-            return found
-    return given(problem)[None]
+        best = closed_form_starts(problem, spec.n_starts)
+        if not best.why_not:
+            return Starts(best.points, is_thorough=best.is_thorough)
+        if spec.start == "closed_form":
+            n = f" and n_starts={spec.n_starts}" if spec.n_starts > 1 else ""
+            remark = f"; start=closed_form{n} has no effect: {best.why_not}"
+    return Starts(given(problem)[None], remark)
 
 
-def usable_starts(
-    problem: Problem, look: Callable[[np.ndarray], Evaluation]
-) -> tuple[np.ndarray, str]:
+def usable_starts(problem: Problem, look: Callable[[np.ndarray], Evaluation]) -> Starts:
     """Evaluate all starts as one batch; return those that can be used, the best first.
 
     Where every start fails, as at the edge of what the mechanism can do, the best of some points
@@ -54,31 +74,25 @@ def usable_starts(
     look : callable
         Evaluates a single start the way the search will, with the steps around it.
 
-    Returns
-    -------
-    points : ndarray, shape (start, parameter)
-    remark : str
-        What was replaced, and why; empty if nothing was.
-
     Raises
     ------
     FitError
         If nothing can be evaluated anywhere.
     """
     asked = starts(problem)
-    evaluations = problem.evaluate(asked) if len(asked) > 1 else [_looked(look, asked[0])]
+    points, remark = asked.points, asked.remark
+    evaluations = problem.evaluate(points) if len(points) > 1 else [_looked(look, points[0])]
     good = [k for k, e in enumerate(evaluations) if not e.failed]
     failed = len(evaluations) - len(good)
     if good:
         order = sorted(good, key=lambda k: evaluations[k].loss)
-        return asked[order], f"; {failed} of {len(asked)} starts failed" if failed else ""
-    why = f"; every start asked for failed ({evaluations[0].reason})"
-    points = sobol(problem, _RESCUES)
-    best = min(
-        (e for e in problem.evaluate(points) if not e.failed), key=lambda e: e.loss, default=None
-    )
+        remark += f"; {failed} of {len(points)} starts failed" if failed else ""
+        return Starts(points[order], remark, asked.is_thorough)
+    why = f"{remark}; every start asked for failed ({evaluations[0].reason})"
+    rescues = problem.evaluate(sobol(problem, _RESCUES))
+    best = min((e for e in rescues if not e.failed), key=lambda e: e.loss, default=None)
     best = best or problem.best  # which raises, with the reasons
-    return best.point[None], f"{why}, so the search began elsewhere"
+    return Starts(best.point[None], f"{why}, so the search began elsewhere")
 
 
 def _looked(look: Callable[[np.ndarray], Evaluation], start: np.ndarray) -> Evaluation:
@@ -117,15 +131,16 @@ def from_every_start(
     Where the spec leaves the start to us and a target is missed by more than :data:`FAR`, further
     starts all over the bounds are tried, until one comes closer or none has for long.
     """
-    points, remark = usable_starts(problem, look)
+    usable = usable_starts(problem, look)
+    remark = usable.remark
     results = []
-    for index, point in enumerate(points):
+    for index, point in enumerate(usable.points):
         problem.start_index = index
         results.append(local(point))
     if problem.fitter.start not in ("auto", "closed_form") or not misses_a_target(problem):
-        return Searches(results, remark)
+        return Searches(results, remark, usable.is_thorough)
     ended = len(results)
-    is_thorough = _search_further(problem, local, results)
+    is_thorough = usable.is_thorough or _search_further(problem, local, results)
     n = len(results) - ended
     if n:
         remark += f"; a target was missed by more than {FAR:g} sd, so {n} further starts were tried"

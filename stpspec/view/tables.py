@@ -33,10 +33,30 @@ def fit_parts(result: Any) -> tuple[str, Rows, Rows, str]:
     experiment = result.experiment
     n_targets, n_free = experiment.objective.n_targets, len(result.parameters)
     head = f"{experiment.name}: {n_free} free parameter{'s' * (n_free != 1)}, {n_targets} target"
-    head += "s" * (n_targets != 1)
+    head += "s" * (n_targets != 1) + f": {verdict(result)}"
     if n_free > n_targets:
         head += " – MORE PARAMETERS THAN TARGETS: other values fit as well"
     return head, _targets(result), _parameters(result), _closing(result)
+
+
+def verdict(result: Any) -> str:
+    """Say whether the targets are hit, or which are missed, by how much, and what that means."""
+    terms = result.experiment.objective.terms
+    misses = {n: m for n, m in result.misses.items() if terms[n].weight > 0}
+    off = {n: m for n, m in misses.items() if not m.is_hit}
+    if not off:
+        return "all hit"
+    far = {n: m for n, m in off.items() if m.is_far}
+    if not far and result.status != "unreachable":
+        with_sd = [float(np.abs(m.scaled).max()) for m in misses.values() if m.sd is not None]
+        within = [f"all within {number(max(with_sd), 2)} sd"] if with_sd else []
+        without = [f"{n} {m.text(result.metric_units[n])}" for n, m in off.items() if m.sd is None]
+        return "; ".join([*within, *without])
+    missed = far or off
+    said = ", ".join(f"{n} {m.text(result.metric_units[n])}" for n, m in missed.items())
+    if result.status == "unreachable":
+        return f"{said} CANNOT BE REACHED within the bounds"
+    return f"MISSED: {said}"
 
 
 def _targets(result: Any) -> Rows:
@@ -44,7 +64,7 @@ def _targets(result: Any) -> Rows:
     for name, term in result.experiment.objective.terms.items():
         label = name if name == term.metric else f"{name} ({term.metric})"
         unit = unit_text(result.metric_units[name])
-        miss = Miss.of(result.metrics[name], term.target, term.sd)
+        miss = result.misses[name]
         target, achieved = _asked(miss, isinstance(term.target, list))
         text = miss.text(result.metric_units[name])
         rows.append((label, term.protocol, unit, target, achieved, text))
