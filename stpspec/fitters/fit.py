@@ -62,7 +62,9 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
         log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
                  outcome.message)  # fmt: skip
         best, here, passed_over = sound(bound, problem)
-        uncertainty = estimate(problem, best)
+        by_derivatives = bool(problem.stencil) and problem.stencil[0] is best
+        is_optimum = outcome.status == "converged" and by_derivatives
+        uncertainty = estimate(problem, best, is_optimum=is_optimum)
         figures.finish(problem, best, here.traces)
     confirmed = confirm(bound, problem, best, here, uncertainty)
     message = "; ".join(filter(None, (outcome.message, passed_over)))

@@ -100,8 +100,18 @@ def _parameters(result: Any) -> Rows:
             remark = f"◀ AT ITS BOUND ({result.at_bound[name]})"
         elif name in result.undetermined:
             remark = f"no SE: {result.undetermined[name]}"
+        elif result.at_bound:
+            remark = f"given {' and '.join(_at_bounds(result))}"
         rows.append((name, shown, unit_text(result.units[name]), bounds, remark))
     return rows
+
+
+def _at_bounds(result: Any) -> list[str]:
+    """Say of each parameter at a bound which value it has there."""
+    values = {
+        n: (number(result.parameters[n]), unit_text(result.units[n])) for n in result.at_bound
+    }
+    return [f"{n} at its bound of {value} {unit}".rstrip() for n, (value, unit) in values.items()]
 
 
 def _closing(result: Any) -> str:
