@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def compose(
     check_overrides(overrides)
     with sources(file, overrides), fault_named(chosen, file, overrides):
         data, origin = _composed([*chosen, *overrides], file)
-    return with_files_located(data, file), origin
+    return _begun_at_result(with_files_located(data, file), file, overrides), origin
 
 
 def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], Origin]:
@@ -85,6 +86,31 @@ def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, Any], 
     with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
         config = hydra.compose("config", list(words), return_hydra_config=True)
     return data_of(config, file)
+
+
+def _begun_at_result(
+    data: dict[str, Any], file: Path | None, overrides: Sequence[str]
+) -> dict[str, Any]:
+    """Let what is composed from the folder of a saved fit begin at its values.
+
+    An override of ``fitter.start`` or of anything of a parameter goes before, and so does the study of
+    an experiment, which holds all that was evaluated.
+    """
+    summary = file.with_name("summary.json") if file is not None else None
+    chosen = [o.lstrip("+").partition("=")[0] for o in overrides]
+    if summary is None or not summary.is_file() or data.get("study") or "fitter.start" in chosen:
+        return data
+    try:
+        fitted = json.loads(summary.read_text(encoding="utf-8"))["parameters"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(f"{summary} cannot be read: {type(error).__name__}: {error}") from error
+    parameters = dict(data.get("parameters") or {})
+    for name, saved in fitted.items():
+        # Where a bound is another now, the saved value may lie outside: then it is no start.
+        touched = any(c.startswith(f"parameters.{name}") for c in chosen)
+        if isinstance(parameters.get(name), dict) and not touched:
+            parameters[name] = {**parameters[name], "start": saved["value"]}
+    return {**data, "parameters": parameters}
 
 
 def with_files_located(data: dict[str, Any], file: Path | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stpspec.errors import FitError
 from stpspec.fitters.closed_form import closed_form_starts
 from stpspec.fitters.evaluation import AtNoise, Evaluation
 from stpspec.fitters.initial_points import given, sobol
@@ -51,6 +52,8 @@ def starts(problem: Problem) -> Starts:
     if spec.start == "sobol":
         return Starts(sobol(problem, spec.n_starts))
     is_given = any(p.start is not None for p in problem.parameters.values())
+    if spec.start == "result":
+        return Starts(_at_result(problem, is_given)[None])
     remark = ""
     if spec.start == "closed_form" or (spec.start == "auto" and not is_given):
         best = closed_form_starts(problem, spec.n_starts)
@@ -60,6 +63,20 @@ def starts(problem: Problem) -> Starts:
             n = f" and n_starts={spec.n_starts}" if spec.n_starts > 1 else ""
             remark = f"; start=closed_form{n} has no effect: {best.why_not}"
     return Starts(given(problem)[None], remark)
+
+
+def _at_result(problem: Problem, is_given: bool) -> np.ndarray:
+    """Return the best point of the study, or that of the saved result which is fitted anew."""
+    records = problem.study.records() if problem.study is not None else []
+    losses = {k: r["loss"] for k, r in enumerate(records) if r["loss"] is not None}
+    if losses:
+        return problem.point_at(records[min(losses, key=lambda k: losses[k])]["values"])
+    if not is_given:
+        raise FitError(
+            "fitter.start: result needs a result to begin at: the folder of a saved one "
+            "(stpspec fit FOLDER), or a study that has trials"
+        )
+    return given(problem)
 
 
 def usable_starts(problem: Problem, look: Callable[[np.ndarray], Evaluation]) -> Starts:
