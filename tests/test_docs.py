@@ -181,15 +181,11 @@ def test_every_row_of_the_tables_for_notebook_users_is_run():
             assert 1 <= len(code) == len(lines) <= 3 or "import " in row, row
 
 
-# Their one message is the AttributeError that Python itself gives of a module.
-PYTHONS_OWN = [ROOT / "stpspec/__init__.py", ROOT / "stpspec/registry.py"]
-
-
 def said_in_code() -> dict[str, str]:
     """Return the texts of errors, problems, notes and warnings in stpspec → where they are."""
     found: dict[str, str] = {}
     for path in sorted(ROOT.glob("stpspec/**/*.py")):
-        if path.parent.name in ("testing", "completion") or path in PYTHONS_OWN:
+        if path.parent.name in ("testing", "completion") or path == ROOT / "stpspec/__init__.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for text in filter(None, map(_text, _told(node))):
@@ -201,7 +197,8 @@ def _told(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.Call):
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         told = ("_usage", "note", "note_pulse", "warning")
-        return node.args if name in told or re.search(r"(Error|Problem)$", name) else []
+        is_ours = re.search(r"(Error|Problem)$", name) and name != "AttributeError"
+        return node.args if name in told or is_ours else []
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return [node.value] if node.targets[0].id in ("rule", "why") else []
     return []
