@@ -95,7 +95,7 @@ def measure(experiment: Experiment, tree: xr.DataTree, *, all_metrics: bool = Fa
 
 
 def run(
-    experiment: Experiment, values: Mapping[str, Given] | None = None
+    experiment: Experiment, values: Mapping[str, object] | None = None
 ) -> tuple[xr.DataTree, dict[Request, Measurement]]:
     """Simulate one candidate and measure everything, with the arithmetic of each metric.
 

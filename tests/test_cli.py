@@ -379,7 +379,7 @@ def test_run_takes_units_and_refuses_what_the_mechanism_does_not_allow(main):
 
 def test_fit_prints_targets_achieved_parameters_bounds_errors_loss_cost_and_files(runs):
     folder, _, shown = runs
-    assert shown.startswith("small: 1 free parameter, 1 target\n")
+    assert shown.startswith("small: 1 free parameter, 1 target: all hit\n")
     assert re.search(r"^size \(amplitude\) +single +pA +42 ± 1 +42 +hit$", shown, re.MULTILINE)
     assert re.search(r"^U +0\.6\d* ± 0\.0\d+ +0\.1 … 0\.9", shown, re.MULTILINE)
     assert re.search(

@@ -197,7 +197,8 @@ def _told(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.Call):
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
         told = ("_usage", "note", "note_pulse", "warning")
-        return node.args if name in told or re.search(r"(Error|Problem)$", name) else []
+        is_ours = re.search(r"(Error|Problem)$", name) and name != "AttributeError"
+        return node.args if name in told or is_ours else []
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return [node.value] if node.targets[0].id in ("rule", "why") else []
     return []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpspec import log
-from stpspec.cli.terminal import complain
+from stpspec.cli.terminal import FAILED, complain
 from stpspec.config.locations import FILE, relative
 from stpspec.errors import StpspecError
 from stpspec.resources import extra_folders, search_in, shipped
@@ -58,8 +58,8 @@ class Task:
             multirun.end(folder, overrides, error)
             complain(error, mine.traceback)
             return "failed"
-        multirun.end(folder, overrides, interrupted=code != 0)
-        if code != 0:  # Ctrl-C is meant for all of them; what this one had found is kept
+        multirun.end(folder, overrides, interrupted=code == FAILED)
+        if code == FAILED:  # Ctrl-C is meant for all of them; what this one had found is kept
             raise KeyboardInterrupt
         return "done"
 

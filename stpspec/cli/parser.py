@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from stpspec import __version__
-from stpspec.cli.terminal import DONE, FAILED, NOT_UNDERSTOOD, UsageError
+from stpspec.cli.terminal import DONE, FAILED, MISSED, NOT_UNDERSTOOD, UsageError
 from stpspec.cli.verb import SECTIONS, Verb, load_verbs
 
 _TEXT = "Write an experiment on a synapse as data, run it in NEURON, fit the synapse."
@@ -23,6 +23,7 @@ exit codes:
   {DONE}  done
   {FAILED}  the experiment is not valid, or something failed or was interrupted
   {NOT_UNDERSTOOD}  the command line is not valid
+  {MISSED}  a fit has ended and is saved, and misses a target by more than 3 sd
 
 stpspec VERB --help explains a verb, its flags and its words.
 """

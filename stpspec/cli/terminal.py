@@ -19,6 +19,8 @@ FAILED = 1
 """The experiment is not valid, or something failed or was interrupted."""
 NOT_UNDERSTOOD = 2
 """The command line is not valid."""
+MISSED = 3
+"""A fit has ended, is saved, and misses a target by more than 3 sd."""
 
 
 class UsageError(StpspecError):

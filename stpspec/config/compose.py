@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def compose(
     check_overrides(overrides)
     with sources(file, overrides), fault_named(chosen, file, overrides):
         data, origin = _composed([*chosen, *overrides], file)
-    return with_files_located(data, file), origin
+    return _begun_at_result(with_files_located(data, file), file, overrides), origin
 
 
 def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, object], Origin]:
@@ -88,6 +89,35 @@ def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, object
     with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
         config = hydra.compose("config", list(words), return_hydra_config=True)
     return data_of(config, file)
+
+
+def _begun_at_result(
+    data: dict[str, object], file: Path | None, overrides: Sequence[str]
+) -> dict[str, object]:
+    """Let what is composed from the folder of a saved fit begin at its values.
+
+    An override of ``fitter.start`` or of anything of a parameter goes before, and so does the
+    study of an experiment, which holds all that was evaluated.
+    """
+    summary = file.with_name("summary.json") if file is not None else None
+    chosen = [o.lstrip("+").partition("=")[0] for o in overrides]
+    if summary is None or not summary.is_file() or data.get("study") or "fitter.start" in chosen:
+        return data
+    try:
+        fitted = json.loads(summary.read_text(encoding="utf-8"))["parameters"]
+        values = {name: saved["value"] for name, saved in fitted.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{summary} cannot be read: {type(error).__name__}: {error}") from error
+    parameters = data.get("parameters")
+    if not isinstance(parameters, dict):
+        return data
+    begun = dict(parameters)
+    for name, value in values.items():
+        # Where a bound is another now, the saved value may lie outside: then it is no start.
+        touched = any(c.startswith(f"parameters.{name}") for c in chosen)
+        if isinstance(begun.get(name), dict) and not touched:
+            begun[name] = {**begun[name], "start": value}
+    return {**data, "parameters": begun}
 
 
 def with_files_located(data: dict[str, object], file: Path | None = None) -> dict[str, object]:

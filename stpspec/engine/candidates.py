@@ -7,21 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stpspec.engine.binding.bind import Bound, numbers
 from stpspec.errors import SpecError, SpecProblem
 
 # Values of one parameter as people give them; a string has a unit.
-Given = (
-    float
-    | str
-    | Sequence[float | str]
-    | Sequence[float]
-    | Sequence[str]
-    | NDArray[np.generic]
-    | np.generic
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +41,7 @@ class Candidates:
         return [dict(zip(self.names, row, strict=True)) for row in self.values.tolist()]
 
 
-def candidates_of(bound: Bound, values: Candidates | Mapping[str, Given] | None) -> Candidates:
+def candidates_of(bound: Bound, values: Candidates | Mapping[str, object] | None) -> Candidates:
     """Return candidates from values as people give them, checked and in the mechanism's units.
 
     Free parameters that are not given take their start (the middle of their bounds without one).
@@ -93,7 +83,7 @@ def candidates_of(bound: Bound, values: Candidates | Mapping[str, Given] | None)
     return Candidates(tuple(columns), rows)
 
 
-def _numbers(bound: Bound, name: str, written: Given) -> np.ndarray:
+def _numbers(bound: Bound, name: str, written: object) -> np.ndarray:
     if isinstance(written, np.ndarray | np.generic):
         written = written.tolist()
     items = [written] if isinstance(written, str | int | float) else written

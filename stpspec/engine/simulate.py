@@ -15,7 +15,7 @@ from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import pulses_read
 from stpspec.engine.binding.stimuli import timing, with_delay
-from stpspec.engine.candidates import Candidates, Given, candidates_of
+from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
@@ -52,7 +52,7 @@ def stimuli_of(
 
 def simulate(
     bound: Bound,
-    values: Mapping[str, Given] | None = None,
+    values: Mapping[str, object] | None = None,
     protocols: Sequence[str] | None = None,
 ) -> xr.DataTree:
     """Simulate candidates under protocols.
@@ -97,7 +97,7 @@ def simulate(
 
 def evaluate(
     bound: Bound,
-    values: Candidates | Mapping[str, Given],
+    values: Candidates | Mapping[str, object],
     protocols: Sequence[str],
     requests: Sequence[Request],
 ) -> list[dict[str, Measurement]]:

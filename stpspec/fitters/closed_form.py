@@ -8,6 +8,7 @@ follow from the event map of Tsodyks and Markram without any simulation
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ from stpspec.units import UnitError, convert
 
 _POINTS = 128
 _POLISHED = 8
+_SHORT, _LONG = 12, 200  # evaluations of the closed form, to come close and to make sure
 _EXACT = 1e-8  # a loss below this is a hit
+_AGREE, _ENOUGH = 1e-2, 3  # of the cost; searches that must end alike to be believed
 _STEP = 1e-6  # of differences, in the unit interval
 _ROLES = {"utilization": ("1", 0.0), "depression": ("ms", 0.0), "facilitation": ("ms", 0.0)}
 
@@ -154,21 +157,40 @@ def _why_not(
     free = {name for name, *_ in roles.values()} & set(problem.names)
     if not free:
         return "none of U, D and F is free"
-    objective = experiment.objective
-    if objective is None or sum(objective.terms[n].size for n in terms) < len(free):
-        # Then many points fit the closed form equally well, and the one it finds is any of them.
-        return "there are fewer ratios of amplitudes than free parameters among U, D and F"
+    if not terms:
+        return "no target is a ratio of amplitudes"
     return ""
 
 
-def closed_form_starts(problem: Problem, n: int) -> np.ndarray | None:
-    """Return the n best points by the closed form, shape (n, parameter), or None without one.
+@dataclass(frozen=True)
+class ClosedFormStarts:
+    """The best points by the closed form.
 
-    Parameters that are not U, D or F stay at their start.
+    Attributes
+    ----------
+    points : ndarray, shape (start, parameter)
+        None where there is no closed form.
+    why_not : str
+        Why there is none.
+    is_thorough : bool
+        Whether it covers every target and every free parameter, and its searches agree: then no
+        parameters within the bounds do better than the best of these points.
+    """
+
+    points: np.ndarray
+    why_not: str = ""
+    is_thorough: bool = False
+
+
+def closed_form_starts(problem: Problem, n: int) -> ClosedFormStarts:
+    """Return the n best points by the closed form.
+
+    Parameters that are not U, D or F stay at their start. Where there are fewer ratios than free
+    parameters many points fit equally well; the answer is one of them.
     """
     form = ClosedForm(problem)
     if form.why_not:
-        return None
+        return ClosedFormStarts(np.empty((0, problem.n)), form.why_not)
     free = [i for i, name in enumerate(problem.names)
             if name in {role[0] for role in form.roles.values()}]  # fmt: skip
     points = np.tile(given(problem), (_POINTS, 1))
@@ -186,10 +208,24 @@ def closed_form_starts(problem: Problem, n: int) -> np.ndarray | None:
         if n == 1 and polished[-1][0] < _EXACT:  # it cannot get any better
             break
     polished = sorted(((c, p) for c, p in polished if np.isfinite(c)), key=lambda pair: pair[0])
-    return np.array([p for _, p in polished[:n]]) if polished else None
+    if not polished:
+        return ClosedFormStarts(np.empty((0, problem.n)), "it fails all over the bounds")
+    if polished[0][0] > _EXACT:  # whether nothing comes closer is worth a longer look
+        ends = [_polished(form, p, free, _LONG) for _, p in polished]
+        polished = sorted(zip(map(float, costs(np.array(ends))), ends, strict=True),
+                          key=lambda pair: pair[0])  # fmt: skip
+    best = polished[0][0]
+    agreeing = sum(cost <= (1 + _AGREE) * best + _EXACT for cost, _ in polished)
+    counted = {n for n, t in problem.judge.objective.terms.items() if t.weight > 0}
+    is_whole = len(free) == problem.n and counted == set(form.terms)
+    return ClosedFormStarts(
+        np.array([p for _, p in polished[:n]]), is_thorough=is_whole and agreeing >= _ENOUGH
+    )
 
 
-def _polished(form: ClosedForm, start: np.ndarray, free: list[int]) -> np.ndarray:
+def _polished(
+    form: ClosedForm, start: np.ndarray, free: list[int], evaluations: int = _SHORT
+) -> np.ndarray:
     """Return the local optimum of the closed form near a point."""
     from scipy.optimize import least_squares
 
@@ -206,7 +242,7 @@ def _polished(form: ClosedForm, start: np.ndarray, free: list[int]) -> np.ndarra
 
     derivative: Any = jacobian  # scipy's stubs know only its names
     found = least_squares(
-        lambda x: at(x[None])[0], start[free], derivative, bounds=(0.0, 1.0), max_nfev=12
+        lambda x: at(x[None])[0], start[free], derivative, bounds=(0.0, 1.0), max_nfev=evaluations
     )
     end = start.copy()
     end[free] = found.x

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from stpspec.engine.workers.pool import pool_for
 from stpspec.fitters.confirm import Confirmed, confirm, sound
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
-from stpspec.fitters.outcome import Outcome, search
+from stpspec.fitters.outcome import Outcome, named_truly, search
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import Portraits
 from stpspec.fitters.uncertainty import Uncertainty, estimate
+from stpspec.metrics.miss import Miss
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import Sources, read_sources, versions
 from stpspec.specs.experiment import Experiment
@@ -60,11 +62,16 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
         log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
                  outcome.message)  # fmt: skip
         best, here, passed_over = sound(bound, problem)
-        uncertainty = estimate(problem, best)
+        by_derivatives = bool(problem.stencil) and problem.stencil[0] is best
+        is_optimum = outcome.status == "converged" and by_derivatives
+        uncertainty = estimate(problem, best, is_optimum=is_optimum)
         figures.finish(problem, best, here.traces)
     confirmed = confirm(bound, problem, best, here, uncertainty)
     message = "; ".join(filter(None, (outcome.message, passed_over)))
-    outcome = Outcome(outcome.status, message)
+    terms = problem.judge.objective.terms
+    misses = [Miss.of(confirmed.measured[n].value, t.target, t.sd) for n, t in terms.items()
+              if t.weight > 0]  # fmt: skip
+    outcome = named_truly(replace(outcome, message=message), misses, problem.n)
     seconds = time.monotonic() - started
     return _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)
 

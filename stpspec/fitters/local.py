@@ -18,6 +18,7 @@ from stpspec.specs.fitter import FitterSpec
 
 if TYPE_CHECKING:
     from stpspec.fitters.problem import Problem
+    from stpspec.fitters.starts import Searches
 
 log = logging.getLogger("stpspec.fitters")
 
@@ -85,7 +86,7 @@ class Minimize(FitterSpec):
                 log.info("%s: %s", self.method, warning.message)
             return result
 
-        return _outcome(*from_every_start(problem, _until_noise(local), differences.at))
+        return _outcome(from_every_start(problem, _until_noise(local), differences.at))
 
     def _threshold(self, problem: Problem, scale: float) -> float:
         """Return the change of a loss, relative to that at the start, below which a search ends."""
@@ -127,7 +128,7 @@ class LeastSquares(FitterSpec):
                 ftol=tolerance, xtol=tolerance, gtol=self.tolerance,
             )  # fmt: skip
 
-        return _outcome(*from_every_start(problem, _until_noise(local), differences.at))
+        return _outcome(from_every_start(problem, _until_noise(local), differences.at))
 
 
 @fitter("bounded")
@@ -148,11 +149,11 @@ class Bounded(FitterSpec):
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import minimize_scalar
 
-        from stpspec.fitters.starts import usable_starts
+        from stpspec.fitters.starts import Searches, usable_starts
 
-        points, remark = usable_starts(
-            problem, Values(problem, 0.0).at
-        )  # so that the loss at the start is known, too
+        # Evaluated so that the loss at the start is known, too.
+        usable = usable_starts(problem, Values(problem, 0.0).at)
+        points = usable.points
         around = np.sort(points[:, 0])
         low, high = 0.0, 1.0
         if len(points) > 1:  # between the neighbors of the best start: the deepest of many valleys
@@ -163,7 +164,7 @@ class Bounded(FitterSpec):
             lambda x: float(problem.losses(np.array([[x]]))[0]),
             bounds=(low, high), method="bounded", options={"xatol": self.tolerance},
         )  # fmt: skip
-        return _outcome([result], remark)
+        return _outcome(Searches([result], usable.remark))
 
 
 def _until_noise(local: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
@@ -181,11 +182,13 @@ def _until_noise(local: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], A
     return search
 
 
-def _outcome(results: list[Any], remark: str) -> Outcome:
+def _outcome(searches: Searches[Any]) -> Outcome:
+    results = searches.results
     best = min(results, key=lambda r: float(getattr(r, "cost", None) or r.fun)
                if np.ndim(r.fun) == 0 else float(r.cost))  # fmt: skip
     message = str(best.message).strip()
     if len(results) > 1:
         ended = sum(bool(r.success) for r in results)
         message += f" (best of {len(results)} starts, {ended} of them converged)"
-    return Outcome("converged" if best.success else "stopped", message + remark)
+    status = "converged" if best.success else "stopped"
+    return Outcome(status, message + searches.remark, searches.is_thorough)

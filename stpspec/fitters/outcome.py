@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from stpspec.fitters.evaluation import BudgetSpent
@@ -13,6 +13,7 @@ from stpspec.specs.fitter import FitterSpec
 
 if TYPE_CHECKING:
     from stpspec.fitters.problem import Problem
+    from stpspec.metrics.miss import Miss
 
 log = logging.getLogger("stpspec.fitters")
 
@@ -24,14 +25,20 @@ class Outcome:
     Attributes
     ----------
     status : str
-        ``converged``, ``budget``, ``finished`` (a sampler has no notion of convergence),
-        ``stopped`` (the optimizer gave up) or ``interrupted``.
+        ``converged``; ``missed`` (converged, and a target is missed by more than 3 sd);
+        ``unreachable`` (so thoroughly that no parameters within the bounds reach the targets);
+        ``budget``, ``finished`` (a sampler has no notion of convergence), ``stopped`` (the
+        optimizer gave up) or ``interrupted``.
     message : str
         In the optimizer's own words.
+    is_thorough : bool
+        Whether the search has shown that no parameters within the bounds do better: it was
+        repeated from starts all over the bounds, and none ended lower.
     """
 
     status: str
     message: str
+    is_thorough: bool = False
 
 
 F = TypeVar("F", bound=FitterSpec)
@@ -61,3 +68,24 @@ def search(problem: Problem) -> Outcome:
             raise
         log.warning("interrupted: the best point so far is kept")
         return Outcome("interrupted", "interrupted by the user")
+
+
+def named_truly(outcome: Outcome, misses: Sequence[Miss], n_free: int) -> Outcome:
+    """Return an outcome whose status says what the misses say.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of the search.
+    misses : sequence of Miss
+        Of the terms that count, at the point that is reported.
+    n_free : int
+        Number of free parameters. With more targets than these, noise alone keeps them apart.
+    """
+    is_far = any(m.is_far for m in misses)
+    is_off = not all(m.is_hit for m in misses) and n_free >= sum(m.target.size for m in misses)
+    if outcome.status != "converged" or not (is_far or is_off):
+        return outcome
+    if outcome.is_thorough:
+        return replace(outcome, status="unreachable")
+    return replace(outcome, status="missed") if is_far else outcome

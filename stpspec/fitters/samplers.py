@@ -55,7 +55,7 @@ class Optuna(FitterSpec):
         from stpspec.fitters.starts import starts
         from stpspec.studies.sampling import Sampling
 
-        study, first = problem.study, [problem.values_at(point) for point in starts(problem)]
+        study, first = problem.study, [problem.values_at(point) for point in starts(problem).points]
         is_first = study is None or study.enqueue_first(first)
         # What others have sampled already must not be sampled again with the same numbers.
         seed = problem.seed if is_first else int.from_bytes(os.urandom(4), "little")

@@ -6,6 +6,7 @@ They are a first look: for short-term plasticity they are known to be too narrow
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,8 @@ from stpspec.fitters.problem import Problem
 
 _STEP = 1e-5  # in the unit interval
 _NEAR = 0.3  # of a standard error: an optimum is not further than this from where it was found
+_BLIND = 1e-6  # of the largest singular value: below it no target changes
+_MOVES = 1e-3  # of a direction: a parameter with a smaller part in it stays
 AT_BOUND = 1e-4  # of the range: nearer than this to a bound is at the bound
 
 
@@ -52,7 +55,7 @@ def at_bound(problem: Problem, best: Evaluation) -> dict[str, str]:
     }
 
 
-def estimate(problem: Problem, best: Evaluation) -> Uncertainty:
+def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) -> Uncertainty:
     """Estimate standard errors from the derivatives of the misses at the best point.
 
     With an ``sd`` on every target, they say how independent errors of that size in the targets
@@ -61,6 +64,13 @@ def estimate(problem: Problem, best: Evaluation) -> Uncertainty:
     weigh alike). Without, (JᵀJ)⁻¹ is scaled by the residual variance, which needs more targets
     than parameters. The derivatives are those that the fitter has taken at the best point; where
     it has none, simulations are made here, which are no part of the history.
+
+    Parameters
+    ----------
+    problem : Problem
+    best : Evaluation
+    is_optimum : bool
+        Whether a search by derivatives has converged there.
     """
     bounds = at_bound(problem, best)
     free = [i for i, name in enumerate(problem.names) if name not in bounds]
@@ -74,80 +84,142 @@ def estimate(problem: Problem, best: Evaluation) -> Uncertainty:
         return none(problem.why_no_residuals)
     if not free or best.residuals is None:
         return Uncertainty({}, reasons, bounds)
-    jacobians = _jacobians(problem, best, free)
+    jacobians = _jacobians(problem, best)
     if jacobians is None:
         return none("an evaluation next to the optimum failed")
     terms = [t for t in problem.judge.objective.terms.values() if t.weight > 0]
     has_sd, m = all(t.sd is not None for t in terms), sum(t.size for t in terms)
     if not has_sd and m <= len(free):
         return none("no sd on the targets, and no more targets than parameters")
-    by_residuals, by_misses = jacobians
+    everywhere = jacobians[0]
+    by_residuals, by_misses = (j[:, free] for j in jacobians)
     weights = np.linalg.norm(by_residuals, axis=1) / np.where(
         (size := np.linalg.norm(by_misses, axis=1)) > 0, size, 1.0
     )
     noise = weights if has_sd else np.full(weights.size, np.sqrt(best.loss / (m - len(free))))
-    errors, why_not = _from_jacobian(problem, best, free, by_residuals, noise)
+    trading = _trading_off(problem, best, everywhere)
+    errors, why_not = {}, {}
+    for name, sd, step in _from_jacobian(problem, best, free, by_residuals, noise):
+        others = [n for n in trading.get(name, ()) if n != name]
+        slope = _slope(problem, name, best.values[name])
+        if name in trading:
+            with_them = f": it trades off against {' and '.join(others)}" if others else ""
+            why_not[name] = f"not determined by the targets{with_them}"
+        elif sd * slope > abs(best.values[name]):
+            why_not[name] = "hardly determined: its standard error is larger than its value"
+        elif step > max(_NEAR * sd, AT_BOUND) and not is_optimum:
+            why_not[name] = "the best point seen is no optimum; fitted anew, least_squares finds it"
+        else:
+            errors[name] = sd * slope
     return Uncertainty(errors, reasons | why_not, bounds, free, by_residuals)
 
 
-def _jacobians(
-    problem: Problem, best: Evaluation, free: list[int]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Differences of residuals and of misses, each of shape (target, free parameter)."""
+def _jacobians(problem: Problem, best: Evaluation) -> tuple[np.ndarray, np.ndarray] | None:
+    """Differences of residuals and misses, each of shape (target, parameter); inward at bounds."""
     stencil = problem.stencil
     if stencil and stencil[0] is best:
-        return _from_stencil(problem, stencil, free)
-    steps = np.array([min(_STEP, best.point[i], 1 - best.point[i]) for i in free])
-    shifts = np.zeros((len(free), problem.n))
-    shifts[np.arange(len(free)), free] = steps
-    judged = problem.judged_at(np.concatenate([best.point + shifts, best.point - shifts]))
+        return _from_stencil(problem, stencil)
+    above = np.minimum(best.point + _STEP, 1.0)
+    below = np.maximum(best.point - _STEP, 0.0)
+    ups = best.point + np.diag(above - best.point)
+    downs = best.point + np.diag(below - best.point)
+    judged = problem.judged_at(np.concatenate([ups, downs]))
     if judged is None:
         return None
-    k = len(free)
+    n, steps = problem.n, above - below
 
     def differences(which: int) -> np.ndarray:
-        rows = [(judged[i][which] - judged[k + i][which]) / (2 * steps[i]) for i in range(k)]
-        return np.stack(rows, axis=1)
+        columns = [(judged[i][which] - judged[n + i][which]) / steps[i] for i in range(n)]
+        return np.stack(columns, axis=1)
 
     return differences(0), differences(1)
 
 
-def _from_stencil(
-    problem: Problem, stencil: list[Evaluation], free: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
+def _from_stencil(problem: Problem, stencil: list[Evaluation]) -> tuple[np.ndarray, np.ndarray]:
     here, *there = stencil
-    steps = [there[i].point[i] - here.point[i] for i in free]
+    steps = [e.point[i] - here.point[i] for i, e in enumerate(there)]
     misses = [problem.judge.misses(e.metrics) for e in stencil]
 
     def columns(at_here: np.ndarray, at_there: list[np.ndarray]) -> np.ndarray:
-        rows = [(at_there[i] - at_here) / h for i, h in zip(free, steps, strict=True)]
-        return np.stack(rows, axis=1)
+        return np.stack(
+            [(there - at_here) / h for there, h in zip(at_there, steps, strict=True)], axis=1
+        )
 
     residuals = [problem.residuals_of(e) for e in stencil]
     return columns(residuals[0], residuals[1:]), columns(misses[0], misses[1:])
 
 
+def _trading_off(problem: Problem, best: Evaluation, jacobian: np.ndarray) -> dict[str, list[str]]:
+    """Return the parameters that can move together without any target changing.
+
+    Directions are judged by relative changes of the parameters, so that their bounds do not
+    matter; a parameter at a bound may still be one that another trades off against.
+
+    Returns
+    -------
+    dict of str to list of str
+        Parameter → all that move with it, itself among them.
+    """
+    groups = _outnumbering(problem, best)
+    slopes = np.array([_slope(problem, name, best.values[name]) for name in problem.names])
+    values = np.abs([best.values[name] for name in problem.names])
+    relative = jacobian * np.where(values > 0, values / slopes, 1.0)
+    _, singular, vt = np.linalg.svd(relative, full_matrices=True)
+    rank = int((singular > _BLIND * max(singular.max(initial=0.0), 1e-300)).sum())
+    for direction in np.abs(vt[rank:]) > _MOVES:
+        names = [n for n, moves in zip(problem.names, direction, strict=True) if moves]
+        for name in names:
+            group = groups.setdefault(name, [])
+            group += [n for n in names if n not in group]
+    return groups
+
+
+def _outnumbering(problem: Problem, best: Evaluation) -> dict[str, list[str]]:
+    """Return the parameters that are more than the targets which they have any effect on.
+
+    Two targets do not fix three parameters, however small the effect of one of them may be at the
+    best point: it need not be small elsewhere. Effects are looked for over the whole bounds.
+    """
+    n = problem.n
+    if n <= problem.judge.n_residuals:
+        return {}
+    ends = np.tile(best.point, (2 * n, 1))
+    ends[np.arange(n), np.arange(n)] = 0.0
+    ends[n + np.arange(n), np.arange(n)] = 1.0
+    judged = problem.judged_at(ends)
+    if judged is None:  # where it fails, each may depend on all
+        return {name: list(problem.names) for name in problem.names}
+    here = problem.judge.misses(best.metrics)
+    moved = np.array([np.abs(misses - here) > _MOVES for _, misses in judged])
+    effects = moved[:n] | moved[n:]  # (parameter, target)
+    groups: dict[str, list[str]] = {}
+    for start in range(n):
+        members = {start}
+        while True:
+            targets = effects[sorted(members)].any(axis=0)
+            wider = members | set(np.flatnonzero((effects & targets).any(axis=1)).tolist())
+            if wider == members:
+                break
+            members = wider
+        if len(members) > targets.sum() > 0:
+            groups[problem.names[start]] = [problem.names[k] for k in sorted(members)]
+    return groups
+
+
 def _from_jacobian(
     problem: Problem, best: Evaluation, free: list[int], jacobian: np.ndarray, noise: np.ndarray
-) -> tuple[dict[str, float], dict[str, str]]:
+) -> Iterator[tuple[str, float, float]]:
+    """Yield each free parameter, its standard error and the Gauss-Newton step from here.
+
+    Both are in the unit interval.
+    """
     left, singular, vt = np.linalg.svd(jacobian, full_matrices=True)
-    rank = int((singular > 1e-6 * max(singular.max(initial=0.0), 1e-300)).sum())
-    blind = vt[rank:]  # directions along which no target changes
+    rank = int((singular > _BLIND * max(singular.max(initial=0.0), 1e-300)).sum())
     inverse = vt[:rank].T / singular[:rank] @ left[:, :rank].T  # the pseudoinverse
     sds = np.linalg.norm(inverse * noise, axis=1)
-    steps = np.abs(
-        inverse @ np.asarray(best.residuals)
-    )  # where Gauss and Newton would go from here
-    errors, why = {}, {}
+    steps = np.abs(inverse @ np.asarray(best.residuals))
     for row, index in enumerate(free):
-        name = problem.names[index]
-        if (np.abs(blind[:, row]) > 1e-3).any():
-            why[name] = "not determined by the targets"
-        elif steps[row] > max(_NEAR * sds[row], AT_BOUND):
-            why[name] = "the best point seen is no optimum; least_squares from there finds it"
-        else:
-            errors[name] = float(sds[row]) * _slope(problem, name, best.values[name])
-    return errors, why
+        yield problem.names[index], float(sds[row]), float(steps[row])
 
 
 def _slope(problem: Problem, name: str, value: float) -> float:

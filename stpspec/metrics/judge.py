@@ -90,6 +90,12 @@ class Judge:
         """
         return np.concatenate([self._miss(n, metrics[n]).scaled for n in self.objective.terms])
 
+    def largest_miss_in_sd(self, metrics: Mapping[str, np.ndarray]) -> float:
+        """Return the largest |achieved − target| / sd of the terms that count and have an sd."""
+        counted = [n for n, t in self.objective.terms.items() if t.weight > 0 and t.sd is not None]
+        misses = [self._miss(n, metrics[n]).scaled for n in counted]
+        return max((float(np.abs(m).max()) for m in misses), default=0.0)
+
     def achieved(self, name: str, value: np.ndarray) -> np.ndarray:
         """Return what of a term's value is compared with its target, shape (target,)."""
         return mean_over_trials(value, is_vector=self._goals[name].is_vector)

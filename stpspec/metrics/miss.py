@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from stpspec.errors import MetricError
 from stpspec.formatting import number, unit_text
 
+FAR = 3.0  # sd: a fit that misses a target by more has not done what it was asked
 _HIT_IN_SD = 0.05  # below it, a miss is 0.0 sd at the precision of a table
 _HIT_OF_TARGET = 5e-5  # without an sd: four digits of the target
 
@@ -83,6 +84,11 @@ class Miss:
         if self.sd is not None:
             return bool((np.abs(self.scaled) < _HIT_IN_SD).all())
         return bool(np.abs(self.differences).max() <= _HIT_OF_TARGET * np.abs(self.target).max())
+
+    @property
+    def is_far(self) -> bool:
+        """Whether any value is more than 3 sd off; without an sd that cannot be told."""
+        return self.sd is not None and bool((np.abs(self.scaled) > FAR).any())
 
     def text(self, unit: str) -> str:
         """Return the miss as tables show it: ``hit``, ``+1.2 sd``, ``rms 0.4 pA``.

@@ -11,6 +11,7 @@ import numpy as np
 
 from stpspec.errors import ResultError, StpspecError
 from stpspec.log import write as write_log
+from stpspec.metrics.miss import Miss
 from stpspec.resources import reach_plugins
 from stpspec.results.folder import (
     nodes,
@@ -101,6 +102,12 @@ class FitResult:
     def n_evaluations(self) -> int:
         """Number of simulated candidates, failed ones included."""
         return int(self.history.sizes["evaluation"])
+
+    @property
+    def misses(self) -> dict[str, Miss]:
+        """Term → what was achieved of it, compared with its target."""
+        terms = self.experiment.objective.terms if self.experiment.objective else {}
+        return {n: Miss.of(self.metrics[n], t.target, t.sd) for n, t in terms.items()}
 
     def __str__(self) -> str:
         return fit_table(self)

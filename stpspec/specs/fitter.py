@@ -28,10 +28,12 @@ class FitterSpec(Spec):
     """Base of every fitter: a subclass adds its own settings and ``minimize(problem)``."""
 
     kind: str
-    start: Literal["auto", "given", "middle", "random", "sobol", "closed_form"] = Field(
+    start: Literal["auto", "given", "middle", "random", "sobol", "closed_form", "result"] = Field(
         default="auto",
         description="given: each parameter's own start, the middle where it has none; closed_form: "
-        "the best by the event map; auto: closed_form where no start is given and there is one",
+        "the best by the event map; result: the best trial of the study, or the values of the "
+        "saved result that is fitted anew; auto: closed_form where no start is given and there is "
+        "one",
     )
     n_starts: int = Field(
         default=1, ge=1, le=1024, description="number of random, Sobol or closed-form starts"
@@ -53,7 +55,7 @@ class FitterSpec(Spec):
 
     @model_validator(mode="after")
     def _starts_are_drawn(self) -> Self:
-        if self.n_starts > 1 and self.start in ("auto", "given", "middle"):
+        if self.n_starts > 1 and self.start in ("auto", "given", "middle", "result"):
             raise ValueError(
                 f"n_starts counts starts that are drawn: it needs start: sobol, random or "
                 f"closed_form (got n_starts={self.n_starts}, start={self.start!r})"

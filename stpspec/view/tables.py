@@ -43,10 +43,30 @@ def fit_parts(result: Fit) -> tuple[str, Rows, Rows, str]:
     objective, n_free = experiment.objective, len(result.parameters)
     n_targets = 0 if objective is None else objective.n_targets
     head = f"{experiment.name}: {n_free} free parameter{'s' * (n_free != 1)}, {n_targets} target"
-    head += "s" * (n_targets != 1)
+    head += "s" * (n_targets != 1) + f": {verdict(result)}"
     if n_free > n_targets:
         head += " – MORE PARAMETERS THAN TARGETS: other values fit as well"
     return head, _targets(result), _parameters(result), _closing(result)
+
+
+def verdict(result: Fit) -> str:
+    """Say whether the targets are hit, or which are missed, by how much, and what that means."""
+    terms = terms_of(result.experiment)
+    misses = {n: m for n, m in result.misses.items() if terms[n].weight > 0}
+    off = {n: m for n, m in misses.items() if not m.is_hit}
+    if not off:
+        return "all hit"
+    far = {n: m for n, m in off.items() if m.is_far}
+    if not far and result.status != "unreachable":
+        with_sd = [float(np.abs(m.scaled).max()) for m in misses.values() if m.sd is not None]
+        within = [f"all within {number(max(with_sd), 2)} sd"] if with_sd else []
+        without = [f"{n} {m.text(result.metric_units[n])}" for n, m in off.items() if m.sd is None]
+        return "; ".join([*within, *without])
+    missed = far or off
+    said = ", ".join(f"{n} {m.text(result.metric_units[n])}" for n, m in missed.items())
+    if result.status == "unreachable":
+        return f"{said} CANNOT BE REACHED within the bounds"
+    return f"MISSED: {said}"
 
 
 def _targets(result: Fit) -> Rows:
@@ -54,7 +74,7 @@ def _targets(result: Fit) -> Rows:
     for name, term in terms_of(result.experiment).items():
         label = name if name == term.metric else f"{name} ({term.metric})"
         unit = unit_text(result.metric_units[name])
-        miss = Miss.of(result.metrics[name], term.target, term.sd)
+        miss = result.misses[name]
         target, achieved = _asked(miss, isinstance(term.target, list))
         text = miss.text(result.metric_units[name])
         rows.append((label, term.protocol, unit, target, achieved, text))
@@ -90,8 +110,18 @@ def _parameters(result: Fit) -> Rows:
             remark = f"◀ AT ITS BOUND ({result.at_bound[name]})"
         elif name in result.undetermined:
             remark = f"no SE: {result.undetermined[name]}"
+        elif result.at_bound:
+            remark = f"given {' and '.join(_at_bounds(result))}"
         rows.append((name, shown, unit_text(result.units[name]), bounds, remark))
     return rows
+
+
+def _at_bounds(result: Fit) -> list[str]:
+    """Say of each parameter at a bound which value it has there."""
+    values = {
+        n: (number(result.parameters[n]), unit_text(result.units[n])) for n in result.at_bound
+    }
+    return [f"{n} at its bound of {value} {unit}".rstrip() for n, (value, unit) in values.items()]
 
 
 def _closing(result: Fit) -> str:

@@ -18,7 +18,7 @@ from stpspec.cli.experiment import (
     result_folder,
     validated,
 )
-from stpspec.cli.terminal import DONE, FAILED, bar, shown_path
+from stpspec.cli.terminal import DONE, FAILED, MISSED, bar, shown_path
 from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def fit_composed(arguments: argparse.Namespace, data: dict[str, object], origin:
     saved = result.save(folder, overwrite=arguments.overwrite)
     log.write(saved)
     print(f"files in {shown_path(saved)}")
-    return FAILED if result.status == "interrupted" else DONE
+    if result.status == "interrupted":
+        return FAILED
+    return MISSED if any(m.is_far for m in result.misses.values()) else DONE
 
 
 @contextlib.contextmanager

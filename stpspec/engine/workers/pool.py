@@ -18,7 +18,7 @@ from stpspec.engine.batch import Run, batches
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
-from stpspec.engine.candidates import Candidates, Given, candidates_of
+from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import measured_runs, stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
@@ -64,7 +64,7 @@ class Pool:
 
     def evaluate(
         self,
-        values: Candidates | Mapping[str, Given],
+        values: Candidates | Mapping[str, object],
         protocols: Sequence[str],
         requests: Sequence[Request],
     ) -> list[dict[str, Measurement]]:
