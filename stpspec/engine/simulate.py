@@ -213,15 +213,11 @@ def describe(bound: Bound, stimulus: Stimulus) -> StimulusDescription:
         "n_induction": stimulus.n_induction,
         "default_signal": experiment.recording.default_signal,
         "undriven": _undriven(bound),
-        "step": None
-        if step is None
-        else {
-            "amplitude": step.amplitude,
-            "start": onset,
-            "stop": onset + step.duration,
+        "step": None if step is None else {
+            "amplitude": step.amplitude, "start": onset, "stop": onset + step.duration,
             "cell": step.cell,
         },
-    }
+    }  # fmt: skip
 
 
 def _driving_force(bound: Bound) -> float | None:

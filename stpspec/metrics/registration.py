@@ -7,9 +7,8 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from numpy.typing import ArrayLike
 from pydantic import Field, create_model
 
 from stpspec.registry import COSTS, LOSSES, METRICS
@@ -17,11 +16,14 @@ from stpspec.specs.base import Spec
 from stpspec.specs.protocol import Stimulus
 from stpspec.units import Millisecond
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike  # numpy is not loaded for the sake of a type
+
 # Name → value, each of the type that the option has; the signature of a metric says which.
 Options = Mapping[str, Any]
 
-Measure = Callable[..., ArrayLike]  # function(response, *, options…)
-Penalty = Callable[..., ArrayLike]  # function(value, target, sd, *, options…)
+Measure = Callable[..., "ArrayLike"]  # function(response, *, options…)
+Penalty = Callable[..., "ArrayLike"]  # function(value, target, sd, *, options…)
 M = TypeVar("M", bound=Measure)
 L = TypeVar("L", bound=Penalty)
 C = TypeVar("C", bound=Callable[..., float])

@@ -11,9 +11,8 @@ from stpspec.resources import content_key
 
 _MOST = 32  # outcomes that are remembered, of each sort of proof
 
-_outcomes: dict[
-    str, dict[str, Any]
-] = {}  # each sort has a type of its own: sort of proof → its key → what came out
+# Sort of proof → its key → what came out, of a type that each sort has for itself.
+_outcomes: dict[str, dict[str, Any]] = {}
 
 
 T = TypeVar("T")

@@ -88,12 +88,12 @@ class Pool:
                         text = f"the worker process was lost: {outcome.reason}"
                         found[index] = missing(requests, Failure("worker", text))
                     continue
-                runs = [one for one in outcome if isinstance(one, Run)]
-                values_of_all = [one for one in outcome if not isinstance(one, Run)]
+                measured = [one for one in outcome if not isinstance(one, Run)]
                 if here:
-                    values_of_all = measured_runs(self.bound, runs, stimuli, requests)
-                for index, measured in zip(task.batch, values_of_all, strict=True):
-                    found[index] = measured
+                    runs = [one for one in outcome if isinstance(one, Run)]
+                    measured = measured_runs(self.bound, runs, stimuli, requests)
+                for index, values_of_one in zip(task.batch, measured, strict=True):
+                    found[index] = values_of_one
             # What breaks the process in one batch may do so in the proofs of all that follow.
             if any(task.scheme == PLAIN_REFERENCE for task in again):
                 self._scheme = PLAIN_REFERENCE
