@@ -12,9 +12,9 @@ import json
 import socketserver
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.util import setup_testing_defaults
 
@@ -26,7 +26,13 @@ from stpspec.studies.artifacts import artifact_folders
 from stpspec.studies.compatibility import of_name
 from stpspec.studies.storage import open_storage, without_password
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from optuna.storages import BaseStorage
+
 _HOME = "stpspec-studies"
+_Head = tuple[str, list[tuple[str, str]]]  # status and headers of an answer
 _READS = ("GET", "HEAD")
 _REUSE = 5.0  # times as long as it took to compute an answer, it is sent again
 
@@ -78,7 +84,7 @@ def _of_result(folder: Path) -> tuple[str, str]:
 
 def application(
     place: str, name: str | None = None, *, every: bool = False
-) -> tuple[Callable[..., Any], str]:
+) -> tuple[WSGIApplication, str]:
     """Return the WSGI application that shows a storage, and the path of the study's page.
 
     Parameters
@@ -115,6 +121,7 @@ def application(
     number = storage.get_study_id_from_name(matches[-1 if name else 0])
     path = f"/dashboard/studies/{number}" if len(studies) == 1 or name else "/dashboard"
     BaseStorage.register(StudyPage)
+    # Optuna takes them by their registration, or by their methods: no type says so.
     views: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
     figures: Any = _Figures(storage, place)
     page, download = (wsgi(view, artifact_store=figures) for view in views)
@@ -163,13 +170,13 @@ def serve(
         server.serve_forever(poll_interval=0.2)
 
 
-def _warm(app: Callable[..., Any], page: str) -> None:
+def _warm(app: WSGIApplication, page: str) -> None:
     """Ask for the study once, so that the answer is ready, or nearly so, when the browser asks."""
-    environ: dict[str, Any] = {}
+    environ: WSGIEnvironment = {}
     setup_testing_defaults(environ)
     for path, query in (("", "after=0"), ("/param_importances", "")):
         request = page.replace("/dashboard", "/api", 1) + path
-        app(environ | {"PATH_INFO": request, "QUERY_STRING": query}, lambda *_: None)
+        app(environ | {"PATH_INFO": request, "QUERY_STRING": query}, lambda *_: [].append)
 
 
 class _Figures:
@@ -178,11 +185,11 @@ class _Figures:
     The folders are looked for at each request: a fit adds its first figure after a minute.
     """
 
-    def __init__(self, storage: Any, place: str):
+    def __init__(self, storage: BaseStorage, place: str):
         self._storage = storage
         self._place = place
 
-    def open_reader(self, artifact_id: str) -> Any:
+    def open_reader(self, artifact_id: str) -> BinaryIO:
         """Return an artifact, to be read."""
         from bottle import HTTPError
         from optuna.artifacts import FileSystemArtifactStore
@@ -199,7 +206,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing: one line a request would hide what matters."""
 
 
@@ -211,12 +218,12 @@ class _ReadOnly:
     is left to the fit.
     """
 
-    def __init__(self, page: Callable[..., Any], download: Callable[..., Any]):
+    def __init__(self, page: WSGIApplication, download: WSGIApplication):
         self._page, self._download = page, download
         self._lock = threading.Lock()
-        self._answers: dict[str, tuple[float, Any, list[bytes]]] = {}
+        self._answers: dict[str, tuple[float, _Head, list[bytes]]] = {}
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if environ["REQUEST_METHOD"] not in _READS:
             start_response("403 Forbidden", [("Content-Type", "application/json")])
@@ -231,13 +238,21 @@ class _ReadOnly:
         start_response(*head)
         return body
 
-    def _answer(self, environ: dict[str, Any]) -> tuple[Any, list[bytes]]:
+    def _answer(self, environ: WSGIEnvironment) -> tuple[_Head, list[bytes]]:
         start = time.monotonic()
         self._answers = {key: answer for key, answer in self._answers.items() if start < answer[0]}
         key = " ".join(environ.get(n, "") for n in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
         if key not in self._answers:
-            head: list[Any] = []
-            body = list(self._page(environ, lambda *words: head.append(words[:2])))
+            head: list[_Head] = []
+            body: list[bytes] = []
+
+            def take_head(
+                status: str, headers: list[tuple[str, str]], exc_info: object = None, /
+            ) -> Callable[[bytes], object]:
+                head.append((status, headers))
+                return body.append
+
+            body.extend(self._page(environ, take_head))
             end = time.monotonic()
             self._answers[key] = (end + _REUSE * (end - start), head[-1], body)
         return self._answers[key][1:]

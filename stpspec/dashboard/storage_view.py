@@ -10,21 +10,34 @@ import bisect
 import copy
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
 from stpspec.dataset import SIGNALS
 from stpspec.errors import StpspecError, StudyError
 from stpspec.registry import METRICS, RECORDINGS
-from stpspec.studies.compatibility import experiment_in
+from stpspec.studies.compatibility import ExperimentData, experiment_in
 from stpspec.studies.messages import quiet
 from stpspec.studies.trials import EVALUATION
 from stpspec.view.tables import unit_text
 
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial, TrialState
+
+
 WHOLE = 2048  # trials up to which all are shown
 _BEST = 3  # as many as have a figure
+
+
+class ListedStudy(Protocol):
+    """A study as a storage of Optuna lists it, by a class that has no public name."""
+
+    study_name: str
+    user_attrs: dict[str, object]
+    system_attrs: dict[str, object]
 
 
 class StudyPage:
@@ -37,17 +50,17 @@ class StudyPage:
         Whether every trial of a long study is shown.
     """
 
-    def __init__(self, storage: Any, *, every: bool = False):
+    def __init__(self, storage: BaseStorage, *, every: bool = False):
         self._storage = storage
         self._every = every
-        self._copies: dict[tuple[int, int], tuple[Any, Any]] = {}
+        self._copies: dict[tuple[int, int], tuple[FrozenTrial, FrozenTrial]] = {}
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Callable[..., object]:
         if name.startswith("get_"):
             return getattr(self._storage, name)
         raise StudyError(f"the dashboard only reads, and does not {name.replace('_', ' ')}")
 
-    def get_all_studies(self) -> list[Any]:
+    def get_all_studies(self) -> Sequence[ListedStudy]:
         """Return the studies, each with its note."""
         studies = self._storage.get_all_studies()
         for study in studies:
@@ -58,37 +71,41 @@ class StudyPage:
             }
         return studies
 
-    def get_all_trials(self, study_id: int, **options: Any) -> list[Any]:
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
         """Return the trials that are shown, each with its facts by name."""
-        trials, _ = self._sample(study_id, **options)
+        trials, _ = self._sample(study_id, deepcopy, states)
         return [self._with_facts(study_id, t) for t in trials]
 
-    def get_best_trial(self, study_id: int) -> Any:
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
         """Return the best of all trials."""
         return self._with_facts(study_id, self._storage.get_best_trial(study_id))
 
-    def _sample(self, study_id: int, **options: Any) -> tuple[list[Any], int]:
+    def _sample(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> tuple[list[FrozenTrial], int]:
         """Return the trials that are shown, and of how many they are."""
-        trials = self._storage.get_all_trials(study_id, **options)
+        trials = self._storage.get_all_trials(study_id, deepcopy, states)
         # A study of another program may have several objectives, or one to be maximized.
         ours = "spec" in self._storage.get_study_user_attrs(study_id)
         return (thinned(trials) if ours and not self._every else trials), len(trials)
 
-    def _with_facts(self, study_id: int, trial: Any) -> Any:
+    def _with_facts(self, study_id: int, trial: FrozenTrial) -> FrozenTrial:
         """Return the copy of a trial that shows its facts, the same as long as the trial is."""
         key = (study_id, trial.number)
         if key not in self._copies or self._copies[key][0] is not trial:
             self._copies[key] = (trial, _by_name(trial))
         return self._copies[key][1]
 
-    def _note(self, study: Any) -> dict[str, Any]:
+    def _note(self, study: ListedStudy) -> dict[str, object]:
         """Return the system attributes with a note, and with the name of what is minimized."""
         import optuna
         from optuna_dashboard import save_note
 
         number = self._storage.get_study_id_from_name(study.study_name)
         sample, n = self._sample(number, deepcopy=False)
-        lines = [*_how_many(len(sample), n), *_lines(experiment_in(study.user_attrs["spec"]))]
+        lines = [*_how_many(len(sample), n), *_lines(experiment_in(str(study.user_attrs["spec"])))]
         storage = optuna.storages.InMemoryStorage()
         with quiet():
             page = optuna.create_study(storage=storage)
@@ -100,7 +117,7 @@ class StudyPage:
         return dict(storage.get_study_system_attrs(number))
 
 
-def thinned(trials: Sequence[Any]) -> list[Any]:
+def thinned(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the trials that show a minimized study of any length, in their order.
 
     They are those not finished, those that were among the best when they came, and of the others
@@ -122,7 +139,7 @@ def thinned(trials: Sequence[Any]) -> list[Any]:
     return sample
 
 
-def _by_name(trial: Any) -> Any:
+def _by_name(trial: FrozenTrial) -> FrozenTrial:
     """Return a copy of a trial with each metric, and the reason of a failure, by its own name."""
     record = trial.user_attrs.get(EVALUATION)
     if record is None:
@@ -141,7 +158,7 @@ def _step(place: int) -> int:
     return 2 << doublings if doublings else 1
 
 
-def _is_among_best(best: list[float], trial: Any) -> bool:
+def _is_among_best(best: list[float], trial: FrozenTrial) -> bool:
     """Say whether a trial is better than one of the best so far; then it takes its place."""
     if not trial.values or (len(best) == _BEST and not trial.values[0] < best[-1]):
         return False
@@ -159,7 +176,7 @@ def _how_many(shown: int, n: int) -> Iterator[str]:
         )
 
 
-def _lines(spec: dict[str, Any]) -> Iterator[str]:
+def _lines(spec: ExperimentData) -> Iterator[str]:
     """Yield the targets as a table and the experiment as YAML, in Markdown."""
     yield f"# {spec.get('name', 'experiment')}\n"
     yield "| term | metric | protocol | unit | target | sd |\n|---|---|---|---|---|---|"
@@ -175,10 +192,10 @@ def _lines(spec: dict[str, Any]) -> Iterator[str]:
     yield f"\n```yaml\n{body}```"
 
 
-def _unit(term: dict[str, Any], recording: str) -> str:
+def _unit(term: Mapping[str, object], recording: str) -> str:
     """Return the unit of a target; nothing where a plug-in that is not here would know it."""
     try:
-        metric = METRICS.get(term["metric"])
+        metric = METRICS.get(str(term["metric"]))
         options = metric.options.model_validate(term["options"]).model_dump()
         signal = options.get("signal") or RECORDINGS.get(recording).default_signal
         return unit_text(metric.unit_in(SIGNALS[signal][0], options))

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from stpspec.specs.study import StudySpec
 from stpspec.studies.storage import Storage
 from stpspec.studies.storage_lock import StorageLock
 
+if TYPE_CHECKING:
+    import optuna
+
 _FOLDER = "artifacts"  # user attribute of a study: the folder of its files
+
+
+class _Study(Protocol):
+    """A study of Optuna, opened or as a storage lists it."""
+
+    @property
+    def user_attrs(self) -> Mapping[str, object]: ...
 
 
 class Artifacts:
@@ -24,7 +34,7 @@ class Artifacts:
     lock : StorageLock
     """
 
-    def __init__(self, study: Any, spec: StudySpec, storage: Storage, lock: StorageLock):
+    def __init__(self, study: optuna.Study, spec: StudySpec, storage: Storage, lock: StorageLock):
         journal = f"stpspec-studies/{spec.name}.journal" if "://" in spec.place else spec.place
         self._study, self._storage, self._lock = study, storage, lock
         self._folder = _folder_beside(journal)
@@ -61,11 +71,11 @@ class Artifacts:
         self._names.add(path.name)
 
 
-def artifact_folders(studies: Iterable[Any], place: str) -> list[Path]:
+def artifact_folders(studies: Iterable[_Study], place: str) -> list[Path]:
     """Return where the files of a storage's studies may be: beside it, or where they were added."""
     beside = [] if "://" in place else [_folder_beside(place)]
     stored = (study.user_attrs.get(_FOLDER) for study in studies)
-    return list(dict.fromkeys([*beside, *(Path(folder) for folder in stored if folder)]))
+    return list(dict.fromkeys([*beside, *(Path(str(folder)) for folder in stored if folder)]))
 
 
 def _folder_beside(journal: str) -> Path:

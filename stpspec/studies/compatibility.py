@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from stpspec.errors import StudyError
 from stpspec.specs.experiment import Experiment
@@ -20,10 +20,15 @@ from stpspec.specs.study import StudySpec
 from stpspec.studies.records import EvaluationRecord
 from stpspec.studies.storage import ATTEMPTS, RETRY_PAUSE, without_password
 
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+
 # Fields that may change between two runs of a study.
 _FREE = ("study", "workers", "description", "source")
 # Fields on which the evaluation of a point does not depend.
 _WITHOUT_EFFECT = ("name", "fitter", "seed", "parameters")
+ExperimentData = dict[str, Any]  # as `Experiment.to_data` gives it
 CARRIED = "carried"  # user attribute of a study that has taken over what is still true
 _CHANGE_SUFFIX = re.compile(r" \(changed (\d+)\)")
 
@@ -40,11 +45,11 @@ class Entry:
         been taken over.
     """
 
-    study: Any
-    earlier: tuple[Any, dict[str, Any]] | None = None
+    study: optuna.Study
+    earlier: tuple[optuna.Study, ExperimentData] | None = None
 
 
-def enter(spec: StudySpec, now: Mapping[str, Any], storage: Any) -> Entry:
+def enter(spec: StudySpec, now: ExperimentData, storage: BaseStorage) -> Entry:
     """Find the study of an experiment, or create it.
 
     Parameters
@@ -65,14 +70,14 @@ def enter(spec: StudySpec, now: Mapping[str, Any], storage: Any) -> Entry:
             study, experiment = versions[place]
             if experiment == now:
                 is_incomplete = place > 0 and CARRIED not in study.user_attrs
-                return Entry(study, versions[place - 1] if is_incomplete else None)
+                return Entry(study, _earlier(versions[:place]) if is_incomplete else None)
         study = _new_study(spec, versions, now, storage)
         if study is not None:
             study.set_user_attr("spec", json.dumps(now))
-            return Entry(study, versions[-1] if versions else None)
+            return Entry(study, _earlier(versions))
 
 
-def comparable(experiment: Experiment, sources: Mapping[str, str]) -> dict[str, Any]:
+def comparable(experiment: Experiment, sources: Mapping[str, str]) -> ExperimentData:
     """Return the data of an experiment without what may change between two runs.
 
     Parameters
@@ -89,7 +94,7 @@ def comparable(experiment: Experiment, sources: Mapping[str, str]) -> dict[str, 
     return {**data, "sources": dict(sources)}
 
 
-def differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
+def differences(before: object, now: object, path: str = "") -> Iterator[str]:
     """Yield one line for each field that differs, and for each file."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys([*before, *now]):
@@ -102,7 +107,7 @@ def differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
 
 
 def still_true(
-    records: Iterable[EvaluationRecord], before: Mapping[str, Any], experiment: Experiment,
+    records: Iterable[EvaluationRecord], before: ExperimentData, experiment: Experiment,
     sources: Mapping[str, str],
 ) -> list[EvaluationRecord]:  # fmt: skip
     """Return those evaluations of an earlier experiment that this one would give as well.
@@ -125,7 +130,7 @@ def still_true(
         if not same_cube:
             point = [p.to_unit(values[n]) for n, p in free.items()]
             place = {"point": point, "batch": "from earlier bounds", "index": index}
-            record = cast(EvaluationRecord, {**record, **place})
+            record = EvaluationRecord(**{**record, **place})
         valid.append(record)
     return valid
 
@@ -136,7 +141,7 @@ def of_name(name: str, studies: Iterable[str]) -> list[str]:
     return [by_change[n] for n in sorted(n for n in by_change if n is not None)]
 
 
-def experiment_in(text: str) -> dict[str, Any]:
+def experiment_in(text: str) -> ExperimentData:
     """Return the experiment that a study holds, without the hashes of its files."""
     return {n: v for n, v in json.loads(text).items() if n != "sources"}
 
@@ -149,7 +154,7 @@ def _change_number(name: str, study: str) -> int | None:
     return None if match is None else int(match[1])
 
 
-def _refuse_changes(spec: StudySpec, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _refuse_changes(spec: StudySpec, before: ExperimentData, now: ExperimentData) -> None:
     if spec.accept_changes:
         return
     listed = "\n  ".join(differences(before, now))
@@ -162,7 +167,9 @@ def _refuse_changes(spec: StudySpec, before: Mapping[str, Any], now: Mapping[str
     )
 
 
-def _versions_of(spec: StudySpec, storage: Any) -> list[tuple[Any, Any]]:
+def _versions_of(
+    spec: StudySpec, storage: BaseStorage
+) -> list[tuple[optuna.Study, ExperimentData | None]]:
     """Return Optuna's studies of this name, each with its experiment, the latest last."""
     import optuna
 
@@ -171,9 +178,22 @@ def _versions_of(spec: StudySpec, storage: Any) -> list[tuple[Any, Any]]:
     return [(study, _spec_of(study, spec)) for study in studies]
 
 
+def _earlier(
+    versions: Sequence[tuple[optuna.Study, ExperimentData | None]],
+) -> tuple[optuna.Study, ExperimentData] | None:
+    """Return the last of the versions; None if there is none, or it never had an experiment."""
+    for study, experiment in versions[-1:]:
+        if experiment is not None:
+            return study, experiment
+    return None
+
+
 def _new_study(
-    spec: StudySpec, versions: list[tuple[Any, Any]], now: Mapping[str, Any], storage: Any
-) -> Any:
+    spec: StudySpec,
+    versions: list[tuple[optuna.Study, ExperimentData | None]],
+    now: ExperimentData,
+    storage: BaseStorage,
+) -> optuna.Study | None:
     """Return an empty study; None where another process was first.
 
     If the latest version has no experiment, because the process that created it ended before it
@@ -181,10 +201,12 @@ def _new_study(
     """
     import optuna
 
-    if versions and versions[-1][1] is None:
-        return versions.pop()[0]
     if versions:
-        _refuse_changes(spec, versions[-1][1], now)
+        latest, before = versions[-1]
+        if before is None:
+            versions.pop()
+            return latest
+        _refuse_changes(spec, before, now)
     name = spec.name if not versions else f"{spec.name} (changed {len(versions)})"
     try:
         return optuna.create_study(study_name=name, storage=storage)
@@ -192,7 +214,7 @@ def _new_study(
         return None
 
 
-def _spec_of(study: Any, spec: StudySpec) -> dict[str, Any] | None:
+def _spec_of(study: optuna.Study, spec: StudySpec) -> ExperimentData | None:
     """Return the experiment of a study; None if its creator ended before writing it."""
     for _ in range(ATTEMPTS):  # another process may be about to write it
         text = study.user_attrs.get("spec")

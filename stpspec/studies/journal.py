@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from stpspec.errors import StudyError
 from stpspec.studies.journal_lock import JournalLock
 from stpspec.studies.optuna_internals import LINE_START, OPERATION
 
+Line = dict[str, Any]  # of a journal, as Optuna's interface says
 _SYNC_INTERVAL = 1.0  # s between two times at which a journal is synced with the disk
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -63,7 +64,7 @@ class Journal(JournalFileBackend):
         Length of the file in bytes when this process last wrote.
     """
 
-    pending: list[dict[str, Any]] | None = None
+    pending: list[Line] | None = None
     last_sync = -math.inf
     end: int | None = None
     _depth = 0
@@ -100,7 +101,7 @@ class Journal(JournalFileBackend):
     def _write_error(self, error: OSError) -> StudyError:
         return StudyError(f"the journal {self._path} cannot be written: {error.strerror or error}")
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def append_logs(self, logs: list[Line]) -> None:
         """Write lines after the last complete one: another process may have died while writing."""
         if self.pending is not None:
             self.pending.extend(logs)
@@ -151,10 +152,10 @@ class Journal(JournalFileBackend):
         with contextlib.suppress(FileNotFoundError), self._path.open("rb+") as file:
             os.fsync(file.fileno())
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+    def read_logs(self, log_number_from: int) -> Generator[Line, None, None]:
         """Yield the lines from a number on; none while lines are collected."""
         if self.pending is not None:  # what is read is old until they are written
-            return iter(())
+            return valid_lines(self._path, iter(()))
         return valid_lines(self._path, super().read_logs(log_number_from))
 
 
@@ -170,11 +171,11 @@ class ReadOnlyJournal(JournalFileBackend):
         super().__init__(path)
         self._path = Path(path)
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+    def read_logs(self, log_number_from: int) -> Generator[Line, None, None]:
         """Yield the lines from a number on."""
         return valid_lines(self._path, super().read_logs(log_number_from))
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> NoReturn:
+    def append_logs(self, logs: list[Line]) -> NoReturn:
         """Refuse.
 
         Raises
@@ -185,7 +186,7 @@ class ReadOnlyJournal(JournalFileBackend):
         raise StudyError("this journal was opened to be read only")
 
 
-def valid_lines(path: Path, logs: Iterator[Any]) -> Iterator[dict[str, Any]]:
+def valid_lines(path: Path, logs: Iterator[object]) -> Generator[Line, None, None]:
     """Yield the lines of a journal as long as they are such.
 
     Raises

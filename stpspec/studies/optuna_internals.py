@@ -6,7 +6,11 @@ name against the installed Optuna: a release that moves one fails there.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage, JournalStorage
+    from sqlalchemy import Engine
 
 ENQUEUED_VALUES = "fixed_params"  # system attribute in which `enqueue_trial` leaves the values
 LOCK_SUFFIX = ".lock"  # of the file by which Optuna's own processes lock a journal
@@ -14,7 +18,7 @@ OPERATION = "op_code"  # key of every line of a journal, and the first
 LINE_START = f'{{"{OPERATION}":'.encode()
 
 
-def cached_database(url: str) -> tuple[Any, Any]:
+def cached_database(url: str) -> tuple[BaseStorage, Engine]:
     """Return the storage on a database as Optuna's commands open it, and its SQLAlchemy engine.
 
     A study opened by its URL alone would have the same cache of finished trials, but not let us
@@ -26,7 +30,7 @@ def cached_database(url: str) -> tuple[Any, Any]:
     return get_storage(database), database.engine
 
 
-def allow_delayed_trials(storage: Any) -> None:
+def allow_delayed_trials(storage: JournalStorage) -> None:
     """Have a journal storage create trials whose lines are written, and read, later.
 
     Optuna returns the id of the last trial that this process created and has read. Of a delayed

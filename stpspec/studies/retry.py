@@ -5,27 +5,31 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.studies.optuna_internals import ENQUEUED_VALUES
 from stpspec.studies.processes import has_ended, process_name
 from stpspec.studies.study import Study
 from stpspec.studies.trials import EVALUATION, RETRY_OF, WORKER, waiting_trial
 
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
 _NAMELESS = 60.0  # s after which a running trial without a worker is given up
 
 
-def is_abandoned(trial: Any) -> bool:
+def is_abandoned(trial: FrozenTrial) -> bool:
     """Tell whether the worker of a running trial has ended (False for one on another machine)."""
     worker = trial.user_attrs.get(WORKER)
     if worker is None:  # it was asked for just now, or its worker died between two lines
-        age = datetime.datetime.now() - trial.datetime_start
-        return age.total_seconds() > _NAMELESS
+        start = trial.datetime_start
+        now = datetime.datetime.now()
+        return start is not None and (now - start).total_seconds() > _NAMELESS
     # An earlier fit of this process is over, too.
     return worker == process_name() or has_ended(worker)
 
 
-def retry(study: Study, is_dead: Callable[[Any], bool] = is_abandoned) -> int:
+def retry(study: Study, is_dead: Callable[[FrozenTrial], bool] = is_abandoned) -> int:
     """Fail the running trials whose workers are dead, and have their points wait again.
 
     Parameters

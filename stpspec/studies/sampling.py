@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.specs.parameters import Parameter
 from stpspec.studies.messages import quiet
@@ -18,6 +18,12 @@ from stpspec.studies.records import EvaluationRecord
 from stpspec.studies.retry import retry
 from stpspec.studies.study import Study
 from stpspec.studies.trials import EVALUATION, NOT_SIMULATED, WORKER, space_of
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution, FloatDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class SampledPoint:
         By which the storage of the shared study knows it.
     """
 
-    trial: Any
+    trial: optuna.Trial
     params: dict[str, float]
     number: int
     key: int | None = None
@@ -57,7 +63,7 @@ class Sampling:
 
     def __init__(
         self,
-        sampler: Any,
+        sampler: BaseSampler,
         parameters: Mapping[str, Parameter],
         study: Study | None,
         *,
@@ -67,6 +73,7 @@ class Sampling:
 
         self._states = optuna.trial.TrialState
         self._space = space_of(parameters)
+        self._distributions: dict[str, BaseDistribution] = {**self._space}  # as Optuna takes them
         self._study = study
         self._carries = carries
         self._n_learned = 0  # of the trials of others, those that the sampler knows of
@@ -110,14 +117,15 @@ class Sampling:
         own_trials = self._own.get_trials(deepcopy=False) if self._carries else []
         with storage.single_write():
             for point, record in results:
+                assert point.key is not None
                 self._study.index.add(point.number, record)
                 storage.optuna.set_trial_user_attr(point.key, EVALUATION, dict(record))
                 if self._carries:
                     for name, value in own_trials[point.trial.number].system_attrs.items():
                         storage.optuna.set_trial_system_attr(point.key, name, value)
-                failed = bool(record["reason"])
+                failed, loss = bool(record["reason"]), record["loss"]
                 state = self._states.FAIL if failed else self._states.COMPLETE
-                values = None if failed else [record["loss"]]
+                values = None if failed or loss is None else [loss]
                 storage.optuna.set_trial_state_values(point.key, state, values)
 
     def drop(self, points: Sequence[SampledPoint], reason: str) -> None:
@@ -129,6 +137,7 @@ class Sampling:
         storage = self._study.storage
         with storage.single_write():
             for point in points:
+                assert point.key is not None
                 self._study.index.add(point.number, None)
                 storage.optuna.set_trial_user_attr(point.key, NOT_SIMULATED, reason)
                 storage.optuna.set_trial_state_values(point.key, self._states.FAIL)
@@ -139,10 +148,10 @@ class Sampling:
 
     # -- between the two studies ----------------------------------------------------------------
 
-    def _new_trials(self, n: int) -> list[Any]:
-        return [self._own.ask(self._space) for _ in range(n)]
+    def _new_trials(self, n: int) -> list[optuna.Trial]:
+        return [self._own.ask(self._distributions) for _ in range(n)]
 
-    def _learn(self, trials: Sequence[Any]) -> None:
+    def _learn(self, trials: Sequence[FrozenTrial]) -> None:
         """Add to the sampler's study what other processes, or earlier ones, have finished."""
         import optuna
 
@@ -150,7 +159,7 @@ class Sampling:
             if trial.state == self._states.COMPLETE and not _objection(trial.params, self._space):
                 self._own.add_trial(
                     optuna.trial.create_trial(
-                        params=trial.params, distributions=self._space, value=trial.value,
+                        params=trial.params, distributions=self._distributions, value=trial.value,
                         system_attrs=trial.system_attrs if self._carries else {},
                     )
                 )  # fmt: skip
@@ -171,11 +180,11 @@ class Sampling:
                 key = study.key_of(trial.number)
                 if self._start_waiting(key, values):
                     self._own.enqueue_trial(values)
-                    own = self._own.ask(self._space)
+                    own = self._own.ask(self._distributions)
                     points.append(SampledPoint(own, own.params, trial.number, key))
         return points
 
-    def _start_waiting(self, key: int, values: Mapping[str, Any]) -> bool:
+    def _start_waiting(self, key: int, values: Mapping[str, float]) -> bool:
         """Begin a waiting trial, unless another process has; fail one that cannot be simulated."""
         assert self._study is not None
         shared = self._study.storage
@@ -198,7 +207,7 @@ class Sampling:
                 storage.set_trial_param(key, name, value, bounds)
         return True
 
-    def _begin(self, trials: Sequence[Any]) -> list[SampledPoint]:
+    def _begin(self, trials: Sequence[optuna.Trial]) -> list[SampledPoint]:
         """Add points that are about to be simulated to the shared study."""
         if not trials:
             return []
@@ -222,13 +231,13 @@ class Sampling:
         return before >= budget
 
 
-def _objection(values: Mapping[str, Any], space: Mapping[str, Any]) -> str:
+def _objection(values: Mapping[str, object], space: Mapping[str, FloatDistribution]) -> str:
     """Return why a point from elsewhere cannot be simulated; empty if it can."""
     if values.keys() != space.keys():
         return f"it sets {', '.join(values) or 'nothing'}, and the fit {', '.join(space)}"
     for name, bounds in space.items():
         value = values[name]
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not bounds.low <= value <= bounds.high:
+        number = None if isinstance(value, bool) or not isinstance(value, int | float) else value
+        if number is None or not bounds.low <= number <= bounds.high:
             return f"{name} = {value!r} is not within {bounds.low:g} and {bounds.high:g}"
     return ""

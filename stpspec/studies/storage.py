@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stpspec import log
 from stpspec.errors import StudyError
 from stpspec.studies.optuna_internals import allow_delayed_trials, cached_database
 
 if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from sqlalchemy import Engine
+
     from stpspec.studies.journal import Journal
 
 ATTEMPTS = 20
@@ -34,9 +37,9 @@ class Storage:
         Of a database.
     """
 
-    optuna: Any
+    optuna: BaseStorage
     journal: Journal | None = None
-    engine: Any = None
+    engine: Engine | None = None
 
     def revision(self) -> int | None:
         """Return a number that changes whenever the journal is written without its lock held here.

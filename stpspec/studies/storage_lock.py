@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.studies.storage import Storage
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 _KEY = 0x7374707370656300  # of the advisory lock of PostgreSQL: "stpspec" in ASCII
 
@@ -29,7 +32,7 @@ class StorageLock:
         kind, file = ("", None) if engine is None else (engine.dialect.name, engine.url.database)
         if storage.journal is not None:
             self._lock = storage.journal.locked
-        elif kind == "postgresql":
+        elif engine is not None and kind == "postgresql":
             self._lock = lambda: _advisory(engine)
         elif kind == "sqlite" and file not in (None, "", ":memory:"):
             from filelock import FileLock
@@ -51,7 +54,7 @@ class StorageLock:
 
 
 @contextlib.contextmanager
-def _advisory(engine: Any) -> Iterator[None]:
+def _advisory(engine: Engine) -> Iterator[None]:
     from sqlalchemy import text
 
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

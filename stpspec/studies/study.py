@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.errors import StudyError
 from stpspec.specs.experiment import Experiment
@@ -24,6 +24,9 @@ from stpspec.studies.trials import (
     space_of,
     waiting_trial,
 )
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 class Study:
@@ -71,8 +74,8 @@ class Study:
         self._states = optuna.trial.TrialState
         self.space = space_of(experiment.parameters)
         self.index = RecordIndex()
-        self.other_trials: list[Any] = []
-        self.waiting_trials: list[Any] = []
+        self.other_trials: list[FrozenTrial] = []
+        self.waiting_trials: list[FrozenTrial] = []
         self._count = 0  # trials in the study, finished or not
         self._key_offset: int | None = None  # what to add to a trial's number, to get its key
         self._revision: int | None = None  # of the storage, when it was last read
@@ -124,7 +127,7 @@ class Study:
         """Have the next refresh read the storage, whoever was the last to write."""
         self._revision = None
 
-    def trials(self) -> list[Any]:
+    def trials(self) -> list[FrozenTrial]:
         """Return all trials as they are stored now."""
         from optuna.exceptions import UpdateFinishedTrialError
 
@@ -171,7 +174,7 @@ class Study:
                 self.index.add(number, record)
 
     def begin(
-        self, points: Sequence[Mapping[str, float]], attributes: Mapping[str, Any]
+        self, points: Sequence[Mapping[str, float]], attributes: Mapping[str, object]
     ) -> list[tuple[int, int]]:
         """Add a trial for each point that is about to be simulated.
 
@@ -204,7 +207,7 @@ class Study:
                 self.invalidate()  # so that they are among the waiting trials
         return not enqueued
 
-    def _add(self, trials: Sequence[Any]) -> list[tuple[int, int]]:
+    def _add(self, trials: Sequence[FrozenTrial]) -> list[tuple[int, int]]:
         """Write trials, and return number and key of each; the lock must be held."""
         storage = self.storage.optuna
         if not trials:
@@ -224,7 +227,7 @@ class Study:
         self._revision = revision
         return [(number, offset + number) for number in range(first, self._count)]
 
-    def _places_of(self, trials: Sequence[Any]) -> list[tuple[int, int]]:
+    def _places_of(self, trials: Sequence[FrozenTrial]) -> list[tuple[int, int]]:
         """Return number and key of trials that were written while others wrote, too."""
         numbers = {identity_of(t): t.number for t in self.trials()}
         return [(n, self.key_of(n)) for n in (numbers[identity_of(t)] for t in trials)]

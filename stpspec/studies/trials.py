@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stpspec.specs.parameters import Parameter
 from stpspec.studies.optuna_internals import ENQUEUED_VALUES
 from stpspec.studies.records import EvaluationRecord
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import FloatDistribution
+    from optuna.trial import FrozenTrial, TrialState
 
 # User attributes of a trial.
 EVALUATION = "evaluation"  # its record
@@ -18,7 +23,7 @@ NOT_SIMULATED = "not_simulated"  # why it never was
 RETRY_OF = "stpspec:retry_of"  # system attribute: number of the trial that it takes the place of
 
 
-def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+def space_of(parameters: Mapping[str, Parameter]) -> dict[str, FloatDistribution]:
     """Return the bounds of free parameters as Optuna's distributions."""
     from optuna.distributions import FloatDistribution
 
@@ -28,7 +33,7 @@ def space_of(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     }
 
 
-def finished_trial(record: EvaluationRecord, space: Mapping[str, Any]) -> Any:
+def finished_trial(record: EvaluationRecord, space: Mapping[str, FloatDistribution]) -> FrozenTrial:
     """Return the finished trial of an evaluation, a failed one if it gives no loss."""
     from optuna.trial import TrialState
 
@@ -39,15 +44,17 @@ def finished_trial(record: EvaluationRecord, space: Mapping[str, Any]) -> Any:
 
 
 def running_trial(
-    values: Mapping[str, float], space: Mapping[str, Any], attributes: Mapping[str, Any]
-) -> Any:
+    values: Mapping[str, float],
+    space: Mapping[str, FloatDistribution],
+    attributes: Mapping[str, object],
+) -> FrozenTrial:
     """Return the running trial of a point, with user attributes."""
     from optuna.trial import TrialState
 
     return _trial(TrialState.RUNNING, values, space, attributes)
 
 
-def waiting_trial(values: Mapping[str, float], retry_of: int | None = None) -> Any:
+def waiting_trial(values: Mapping[str, float], retry_of: int | None = None) -> FrozenTrial:
     """Return a trial that waits for a process to simulate it, as `enqueue_trial` makes it.
 
     Parameters
@@ -59,19 +66,19 @@ def waiting_trial(values: Mapping[str, float], retry_of: int | None = None) -> A
     """
     from optuna.trial import TrialState
 
-    system: dict[str, Any] = {ENQUEUED_VALUES: dict(values)}
+    system: dict[str, object] = {ENQUEUED_VALUES: dict(values)}
     if retry_of is not None:
         system[RETRY_OF] = retry_of
-    return _trial(TrialState.WAITING, {}, {}, {}, **system)
+    return _trial(TrialState.WAITING, {}, {}, {}, system=system)
 
 
-def identity_of(trial: Any) -> tuple[Any, ...]:
+def identity_of(trial: FrozenTrial) -> tuple[object, ...]:
     """Return what distinguishes a trial from all others: when it began, and its point."""
     enqueued = trial.system_attrs.get(ENQUEUED_VALUES, {})
     return (trial.datetime_start, *trial.params.items(), *enqueued.items())
 
 
-def records_in(study: Any) -> list[EvaluationRecord]:
+def records_in(study: optuna.Study) -> list[EvaluationRecord]:
     """Return the records of the finished trials of a study of Optuna, in their order."""
     return [
         trial.user_attrs[EVALUATION]
@@ -81,13 +88,13 @@ def records_in(study: Any) -> list[EvaluationRecord]:
 
 
 def _trial(
-    state: Any,
+    state: TrialState,
     values: Mapping[str, float],
-    space: Mapping[str, Any],
-    attributes: Mapping[str, Any],
+    space: Mapping[str, FloatDistribution],
+    attributes: Mapping[str, object],
     loss: float | None = None,
-    **system: Any,
-) -> Any:
+    system: Mapping[str, object] | None = None,
+) -> FrozenTrial:
     """Return a trial without the checks that Optuna makes of one that may come from anywhere."""
     from optuna.trial import FrozenTrial, TrialState
 
@@ -96,6 +103,6 @@ def _trial(
         number=-1, trial_id=-1, state=state, value=loss, values=None,
         datetime_start=None if state == TrialState.WAITING else now,
         datetime_complete=now if state.is_finished() else None, params=dict(values),
-        distributions=dict(space), user_attrs=dict(attributes), system_attrs=system,
+        distributions=dict(space), user_attrs=dict(attributes), system_attrs=dict(system or {}),
         intermediate_values={},
     )  # fmt: skip
