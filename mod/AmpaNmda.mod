@@ -75,7 +75,7 @@ PARAMETER {
     tau_decay_nmda = 65 (ms) <1e-6, 1e4>
     nmda_ratio = 0.5    (1)  <0, 1e3>    : peak NMDA before block / peak AMPA
     mg        = 1      (mM) <0, 100>    : external magnesium, 0 = no block
-    e         = 0      (mV) : reversal potential of both (no limits: NEURON 8.2 cannot parse negative ones)
+    e         = 0      (mV) : reversal potential of both
     gmax      = 0.001  (uS) <0, 1e3>    : peak AMPA conductance at weight 1 and full release
 }
 

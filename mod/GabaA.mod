@@ -63,7 +63,7 @@ PARAMETER {
     tau_facil = 21     (ms) <0, 1e6>    : decay of facilitation (F), 0 = no facilitation
     tau_rise  = 0.5    (ms) <1e-6, 1e4>
     tau_decay = 8      (ms) <1e-6, 1e4>
-    e         = -70    (mV) : reversal potential (no limits: NEURON 8.2 cannot parse negative ones)
+    e         = -70    (mV) : reversal potential
     gmax      = 0.001  (uS) <0, 1e3>    : peak conductance at weight 1 and full release
 }
 

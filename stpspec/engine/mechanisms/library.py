@@ -135,11 +135,10 @@ def _contents(path: Path) -> list[bytes]:
 
 
 def _library_in(folder: Path) -> Path:
-    # NEURON 9 puts it into x86_64/, NEURON 8.2 into x86_64/.libs/; arm64 on other machines.
-    for pattern in ("*/libnrnmech.*", "*/.libs/libnrnmech.*"):
-        hits = [p for p in sorted(folder.glob(pattern)) if p.suffix in (".so", ".dylib")]
-        if hits:
-            return hits[0]
+    # Below x86_64/, or arm64/ on other machines.
+    for path in sorted(folder.glob("*/libnrnmech.*")):
+        if path.suffix in (".so", ".dylib"):
+            return path
     raise MechanismError(f"{folder} holds no compiled library; delete this folder and try again")
 
 

@@ -90,8 +90,6 @@ def _includes(path: Path, *_of_what_version: int) -> tuple[str, ...]:
 
 
 def _read_new(paths: list[Path]) -> dict[Path, ModFile]:
-    if not syntax.available():  # NEURON 8
-        return {p: mod_file.from_words(text_of(p)) for p in paths}
     entries = {p: _entry(p) for p in paths}
     found = {p: content for p, entry in entries.items() if (content := _kept(entry)) is not None}
     trees = syntax.trees([p for p in paths if p not in found])

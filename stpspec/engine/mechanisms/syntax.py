@@ -1,9 +1,8 @@
-"""Syntax trees of .mod files, by the parser that NEURON 9 brings."""
+"""Syntax trees of .mod files, by the parser that NEURON brings."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -54,13 +53,6 @@ class Node:
     def child(self, kind: str) -> Node | None:
         """Return the first child of a kind."""
         return next((node for node in self.children if node.kind == kind), None)
-
-
-def available() -> bool:
-    """Tell whether this NEURON brings the parser."""
-    neuron = importlib.util.find_spec("neuron")
-    places = neuron.submodule_search_locations if neuron is not None else None
-    return bool(sys.executable) and any((Path(p) / "nmodl").is_dir() for p in places or ())
 
 
 def trees(paths: Sequence[Path]) -> dict[Path, Node | None]:

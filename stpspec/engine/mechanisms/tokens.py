@@ -1,7 +1,7 @@
 """Tokens of a .mod file: its words in their blocks, without comments.
 
-They find the files to include before any parser runs, and are all there is where no parser can
-read a file: on NEURON 8, or in a file that is not quite NMODL.
+They find the files to include before any parser runs, and are all there is of a file that the
+parser cannot read because it is not quite NMODL.
 """
 
 from __future__ import annotations
