@@ -97,7 +97,7 @@ def test_help_shows_every_verb_with_its_summary_and_the_exit_codes(here):
     for name, verb in load_verbs().items():
         assert f"\n  {name:<12}{verb.summary}\n" in done.stdout
     codes = re.findall(r"^  (\d)  (.+)$", done.stdout.partition("exit codes:")[2], re.MULTILINE)
-    assert [code for code, _ in codes] == ["0", "1", "2"]
+    assert [code for code, _ in codes] == ["0", "1", "2", "3"]
 
 
 @pytest.mark.parametrize("words", [[], *([verb] for verb in verb_names())], ids=" ".join)

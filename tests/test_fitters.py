@@ -203,10 +203,10 @@ def test_the_same_seed_gives_the_same_history_on_neuron_too():
 
 def test_starts_are_where_the_spec_says():
     given = {"U": {"min": 0.1, "max": 0.9, "start": 0.3}, "tau_rec": BOUNDS["tau_rec"]}
-    first = starts(problem(parameters=given))
+    first = starts(problem(parameters=given)).points
     assert first == pytest.approx(np.array([[0.25, 0.5]]))
     middle = problem(parameters=given, fitter={"kind": "minimize", "start": "middle"})
-    assert np.array_equal(starts(middle), [[0.5, 0.5]])
+    assert np.array_equal(starts(middle).points, [[0.5, 0.5]])
     assert middle.values_at([0.5, 0.5]) == pytest.approx({"U": 0.5, "tau_rec": 100.0})
 
 
@@ -214,7 +214,7 @@ def test_starts_are_where_the_spec_says():
 @pytest.mark.parametrize("n", [1, 3, 8])
 def test_random_and_sobol_starts_are_seeded_and_as_many_as_asked(start, n):
     fitter = {"kind": "minimize", "start": start, "n_starts": n}
-    one, two, other = (starts(problem(fitter=fitter, seed=s)) for s in (1, 1, 2))
+    one, two, other = (starts(problem(fitter=fitter, seed=s)).points for s in (1, 1, 2))
     assert one.shape == (n, 2)
     assert ((one >= 0) & (one < 1)).all()
     assert np.array_equal(one, two)
@@ -222,7 +222,7 @@ def test_random_and_sobol_starts_are_seeded_and_as_many_as_asked(start, n):
 
 
 def test_sobol_starts_cover_each_parameter_evenly():
-    points = starts(problem(fitter={"kind": "minimize", "start": "sobol", "n_starts": 8}))
+    points = starts(problem(fitter={"kind": "minimize", "start": "sobol", "n_starts": 8})).points
     for column in points.T:
         assert sorted((column * 8).astype(int)) == list(range(8))
 
@@ -245,7 +245,7 @@ def test_many_starts_find_the_deeper_of_two_valleys():
     def two_valleys(U):
         return (np.cos(12 * U) + 0.5 * U,)
 
-    fitter = {"kind": "minimize", "method": "L-BFGS-B"}
+    fitter = {"kind": "minimize", "method": "L-BFGS-B", "start": "given"}
     parameters = {"U": {"min": 0.0, "max": 1.0, "start": 0.7}}
     more = {"targets": [-1.2], "parameters": parameters}
     alone = problem(two_valleys, fitter=fitter, **more)
