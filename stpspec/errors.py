@@ -17,7 +17,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -169,6 +168,8 @@ def nearest(name: object, choices: Iterable[str]) -> str | None:
     for plain, choice in folded.items():  # ppr: paired_pulse_ratio
         if len(str(name)) > 1 and str(name).lower() == "".join(w[0] for w in plain.split("_") if w):
             return choice
+    import difflib  # needed only where something is wrong
+
     hits = difflib.get_close_matches(str(name).lower().replace("-", "_"), folded, n=1, cutoff=0.5)
     return folded[hits[0]] if hits else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 Rows = Sequence[Sequence[str]]
 
@@ -82,6 +81,8 @@ def html_table(rows: Rows, *, header: bool = True) -> str:
     header : bool
         The first row is the header; otherwise the first column names the rows.
     """
+    from html import escape
+
     body = rows[1:] if header else rows
     shown = [i for i in range(len(rows[0])) if any(row[i] for row in body)]
     lines = []
@@ -97,6 +98,8 @@ def html_table(rows: Rows, *, header: bool = True) -> str:
 
 def html_lines(text: str, style: str = "") -> str:
     """Return text as escaped HTML, line by line."""
+    from html import escape
+
     return f'<div style="{style}">{"<br>".join(escape(text).splitlines())}</div>'
 
 

@@ -6,6 +6,7 @@ third parties add theirs with the decorator or with an entry point.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -86,7 +87,7 @@ class Registry:
         if self._has_all:
             return
         self._has_all = True
-        for point in entry_points(group=self._group):
+        for point in _entry_points().select(group=self._group):
             try:
                 point.load()
             except (Exception, SystemExit) as error:  # a broken package must be named, not hidden
@@ -100,6 +101,12 @@ class Registry:
                     f"the entry point {point.name!r} of group {self._group!r} ({point.value}) "
                     f"registers no {self.sort} of this name: decorate it under that name"
                 )
+
+
+@functools.cache
+def _entry_points() -> Any:
+    """Return the entry points of all distributions, which are many small files."""
+    return entry_points()
 
 
 def _identity(thing: Any) -> tuple[str | None, str | None]:

@@ -325,6 +325,17 @@ def test_the_process_that_asks_neuron_imports_nothing_that_neuron_does_not():
     assert done.stdout == "['stpspec']\n[]\n", done.stderr
 
 
+def test_neuron_leaves_ipython_alone_unless_a_notebook_has_loaded_it():
+    from small import python
+
+    code = (
+        "import sys\nfrom stpspec.engine import nrn\nnrn.hoc()\nprint('IPython' in sys.modules)\n"
+        "import IPython; print(IPython.get_ipython())"
+    )
+    pytest.importorskip("IPython")
+    assert python(code).stdout == "False\nNone\n"
+
+
 @pytest.mark.parametrize("bad", [{}, {"model": None}, {"model": {"kind": "synapse"}}])
 def test_a_check_of_next_to_nothing_says_what_is_required(bad):
     found = {p.path for p in api.check(bad)}

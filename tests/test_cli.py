@@ -91,6 +91,40 @@ def test_import_and_help_load_nothing_heavy(code):
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
+UP_TO_THE_TABLE = """
+import sys
+from stpspec.cli.main import main
+class Output:
+    stream, loaded = sys.stdout, set()
+    def write(self, text):
+        if text.strip() and "files in" not in text:
+            self.loaded = set(sys.modules)
+        return len(text)
+    def flush(self): pass
+sys.stdout = output = Output()
+assert main(sys.argv[1:]) == 0
+sys.stdout = output.stream
+from stpspec import units
+print(sorted(output.loaded & {UNUSED}), units._pint.cache_info().currsize)
+"""
+
+# (xarray itself imports a pint that is installed; reading its definitions takes longer.)
+UNUSED = {
+    "check": {"neuron", "pint", "scipy", "xarray", "pandas", "matplotlib", "optuna", "netCDF4"},
+    "run": {"scipy.optimize", "scipy.stats", "matplotlib", "optuna", "netCDF4"},
+    "fit": {"scipy.stats", "matplotlib", "optuna", "netCDF4"},
+}
+
+
+@pytest.mark.parametrize("verb", UNUSED)
+def test_a_verb_imports_nothing_before_its_table_that_the_table_does_not_need(verb, here):
+    words = ["experiment=pvalb_pyr", *(["--quiet"] if verb == "fit" else [])]
+    code = UP_TO_THE_TABLE.replace("{UNUSED}", repr(UNUSED[verb]))
+    for _ in range(2):  # what has never been converted or compiled is remembered from the first
+        done = python(code, verb, *words, cwd=here)
+    assert done.stdout == "[] 0\n", done.stdout + done.stderr
+
+
 def test_help_shows_every_verb_with_its_summary_and_the_exit_codes(here):
     done = cli("--help", cwd=here)
     assert done.returncode == 0

@@ -600,6 +600,20 @@ def test_loading_an_experiment_imports_nothing_heavy():
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
+def test_every_module_that_registers_a_built_in_is_named_by_its_registry():
+    done = python(
+        "import importlib, pkgutil, stpspec.fitters, stpspec.metrics\n"
+        "from stpspec.registry import COSTS, FITTERS, LOSSES, METRICS\n"
+        "def names(): return [table.names() for table in (COSTS, FITTERS, LOSSES, METRICS)]\n"
+        "before = names()\n"
+        "for package in (stpspec.fitters, stpspec.metrics):\n"
+        "    for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):\n"
+        "        importlib.import_module(module.name)\n"
+        "assert names() == before and all(before[1:])"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 # -- plug-ins ---------------------------------------------------------------------------------
 
 

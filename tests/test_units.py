@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from small import python
@@ -158,6 +158,7 @@ def test_pint_is_imported_only_for_units_that_were_never_converted_before(tmp_pa
     [("pA", "nA"), ("kohm", "Mohm"), ("mA/cm2", "uA/cm2"), ("min", "ms"), ("nS", "uS"),
      ("degC", "degC"), ("/ms", "kHz"), ("K", "degC"), ("degF", "degC"), ("mV", "V")],
 )  # fmt: skip
+@settings(deadline=None)  # the first example imports pint
 @given(number=st.floats(-1e9, 1e9, allow_subnormal=False))
 def test_a_remembered_conversion_gives_the_number_of_pint_to_the_bit(written, unit, number):
     asked = float(f"{units._ask_pint(number, written, unit):.15g}")

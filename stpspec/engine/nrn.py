@@ -28,11 +28,29 @@ def hoc() -> Any:
     with tempfile.TemporaryDirectory(prefix="stpspec-") as neutral:
         os.chdir(neutral)
         try:
-            from neuron import h
+            with _outside_a_notebook():
+                from neuron import h
         finally:
             os.chdir(here)
     h.load_file("stdrun.hoc")
     return h
+
+
+@contextlib.contextmanager
+def _outside_a_notebook() -> Iterator[None]:
+    """Keep NEURON from importing IPython only to find out that no notebook is running it.
+
+    It registers how a notebook displays its objects, if IPython can be imported; that takes a
+    third of the time of its own import. In a notebook it is loaded already.
+    """
+    if "IPython" in sys.modules:
+        yield
+        return
+    sys.modules["IPython"] = None  # pyright: ignore[reportArgumentType]  # cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules["IPython"]
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from typing import Any
 
 import bare
 import conventional
+import enter
 import numpy as np
 import ours
 import problem
@@ -374,6 +375,18 @@ class Bench:
             value = statistics.median(times)
             self.line(name, f"{value:.2f} s", f"≤ {must} s", value <= must)
 
+    def table(self) -> None:
+        """From Enter to the printed table."""
+        for verb, (value, whole) in enter.multiples(self.rounds).items():
+            must = enter.VERBS[verb]
+            what = f"stpspec {verb}, processor time up to the table ÷ that of `{enter.IMPORTS}`"
+            text = (
+                f"{value:.2f}; {whole:.2f} until all is saved"
+                if verb != "check"
+                else f"{value:.2f}"
+            )
+            self.line(what, text, f"≤ {must}", value <= must)
+
     def grows(self) -> None:
         """How cost grows."""
         for integrator in ("auto", "variable", "fixed"):
@@ -431,8 +444,8 @@ def machine(rounds: int) -> str:
     )
 
 
-PARTS = ["fit", "candidates", "one", "accuracy", "startup", "workers", "sweep", "memory",
-         "studies", "grows"]  # fmt: skip
+PARTS = ["fit", "candidates", "one", "accuracy", "startup", "table", "workers", "sweep",
+         "memory", "studies", "grows"]  # fmt: skip
 
 
 def main() -> None:
