@@ -1,6 +1,6 @@
 """Names to things: metrics, losses, costs, protocols, fitters, models and recordings.
 
-Built-ins are found by importing the modules that define them, all of them light;
+Built-ins are found by importing the modules of one package, all of them light;
 third parties add theirs with the decorator or with an entry point.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
@@ -22,15 +23,15 @@ class Registry:
     ----------
     sort : str
         What the names stand for, in the singular; used in messages.
-    modules : sequence of str
-        Modules whose import registers the built-ins.
+    package : str
+        Package, or single module, whose import registers the built-ins.
     group : str
         Entry-point group through which other distributions add names.
     """
 
-    def __init__(self, sort: str, modules: Sequence[str], group: str):
+    def __init__(self, sort: str, package: str, group: str):
         self.sort = sort
-        self._modules = modules
+        self._package = package
         self._group = group
         self._things: dict[str, Any] = {}
         self._has_own = False
@@ -79,8 +80,9 @@ class Registry:
         if self._has_own:
             return
         self._has_own = True
-        for name in self._modules:
-            importlib.import_module(name)
+        module = importlib.import_module(self._package)
+        for info in pkgutil.iter_modules(getattr(module, "__path__", [])):
+            importlib.import_module(f"{self._package}.{info.name}")
 
     def _fill(self) -> None:
         self._add_own()
@@ -151,13 +153,10 @@ def import_plugins(modules: Sequence[str]) -> None:
             ) from error
 
 
-_METRICS = tuple(f"stpspec.metrics.{name}" for name in ("coupling", "kinetics", "plasticity"))
-_FITTERS = ("stpspec.fitters.local", "stpspec.fitters.samplers")
-
-METRICS = Registry("metric", _METRICS, "stpspec.metrics")
-LOSSES = Registry("loss", ["stpspec.metrics.losses"], "stpspec.losses")
-COSTS = Registry("cost function", ["stpspec.metrics.losses"], "stpspec.costs")
-PROTOCOLS = Registry("protocol", ["stpspec.specs.protocol"], "stpspec.protocols")
-FITTERS = Registry("fitter", _FITTERS, "stpspec.fitters")
-MODELS = Registry("model", ["stpspec.specs.model"], "stpspec.models")
-RECORDINGS = Registry("recording", ["stpspec.specs.recording"], "stpspec.recordings")
+METRICS = Registry("metric", "stpspec.metrics", "stpspec.metrics")
+LOSSES = Registry("loss", "stpspec.metrics.losses", "stpspec.losses")
+COSTS = Registry("cost function", "stpspec.metrics.losses", "stpspec.costs")
+PROTOCOLS = Registry("protocol", "stpspec.specs.protocol", "stpspec.protocols")
+FITTERS = Registry("fitter", "stpspec.fitters.methods", "stpspec.fitters")
+MODELS = Registry("model", "stpspec.specs.model", "stpspec.models")
+RECORDINGS = Registry("recording", "stpspec.specs.recording", "stpspec.recordings")

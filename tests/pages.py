@@ -222,7 +222,7 @@ def _warm_up() -> None:
     import stpspec.cli.main
     import stpspec.engine.simulate
     import stpspec.fitters.fit
-    import stpspec.fitters.samplers
+    import stpspec.fitters.methods.samplers
     import stpspec.metrics.judge
     import stpspec.results.fit_result
     import stpspec.results.multirun

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stpspec.fitters.local import Bounded, LeastSquares, Minimize
-from stpspec.fitters.samplers import Optuna
+from stpspec.fitters.methods.local import Bounded, LeastSquares, Minimize
+from stpspec.fitters.methods.samplers import Optuna
 from stpspec.registry import FITTERS, LOSSES, METRICS, PROTOCOLS
 from stpspec.specs.protocol import Continuous, GapStep, SingleEvent, SpikeTimes, Train
 from stpspec.testing import (

@@ -526,7 +526,7 @@ def test_a_name_of_ours_cannot_be_taken_and_the_clash_is_told_where_it_is_made()
 
 
 def test_running_a_notebook_cell_again_registers_the_same_name_again():
-    table = registry.Registry("thing", ["stpspec.errors"], "stpspec.nothing")
+    table = registry.Registry("thing", "stpspec.errors", "stpspec.nothing")
     for _ in range(2):
 
         @table.register("mine")
