@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stpspec.errors import SpecProblem, unknown_name
-from stpspec.log import kept
+from stpspec.log import recorded
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.recovery import unseen
@@ -158,7 +158,7 @@ def fit(
     from stpspec.fitters.fit import fit as run_fit
 
     needed(experiment)
-    with kept() as told:
+    with recorded() as told:
         result = run_fit(experiment, progress, executor)
     return replace(result, log=tuple(told.lines))
 

@@ -29,8 +29,8 @@ def enable() -> None:
             logging.getLogger(name).disabled = False
 
 
-class Kept(logging.Handler):
-    """What has been logged while it was listening.
+class LogRecorder(logging.Handler):
+    """A handler that records what is logged.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Kept(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one message."""
+        """Record one message."""
         self.lines.append(self.format(record))
 
     def write(self, folder: Path) -> None:
@@ -78,12 +78,12 @@ def write(folder: Path, lines: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def kept(*, command: bool = False) -> Iterator[Kept]:
-    """Keep what is logged inside; first the command line, if it is one.
+def recorded(*, command: bool = False) -> Iterator[LogRecorder]:
+    """Record what is logged inside; first the command line, if it is one.
 
     A program that uses stpspec hears no more than its own settings let through.
     """
-    logger, handler = logging.getLogger(_OURS), Kept()
+    logger, handler = logging.getLogger(_OURS), LogRecorder()
     with _heard(logger):
         logger.addHandler(handler)
         try:

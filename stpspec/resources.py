@@ -78,7 +78,7 @@ def candidates(name: str, folder: str) -> list[Path]:
     return [*places, shipped(folder) / path]
 
 
-def find(name: str, folder: str) -> Path:
+def find_file(name: str, folder: str) -> Path:
     """Return the first existing file or folder called ``name``.
 
     Parameters

@@ -17,7 +17,7 @@ from small import data
 from test_studies import n_stored, studied, trials
 
 import stpspec
-from stpspec.dashboard.server import application, find, serve
+from stpspec.dashboard.server import application, find_study, serve
 from stpspec.errors import DashboardError, StudyError
 from stpspec.specs.experiment import Experiment
 from stpspec.studies.storage import open_storage
@@ -134,20 +134,20 @@ def test_torn_journal_is_shown_and_left_as_it_is(fitted, tmp_path):
 def test_study_is_found_by_name_by_file_and_by_the_folder_of_a_fit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DashboardError, match="which study"):
-        find(None)
+        find_study(None)
     result = stpspec.fit(Experiment.from_data(data(study="mine")))
     result.save("folder")
     journal = "stpspec-studies/mine.journal"
-    assert find(None) == (journal, None)
-    assert find("mine") == (journal, "mine")
-    assert find(journal) == (journal, None)
-    assert find("folder") == (journal, "mine")
-    assert find("sqlite:///x.db") == ("sqlite:///x.db", None)
+    assert find_study(None) == (journal, None)
+    assert find_study("mine") == (journal, "mine")
+    assert find_study(journal) == (journal, None)
+    assert find_study("folder") == (journal, "mine")
+    assert find_study("sqlite:///x.db") == ("sqlite:///x.db", None)
     with pytest.raises(DashboardError, match="did you mean 'mine'"):
-        find("mime")
+        find_study("mime")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DashboardError, match="no result of a fit with a study"):
-        find("empty")
+        find_study("empty")
     with pytest.raises(StudyError, match="holds mine, not other"):
         application(journal, "other")
 

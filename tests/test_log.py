@@ -7,7 +7,7 @@ import pytest
 from test_studies import studied
 
 import stpspec
-from stpspec.log import kept
+from stpspec.log import recorded
 from stpspec.results.fit_result import FitResult
 
 
@@ -27,7 +27,7 @@ def test_log_is_kept_whole_and_the_program_hears_what_it_asked_for(level, heard,
     root = logging.getLogger("stpspec")
     with caplog.at_level(level, logger="stpspec"):
         before = (root.level, root.propagate, list(root.handlers))
-        with kept() as outer, kept() as inner:
+        with recorded() as outer, recorded() as inner:
             logging.getLogger("stpspec.fitters").info("a")
             logging.getLogger("stpspec.fitters").warning("b")
             logging.getLogger("stpspec.fitters").debug("c")
@@ -57,7 +57,7 @@ def test_handler_of_the_program_hears_the_same_as_without(where, level_of, caplo
             caplog.at_level("NOTSET", logger="stpspec.fitters"),
             caplog.at_level("INFO", logger=level_of or "elsewhere"),
         ):
-            for inside in (contextlib.nullcontext(), kept()):
+            for inside in (contextlib.nullcontext(), recorded()):
                 with inside:
                     logging.getLogger("stpspec.fitters").info("a")
                     logging.getLogger("stpspec.fitters").warning("b")

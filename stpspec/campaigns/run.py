@@ -20,7 +20,7 @@ from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import TableSource
 from stpspec.errors import FitError, StpspecError
 from stpspec.log import FILE as LOG
-from stpspec.log import kept
+from stpspec.log import recorded
 from stpspec.results.folder import as_result_error
 from stpspec.specs.experiment import Experiment
 
@@ -150,7 +150,7 @@ def fit_connection(
             return "done" if mine else "running"
         note(folder, status="running", reason="")
         (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
-        with kept() as messages:
+        with recorded() as messages:
             try:
                 result = api.fit(Experiment.from_data(record.get("spec", {})), progress=progress)
                 result.save(folder / RESULT, overwrite=True)

@@ -37,7 +37,7 @@ _READS = ("GET", "HEAD")
 _REUSE = 5.0  # times as long as it took to compute an answer, it is sent again
 
 
-def find(study: str | None) -> tuple[str, str | None]:
+def find_study(study: str | None) -> tuple[str, str | None]:
     """Return the storage that holds a study, and the study's name (None: all that it holds).
 
     Parameters
@@ -154,7 +154,7 @@ def serve(
     # A study is many small objects that stay: the garbage collector would take a fifth of the time
     # in which it opens to look through them.
     gc.set_threshold(200_000, 20, 100)
-    app, page = application(*find(study), every=every)
+    app, page = application(*find_study(study), every=every)
     gc.freeze()
     try:
         server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)

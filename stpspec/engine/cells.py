@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from stpspec.engine import nrn
 from stpspec.errors import TemplateError, nearest
-from stpspec.resources import file_sha256, find
+from stpspec.resources import file_sha256, find_file
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 
@@ -45,7 +45,7 @@ def template_path(cell: CellTemplate) -> Path:
         If there is none of that name, or it is neither HOC nor Python.
     """
     try:
-        path = find(cell.file, "templates")
+        path = find_file(cell.file, "templates")
     except FileNotFoundError as error:
         raise TemplateError(f"template: {error}") from None
     if path.suffix not in (".hoc", ".py"):

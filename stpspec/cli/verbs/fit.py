@@ -44,10 +44,10 @@ def _fit_one(arguments: argparse.Namespace, path: str | None, overrides: list[st
 def fit_composed(arguments: argparse.Namespace, data: dict[str, object], origin: Origin) -> int:
     """Fit, save, and print the table; return the exit code."""
     from stpspec import api
-    from stpspec.log import kept
+    from stpspec.log import recorded
     from stpspec.view.tables import fit_table
 
-    with located(origin), kept(command=True) as log:
+    with located(origin), recorded(command=True) as log:
         experiment = validated(data)
         folder = result_folder(arguments, experiment.name, "fit")
         with _progress(experiment, arguments.quiet) as progress:

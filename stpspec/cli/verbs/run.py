@@ -52,13 +52,13 @@ def run_composed(
 ) -> int:
     """Simulate once and print every metric with its arithmetic; return the exit code."""
     from stpspec import api
-    from stpspec.log import kept
+    from stpspec.log import recorded
     from stpspec.results.provenance import sources_of
     from stpspec.results.simulation import save_run
     from stpspec.view.tables import run_table
 
     values = pop_values(data, fitted or {})
-    with located(origin), kept(command=True) as log:
+    with located(origin), recorded(command=True) as log:
         if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
             rule = "run simulates one value; stpspec sweep measures over a list"
             raise SpecError([SpecProblem(n, rule, v) for n, v in lists.items()], "too many values")

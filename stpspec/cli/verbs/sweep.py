@@ -32,7 +32,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
 def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
     from stpspec.config.compose import compose
     from stpspec.config.sweep_overrides import list_overrides
-    from stpspec.log import kept
+    from stpspec.log import recorded
     from stpspec.results.simulation import save_sweep
     from stpspec.sweeps import frequency_grid, sweep
     from stpspec.view.tables import sweep_table
@@ -41,7 +41,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
     fields, rest = list_overrides(path, overrides)
     data, origin = compose(path, rest)
     values = pop_values(data, fitted)
-    with located(origin.knowing(overrides)), kept(command=True) as log:
+    with located(origin.knowing(overrides)), recorded(command=True) as log:
         experiment = validated(data)
         fields = fields or frequency_grid(experiment)
         folder = result_folder(arguments, experiment.name, "sweep")

@@ -14,7 +14,7 @@ from pathlib import Path
 from stpspec.engine import nrn
 from stpspec.engine.mechanisms import compiler_messages, nmodl
 from stpspec.errors import MechanismError
-from stpspec.resources import cache_folder, content_key, find, shipped
+from stpspec.resources import cache_folder, content_key, find_file, shipped
 
 # mechanism name → key of the content that this process has loaded
 _loaded: dict[str, str] = {}
@@ -31,7 +31,7 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
     paths = sorted(shipped("mod").glob("*.mod"))
     for entry in mod:
         try:
-            place = find(entry, "mod")
+            place = find_file(entry, "mod")
         except FileNotFoundError as error:
             raise MechanismError(f"mod: {error}") from None
         own = sorted(place.glob("*.mod")) if place.is_dir() else [place]

@@ -22,7 +22,7 @@ from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import measured_runs, stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
-from stpspec.engine.workers.processes import ADVICE, Brought, Foreign, Row, Workers, job_of
+from stpspec.engine.workers.processes import ADVICE, Brought, Foreign, Row, Workers, task_of
 from stpspec.errors import Failure, SimulationError, StpspecError
 from stpspec.metrics.measure import Measurement, missing
 from stpspec.metrics.requests import Request
@@ -54,7 +54,7 @@ class Pool:
         self.workers = workers
         self._scheme = self.bound.scheme
         schemes = (self._scheme, PLAIN_REFERENCE)
-        self._jobs = {scheme: job_of(under(self.bound, scheme)) for scheme in schemes}
+        self._tasks = {scheme: task_of(under(self.bound, scheme)) for scheme in schemes}
 
     def __enter__(self) -> Pool:
         return self
@@ -75,11 +75,11 @@ class Pool:
         # A metric defined in a notebook is known here only: the traces come back to be measured.
         here = any(_is_local(r.metric) for r in requests)
         found: list[dict[str, Measurement]] = [{}] * len(rows)
-        waiting = [_Task(batch, self._scheme) for batch in batches(self.bound, rows)]
+        waiting = [_Batch(batch, self._scheme) for batch in batches(self.bound, rows)]
         broken = 0
         while waiting:
             futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
-            again: list[_Task] = []
+            again: list[_Batch] = []
             for task, future in zip(waiting, futures, strict=True):
                 outcome = _outcome(future, self.workers.is_abandoned)
                 if isinstance(outcome, _Lost):
@@ -108,14 +108,14 @@ class Pool:
 
     def _submit(
         self,
-        task: _Task,
+        task: _Batch,
         rows: Sequence[Row],
         stimuli: Mapping[str, Stimulus],
         requests: Sequence[Request] | None,
     ) -> Future[Brought]:
         limit = self.bound.experiment.numerics.time_limit
         batch = [rows[i] for i in task.batch]
-        return self.workers.submit(limit, self._jobs[task.scheme], batch, dict(stimuli), requests)
+        return self.workers.submit(limit, self._tasks[task.scheme], batch, dict(stimuli), requests)
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,14 @@ class _Lost:
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Batch:
     """A batch, the scheme that it is simulated by, and how often it has been lost."""
 
     batch: Sequence[int]
     scheme: Scheme
     losses: int = 0
 
-    def after(self, lost: _Lost) -> list[_Task]:
+    def after(self, lost: _Lost) -> list[_Batch]:
         """Return what is tried next: the same again, then its halves, and without proofs."""
         if not lost.guilty:
             return [self]

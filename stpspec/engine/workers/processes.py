@@ -34,7 +34,7 @@ Brought = Sequence[Run] | Sequence[dict[str, Measurement]]  # traces, or measure
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerTask:
     """What a worker needs to know of an experiment; sent with each batch, understood once.
 
     Attributes
@@ -52,29 +52,29 @@ class Job:
     scheme: Scheme
 
 
-def job_of(bound: Bound) -> Job:
-    """Return the job of an experiment."""
+def task_of(bound: Bound) -> WorkerTask:
+    """Return the task of an experiment."""
     spec = json.dumps(bound.located_data())
-    return Job(spec, tuple(sys.path), bound.scheme)
+    return WorkerTask(spec, tuple(sys.path), bound.scheme)
 
 
-_bound: dict[Job, Bound] = {}
+_bound: dict[WorkerTask, Bound] = {}
 
 
 def work(
-    job: Job,
+    task: WorkerTask,
     rows: Sequence[Row],
     stimuli: Mapping[str, Stimulus],
     requests: Sequence[Request] | None,
 ) -> Brought:
     """Simulate one batch in a worker; measure it, or return the traces without ``requests``."""
-    if job not in _bound:
-        sys.path[:] = job.path
-        bound = bind(Experiment.from_data(json.loads(job.spec)))
-        _bound[job] = replace(bound, scheme=job.scheme)
+    if task not in _bound:
+        sys.path[:] = task.path
+        bound = bind(Experiment.from_data(json.loads(task.spec)))
+        _bound[task] = replace(bound, scheme=task.scheme)
     if requests is None:
-        return run_batch(_bound[job], rows, stimuli)
-    return measured_batch(_bound[job], rows, stimuli, requests)
+        return run_batch(_bound[task], rows, stimuli)
+    return measured_batch(_bound[task], rows, stimuli, requests)
 
 
 def _begin() -> None:
@@ -100,7 +100,7 @@ class Workers:
     def submit(
         self,
         limit: float,
-        job: Job,
+        task: WorkerTask,
         rows: Sequence[Row],
         stimuli: Mapping[str, Stimulus],
         requests: Sequence[Request] | None,
@@ -110,7 +110,7 @@ class Workers:
             pool = self._living()
             try:
                 future = pool.schedule(
-                    work, args=(job, rows, stimuli, requests), timeout=limit + _GRACE
+                    work, args=(task, rows, stimuli, requests), timeout=limit + _GRACE
                 )
             except RuntimeError:  # it has broken since
                 if pool.active:
@@ -152,7 +152,7 @@ class Foreign:
     def submit(
         self,
         limit: float,
-        job: Job,
+        task: WorkerTask,
         rows: Sequence[Row],
         stimuli: Mapping[str, Stimulus],
         requests: Sequence[Request] | None,
@@ -165,7 +165,7 @@ class Foreign:
             If a batch before it has broken the executor.
         """
         try:
-            return self.executor.submit(work, job, rows, stimuli, requests)
+            return self.executor.submit(work, task, rows, stimuli, requests)
         except BrokenExecutor as error:
             raise SimulationError(f"the executor is broken ({error}); {ADVICE}") from error
 
