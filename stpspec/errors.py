@@ -12,6 +12,7 @@
     ├── MetricError        a trace does not give the metric that is asked of it
     ├── FitError           a fitter cannot start or cannot go on
     ├── StudyError         a study cannot be opened, or belongs to another experiment
+    ├── DashboardError     a study cannot be shown in the browser
     └── ResultError        a result cannot be written or read
 """
 
@@ -161,8 +162,16 @@ def place(problem: SpecProblem) -> tuple[str, int]:
     return (file, int(line)) if line.isdigit() else ("", 0)
 
 
-def nearest(name: object, choices: Iterable[str]) -> str | None:
-    """Return the choice that looks most like ``name``, or None when none does."""
+def nearest(name: object, choices: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """Return the choice that looks most like ``name``, or None when none does.
+
+    Parameters
+    ----------
+    name : object
+    choices : iterable of str
+    cutoff : float
+        How much they must look alike, from 0 to 1.
+    """
     choices = list(choices)
     folded = {c.lower().replace("-", "_"): c for c in choices}
     for plain, choice in folded.items():  # ppr: paired_pulse_ratio
@@ -170,7 +179,9 @@ def nearest(name: object, choices: Iterable[str]) -> str | None:
             return choice
     import difflib  # needed only where something is wrong
 
-    hits = difflib.get_close_matches(str(name).lower().replace("-", "_"), folded, n=1, cutoff=0.5)
+    hits = difflib.get_close_matches(
+        str(name).lower().replace("-", "_"), folded, n=1, cutoff=cutoff
+    )
     return folded[hits[0]] if hits else None
 
 

@@ -134,6 +134,28 @@ def test_help_shows_every_verb_with_its_summary_and_the_exit_codes(here):
     assert [code for code, _ in codes] == ["0", "1", "2", "3"]
 
 
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["--outt", "x", "fit", "pvalb_pyr"], "no verb has the flag --outt; did you mean '--out'?"),
+        (["--log-leve", "debug", "list"], "no verb has the flag --log-leve; did you mean"),
+        (["fit", "pvalb_pyr", "-q"], "unrecognized arguments: -q"),
+        (["campaign"], "campaign what? For example: stpspec campaign connections.csv"),
+    ],
+)
+def test_a_misspelled_flag_is_told_wherever_it_stands(here, words, rule):
+    done = cli(*words, cwd=here)
+    assert done.returncode == 2
+    assert rule in done.stderr
+    assert "did you mean '-" not in done.stderr.replace("did you mean '--", "")
+
+
+def test_a_multirun_with_a_missed_target_ends_with_3(here):
+    words = ("fit", "-m", "small.yaml", "objective.terms.size.target=42,500", "--out", "jobs")
+    assert cli(*words, cwd=here).returncode == 3
+    assert cli("collect", "jobs", cwd=here).returncode == 3
+
+
 @pytest.mark.parametrize("words", [[], *([verb] for verb in verb_names())], ids=" ".join)
 def test_every_help_page_fits_into_80_columns(main, monkeypatch, words):
     monkeypatch.setenv("COLUMNS", "80")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from stpspec.registry import exports
 
 if TYPE_CHECKING:
+    from stpspec.campaigns.record import ConnectionState
     from stpspec.campaigns.run import campaign
     from stpspec.campaigns.summary import Campaign
 
 __all__ = [
     "Campaign",
+    "ConnectionState",
     "campaign",
 ]
 
@@ -19,6 +21,7 @@ __getattr__ = exports(
     __name__,
     {
         "Campaign": "summary",
+        "ConnectionState": "record",
         "campaign": "run",
     },
 )

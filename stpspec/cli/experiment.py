@@ -43,7 +43,10 @@ def named_experiments(arguments: argparse.Namespace) -> Iterator[tuple[list[str]
     if missing:
         raise UsageError(f"--config-dir: no such folder: {missing[0]}")
     if not arguments.words:
-        raise UsageError(f"stpspec {arguments.verb} what? For example: experiment=pvalb_pyr")
+        from stpspec.cli.verb import load_verb
+
+        example, _ = load_verb(arguments.verb).examples[0]
+        raise UsageError(f"{arguments.verb} what? For example: stpspec {example}")
     overrides = [word for word in arguments.words if _is_override(word)]
     paths = [word for word in arguments.words if not _is_override(word)]
     with search_in(arguments.config_dir):

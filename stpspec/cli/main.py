@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(answer(words[1:]))
         return DONE
-    name, rest = find_verb(words)
     try:
+        name, rest = find_verb(words)
         if name is None:
             return _without_verb(rest)
         verb = load_verb(name)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from stpspec import __version__
 from stpspec.cli.terminal import DONE, FAILED, MISSED, NOT_UNDERSTOOD, UsageError
-from stpspec.cli.verb import SECTIONS, Verb, load_verbs
+from stpspec.cli.verb import SECTIONS, Verb, load_verbs, verb_names
 
 _TEXT = "Write an experiment on a synapse as data, run it in NEURON, fit the synapse."
 
@@ -74,7 +74,8 @@ class Parser(argparse.ArgumentParser):
 
         if owners := [name for name, options in flags_of_verbs().items() if flag in options]:
             return f"{flag} belongs to {_listed(owners)}"
-        guess = nearest(flag, self.options)
+        long = [name for name in self.options if name.startswith("--")]
+        guess = nearest(flag, long, cutoff=0.6) if flag.startswith("--") else None
         hint = f"; did you mean {guess!r}?" if guess else ""
         return f"unrecognized arguments: {unknown}{hint}"
 
@@ -145,13 +146,35 @@ def flags_of_verbs() -> dict[str, dict[str, argparse.Action]]:
 
 def find_verb(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the verb of a command line, and the words without it; flags may come first."""
-    awaits_value = False
+    awaits_value, unknown = False, ""
     for i, word in enumerate(words):
-        if awaits_value or word.startswith("-"):
-            awaits_value = not awaits_value and _takes_value(word)
+        if awaits_value:
+            awaits_value = False
+        elif word.startswith("-"):
+            awaits_value = _takes_value(word)
+            unknown = unknown or ("" if _is_flag(word) else word)
+        elif unknown and word not in verb_names():  # perhaps its value, which is no verb
+            raise UsageError(f"no verb has the flag {unknown.partition('=')[0]}{_hint(unknown)}")
         else:
             return word, [*words[:i], *words[i + 1 :]]
     return None, list(words)
+
+
+def _all_options() -> dict[str, argparse.Action]:
+    options = CommandParser().options
+    return options | {f: a for of in flags_of_verbs().values() for f, a in of.items()}
+
+
+def _is_flag(word: str) -> bool:
+    name = word.partition("=")[0]
+    return name in CommandParser().options or name in _all_options()
+
+
+def _hint(flag: str) -> str:
+    from stpspec.errors import nearest
+
+    guess = nearest(flag, [name for name in _all_options() if name.startswith("--")], cutoff=0.6)
+    return f"; did you mean {guess!r}?" if guess else ""
 
 
 def _takes_value(flag: str) -> bool:

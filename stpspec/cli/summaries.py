@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from stpspec.campaigns.record import CAMPAIGN_FILE
-from stpspec.cli.terminal import DONE, FAILED, shown_path
+from stpspec.cli.terminal import DONE, FAILED, MISSED, shown_path
 
 
 def is_campaign(folder: str) -> bool:
@@ -23,8 +23,12 @@ def sum_up_campaign(folder: str | Path) -> int:
     print(f"\n{campaign.table(shutil.get_terminal_size((100, 24)).columns)}")
     count = ", ".join(f"{n} {status}" for status, n in campaign.states.items())
     print(f"\n{count}; summary.csv and summary.png in {shown_path(Path(folder))}")
-    failed = any(s in campaign.states for s in ("failed", "interrupted", "stopped"))
-    return FAILED if failed else DONE
+    if any(s in campaign.states for s in ("failed", "interrupted", "stopped")):
+        return FAILED
+    misses = [
+        c.miss_of(term) for c in campaign.connections for term in c.summary.get("metrics", {})
+    ]
+    return MISSED if any(miss.is_far for miss in misses) else DONE
 
 
 def sum_up_multirun(folder: str) -> int:
@@ -43,7 +47,9 @@ def sum_up_multirun(folder: str) -> int:
         if s in states
     )
     print(f"\n{count}; jobs.csv and jobs.png in {folder}")
-    return FAILED if "failed" in states else DONE
+    if "failed" in states:
+        return FAILED
+    return MISSED if any(miss.is_far for job in found for miss in job.misses) else DONE
 
 
 def status_line(label: str, status: str) -> str:

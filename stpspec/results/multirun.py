@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 import numpy as np
 
 from stpspec.errors import ResultError, SpecError
+from stpspec.metrics.miss import Miss
 
 if TYPE_CHECKING:
     from stpspec.view.contract import FitSummary
@@ -71,6 +72,12 @@ class Job:
     def fitter(self) -> str:
         """What did the fit: the group chosen for the job, or the kind of the fitter."""
         return self.overrides.get("fitter") or str(self.summary.get("fitter", ""))
+
+    @property
+    def misses(self) -> list[Miss]:
+        """What was achieved of each target, compared with it; empty unless there is a fit."""
+        metrics = self.summary.get("metrics", {}).values()
+        return [Miss.of(m["achieved"], m["target"], m.get("sd")) for m in metrics]
 
     def __repr__(self) -> str:
         said = ", ".join(f"{key}={value}" for key, value in self.overrides.items())

@@ -80,8 +80,13 @@ def _flags(words: Sequence[str], current: str, options: Options) -> Candidates:
         action = options.get(name)
         found = _of_option(action, value) if action is not None else {}
         return {f"{name}={v}": meaning for v, meaning in found.items()}
-    given = {options[w].dest for w in words if w in options} - {"config_dir", "only"}
-    return {n: str(a.help or "") for n, a in options.items() if a.dest not in given}
+    given = {options[w].dest for w in words if w in options}
+    return {
+        name: str(action.help or "")
+        for name, action in options.items()
+        # One that collects values in a list may be given again.
+        if action.dest not in given or isinstance(action.default, list)
+    }
 
 
 def _of_option(action: argparse.Action, current: str) -> Candidates:

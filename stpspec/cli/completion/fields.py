@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
@@ -90,9 +89,11 @@ def _named(schemas: Sequence[Schema], name: str) -> list[Schema]:
 
 
 def _mechanisms() -> list[str]:
-    pattern = re.compile(r"^\s*POINT_PROCESS\s+(\w+)", re.MULTILINE)
-    texts = [p.read_text(encoding="utf-8") for p in sorted(shipped("mod").glob("*.mod"))]
-    return [name for text in texts for name in pattern.findall(text)]
+    from stpspec.engine.mechanisms.tokens import declaration, tokens
+
+    declared = [declaration(list(tokens(path.read_text(encoding="utf-8"))))
+                for path in sorted(shipped("mod").glob("*.mod"))]  # fmt: skip
+    return [name for kind, name in declared if kind == "POINT_PROCESS"]
 
 
 def _at(

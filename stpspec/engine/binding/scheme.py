@@ -1,17 +1,14 @@
 """Schemes of simulation: a ladder whose rungs each give up one shortcut.
 
-======================  ============================  ===================  =======  ===============
-rung                    steps                         cell                 start    left when
-======================  ============================  ===================  =======  ===============
-``ISOLATED``            grow after each event         none (compartment)   rest     not proven, or
-                                                                                    disturbed
-``SHARED``              variable                      one for all          settled  disturbed
-``OWN``                 variable                      one each             settled  CVODE refuses
-``REFERENCE``           fixed                         one each             settled  the fit is over
-                                                                                    (it ends here)
-``PLAIN_REFERENCE``     fixed                         one each             rest     a process died
-                                                                                    in a proof
-======================  ============================  ===================  =======  ===============
+===================  ========  ==================  =======  =======================================
+rung                 steps     cell                start    left when
+===================  ========  ==================  =======  =======================================
+``ISOLATED``         growing   none (compartment)  rest     not proven, or a candidate disturbs
+``SHARED``           variable  one for all         settled  a candidate disturbs others
+``OWN``              variable  one each            settled  CVODE refuses a mechanism
+``REFERENCE``        fixed     one each            settled  a process died in a proof
+``PLAIN_REFERENCE``  fixed     one each            rest     never; every fit is confirmed here
+===================  ========  ==================  =======  =======================================
 """
 
 from __future__ import annotations
