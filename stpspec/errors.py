@@ -119,7 +119,9 @@ class SpecProblem:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a candidate has no value; it travels unchanged from where it arose to the history.
+    """Why a candidate has no value; it travels unchanged from where it arose to its judgment.
+
+    There each is told once, and in these words the history keeps it.
 
     Attributes
     ----------

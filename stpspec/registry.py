@@ -1,4 +1,4 @@
-"""Names to things: metrics, losses, costs, protocols, fitters, models and recordings.
+"""Registries of metrics, losses, costs, protocols, fitters, models and recordings by name.
 
 Built-ins are found by importing the modules of one package, all of them light;
 third parties add theirs with the decorator or with an entry point.

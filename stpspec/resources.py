@@ -1,4 +1,4 @@
-"""Where the shipped files are, and how a named file is found."""
+"""Resources: shipped files, named files, cached files and their keys."""
 
 from __future__ import annotations
 

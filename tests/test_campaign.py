@@ -17,7 +17,7 @@ import small
 
 import stpspec
 from stpspec.campaigns.plan import plan
-from stpspec.campaigns.record import ConnectionState, alone, connection_states, note
+from stpspec.campaigns.record import ConnectionState, connection_states, locked, note
 from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import read
 from stpspec.errors import ResultError, SpecError, UnknownNameError
@@ -205,7 +205,7 @@ def test_one_that_fails_is_kept_with_its_reason_and_tried_again(tmp_path):
 def test_two_processes_share_the_rows(tmp_path):
     table = [{"connection": "a", "size": 30.0}, {"connection": "b", "size": 31.0}]
     stpspec.campaign(table[:1], small.experiment(), folder=tmp_path)
-    with alone(tmp_path / "b") as mine:
+    with locked(tmp_path / "b") as mine:
         assert mine
         again = stpspec.campaign(table, small.experiment(), folder=tmp_path)
     assert [c.status for c in again.connections] == ["done", "waiting"]

@@ -54,6 +54,8 @@ def test_a_module_is_short_and_its_first_line_says_its_job(path):
     first = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
     assert first, "no docstring"
     assert first.endswith((".", ":")), first
+    # A noun phrase: no question, no sentence that begins in the middle.
+    assert first.split()[0] not in {"What", "Where", "Which", "How", "When", "For", "From", "All"}
 
 
 def test_the_public_names_are_exactly_those_agreed():

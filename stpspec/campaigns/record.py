@@ -102,7 +102,7 @@ def is_done(folder: Path, digest: str) -> bool:
 
 
 @contextlib.contextmanager
-def alone(folder: Path, patience: float = 1.0) -> Iterator[bool]:
+def locked(folder: Path, patience: float = 1.0) -> Iterator[bool]:
     """Give True to one process at a time; False where another fits this connection already."""
     from filelock import FileLock, Timeout
 
@@ -138,7 +138,7 @@ def _state(folder: Path, name: str) -> ConnectionState:
     record = read_record(folder)
     label, status = record.get("connection", name), record.get("status", "waiting")
     if status == "running":
-        with alone(folder, 0.0) as free:
+        with locked(folder, 0.0) as free:
             status = "stopped" if free and read_record(folder) == record else status
     summary = folder / RESULT / "summary.json"
     if status not in ("done", "interrupted") or not summary.is_file():

@@ -11,7 +11,7 @@ from stpspec.campaigns.plan import Connection, plan
 from stpspec.campaigns.record import (
     CAMPAIGN_FILE,
     RESULT,
-    alone,
+    locked,
     note,
     read_record,
     write_json,
@@ -95,7 +95,7 @@ def begin(root: Path, connections: Sequence[Connection], pending: Sequence[Conne
     with as_result_error(root):
         write_json(root / CAMPAIGN_FILE, {"connections": [c.name for c in connections]})
         for connection in pending:
-            with alone(connection.folder) as mine:
+            with locked(connection.folder) as mine:
                 if mine:
                     _write_task(connection)
 
@@ -144,7 +144,7 @@ def fit_connection(
     """
     from stpspec import api
 
-    with alone(folder) as mine:
+    with locked(folder) as mine:
         record = read_record(folder)
         if not mine or record.get("status") == "done":  # by another process, in the meantime
             return "done" if mine else "running"

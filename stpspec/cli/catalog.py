@@ -1,4 +1,4 @@
-"""What there is to choose from: every name, with one line that says what it is."""
+"""Catalog of all names to choose from, each with one line that says what it is."""
 
 from __future__ import annotations
 

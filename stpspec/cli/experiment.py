@@ -1,4 +1,4 @@
-"""From the words of a command line to experiments, for the verbs that act on them."""
+"""Experiments of a command line: from its words to data, for the verbs that act on them."""
 
 from __future__ import annotations
 

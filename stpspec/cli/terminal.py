@@ -1,4 +1,4 @@
-"""What the verbs share of the terminal: exit codes, errors, the progress bar, shown paths."""
+"""Terminal: exit codes, errors, the progress bar and shown paths, which the verbs share."""
 
 from __future__ import annotations
 

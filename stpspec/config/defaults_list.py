@@ -1,4 +1,4 @@
-"""What is wrong with the defaults list of an experiment file: all of it, each with its line.
+"""Faults of the defaults list of an experiment file: all of them, each with its line.
 
 Hydra stops at the first entry that it cannot use, and does not say where that is written.
 """

@@ -1,4 +1,4 @@
-"""Where a value was written: file and line, or the command line."""
+"""Locations of values: the file and line, or the override, where each was written."""
 
 from __future__ import annotations
 

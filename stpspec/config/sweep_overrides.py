@@ -1,4 +1,4 @@
-"""Which overrides of a command line sweep, and over which values."""
+"""Overrides that sweep: which of a command line they are, and over which values."""
 
 from __future__ import annotations
 

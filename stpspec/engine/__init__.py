@@ -1,4 +1,4 @@
-"""NEURON, and nobody else knows it."""
+"""Engine: simulations in NEURON, which no other folder knows."""
 
 from __future__ import annotations
 

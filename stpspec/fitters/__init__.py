@@ -1,4 +1,4 @@
-"""How it is fitted: a problem evaluates batches of points, a fitter chooses them."""
+"""Fitters: a problem evaluates batches of points, a fitter chooses them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
 from stpspec.fitters.outcome import Outcome, named_truly, search
 from stpspec.fitters.problem import Problem
-from stpspec.fitters.trial_figures import Portraits
+from stpspec.fitters.trial_figures import TrialFigures
 from stpspec.fitters.uncertainty import Uncertainty, estimate
 from stpspec.metrics.miss import Miss
 from stpspec.results.fit_result import FitResult
@@ -42,7 +42,7 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
     log.info("fit of %s with %s, seed %d; %s", experiment.name, experiment.fitter.kind,
              experiment.seed, ", ".join(f"{n} {v}" for n, v in versions().items()))  # fmt: skip
     refuse_chance(bound)
-    figures = Portraits(bound)
+    figures = TrialFigures(bound)
 
     def observe(problem: Problem) -> None:
         figures.look(problem)

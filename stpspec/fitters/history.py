@@ -1,4 +1,4 @@
-"""All evaluations of a fit as a Dataset."""
+"""History of a fit: all evaluations as a Dataset."""
 
 from __future__ import annotations
 

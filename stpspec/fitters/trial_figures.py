@@ -22,7 +22,7 @@ from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
 from stpspec.metrics.measure import measure_candidates
 from stpspec.specs.experiment import Experiment
-from stpspec.view.trial import write_portrait
+from stpspec.view.trial import write_trial
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,7 +52,7 @@ class _Shown:
     metric_units: Mapping[str, str]
 
 
-class Portraits:
+class TrialFigures:
     """Draws the best trials of a fit's study, seldom enough not to slow it down.
 
     Parameters
@@ -127,5 +127,5 @@ class Portraits:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             title = f"{name.removesuffix('.png').replace('_', ' ')}: loss {evaluation.loss:.4g}"
-            write_portrait(tree, shown, title, path)
+            write_trial(tree, shown, title, path)
             problem.study.artifacts.add(path)

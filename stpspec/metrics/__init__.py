@@ -1,4 +1,4 @@
-"""What is measured: metrics of a response, and the losses that judge them."""
+"""Metrics of a response, and the losses that judge them."""
 
 from __future__ import annotations
 

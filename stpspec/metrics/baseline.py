@@ -1,4 +1,4 @@
-"""What is left of earlier responses when the next event arrives: how it decays, how surely."""
+"""Baseline under a response: the residue of earlier ones, how it decays, and how surely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure a DataTree: metrics by name over candidates, with reasons, notes and arithmetic."""
+"""Measurements of a DataTree: metrics by name over candidates, with reasons and arithmetic."""
 
 from __future__ import annotations
 

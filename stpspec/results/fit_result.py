@@ -1,4 +1,4 @@
-"""What is kept of a fit: saved to a folder in one piece, and loaded again."""
+"""Result of a fit: saved to a folder in one piece, and loaded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a simulation, a sweep and a multirun."""
+"""Saved simulations, sweeps and tables of a multirun."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked, as data: frozen specs without I/O and without NEURON."""
+"""Specs of an experiment: frozen data without I/O and without NEURON."""
 
 from __future__ import annotations
 

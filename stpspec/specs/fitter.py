@@ -1,4 +1,4 @@
-"""What all fitters share: start, budget, and what they see when an evaluation fails."""
+"""Base of all fitters: start, budget, and what they see when an evaluation fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How NEURON integrates: step or tolerance, temperature, starting voltage, settling time."""
+"""Numerics of NEURON: step or tolerance, temperature, starting voltage, settling time."""
 
 from __future__ import annotations
 

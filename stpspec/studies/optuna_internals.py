@@ -1,4 +1,4 @@
-"""What the studies use of Optuna beyond its public interface.
+"""Internals of Optuna that the studies use beyond its public interface.
 
 No other module does (ruff's SLF001 sees to it), and `tests/test_optuna_internals.py` holds each
 name against the installed Optuna: a release that moves one fails there.

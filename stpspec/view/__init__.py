@@ -1,4 +1,4 @@
-"""For people: tables of text and figures of results. Takes plain data; computes nothing."""
+"""Views for people: tables of text and figures of results, from plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tables and figures read of a fit, a job and a connection.
+"""Contract of the view: what tables and figures read of a fit, a job and a connection.
 
 The classes themselves are of higher rows (:mod:`stpspec.results`, :mod:`stpspec.campaigns`).
 """

@@ -26,7 +26,7 @@ _TOP, _GAP, _TRACE, _TERM, _LINE, _EDGE = 0.7, 0.85, 1.5, 0.35, 0.17, 0.12
 _COMPRESSION = 1  # of 9: a study is not to wait for the last tenth of a file's size
 
 
-def write_portrait(tree: xr.DataTree, shown: Achieved, title: str, path: Path) -> None:
+def write_trial(tree: xr.DataTree, shown: Achieved, title: str, path: Path) -> None:
     """Write the traces of all protocols above the targets against what was achieved, as PNG.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What an experiment looks like, near enough to complete its keys: no Hydra, no validation."""
+"""Outline of an experiment, near enough to complete its keys: no Hydra, no validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bind an experiment to its loaded mechanism: names, units, limits, sections, variables."""
+"""Binding of an experiment to its loaded mechanism: names, units, limits, sections, variables."""
 
 from __future__ import annotations
 

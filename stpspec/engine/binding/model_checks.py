@@ -1,4 +1,4 @@
-"""What is wrong with a model, as its loaded mechanism and its built cells tell."""
+"""Checks of a model against its loaded mechanism and its built cells."""
 
 from __future__ import annotations
 

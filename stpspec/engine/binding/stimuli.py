@@ -1,4 +1,4 @@
-"""What a protocol does to a model whose time constants are known from the loaded mechanism."""
+"""Stimuli of a model whose time constants are known from the loaded mechanism."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bind the terms of an objective: targets in units of their metrics, vectors of their length."""
+"""Binding of the targets: in units of their metrics, vectors of the right length."""
 
 from __future__ import annotations
 

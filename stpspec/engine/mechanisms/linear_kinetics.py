@@ -1,4 +1,4 @@
-"""Which mechanisms a step of any size integrates exactly, as far as their source tells.
+"""Linear kinetics: mechanisms that a step of any size integrates exactly, as their source tells.
 
 At a constant voltage ``cnexp`` is exact for a state that decays or relaxes by itself. It is not for
 states that feed each other, nor for one that is not linear; and a long step passes over what

@@ -1,4 +1,4 @@
-"""What .mod files say, by NEURON's own parser, kept by content."""
+"""Contents of .mod files, read by NEURON's own parser and cached."""
 
 from __future__ import annotations
 

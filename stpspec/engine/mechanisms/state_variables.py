@@ -1,4 +1,4 @@
-"""Everything that NEURON integrates in a cell: voltages, states of mechanisms, ions."""
+"""State variables: all that NEURON integrates in a cell, voltages, mechanisms and ions."""
 
 from __future__ import annotations
 

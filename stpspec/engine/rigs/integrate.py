@@ -1,4 +1,4 @@
-"""Advance NEURON: fixed or variable step, time limit, NaN, and every global put back afterwards."""
+"""Integration over time: fixed or variable step, time limit, NaN, and globals put back."""
 
 from __future__ import annotations
 

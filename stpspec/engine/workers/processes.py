@@ -1,4 +1,4 @@
-"""Where batches are simulated: processes of our own, or an executor of somebody else's."""
+"""Processes in which batches are simulated: our own, or those of a user's executor."""
 
 from __future__ import annotations
 
