@@ -206,7 +206,11 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def settable(model: Any, info: Mechanism) -> dict[str, str]:
-    """Return name → unit of what a candidate may set: mechanism parameters and the weight."""
+    """Return name → unit of what a candidate may set: mechanism parameters and the weight.
+
+    A parameter that is called ``weight`` goes before the weight of the NetCon, which then is set by
+    ``model.net_con.weight`` alone.
+    """
     weight = {"weight": "1"} if model.stimulated_by == "event" else {}
     return {**weight, **info.parameters}
 

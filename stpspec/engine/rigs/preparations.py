@@ -27,7 +27,10 @@ class SynapseRig(Rig):
         synapse = self._place(cell, self.model.section, self.model.position)
         segment = self._electrode_segment(cell)
         netcon: NetCon = nrn.hoc().NetCon(None, synapse)
-        netcon.weight[0] = self.model.fixed.get("weight", self.model.net_con.weight)
+        # The name is that of a parameter where the mechanism has one: one name sets one thing.
+        own = "weight" in self.bound.mechanism.parameters
+        fixed = {} if own else self.model.fixed
+        netcon.weight[0] = fixed.get("weight", self.model.net_con.weight)
         self.owned.append([cell])
         self.points.append([synapse])
         self.electrodes.append([electrode])

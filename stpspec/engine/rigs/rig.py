@@ -127,7 +127,7 @@ class Rig(ABC):
         """Set parameter values of one replica (a GLOBAL one is set for all of them)."""
         h = nrn.hoc()
         for name, value in values.items():
-            if name == "weight" and self.netcons:
+            if name not in self.bound.mechanism.parameters:  # the weight of the NetCon
                 self.netcons[replica].weight[0] = value
             elif self._is_global(name):
                 setattr(h, f"{name}_{self.model.mechanism}", value)
