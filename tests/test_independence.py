@@ -5,8 +5,10 @@ import pytest
 from helpers import MOD, run, synapse, values_of
 
 import stpspec
-from stpspec.engine.mechanisms import library
-from stpspec.errors import MechanismError
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.mechanisms import c_code, library
+from stpspec.engine.stochastic import differs
+from stpspec.errors import MechanismError, SpecError
 
 ONE = {"one": {"kind": "single_event"}}
 CURRENT = {"signals": ["synaptic_current"]}
@@ -47,7 +49,9 @@ def decaying(name, path, g="0.001", tau="5"):
 
 @pytest.mark.parametrize("places", [("a/x.mod", "b/x.mod"), ("a/x.mod", "a/old.mod")])
 def test_mechanism_of_two_sources_that_differ_is_an_error_that_names_both(places, tmp_path):
-    files = [decaying("Twice", tmp_path / p, g) for p, g in zip(places, ("0.001", "0.005"))]
+    files = [
+        decaying("Twice", tmp_path / p, g) for p, g in zip(places, ("0.001", "0.005"), strict=True)
+    ]
     folders = list(dict.fromkeys(str(f.parent) for f in files))
     with pytest.raises(MechanismError, match="two files define the mechanism 'Twice'") as error:
         library.sources(folders)
@@ -60,3 +64,113 @@ def test_identical_copies_of_a_mechanism_are_one_source(tmp_path):
     files = [decaying("Copied", tmp_path / place / "x.mod") for place in "ab"]
     made = of("Copied", weight=1).changed({"model.mod": [str(f) for f in files]})
     np.testing.assert_allclose(amplitudes(made), 70, rtol=0.006)
+
+
+# -- steps that resolve nothing -------------------------------------------------------------
+
+
+def test_conductance_that_is_a_function_of_time_is_simulated_in_fixed_steps(caplog):
+    protocols = ONE | {"train": {"kind": "train", "frequency": 20}}
+    made = of("AlphaOfTime", protocols)
+    found = stpspec.sweep(made, {"tau": [2, 5, 10]})
+    np.testing.assert_allclose(found["one.amplitude"], 70, rtol=1e-3)
+    ratios = found["train.paired_pulse_ratio"]
+    np.testing.assert_allclose(ratios, stpspec.measure(
+        made, stpspec.simulate(made, {"tau": [2, 5, 10]}), all_metrics=True
+    )["train.paired_pulse_ratio"])  # fmt: skip
+    assert caplog.text.count("the fixed step is used instead") == 1
+
+
+def test_fit_of_a_conductance_that_is_a_function_of_time_finds_its_time_constant():
+    made = of("AlphaOfTime", parameters={"tau": {"min": 1, "max": 20}})
+    halves = {"metric": "half_width", "protocol": "one", "target": 5 * 2.44639, "sd": 0.1}
+    result = stpspec.fit(made.copy_with(objective={"terms": {"half_width": halves}}))
+    assert result.parameters["tau"] == pytest.approx(5, rel=2e-3)
+
+
+# -- data of the mechanism ------------------------------------------------------------------
+
+BLOCK = 70 / (1 + np.exp(0.062 * 70) * np.array([0.5, 1, 2]) / 3.57)
+
+
+@pytest.mark.parametrize("name", ["Tabulated", "TabulatedOnce"])
+@pytest.mark.parametrize("integrator", ["auto", "fixed"])
+def test_table_made_of_a_parameter_is_that_of_each_candidate(name, integrator):
+    made = of(name, numerics={"settle": 200, "integrator": integrator},
+              parameters={"mg": {"min": 0.1, "max": 4}})  # fmt: skip
+    found = stpspec.sweep(made, {"mg": [0.5, 1, 2]})["one.amplitude"]
+    np.testing.assert_allclose(found, BLOCK, rtol=0.006)
+    term = {"metric": "amplitude", "protocol": "one", "target": BLOCK[1], "sd": 0.01}
+    result = stpspec.fit(made.copy_with(objective={"terms": {"peak": term}}))
+    assert result.parameters["mg"] == pytest.approx(1, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "gains"),
+    [("GlobalFactor", [1, 4, 9]), ("StaticC", [1, 2, 3]), ("OutermostLocal", [1, 2, 3])],
+)
+def test_what_all_instances_share_is_not_shared_by_candidates(name, gains):
+    made = of(name, numerics={"settle": 200}, parameters={"gain": {"min": 0.5, "max": 4}})
+    expected = 70.0 * np.array(gains)
+    np.testing.assert_allclose(amplitudes(made, {"gain": [1, 2, 3]}), expected, rtol=0.006)
+    found = stpspec.sweep(made, {"gain": [1, 2, 3]})["one.amplitude"]
+    np.testing.assert_allclose(found, expected, rtol=0.006)
+
+
+def test_c_code_keeps_data_where_it_is_static_or_outside_of_functions():
+    keeps = ["static double last;", "double last = 0, other;", "static int n[3] = {0};"]
+    keeps_not = ["#include <math.h>\n#define N 3", "extern double* vector_vec();",
+                 "static double f(double x) { double y = 1; return x; }", "/* static */",
+                 "double nrn_random_pick(void* r);\nvoid g(int n) { if (n) { h(); } }",
+                 "typedef struct { double x; } Space;", "static int twice(int x);"]  # fmt: skip
+    assert [c_code.keeps_data([c], [c]) for c in keeps] == [True] * 3
+    assert [c_code.keeps_data([c], [c]) for c in keeps_not] == [False] * 7
+
+
+# -- random numbers -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["UnsetGenerator", "UnsetGeneratorC"])
+@pytest.mark.parametrize("verb", [stpspec.simulate, stpspec.fit, stpspec.sweep])
+def test_random_numbers_of_a_generator_that_nothing_sets_are_refused(name, verb):
+    made = of(name, parameters={"U": {"min": 0.05, "max": 0.9}})
+    made = made.copy_with(objective={"terms": {"a": {"metric": "amplitude", "protocol": "one",
+                                                     "target": 28, "sd": 2}}})  # fmt: skip
+    (problem,) = stpspec.check(made)
+    assert "from a generator that nothing has set: its setRNG would" in problem.rule
+    with pytest.raises(SpecError, match="a generator that nothing has set"):
+        verb(*((made, {"U": [0.1, 0.2]}) if verb is stpspec.sweep else (made,)))
+
+
+def test_response_that_does_not_vary_at_one_value_is_tried_at_others():
+    made = of("Coin", fixed={"seeded": 0}, parameters={"U": {"min": 0, "max": 2}},
+              numerics={"settle": 20})  # fmt: skip
+    start = made.parameters["U"].copy_with(start=1.0)
+    made = made.copy_with(parameters={"U": start.model_dump() | {"min": 0.1, "max": 1}})
+    assert differs(bind(made))
+
+
+# -- one run and the next -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("integrator", ["fixed", "variable"])
+def test_parameter_that_initial_changes_is_set_again_before_each_run(integrator):
+    two = {"a": {"kind": "single_event"}, "b": {"kind": "single_event"}}
+    made = of(
+        "GrowingTau", two, fixed={"tau": 5}, numerics={"settle": 50, "integrator": integrator}
+    )
+    found = stpspec.sweep(made, {"tau": [5, 5]})
+    for name in two:
+        np.testing.assert_allclose(found[f"{name}.decay_time"], 7.5, rtol=0.01)
+    tree = run(made)
+    for name in two:
+        np.testing.assert_allclose(values_of(tree, "decay_time", name), 7.5, rtol=0.01)
+
+
+@pytest.mark.parametrize("name", ["GrowingWeight", "Counting"])
+def test_what_an_event_changes_is_as_it_was_before_each_run(name):
+    made = of(name, {n: {"kind": "single_event"} for n in "abc"})
+    tree = run(made, {"weight": [0.001, 0.002]})
+    for protocol in "abc":
+        found = values_of(tree, "amplitude", protocol)
+        np.testing.assert_allclose(found, [70, 140], rtol=0.006)

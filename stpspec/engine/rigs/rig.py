@@ -11,6 +11,7 @@ from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment, Vector
 from stpspec.engine.mechanisms import state_variables
+from stpspec.engine.mechanisms.nmodl import read
 from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
 
@@ -112,7 +113,10 @@ class Rig(ABC):
 
     def _set_globals_to_fixed(self) -> None:
         h = nrn.hoc()
-        for name, value in self.model.fixed.items():
+        source = self.bound.sources.get(self.model.mechanism)
+        written = read(source).written_globals if source is not None else ()
+        values = {n: self.bound.mechanism.defaults[n] for n in written if self._is_global(n)}
+        for name, value in (values | self.model.fixed).items():
             if self._is_global(name):
                 setattr(h, f"{name}_{self.model.mechanism}", value)
 
