@@ -1,8 +1,10 @@
 """No candidate, run or name stands for another: what one is given, no other changes."""
 
+import json
+
 import numpy as np
 import pytest
-from helpers import MOD, run, synapse, values_of
+from helpers import MOD, fresh_python, run, synapse, values_of
 
 import stpspec
 from stpspec.engine.binding.bind import bind
@@ -174,3 +176,45 @@ def test_what_an_event_changes_is_as_it_was_before_each_run(name):
     for protocol in "abc":
         found = values_of(tree, "amplitude", protocol)
         np.testing.assert_allclose(found, [70, 140], rtol=0.006)
+
+
+TIMED_CELL = """
+from neuron import h
+
+class Timed:
+    def __init__(self):
+        self.soma = h.Section("soma", self)
+        self.soma.L = self.soma.diam = 20
+        self.soma.insert("pas")
+        self.source = h.NetStim()
+        self.source.start, self.source.number = 100, 1
+        self.other = h.ExpSyn(self.soma(0.5))
+        self.connection = h.NetCon(self.source, self.other)
+"""
+
+FITS = """
+import json
+import stpspec
+from stpspec.specs.experiment import Experiment
+for made in json.loads(SEVERAL):
+    print(stpspec.fit(Experiment.from_data(made)).parameters["tau"])
+"""
+
+
+@pytest.mark.parametrize("integrator", ["auto", "fixed"])
+def test_synapse_or_cell_that_sends_itself_events_is_fitted(integrator, tmp_path):
+    (tmp_path / "timed.py").write_text(TIMED_CELL)
+    decay = {"metric": "decay_time", "protocol": "one", "target": 5, "sd": 0.25}
+    parts = {"parameters": {"tau": {"min": 2, "max": 20}},
+             "numerics": {"settle": 500, "integrator": integrator}}  # fmt: skip
+    cell = {"file": str(tmp_path / "timed.py"), "template": "Timed"}
+    several = [
+        of("SendsItself", **parts),
+        of("OwnWeight", weight=1, **parts).changed({"model.cell": cell}),
+    ]
+    several = [e.copy_with(objective={"terms": {"decay": decay}}).to_data() for e in several]
+    # In a process of its own: it ended here.
+    done = fresh_python(f"SEVERAL = {json.dumps(several)!r}\n{FITS}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = [float(line) for line in done.stdout.split()]
+    np.testing.assert_allclose(found, [5, 5], rtol=0.01)

@@ -65,6 +65,13 @@ def clock() -> tuple[Any, Any]:
     return hoc()._ref_t, hoc()._ref_dt
 
 
+def pending_events() -> list[float]:
+    """Return when the events that are queued will be delivered, ms."""
+    times = hoc().Vector()
+    cvode().print_event_queue(times)
+    return list(times)
+
+
 def context() -> Any:
     """Return the ParallelContext that advances simulations, ready for steps of any size."""
     made = _context()
