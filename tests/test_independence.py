@@ -218,3 +218,34 @@ def test_synapse_or_cell_that_sends_itself_events_is_fitted(integrator, tmp_path
     assert done.returncode == 0, done.stderr
     found = [float(line) for line in done.stdout.split()]
     np.testing.assert_allclose(found, [5, 5], rtol=0.01)
+
+
+# -- all currents of a mechanism ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signal", ["synaptic_current", "clamp_current"])
+def test_synaptic_current_is_all_that_the_mechanism_passes(signal):
+    made = of("TwoCurrents", recording={"signals": [signal, "somatic_voltage"]},
+              parameters={"weight": {"min": 1e-4, "max": 0.1}})  # fmt: skip
+    peak = {
+        "metric": "amplitude",
+        "protocol": "one",
+        "target": 70,
+        "sd": 1,
+        "options": {"signal": signal},
+    }
+    result = stpspec.fit(made.copy_with(objective={"terms": {"peak": peak}}))
+    assert result.parameters["weight"] == pytest.approx(0.001, rel=0.01)
+
+
+def test_one_of_several_currents_is_recorded_where_it_is_asked_for():
+    made = of("TwoCurrents", recording=CURRENT | {"variables": ["i", "ina"]})
+    (sum_, i, ina) = (run(made)["one"][n].values for n in ("synaptic_current", "i", "ina"))
+    np.testing.assert_allclose(sum_, 1000 * (i + ina), rtol=1e-12)
+    np.testing.assert_allclose(amplitudes(made.changed({"model.current": "ina"})), 63, rtol=0.006)
+
+
+def test_current_that_cannot_be_recorded_is_told(caplog):
+    made = of("HiddenCurrent", recording={"signals": ["synaptic_current", "clamp_current"]})
+    np.testing.assert_allclose(amplitudes(made), 7, rtol=0.006)
+    assert "i alone: HiddenCurrent passes ina, too" in caplog.text

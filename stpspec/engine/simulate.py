@@ -237,6 +237,12 @@ def _undriven(bound: Bound) -> float | None:
 
 def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
     experiment = bound.experiment
+    if bound.hidden_currents:
+        log.warning(
+            "what is recorded as the current is %s alone: %s passes %s, too, which is no RANGE "
+            "variable and cannot be recorded; the clamp carries both", ", ".join(bound.currents),
+            bound.mechanism.name, ", ".join(bound.hidden_currents),
+        )  # fmt: skip
     model, recording = experiment.model, experiment.recording
     if model.stimulated_by != "event":
         return

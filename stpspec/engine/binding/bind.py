@@ -88,6 +88,27 @@ class Bound:
             content.remembered or content.verbatim or not content.parsed
         )
 
+    @property
+    def currents(self) -> tuple[str, ...]:
+        """The variables whose sum is the current that is recorded, that of the model first."""
+        return tuple(n for n in self._passed if n in self.mechanism.recordable)
+
+    @property
+    def hidden_currents(self) -> tuple[str, ...]:
+        """What the mechanism passes beside it and does not make known: it is no RANGE variable."""
+        return tuple(n for n in self._passed if n not in self.mechanism.recordable)
+
+    @functools.cached_property
+    def _passed(self) -> tuple[str, ...]:
+        """All currents of the mechanism, unless one is asked for; that of the model first."""
+        model = self.experiment.model
+        source = self.sources.get(model.mechanism)
+        usual = type(model).model_fields["current"].default
+        passed = nmodl.read(source).membrane_currents if source is not None else ()
+        if model.current != usual or usual not in passed:
+            return (model.current,)
+        return (usual, *(n for n in passed if n != usual))
+
     @functools.cached_property
     def _contents(self) -> tuple[nmodl.ModFile | None, list[nmodl.ModFile]]:
         """What the source of the mechanism says, and those of others that may be in use.

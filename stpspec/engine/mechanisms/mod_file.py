@@ -118,6 +118,12 @@ class ModFile:
     exact: bool = False
 
     @property
+    def membrane_currents(self) -> tuple[str, ...]:
+        """Currents that flow through the membrane: nonspecific ones, and those of ions."""
+        of_ions = (n for ion, written in self.ions.items() for n in written if n == f"i{ion}")
+        return tuple(dict.fromkeys([*self.nonspecific_currents, *of_ions]))
+
+    @property
     def sees_others(self) -> bool:
         """Whether it may share more with its neighbors than the voltage; so if that is unknown."""
         return bool(
