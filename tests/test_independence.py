@@ -1,16 +1,20 @@
 """No candidate, run or name stands for another: what one is given, no other changes."""
 
 import json
+import multiprocessing
+import threading
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from helpers import MOD, fresh_python, run, synapse, values_of
 
 import stpspec
+from stpspec.engine import nrn
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.mechanisms import c_code, library
 from stpspec.engine.stochastic import differs
-from stpspec.errors import MechanismError, SpecError
+from stpspec.errors import FitError, MechanismError, SpecError
 
 ONE = {"one": {"kind": "single_event"}}
 CURRENT = {"signals": ["synaptic_current"]}
@@ -194,6 +198,9 @@ class Timed:
 
 FITS = """
 import json
+import multiprocessing
+import threading
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 import stpspec
 from stpspec.specs.experiment import Experiment
 for made in json.loads(SEVERAL):
@@ -249,3 +256,80 @@ def test_current_that_cannot_be_recorded_is_told(caplog):
     made = of("HiddenCurrent", recording={"signals": ["synaptic_current", "clamp_current"]})
     np.testing.assert_allclose(amplitudes(made), 7, rtol=0.006)
     assert "i alone: HiddenCurrent passes ina, too" in caplog.text
+
+
+# -- threads --------------------------------------------------------------------------------
+
+TRAIN = {"train": {"kind": "train", "frequency": 20}}
+
+
+@pytest.mark.parametrize("integrator", ["fixed", "variable"])
+def test_simulations_of_several_threads_give_what_each_gives_by_itself(integrator):
+    made = synapse(TRAIN, numerics={"settle": 50, "integrator": integrator})
+    each = [{"U": u, "tau_rec": 300} for u in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
+
+    def ratios(values):
+        return values_of(stpspec.simulate(made, values), "paired_pulse_ratio", "train")
+
+    one_by_one = [ratios(values) for values in each]
+    with ThreadPoolExecutor(3) as threads:
+        np.testing.assert_array_equal(list(threads.map(ratios, each)), one_by_one)
+
+
+def fitted(target=0.6, executor=None):
+    made = synapse(TRAIN, numerics={"settle": 50}, recording=CURRENT,
+                   parameters={"U": {"min": 0.1, "max": 0.9}})  # fmt: skip
+    term = {"metric": "paired_pulse_ratio", "protocol": "train", "target": target, "sd": 0.05}
+    made = made.copy_with(objective={"terms": {"ppr": term}})
+    return stpspec.fit(made, executor=executor).parameters["U"]
+
+
+def test_fits_of_several_threads_give_what_each_gives_by_itself():
+    targets = [0.5, 0.6, 0.7]
+    one_by_one = [fitted(target) for target in targets]
+    with ThreadPoolExecutor(3) as threads:
+        np.testing.assert_array_equal(list(threads.map(fitted, targets)), one_by_one)
+
+
+class Here(Executor):
+    """An executor of nobody's class, which runs in this process."""
+
+    def __init__(self):
+        self._threads = ThreadPoolExecutor(1)
+
+    def submit(self, fn, /, *args, **kwargs):
+        return self._threads.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+@pytest.mark.parametrize("executor", [lambda: ThreadPoolExecutor(2), Here])
+def test_executor_that_runs_in_this_process_is_refused_with_the_reason(executor):
+    with executor() as given, pytest.raises(FitError, match=r"runs in this process.*ProcessPool"):
+        fitted(executor=given)
+
+
+def takes_its_turn():
+    with nrn.exclusive():
+        return True
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of Python 3.12: a fork
+def test_process_that_is_forked_while_a_thread_simulates_takes_its_turn():
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def simulates():
+        with nrn.exclusive():
+            has_begun.set()
+            may_end.wait(60)
+
+    fork = multiprocessing.get_context("fork")
+    with ThreadPoolExecutor(1) as thread, ProcessPoolExecutor(1, mp_context=fork) as processes:
+        busy = thread.submit(simulates)
+        assert has_begun.wait(60)
+        try:
+            assert processes.submit(takes_its_turn).result(60)
+        finally:
+            may_end.set()
+        busy.result()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
@@ -75,7 +76,14 @@ def run_batch(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
-    bound = feasible(bound)
+    with nrn.exclusive():
+        bound = feasible(bound)
+        return _run_batch(bound, rows, stimuli)
+
+
+def _run_batch(
+    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
+) -> list[Run]:
     runs = [Run() for _ in rows]
     with globals_restored(bound):
         if not bound.scheme.is_fixed:

@@ -9,11 +9,33 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from stpspec.errors import StpspecError
+
+_turn = threading.RLock()
+
+
+@contextlib.contextmanager
+def exclusive() -> Iterator[None]:
+    """Let no other thread of this process use NEURON meanwhile.
+
+    There is one NEURON for all threads, and it integrates everything that exists.
+    """
+    with _turn:
+        yield
+
+
+def _renew_turn() -> None:
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a thread that had the turn is not there in a child
+    os.register_at_fork(after_in_child=_renew_turn)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import OWN, REFERENCE, Scheme
@@ -81,7 +82,8 @@ def feasible(bound: Bound) -> Bound:
     model = bound.experiment.model
     cells = [model.cell, getattr(model, "second_cell", model.cell)]
     key = " ".join([model.mechanism, *(cell.digest for cell in cells)])
-    varies = equivalence.remembered("variable step", key, lambda: _can_vary(bound))
+    with nrn.exclusive():
+        varies = equivalence.remembered("variable step", key, lambda: _can_vary(bound))
     return bound if varies else under(bound, REFERENCE)
 
 
