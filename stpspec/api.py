@@ -139,8 +139,8 @@ def fit(
         Called with the evaluations so far, the budget of evaluations and the best loss so far.
     executor : concurrent.futures.Executor, optional
         Where to simulate, instead of the ``workers`` of the experiment: processes of any library,
-        on any machine. It can neither kill a batch at its time limit nor survive one that crashes
-        its process, unless it does so by itself.
+        on any machine, but no threads of this process. It can neither kill a batch at its time
+        limit nor survive one that crashes its process, unless it does so by itself.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
@@ -50,6 +51,9 @@ class Run:
 def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     """Group candidates that may share a simulation: all those with the same GLOBAL values.
 
+    Data of the mechanism, such as a table made of a parameter, belong to all candidates of a
+    simulation: where there are any, or none can be excluded, each is simulated by itself.
+
     Random numbers come from one generator, or from one stream each that is numbered in the order
     of making: what draws any is simulated by itself, so that seeding it makes it repeatable.
 
@@ -60,7 +64,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     groups: dict[tuple[float | None, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    size = 1 if bound.by_chance else bound.experiment.numerics.replicas
+    size = 1 if bound.by_chance or bound.shares_data else bound.experiment.numerics.replicas
     return [
         members[start : start + size]
         for members in groups.values()
@@ -72,13 +76,23 @@ def run_batch(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
-    bound = feasible(bound)
+    with nrn.exclusive():
+        bound = feasible(bound)
+        return _run_batch(bound, rows, stimuli)
+
+
+def _run_batch(
+    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
+) -> list[Run]:
     runs = [Run() for _ in rows]
     with globals_restored(bound):
         if not bound.scheme.is_fixed:
             set_scales(bound)
-        for index, protocol, result in _run(bound, range(len(rows)), rows, stimuli, bound.scheme):
-            runs[index].keep(protocol, result)
+        # What a run leaves behind, the next one finds: then each has its own cell and synapse.
+        apart = [{name: s} for name, s in stimuli.items()]
+        for part in apart if bound.carries_over else [stimuli]:
+            for index, protocol, result in _run(bound, range(len(rows)), rows, part, bound.scheme):
+                runs[index].keep(protocol, result)
     return runs
 
 
@@ -116,7 +130,7 @@ def _run(
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
                 yield index, name, why or (times, signals)
-        sound = not broken and not disturbed
+        sound = not broken and not disturbed and not bound.carries_over
     finally:
         give_back(rig, sound=sound)
     if disturbed:

@@ -31,8 +31,8 @@ class CellTemplate(Protocol):
     def arguments(self) -> dict[str, Any] | list[Any]: ...
 
 
-# HOC template name → sha256 of the file that defined it; (path, sha256) → Python module
-_hoc_templates: dict[str, str] = {}
+# HOC template name → sha256 and path of the file that defined it; (path, sha256) → Python module
+_hoc_templates: dict[str, tuple[str, Path]] = {}
 _modules: dict[tuple[Path, str], Any] = {}
 
 
@@ -106,10 +106,11 @@ def _hoc_template(cell: CellTemplate, path: Path) -> Any:
     h = nrn.hoc()
     sha = file_sha256(path)
     known = _hoc_templates.get(cell.template)
-    if known is not None and known != sha:
+    if known is not None and known[0] != sha:
         raise TemplateError(
             f"the HOC template {cell.template!r} of {path} is already defined in this process from "
-            f"another file; a HOC template cannot be redefined: start a new Python process"
+            f"another file ({known[1]}); a HOC template cannot be redefined: start a new Python "
+            f"process, or rename it"
         )
     if known is None:
         if quitter := _quitter(path, set()):
@@ -120,7 +121,7 @@ def _hoc_template(cell: CellTemplate, path: Path) -> Any:
         if not hasattr(h, cell.template):
             names = re.findall(r"begintemplate\s+(\w+)", path.read_text(errors="replace"))
             raise TemplateError(_absent(cell.template, path, "HOC template", names))
-        _hoc_templates[cell.template] = sha
+        _hoc_templates[cell.template] = (sha, path)
     return getattr(h, cell.template)
 
 

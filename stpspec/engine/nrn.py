@@ -9,11 +9,33 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from stpspec.errors import StpspecError
+
+_turn = threading.RLock()
+
+
+@contextlib.contextmanager
+def exclusive() -> Iterator[None]:
+    """Let no other thread of this process use NEURON meanwhile.
+
+    There is one NEURON for all threads, and it integrates everything that exists.
+    """
+    with _turn:
+        yield
+
+
+def _renew_turn() -> None:
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a thread that had the turn is not there in a child
+    os.register_at_fork(after_in_child=_renew_turn)
 
 
 @functools.cache
@@ -63,6 +85,13 @@ def cvode() -> Any:
 def clock() -> tuple[Any, Any]:
     """Return pointers to NEURON's time and time step, ms; ``h.dt`` takes twenty times as long."""
     return hoc()._ref_t, hoc()._ref_dt
+
+
+def pending_events() -> list[float]:
+    """Return when the events that are queued will be delivered, ms."""
+    times = hoc().Vector()
+    cvode().print_event_queue(times)
+    return list(times)
 
 
 def context() -> Any:

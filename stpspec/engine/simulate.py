@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stpspec.dataset import SIGNALS, StimulusDescription, arrival_times, protocol_dataset
+from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import pulses_read
@@ -77,10 +78,11 @@ def simulate(
     names = list(bound.experiment.protocols if protocols is None else protocols)
     stimuli = stimuli_of(bound, candidates, names)
     runs: list[Run] = [Run()] * n
-    for batch in batches(bound, rows):
-        for index, run in zip(batch, run_batch(bound, [rows[i] for i in batch], stimuli),
-                              strict=True):  # fmt: skip
-            runs[index] = run
+    with nrn.exclusive():
+        for batch in batches(bound, rows):
+            found = run_batch(bound, [rows[i] for i in batch], stimuli)
+            for index, run in zip(batch, found, strict=True):
+                runs[index] = run
     children = {p: _dataset(bound, stimuli[p], [r.traces.get(p) for r in runs]) for p in names}
     root = xr.Dataset(
         {
@@ -119,7 +121,7 @@ def evaluate(
     rows = candidates.rows
     stimuli = stimuli_of(bound, candidates, protocols)
     measured: list[dict[str, Measurement]] = [{}] * len(rows)
-    with rigs_kept():
+    with nrn.exclusive(), rigs_kept():
         for batch in batches(bound, rows):
             found = measured_batch(bound, [rows[i] for i in batch], stimuli, requests)
             for index, values_of_one in zip(batch, found, strict=True):
@@ -237,6 +239,12 @@ def _undriven(bound: Bound) -> float | None:
 
 def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
     experiment = bound.experiment
+    if bound.hidden_currents:
+        log.warning(
+            "what is recorded as the current is %s alone: %s passes %s, too, which is no RANGE "
+            "variable and cannot be recorded; the clamp carries both", ", ".join(bound.currents),
+            bound.mechanism.name, ", ".join(bound.hidden_currents),
+        )  # fmt: skip
     model, recording = experiment.model, experiment.recording
     if model.stimulated_by != "event":
         return

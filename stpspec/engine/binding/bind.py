@@ -70,6 +70,57 @@ class Bound:
         """Whether a mechanism that may be in use speaks of random numbers."""
         return any(nmodl.read(path).draws_random for path in self.sources.values())
 
+    @functools.cached_property
+    def shares_data(self) -> bool:
+        """Whether candidates of one simulation may share more than the values that are set."""
+        content, others = self._contents
+        if content is not None and (content.tabulated or content.written_globals):
+            return True
+        return any(not c.parsed or c.static_c for c in (content, *others) if c is not None)
+
+    @functools.cached_property
+    def carries_over(self) -> bool:
+        """Whether a run may leave something to the next one on the same cell and synapse."""
+        content, others = self._contents
+        if any(set(c.remembered) & set(c.parameters) for c in others):
+            return True
+        return content is not None and bool(
+            content.remembered or content.verbatim or not content.parsed
+        )
+
+    @property
+    def currents(self) -> tuple[str, ...]:
+        """The variables whose sum is the current that is recorded, that of the model first."""
+        return tuple(n for n in self._passed if n in self.mechanism.recordable)
+
+    @property
+    def hidden_currents(self) -> tuple[str, ...]:
+        """What the mechanism passes beside it and does not make known: it is no RANGE variable."""
+        return tuple(n for n in self._passed if n not in self.mechanism.recordable)
+
+    @functools.cached_property
+    def _passed(self) -> tuple[str, ...]:
+        """All currents of the mechanism, unless one is asked for; that of the model first."""
+        model = self.experiment.model
+        source = self.sources.get(model.mechanism)
+        usual = type(model).model_fields["current"].default
+        passed = nmodl.read(source).membrane_currents if source is not None else ()
+        if model.current != usual or usual not in passed:
+            return (model.current,)
+        return (usual, *(n for n in passed if n != usual))
+
+    @functools.cached_property
+    def _contents(self) -> tuple[nmodl.ModFile | None, list[nmodl.ModFile]]:
+        """What the source of the mechanism says, and those of others that may be in use.
+
+        The shipped ones are known: their tests show that they share nothing.
+        """
+        own = {n: p for n, p in self.sources.items() if p.parent != shipped("mod")}
+        contents = nmodl.read_all(own.values())
+        name = self.mechanism.name
+        source = contents.get(own[name]) if name in own else None
+        return source, [contents[path] for other, path in own.items() if other != name]
+
 
 def bind(experiment: Experiment) -> Bound:
     """Compile and load what an experiment needs, and bind it.
@@ -206,7 +257,11 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def settable(model: Any, info: Mechanism) -> dict[str, str]:
-    """Return name → unit of what a candidate may set: mechanism parameters and the weight."""
+    """Return name → unit of what a candidate may set: mechanism parameters and the weight.
+
+    A parameter that is called ``weight`` goes before the weight of the NetCon, which then is set by
+    ``model.net_con.weight`` alone.
+    """
     weight = {"weight": "1"} if model.stimulated_by == "event" else {}
     return {**weight, **info.parameters}
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stpspec.engine import cells
+from stpspec.engine import cells, nrn
 from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.errors import MechanismError, SpecProblem, TemplateError
@@ -115,6 +115,11 @@ def question_of(parts: Mapping[str, Any]) -> Question:
 
 def gather(question: Question) -> Facts:
     """Load the mechanisms and build the cells in this process, and return what they tell."""
+    with nrn.exclusive():
+        return _gathered(question)
+
+
+def _gathered(question: Question) -> Facts:
     try:
         library.ensure_loaded(question.mod)
     except MechanismError as error:

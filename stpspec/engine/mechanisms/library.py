@@ -16,8 +16,8 @@ from stpspec.engine.mechanisms import compiler_messages, nmodl
 from stpspec.errors import MechanismError
 from stpspec.resources import cache_folder, content_key, find_file, shipped
 
-# mechanism name → key of the content that this process has loaded
-_loaded: dict[str, str] = {}
+# mechanism name → key of the content that this process has loaded, and the file it was read from
+_loaded: dict[str, tuple[str, Path]] = {}
 
 
 def sources(mod: Sequence[str]) -> dict[str, Path]:
@@ -26,9 +26,10 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
     Raises
     ------
     MechanismError
-        If a file or folder does not exist, or a .mod file defines no mechanism.
+        If a file or folder does not exist, a .mod file defines no mechanism, or two files in
+        ``mod`` define one name differently.
     """
-    paths = sorted(shipped("mod").glob("*.mod"))
+    paths: list[Path] = []
     for entry in mod:
         try:
             place = find_file(entry, "mod")
@@ -37,8 +38,9 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
         own = sorted(place.glob("*.mod")) if place.is_dir() else [place]
         if not own:
             raise MechanismError(f"mod: the folder {place} holds no .mod file")
-        paths = [p for p in paths if p not in own] + own  # the last of a name is the one in use
-    return nmodl.declared_in(paths)
+        paths += [p for p in own if p not in paths]
+    ours = sorted(p for p in shipped("mod").glob("*.mod") if p not in paths)
+    return nmodl.declared_in(ours) | nmodl.declared_in(paths)
 
 
 def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
@@ -56,13 +58,15 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
     """
     h = nrn.hoc()
     wanted = sources(mod)
-    shas = {name: content_key(*_contents(path)) for name, path in wanted.items()}
+    shas = {name: nmodl.content_of(path) for name, path in wanted.items()}
     present = set(loaded_names())
     for name, path in wanted.items():
-        if name in present and _loaded.get(name) != shas[name]:
+        if name in present and (name not in _loaded or _loaded[name][0] != shas[name]):
+            first = f" ({_loaded[name][1]})" if name in _loaded else ""
             raise MechanismError(
                 f"the mechanism {name!r} of {path} is already loaded in this process from another "
-                f"source; a mechanism cannot be unloaded: start a new Python process, or rename it"
+                f"source{first}; a mechanism cannot be unloaded: start a new Python process, or "
+                f"rename it"
             )
     missing = {name: path for name, path in wanted.items() if name not in present}
     # The shipped ones are one library, so that its cached build serves every experiment.
@@ -74,7 +78,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
         library = compile_library(list(group.values()))
         with nrn.border(MechanismError, f"loading {library}"):
             h.nrn_load_dll(str(library))
-        _loaded.update({name: shas[name] for name in group})
+        _loaded.update({name: (shas[name], path) for name, path in group.items()})
         absent = set(group) - set(loaded_names())
         if absent:
             raise MechanismError(f"{library} was loaded but lacks {', '.join(sorted(absent))}")
@@ -107,7 +111,7 @@ def compile_library(paths: Sequence[Path]) -> Path:
     # Compiled under the name of the mechanism: that of a file may be one that C++ cannot take, and
     # two folders may hold files of one name.
     named = dict(sorted(nmodl.declared_in(paths).items()))
-    parts = [part for name, p in named.items() for part in (name, *_contents(p))]
+    parts = [part for name, p in named.items() for part in (name, *nmodl.contents(p))]
     key = content_key(*parts, nrn.version(), platform.platform(), platform.python_version())
     root = cache_folder("mechanisms")
     final = root / key
@@ -127,11 +131,6 @@ def compile_library(paths: Sequence[Path]) -> Path:
             f"folder that can be written in the environment variable STPSPEC_CACHE"
         ) from error
     return _library_in(final)
-
-
-def _contents(path: Path) -> list[bytes]:
-    """Return the bytes of a .mod file and of what it includes."""
-    return [p.read_bytes() for p in (path, *nmodl.included_in(path).values())]
 
 
 def _library_in(folder: Path) -> Path:

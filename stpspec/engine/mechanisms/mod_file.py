@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stpspec.engine.mechanisms import linear_kinetics, tokens
+from stpspec.engine.mechanisms import c_code, linear_kinetics, sharing, tokens
 from stpspec.engine.mechanisms.syntax import Node
 
 # How random numbers are drawn in NMODL, and in the C of a VERBATIM block.
@@ -70,7 +70,17 @@ class ModFile:
     assigned_initially : tuple of str
         PARAMETERs that INITIAL changes.
     tabulated : tuple of str
-        PARAMETERs that are RANGE and that a TABLE is made of: of one instance, for all of them.
+        Variables of an instance that a TABLE is made of: of one instance, for all of them.
+    written_globals : tuple of str
+        What all instances share and the file writes: GLOBAL and other variables of the mechanism.
+    static_c : bool
+        Whether its C code keeps data of its own, in one place for all instances.
+    remembered : tuple of str
+        What an instance changes and INITIAL does not set: PARAMETERs, variables, the weight.
+    reads_time : bool
+        Whether a step depends on the time itself, which no error of a variable step tells.
+    unset_generators : tuple of str
+        Procedures that nothing calls, and that give it the generator of its random numbers.
     exact : bool
         Whether a step of any size integrates it exactly at a constant voltage.
     """
@@ -100,7 +110,18 @@ class ModFile:
     sends_initially: bool = False
     assigned_initially: tuple[str, ...] = ()
     tabulated: tuple[str, ...] = ()
+    written_globals: tuple[str, ...] = ()
+    static_c: bool = False
+    remembered: tuple[str, ...] = ()
+    reads_time: bool = False
+    unset_generators: tuple[str, ...] = ()
     exact: bool = False
+
+    @property
+    def membrane_currents(self) -> tuple[str, ...]:
+        """Currents that flow through the membrane: nonspecific ones, and those of ions."""
+        of_ions = (n for ion, written in self.ions.items() for n in written if n == f"i{ion}")
+        return tuple(dict.fromkeys([*self.nonspecific_currents, *of_ions]))
 
     @property
     def sees_others(self) -> bool:
@@ -155,6 +176,8 @@ def from_words(text: str) -> ModFile:
         receives_events="NET_RECEIVE" in words,
         verbatim=bool(c),
         draws_random=_draw(words) or _draw(_words_of(c)),
+        static_c=c_code.keeps_data(c, c),
+        reads_time="STATE" not in words,
     )
 
 
@@ -178,6 +201,11 @@ def from_tree(program: Node) -> ModFile:
         kind=kind,
         name=name,
         parsed=True,
+        written_globals=sharing.written_globals(program),
+        static_c=c_code.keeps_data(c, [v.text for v in program.children if v.kind == "Verbatim"]),
+        remembered=sharing.remembered(program),
+        reads_time=sharing.reads_time(program),
+        unset_generators=_unset_generators(program),
         parameters={n: _unit(p) for n, p in parameters.items()},
         limits=dict(_limits(parameters)),
         range_variables=in_range,
@@ -200,7 +228,7 @@ def from_tree(program: Node) -> ModFile:
         calls=frozenset(program.calls() - {_name(b) for b in _procedures(program)}),
         sends_initially=any("net_send" in b.calls() for b in initially),
         assigned_initially=_in_order(parameters, set_initially),
-        tabulated=_in_order(parameters, _tabulated(program) & in_range),
+        tabulated=sharing.tabulated(program),
         exact=linear_kinetics.exact_in_any_step(program),
     )  # fmt: skip
 
@@ -251,10 +279,30 @@ def _uncalled_c(program: Node) -> tuple[str, ...]:
     )
 
 
-def _tabulated(program: Node) -> set[str]:
-    """Return the names that procedures with a TABLE read, themselves or in what they call."""
-    made = [b for b in _procedures(program) if any(b.walk("TableStatement"))]
-    return {name for block in linear_kinetics.reached(program, made) for name in block.names()}
+def _unset_generators(program: Node) -> tuple[str, ...]:
+    """Return what would give the file its generator: C code for it, or a switch that it reads."""
+    procedures, called = _procedures(program), program.calls()
+    drawing = {n for b in procedures if _draw(b.calls()) for n in b.names()}
+    drawing |= _words_of([v.text for b in program.children if _name_or_none(b) in called
+                          for v in b.walk("Verbatim")])  # fmt: skip
+    elsewhere = [b for b in program.children if b.kind == "InitialBlock" or _is_called(b, called)]
+    drawing -= {n for b in elsewhere for n in linear_kinetics.assigned(b)}
+    found = []
+    for block in procedures:
+        text = [v.text for v in block.walk("Verbatim")]
+        switches = linear_kinetics.assigned(block) & drawing
+        if _name(block) not in called and (_draw(_words_of(text)) or switches):
+            found.append(_name(block))
+    draws = _draw(program.calls()) or _draw(_words_of([v.text for v in program.walk("Verbatim")]))
+    return tuple(found) if draws else ()
+
+
+def _name_or_none(block: Node) -> str:
+    return next((n.text for n in block.walk("Name")), "")
+
+
+def _is_called(block: Node, called: set[str]) -> bool:
+    return block.kind in ("ProcedureBlock", "FunctionBlock") and _name(block) in called
 
 
 def _words_of(c: Sequence[str]) -> set[str]:

@@ -43,16 +43,31 @@ def declared_in(paths: Iterable[Path]) -> dict[str, Path]:
     Raises
     ------
     MechanismError
-        If a file declares no mechanism.
+        If a file declares no mechanism, or two declare one name and differ.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for path, content in read_all(paths).items():
         if not content.name:
             raise MechanismError(
                 f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file"
             )
-        found[content.name] = path
+        other = found.setdefault(content.name, path)
+        if other != path and content_of(other) != content_of(path):
+            raise MechanismError(
+                f"two files define the mechanism {content.name!r}, and differ: {other} and {path}; "
+                f"leave one of them out, or rename the mechanism in one"
+            )
     return found
+
+
+def contents(path: Path) -> list[bytes]:
+    """Return the bytes of a .mod file and of what it includes."""
+    return [p.read_bytes() for p in (path, *included_in(path).values())]
+
+
+def content_of(path: Path) -> str:
+    """Return the key of the bytes of a .mod file and of what it includes."""
+    return content_key(*contents(path))
 
 
 def included_in(path: Path) -> dict[str, Path]:
@@ -122,7 +137,7 @@ def _entry(path: Path) -> Path:
 def _edition() -> str:
     """Return a key of what makes another value of the same file: NEURON, and our reading of it."""
     here = Path(__file__)
-    modules = ("mod_file", "linear_kinetics", "syntax", "tokens", "nmodl")
+    modules = ("mod_file", "linear_kinetics", "sharing", "c_code", "syntax", "tokens", "nmodl")
     return content_key(nrn.version(), *(here.with_name(f"{m}.py").read_bytes() for m in modules))
 
 

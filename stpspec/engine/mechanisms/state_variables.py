@@ -33,6 +33,16 @@ def references(
     ]  # fmt: skip
 
 
+def mechanisms_in_use() -> set[str]:
+    """Return the names of the mechanisms and point processes that sit in any section."""
+    found = set[str]()
+    for section in nrn.hoc().allsec():
+        for segment in section:
+            found |= {mechanism.name() for mechanism in segment}
+            found |= {p.hname().partition("[")[0] for p in segment.point_processes()}
+    return found
+
+
 def _in_section(section: Section, foreign: Set[str]) -> Iterator[Reference]:
     for segment in section:
         yield segment._ref_v

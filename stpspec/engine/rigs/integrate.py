@@ -12,6 +12,7 @@ import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.mechanisms.nmodl import read
 from stpspec.engine.mechanisms.state_variables import state_variables
 from stpspec.engine.rigs.rig import Probe, Rig
 from stpspec.engine.rigs.time_grid import blocks
@@ -49,10 +50,18 @@ def globals_restored(bound: Bound) -> Iterator[None]:
     cvode = nrn.cvode()
     shared = [f"{n}_{bound.mechanism.name}" for n in bound.mechanism.global_parameters]
     names = ["celsius", "dt", "steps_per_ms", "secondorder", "v_init", "tstop", *shared]
+    source = bound.sources.get(bound.mechanism.name)
+    # A table of one instance is not that of another; nor is it made anew where DEPEND lacks what
+    # it is made of.
+    made = source is not None and bool(read(source).tabulated)
+    tables = [f"usetable_{bound.mechanism.name}"] if made else []
+    names += tables
     before = {name: getattr(h, name) for name in names}
     states = [f"{bound.mechanism.name}.{n}" for n, _ in state_variables(bound.mechanism.name)]
     scales = {state: cvode.atolscale(state) for state in states}
     active, atol, rtol = cvode.active(), cvode.atol(), cvode.rtol()
+    for table in tables:
+        setattr(h, table, 0)
     try:
         yield
     finally:

@@ -27,7 +27,10 @@ class SynapseRig(Rig):
         synapse = self._place(cell, self.model.section, self.model.position)
         segment = self._electrode_segment(cell)
         netcon: NetCon = nrn.hoc().NetCon(None, synapse)
-        netcon.weight[0] = self.model.fixed.get("weight", self.model.net_con.weight)
+        # The name is that of a parameter where the mechanism has one: one name sets one thing.
+        own = "weight" in self.bound.mechanism.parameters
+        fixed = {} if own else self.model.fixed
+        netcon.weight[0] = fixed.get("weight", self.model.net_con.weight)
         self.owned.append([cell])
         self.points.append([synapse])
         self.electrodes.append([electrode])
@@ -53,7 +56,7 @@ class SynapseRig(Rig):
         self, synapse: PointProcess, electrode: PointProcess, segment: Segment
     ) -> dict[str, Probe]:
         make = {
-            "synaptic_current": lambda f: self._variable(synapse, self.model.current, f),
+            "synaptic_current": lambda f: self._current(synapse, f),
             "conductance": lambda f: self._variable(synapse, self.model.conductance, f),
             # The clamp answers the synaptic current of the same step, so it lags like it.
             "clamp_current": lambda f: Probe(electrode._ref_i, True, f),
@@ -134,7 +137,7 @@ class GapRig(Rig):
             f"somatic_voltage_{k + 1}": Probe(s._ref_v, False, 1.0) for k, s in enumerate(segments)
         }
         factor = SIGNALS["junctional_current"][2]
-        probes["junctional_current"] = self._variable(gaps[0], model.current, factor)
+        probes["junctional_current"] = self._current(gaps[0], factor)
         for name in self.recording.variables:
             probes[name] = self._variable(gaps[0], name, 1.0)
         self.probes.append(probes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
+from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.rigs.preparations import make_rig
 from stpspec.engine.rigs.rig import Rig
@@ -20,12 +21,17 @@ _depth = 0
 @contextlib.contextmanager
 def rigs_kept() -> Iterator[None]:
     """Keep the last rig until the outermost of these contexts ends; nothing stays behind."""
-    global _depth
-    _depth += 1
+    _count(1)
     try:
         yield
     finally:
-        _depth -= 1
+        _count(-1)
+
+
+def _count(more: int) -> None:
+    global _depth
+    with nrn.exclusive():
+        _depth += more
         if _depth == 0:
             drop()
 

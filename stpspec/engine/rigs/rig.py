@@ -11,6 +11,7 @@ from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment, Vector
 from stpspec.engine.mechanisms import state_variables
+from stpspec.engine.mechanisms.nmodl import read
 from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
 
@@ -22,7 +23,7 @@ _TO_OURS = {"nA": 1e3, "pA": 1.0, "uA": 1e6, "uS": 1e3, "umho": 1e3, "nS": 1.0, 
 
 
 class Probe:
-    """One recorded variable of one replica."""
+    """One recorded variable of one replica, or the sum of several."""
 
     def __init__(self, reference: Reference, lags: bool, factor: float):
         self.vector: Vector = nrn.hoc().Vector().record(reference)
@@ -31,11 +32,24 @@ class Probe:
         # and records them at its end: sample k + 1 holds the value that belongs to time k·dt.
         # States and the voltage do not lag, and nothing does in a variable step.
         self.lag = 1 if lags else 0
+        self._summands: list[tuple[Vector, float]] = []
+
+    def add(self, reference: Reference, factor: float) -> None:
+        """Record another variable, too, and add it to this one."""
+        self._summands.append((nrn.hoc().Vector().record(reference), factor / self.factor))
+
+    def stop(self) -> None:
+        """Let NEURON record no more."""
+        for vector in (self.vector, *(v for v, _ in self._summands)):
+            vector.play_remove()
 
     def values(self) -> np.ndarray:
         """Return what NEURON has recorded, in its own unit, shape (n,)."""
         # Not vector.as_numpy(): each call of it leaks 0.4 kB inside NEURON 9.0.
-        return np.asarray(self.vector)
+        values = np.asarray(self.vector)
+        for vector, factor in self._summands:
+            values = values + factor * np.asarray(vector)
+        return values
 
 
 class Rig(ABC):
@@ -102,17 +116,30 @@ class Rig(ABC):
 
     def _variable(self, point: PointProcess, name: str, factor: float) -> Probe:
         lags = name not in self.bound.mechanism.states
+        return Probe(getattr(point, f"_ref_{name}"), lags, self._factor(name, factor))
+
+    def _factor(self, name: str, factor: float) -> float:
+        """Return the factor to our unit, from the unit that is declared, not from the usual one."""
         declared = str(nrn.hoc().units(f"{self.model.mechanism}.{name}"))
-        if factor != 1.0 and declared in _TO_OURS:  # as the mechanism declares, not as usual
-            factor = _TO_OURS[declared]
-        return Probe(getattr(point, f"_ref_{name}"), lags, factor)
+        return _TO_OURS.get(declared, factor) if factor != 1.0 else factor
+
+    def _current(self, point: PointProcess, factor: float) -> Probe:
+        """Return a probe of all that the mechanism passes, or of the current that is asked for."""
+        first, *others = self.bound.currents
+        probe = self._variable(point, first, factor)
+        for name in others:
+            probe.add(getattr(point, f"_ref_{name}"), self._factor(name, factor))
+        return probe
 
     def _is_global(self, name: str) -> bool:
         return name in self.bound.mechanism.global_parameters
 
     def _set_globals_to_fixed(self) -> None:
         h = nrn.hoc()
-        for name, value in self.model.fixed.items():
+        source = self.bound.sources.get(self.model.mechanism)
+        written = read(source).written_globals if source is not None else ()
+        values = {n: self.bound.mechanism.defaults[n] for n in written if self._is_global(n)}
+        for name, value in (values | self.model.fixed).items():
             if self._is_global(name):
                 setattr(h, f"{name}_{self.model.mechanism}", value)
 
@@ -127,7 +154,7 @@ class Rig(ABC):
         """Set parameter values of one replica (a GLOBAL one is set for all of them)."""
         h = nrn.hoc()
         for name, value in values.items():
-            if name == "weight" and self.netcons:
+            if name not in self.bound.mechanism.parameters:  # the weight of the NetCon
                 self.netcons[replica].weight[0] = value
             elif self._is_global(name):
                 setattr(h, f"{name}_{self.model.mechanism}", value)
@@ -166,7 +193,7 @@ class Rig(ABC):
         self._clock.play_remove()
         for replica in self.probes:
             for probe in replica.values():
-                probe.vector.play_remove()
+                probe.stop()
         self.probes.clear()
         self.netcons.clear()
         self.electrodes.clear()

@@ -6,9 +6,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import OWN, REFERENCE, Scheme
+from stpspec.engine.mechanisms import nmodl
+from stpspec.engine.mechanisms.state_variables import mechanisms_in_use
 from stpspec.engine.rigs.integrate import CannotVaryError, choose_step, globals_restored
 from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.shortcuts import equivalence
@@ -47,6 +50,8 @@ def choose(bound: Bound, rows: Sequence[Mapping[str, float]], highest: Scheme) -
         The rung to begin at.
     """
     scheme = highest
+    if bound.shares_data:  # a proof compares candidates that are simulated together
+        return Setup(replace(bound, scheme=without_disturbance(scheme)))
     if scheme.cell == "none":
         isolated = on_compartment(bound, rows)
         if isolated is not None:
@@ -55,7 +60,8 @@ def choose(bound: Bound, rows: Sequence[Mapping[str, float]], highest: Scheme) -
     if scheme.cell == "shared" and not (len(rows) > 1 and may_share(bound)):
         scheme = scheme.safer()
     chosen = replace(bound, scheme=scheme)
-    return Setup(chosen, settled_state(chosen, rows) if scheme.start == "settled" else None)
+    settles = scheme.start == "settled" and not bound.carries_over
+    return Setup(chosen, settled_state(chosen, rows) if settles else None)
 
 
 def without_disturbance(scheme: Scheme) -> Scheme:
@@ -66,13 +72,18 @@ def without_disturbance(scheme: Scheme) -> Scheme:
 
 
 def feasible(bound: Bound) -> Bound:
-    """Return the experiment on the reference if its mechanisms refuse CVODE; warn once."""
+    """Return the experiment on the reference if its mechanisms refuse CVODE; warn once.
+
+    CVODE chooses its steps by the errors of what it integrates. A current that is a function of the
+    time is not integrated: steps of any length pass over it, so it is on the reference, too.
+    """
     if bound.scheme.is_fixed:
         return bound
     model = bound.experiment.model
     cells = [model.cell, getattr(model, "second_cell", model.cell)]
     key = " ".join([model.mechanism, *(cell.digest for cell in cells)])
-    varies = equivalence.remembered("variable step", key, lambda: _can_vary(bound))
+    with nrn.exclusive():
+        varies = equivalence.remembered("variable step", key, lambda: _can_vary(bound))
     return bound if varies else under(bound, REFERENCE)
 
 
@@ -81,9 +92,20 @@ def _can_vary(bound: Bound) -> bool:
     try:
         with globals_restored(bound):
             choose_step(replace(bound, scheme=OWN))
+            timed = _timed(bound)
     except CannotVaryError as error:
         log.warning("%s; the fixed step is used instead", error)
         return False
     finally:
         rig.tear_down()
-    return True
+    if timed:
+        log.warning("the variable step: what %s does depends on the time itself, of which no step "
+                    "takes account; the fixed step is used instead",
+                    " and ".join(timed))  # fmt: skip
+    return not timed
+
+
+def _timed(bound: Bound) -> list[str]:
+    """Return the mechanisms in use whose currents depend on the time itself, or on the steps."""
+    names = mechanisms_in_use() & set(bound.sources)
+    return sorted(n for n in names if nmodl.read(bound.sources[n]).reads_time)

@@ -1,7 +1,9 @@
 """The settled state: the time before the first event is simulated once, then restored.
 
 It is used only where it is proven, by comparison, that no parameter which the candidates set has
-any effect before the first event, and that the restored run goes on as the full one does.
+any effect before the first event, and that the restored run goes on as the full one does. Nor where
+events are pending, such as those that a synapse sends itself: a state has none, and NEURON ends the
+process when it comes to one of the past.
 """
 
 from __future__ import annotations
@@ -101,8 +103,12 @@ def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None
         for replica, row in enumerate(rows):
             rig.set(replica, row)
         begin(rig, Stimulus())
+        if nrn.pending_events():
+            return None
         steps = math.floor((numerics.settle - _AHEAD) / numerics.dt + 1e-9)
         advance(steps * numerics.dt, numerics.time_limit)
+        if nrn.pending_events():
+            return None
         every = [np.array([r[0] for r in rig.states(k)]) for k in range(rig.n)]
         signals = [{n: p.values().copy() for n, p in probes.items()} for probes in rig.probes]
         # The last sample of a variable that lags is due one step later.

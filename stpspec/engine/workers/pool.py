@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,7 +22,15 @@ from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import measured_runs, stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
-from stpspec.engine.workers.processes import ADVICE, Brought, Foreign, Row, Workers, task_of
+from stpspec.engine.workers.processes import (
+    ADVICE,
+    Brought,
+    Foreign,
+    Row,
+    Workers,
+    task_of,
+    threads_refused,
+)
 from stpspec.errors import Failure, SimulationError, StpspecError
 from stpspec.metrics.measure import Measurement, missing
 from stpspec.metrics.requests import Request
@@ -214,7 +222,15 @@ def _is_local(metric: str) -> bool:
 
 
 def pool_for(bound: Bound, executor: Executor | None = None) -> Pool | None:
-    """Return a pool as the experiment or the caller asks for one; None: in this process."""
+    """Return a pool as the experiment or the caller asks for one; None: in this process.
+
+    Raises
+    ------
+    FitError
+        If the executor runs in this process; of those that do not show it, by the first batch.
+    """
+    if isinstance(executor, ThreadPoolExecutor):
+        raise threads_refused(type(executor).__name__)
     if executor is not None:
         return Pool(bound, Foreign(executor))
     n = bound.experiment.workers

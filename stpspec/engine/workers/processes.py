@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import signal
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ from stpspec.engine.binding.bind import Bound, bind
 from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.simulate import measured_batch
-from stpspec.errors import SimulationError
+from stpspec.errors import FitError, SimulationError
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request
 from stpspec.specs.experiment import Experiment
@@ -45,17 +47,36 @@ class WorkerTask:
         Where modules are looked for.
     scheme : Scheme
         As in :class:`stpspec.engine.binding.bind.Bound`.
+    sender : tuple of (int, str)
+        The process that hands it out: its number, and what no process of another machine has.
     """
 
     spec: str
     path: tuple[str, ...]
     scheme: Scheme
+    sender: tuple[int, str]
 
 
 def task_of(bound: Bound) -> WorkerTask:
     """Return the task of an experiment."""
     spec = json.dumps(bound.located_data())
-    return WorkerTask(spec, tuple(sys.path), bound.scheme)
+    return WorkerTask(spec, tuple(sys.path), bound.scheme, _this_process())
+
+
+_token = uuid.uuid4().hex
+
+
+def _this_process() -> tuple[int, str]:
+    return os.getpid(), _token
+
+
+def threads_refused(what: str) -> FitError:
+    """Return the error for an executor that would simulate in the process of the fit."""
+    return FitError(
+        f"the executor ({what}) runs in this process, where there is one NEURON: its simulations "
+        f"could only take turns, and one that ends the process would end the fit; take processes, "
+        f"workers: n or concurrent.futures.ProcessPoolExecutor"
+    )
 
 
 _bound: dict[WorkerTask, Bound] = {}
@@ -67,7 +88,15 @@ def work(
     stimuli: Mapping[str, Stimulus],
     requests: Sequence[Request] | None,
 ) -> Brought:
-    """Simulate one batch in a worker; measure it, or return the traces without ``requests``."""
+    """Simulate one batch in a worker; measure it, or return the traces without ``requests``.
+
+    Raises
+    ------
+    FitError
+        If this is no worker, but the process that hands the batches out.
+    """
+    if task.sender == _this_process():
+        raise threads_refused("in one of its threads")
     if task not in _bound:
         sys.path[:] = task.path
         bound = bind(Experiment.from_data(json.loads(task.spec)))
