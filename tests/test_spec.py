@@ -397,7 +397,7 @@ def specs(draw):
                 name: {
                     "metric": draw(st.sampled_from(["amplitude", "rise_time", "charge"])),
                     "protocol": draw(st.sampled_from(names)),
-                    "target": draw(finite), "weight": draw(positive), **draw(term_extras),
+                    "target": draw(positive), "weight": draw(positive), **draw(term_extras),
                 }
                 for name in term_names
             }

@@ -76,7 +76,7 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
     return step["amplitude"], own, other
 
 
-@metric("coupling_coefficient", "1", needs=("step",), reads_signal=False)
+@metric("coupling_coefficient", "1", needs=("step",), reads_signal=False, is_magnitude=True)
 def coupling_coefficient(response: Response, *, window: Window = 50.0) -> float:
     """ΔV of the other cell over ΔV of the stepped cell, at steady state."""
     _, own, other = _deflections(response, window)
@@ -87,14 +87,14 @@ def coupling_coefficient(response: Response, *, window: Window = 50.0) -> float:
     return value
 
 
-@metric("input_resistance", "MOhm", needs=("step",), reads_signal=False)
+@metric("input_resistance", "MOhm", needs=("step",), reads_signal=False, is_magnitude=True)
 def input_resistance(response: Response, *, window: Window = 50.0) -> float:
     """ΔV / I of the stepped cell, while it is coupled."""
     current, own, _ = _deflections(response, window)
     return own / current
 
 
-@metric("transfer_resistance", "MOhm", needs=("step",), reads_signal=False)
+@metric("transfer_resistance", "MOhm", needs=("step",), reads_signal=False, is_magnitude=True)
 def transfer_resistance(response: Response, *, window: Window = 50.0) -> float:
     """ΔV of the other cell / I."""
     current, _, other = _deflections(response, window)
@@ -102,7 +102,7 @@ def transfer_resistance(response: Response, *, window: Window = 50.0) -> float:
 
 
 @metric(
-    "junctional_conductance", "nS", needs=("step",), reads_signal=False,
+    "junctional_conductance", "nS", needs=("step",), reads_signal=False, is_magnitude=True,
     siblings=lambda options: options.get("isolated_resistance") is None,
 )  # fmt: skip
 def junctional_conductance(

@@ -87,6 +87,8 @@ class Metric:
     reads_signal : bool
         Whether it reads the one signal that its options name.
     function : callable
+    is_magnitude : bool
+        Whether it is a size, which has no sign: no target of it is below 0.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Metric:
     unit_by: Callable[[Options], str] | None = None
     of_amplitudes: bool = False
     pulses: Callable[[Options, Stimulus], int | None] | None = None
+    is_magnitude: bool = False
 
     def pulses_read(self, options: Options, stimulus: Stimulus) -> int:
         """Return how many leading pulses of a stimulus it reads, with these options."""
@@ -136,6 +139,7 @@ def metric(
     unit_by: Callable[[Options], str] | None = None,
     of_amplitudes: bool = False,
     pulses: Callable[[Options, Stimulus], int | None] | None = None,
+    is_magnitude: bool = False,
 ) -> Callable[[M], M]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
@@ -168,6 +172,9 @@ def metric(
     pulses : callable, optional
         ``pulses(options, stimulus)``: how many leading pulses it reads; None, and without it: all
         of them. The search of a fit does not simulate what no term reads.
+    is_magnitude : bool
+        Whether it is a size, such as an amplitude along the response or a time constant, which has
+        no sign: a target below 0 is refused.
 
     Returns
     -------
@@ -190,6 +197,7 @@ def metric(
                 unit_by,
                 of_amplitudes,
                 pulses,
+                is_magnitude,
             )
         )
         return function

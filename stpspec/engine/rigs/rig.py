@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -13,12 +14,11 @@ from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment, V
 from stpspec.engine.mechanisms import state_variables
 from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
+from stpspec.units import UnitError, convert
 
 _FOREVER = 1e9  # ms
 
-# Declared unit of a current or conductance → factor to pA or nS.
-_TO_OURS = {"nA": 1e3, "pA": 1.0, "uA": 1e6, "uS": 1e3, "umho": 1e3, "nS": 1.0, "mS": 1e6,
-            "pS": 1e-3}  # fmt: skip
+_OURS = ("pA", "nS")  # of a current and of a conductance
 
 
 class Probe:
@@ -36,6 +36,14 @@ class Probe:
         """Return what NEURON has recorded, in its own unit, shape (n,)."""
         # Not vector.as_numpy(): each call of it leaks 0.4 kB inside NEURON 9.0.
         return np.asarray(self.vector)
+
+
+def _declared_factor(unit: str) -> float | None:
+    """Return the factor from the unit of a current or conductance to ours; None if it is none."""
+    for ours in _OURS if unit else ():
+        with contextlib.suppress(UnitError):
+            return convert(f"1 {unit}", ours)
+    return None
 
 
 class Rig(ABC):
@@ -103,8 +111,8 @@ class Rig(ABC):
     def _variable(self, point: PointProcess, name: str, factor: float) -> Probe:
         lags = name not in self.bound.mechanism.states
         declared = str(nrn.hoc().units(f"{self.model.mechanism}.{name}"))
-        if factor != 1.0 and declared in _TO_OURS:  # as the mechanism declares, not as usual
-            factor = _TO_OURS[declared]
+        if factor != 1.0:  # as the mechanism declares, by whatever name, not as usual
+            factor = _declared_factor(declared) or factor
         return Probe(getattr(point, f"_ref_{name}"), lags, factor)
 
     def _is_global(self, name: str) -> bool:
