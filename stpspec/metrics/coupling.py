@@ -10,9 +10,11 @@ from pydantic import Field
 from stpspec.errors import MetricError
 from stpspec.metrics.registration import metric
 from stpspec.metrics.response import Response, unsettled
+from stpspec.specs.plausible import Range
 from stpspec.units import Megaohm, Millisecond
 
-Window = Annotated[Millisecond, Field(gt=0)]
+Window = Annotated[Millisecond, Range("ms", 1, 5000), Field(gt=0)]
+Resistance = Annotated[Megaohm, Range("MΩ", 1, 1e5)]
 _STEADY = 0.005  # of a deflection; what moves further within the window has not settled
 
 
@@ -106,7 +108,7 @@ def transfer_resistance(response: Response, *, window: Window = 50.0) -> float:
     siblings=lambda options: options.get("isolated_resistance") is None,
 )  # fmt: skip
 def junctional_conductance(
-    response: Response, *, window: Window = 50.0, isolated_resistance: Megaohm | None = None
+    response: Response, *, window: Window = 50.0, isolated_resistance: Resistance | None = None
 ) -> float:
     """Junctional conductance from input and transfer resistances.
 

@@ -7,12 +7,13 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, create_model
 
 from stpspec.registry import COSTS, LOSSES, METRICS
 from stpspec.specs.base import Spec
+from stpspec.specs.plausible import Range
 from stpspec.specs.protocol import Stimulus
 from stpspec.units import Millisecond
 
@@ -42,7 +43,7 @@ class ResponseOptions(SignalOptions):
     """Options that every metric of the responses in a signal takes."""
 
     baseline: Literal["pre_train", "local", "extrapolated"] = "extrapolated"
-    decay: Millisecond | None = Field(
+    decay: Annotated[Millisecond, Range("ms", 0.05, 5000)] | None = Field(
         default=None,
         gt=0,
         description="time constant that continues the residue; fitted by default",
