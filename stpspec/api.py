@@ -12,6 +12,7 @@ from stpspec.errors import SpecProblem, unknown_name
 from stpspec.log import recorded
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
+from stpspec.specs.plausible import warn_of_slips
 from stpspec.specs.recovery import unseen
 
 if TYPE_CHECKING:  # a check needs none of them
@@ -62,6 +63,7 @@ def simulate(
     from stpspec.engine.simulate import simulate as run
 
     needed(experiment)
+    warn_of_slips(experiment)
     names = [protocols] if isinstance(protocols, str) else protocols
     for name in names or ():
         if name not in experiment.protocols:
@@ -116,6 +118,7 @@ def run(
     from stpspec.metrics.measure import measure_candidates
     from stpspec.metrics.requests import requests_of
 
+    warn_of_slips(experiment)
     bound = bind(experiment)
     tree = run_in_neuron(bound, values)
     warn_of_chance(bound)
@@ -159,6 +162,7 @@ def fit(
 
     needed(experiment)
     with recorded() as told:
+        warn_of_slips(experiment)
         result = run_fit(experiment, progress, executor)
     return replace(result, log=tuple(told.lines))
 

@@ -14,6 +14,7 @@ from stpspec.metrics.requests import Request, protocols_read
 from stpspec.specs.base import Spec
 from stpspec.specs.changes import inside, missing_field
 from stpspec.specs.experiment import Experiment, needed
+from stpspec.specs.plausible import warn_of_slips
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.units import unit_of
 
@@ -87,6 +88,7 @@ def sweep(
             chosen = dict(zip(outer, picks, strict=True))
             previous = variant
             variant = experiment.changed({n: axes[n].values[i] for n, i in chosen.items()})
+            warn_of_slips(variant)
             bound = _bind(variant, previous, bound)
             if not done:
                 warn_of_chance(bound)

@@ -504,7 +504,7 @@ def test_a_wrong_bound_does_not_hide_that_there_is_no_such_parameter_nor_the_oth
     [
         ({"numerics__dt": 1e-9}, "numerics.dt"),
         ({"numerics__settle": 1e9}, "numerics.settle"),
-        ({"model__net_con": {"delay": 1e9}}, "protocols.single"),
+        ({"model__net_con": {"delay": 1e9}}, "model.net_con.delay"),
         ({"protocols__single": {"kind": "train", "recovery_delay": 1e12}},
          "protocols.single.recovery_delay"),
         ({"protocols__single": {"kind": "train", "frequency": 1e-6}}, "protocols.single"),

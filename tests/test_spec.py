@@ -277,6 +277,7 @@ def test_an_entry_of_the_wrong_shape_is_a_problem_and_never_a_crash(path, bad):
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
 positive = st.floats(1e-6, 1e6)
+potential = st.floats(-1000, 1000)
 times = st.one_of(positive, st.builds("{!r} s".format, st.floats(1e-3, 10.0)))
 words = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,8}", fullmatch=True)
 text = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
@@ -345,17 +346,17 @@ fitters = st.one_of(
 recordings = st.one_of(
     st.fixed_dictionaries(
         {"kind": st.just("voltage_clamp")},
-        optional={"holding_potential": finite, "series_resistance": positive,
+        optional={"holding_potential": potential, "series_resistance": st.floats(1e-6, 1e5),
                   "electrode_section": words, "variables": st.lists(words, max_size=2)},
     ),
     st.fixed_dictionaries(
-        {"kind": st.just("current_clamp")}, optional={"holding_current": finite}
+        {"kind": st.just("current_clamp")}, optional={"holding_current": st.floats(-100, 100)}
     ),
 )  # fmt: skip
 
 numerics = st.fixed_dictionaries(
     {"settle": st.floats(1.0, 1e4)},
-    optional={"dt": st.floats(1e-4, 1.0), "temperature": st.floats(-20, 60), "v_init": finite,
+    optional={"dt": st.floats(1e-4, 1.0), "temperature": st.floats(-20, 60), "v_init": potential,
               "replicas": st.integers(1, 1024), "time_limit": positive},
 )  # fmt: skip
 
@@ -397,7 +398,7 @@ def specs(draw):
                 name: {
                     "metric": draw(st.sampled_from(["amplitude", "rise_time", "charge"])),
                     "protocol": draw(st.sampled_from(names)),
-                    "target": draw(finite), "weight": draw(positive), **draw(term_extras),
+                    "target": draw(positive), "weight": draw(positive), **draw(term_extras),
                 }
                 for name in term_names
             }

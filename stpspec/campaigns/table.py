@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from stpspec.campaigns.problems import table_problem
+from stpspec.config.locations import ambiguous_number
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
@@ -246,6 +247,8 @@ def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, objec
     import yaml
 
     try:
+        if told := ambiguous_number(path):
+            raise StpspecError(told)
         node, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

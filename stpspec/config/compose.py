@@ -198,7 +198,10 @@ def data_of(config: DictConfig, file: Path | None) -> tuple[dict[str, object], O
         raise ConfigError("the configuration is not a mapping")
     data = {str(k): v for k, v in data.items()}
     leave_out_other_kinds(data, overrides)
-    return data, Origin(choices, overrides, file, experiments())
+    origin = Origin(choices, overrides, file, experiments())
+    if told := origin.ambiguous_number():
+        raise ConfigError(told)
+    return data, origin
 
 
 @contextlib.contextmanager

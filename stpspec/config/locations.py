@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -49,6 +50,11 @@ class Origin:
         made._overrides = [*self._overrides, *overrides]
         return made
 
+    def ambiguous_number(self) -> str | None:
+        """Return which number of the files YAML 1.1 reads as another one, and where."""
+        found = (ambiguous_number(file) for _, file in self._files)
+        return next((text for text in found if text is not None), None)
+
     def where(self, path: str) -> str | None:
         """Return ``file:line`` of the innermost part of a dotted path that is written anywhere."""
         keys = path.split(".") if path else []
@@ -64,6 +70,29 @@ class Origin:
                     return f"{relative(file)}:{line}"
         package, file = self._files[0]  # of the experiment, if there is one
         return None if package else f"{relative(file)}:1"
+
+
+# What YAML 1.1 reads as octal, and in base 60.
+_AMBIGUOUS = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+
+
+def ambiguous_number(file: Path) -> str | None:
+    """Return the first number of a file that YAML 1.1 reads as another one, its line and cure."""
+    import yaml
+
+    text = file.read_text(encoding="utf-8")
+    if not re.search(r"(?<![\w.])0\d|\d:\d", text):  # as in nearly every file
+        return None
+    for token in yaml.scan(text):
+        if not isinstance(token, yaml.ScalarToken) or not token.plain:
+            continue
+        written = token.value
+        if _AMBIGUOUS.fullmatch(written) and re.search(r"[1-9]", written):
+            base = "in base 60" if ":" in written else "as octal"
+            cure = "as a decimal number" if ":" in written else f"as {written.lstrip('+-0')}"
+            return (f"{relative(file)}:{token.start_mark.line + 1}: YAML reads the number "
+                    f"{written} {base}: write it {cure}, or in quotes if it is text")  # fmt: skip
+    return None
 
 
 def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:

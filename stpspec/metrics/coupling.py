@@ -10,9 +10,11 @@ from pydantic import Field
 from stpspec.errors import MetricError
 from stpspec.metrics.registration import metric
 from stpspec.metrics.response import Response, unsettled
+from stpspec.specs.plausible import Range
 from stpspec.units import Megaohm, Millisecond
 
-Window = Annotated[Millisecond, Field(gt=0)]
+Window = Annotated[Millisecond, Range("ms", 1, 5000), Field(gt=0)]
+Resistance = Annotated[Megaohm, Range("MΩ", 1, 1e5)]
 _STEADY = 0.005  # of a deflection; what moves further within the window has not settled
 
 
@@ -76,7 +78,7 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
     return step["amplitude"], own, other
 
 
-@metric("coupling_coefficient", "1", needs=("step",), reads_signal=False)
+@metric("coupling_coefficient", "1", needs=("step",), reads_signal=False, is_magnitude=True)
 def coupling_coefficient(response: Response, *, window: Window = 50.0) -> float:
     """ΔV of the other cell over ΔV of the stepped cell, at steady state."""
     _, own, other = _deflections(response, window)
@@ -87,14 +89,14 @@ def coupling_coefficient(response: Response, *, window: Window = 50.0) -> float:
     return value
 
 
-@metric("input_resistance", "MOhm", needs=("step",), reads_signal=False)
+@metric("input_resistance", "MOhm", needs=("step",), reads_signal=False, is_magnitude=True)
 def input_resistance(response: Response, *, window: Window = 50.0) -> float:
     """ΔV / I of the stepped cell, while it is coupled."""
     current, own, _ = _deflections(response, window)
     return own / current
 
 
-@metric("transfer_resistance", "MOhm", needs=("step",), reads_signal=False)
+@metric("transfer_resistance", "MOhm", needs=("step",), reads_signal=False, is_magnitude=True)
 def transfer_resistance(response: Response, *, window: Window = 50.0) -> float:
     """ΔV of the other cell / I."""
     current, _, other = _deflections(response, window)
@@ -102,11 +104,11 @@ def transfer_resistance(response: Response, *, window: Window = 50.0) -> float:
 
 
 @metric(
-    "junctional_conductance", "nS", needs=("step",), reads_signal=False,
+    "junctional_conductance", "nS", needs=("step",), reads_signal=False, is_magnitude=True,
     siblings=lambda options: options.get("isolated_resistance") is None,
 )  # fmt: skip
 def junctional_conductance(
-    response: Response, *, window: Window = 50.0, isolated_resistance: Megaohm | None = None
+    response: Response, *, window: Window = 50.0, isolated_resistance: Resistance | None = None
 ) -> float:
     """Junctional conductance from input and transfer resistances.
 

@@ -42,13 +42,13 @@ def _first(options: Options, stimulus: Stimulus) -> int:
     return 1
 
 
-@metric("amplitude", "signal", pulses=_first)
+@metric("amplitude", "signal", pulses=_first, is_magnitude=True)
 def amplitude(response: Response) -> float:
     """Peak of the first response; 0 when nothing was released."""
     return float(response.amplitudes[0])
 
 
-@metric("max_amplitude", "signal")
+@metric("max_amplitude", "signal", is_magnitude=True)
 def max_amplitude(response: Response) -> float:
     """Largest peak over all pulses."""
     return float(response.amplitudes.max())
@@ -82,7 +82,7 @@ def latency(
     return value
 
 
-@metric("rise_time", "ms", pulses=_first)
+@metric("rise_time", "ms", pulses=_first, is_magnitude=True)
 def rise_time(
     response: Response, *, interval: RisingInterval | Literal["onset_to_peak"] = (0.2, 0.8)
 ) -> float:
@@ -109,7 +109,7 @@ def _fall_crossing(response: Response, fraction: float) -> float:
                     fraction * height, rising=False)  # fmt: skip
 
 
-@metric("decay_time", "ms", pulses=_first)
+@metric("decay_time", "ms", pulses=_first, is_magnitude=True)
 def decay_time(response: Response, *, interval: FallingInterval = (0.8, 0.2)) -> float:
     """Time constant of a·exp(−t/τ), fitted by least squares between two fractions of the peak."""
     start, stop = (_fall_crossing(response, f) for f in interval)
@@ -139,13 +139,13 @@ def decay_time(response: Response, *, interval: FallingInterval = (0.8, 0.2)) ->
     return float(1 / rate)
 
 
-@metric("half_width", "ms", pulses=_first)
+@metric("half_width", "ms", pulses=_first, is_magnitude=True)
 def half_width(response: Response) -> float:
     """Time from half of the peak on the rise to half of the peak on the decay."""
     return _fall_crossing(response, 0.5) - _rise_crossing(response, 0.5)
 
 
-@metric("charge", "signal ms")
+@metric("charge", "signal ms", is_magnitude=True)
 def charge(response: Response) -> float:
     """Integral of the first response above its baseline, to the next event or the end."""
     *_, height = response.first_response()

@@ -143,6 +143,7 @@ def _list(response: Response, first: int, values: np.ndarray) -> str:
     needs=("pair",),
     of_amplitudes=True,
     pulses=lambda options, stimulus: 2,
+    is_magnitude=True,
 )
 def paired_pulse_ratio(response: Response) -> float:
     """a2 / a1; above 1 facilitates."""
@@ -252,7 +253,7 @@ def recovery_single(response: Response, **options: Unpack[_Normalization]) -> fl
     "amplitudes", "signal", vector=True,
     size=lambda options, stimulus: len(stimulus.spikes),
     unit_by=lambda options: "1" if options.get("normalizer") == "first" else "signal",
-    of_amplitudes=True,
+    of_amplitudes=True, is_magnitude=True,
 )  # fmt: skip
 def amplitudes(response: Response, *, normalizer: Literal["none", "first"] = "none") -> np.ndarray:
     """The vector a1 … an; ``normalizer: first`` divides it by a1 (unit 1)."""
@@ -264,7 +265,7 @@ def amplitudes(response: Response, *, normalizer: Literal["none", "first"] = "no
     return a / a[0]
 
 
-@metric("steady_state", "1", needs=("drive",), of_amplitudes=True)
+@metric("steady_state", "1", needs=("drive",), of_amplitudes=True, is_magnitude=True)
 def steady_state(response: Response) -> float:
     """Mean of the last three pulses of a continuous drive, divided by a1."""
     a = response.amplitudes

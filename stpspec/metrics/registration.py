@@ -7,12 +7,13 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, create_model
 
 from stpspec.registry import COSTS, LOSSES, METRICS
 from stpspec.specs.base import Spec
+from stpspec.specs.plausible import Range
 from stpspec.specs.protocol import Stimulus
 from stpspec.units import Millisecond
 
@@ -42,7 +43,7 @@ class ResponseOptions(SignalOptions):
     """Options that every metric of the responses in a signal takes."""
 
     baseline: Literal["pre_train", "local", "extrapolated"] = "extrapolated"
-    decay: Millisecond | None = Field(
+    decay: Annotated[Millisecond, Range("ms", 0.05, 5000)] | None = Field(
         default=None,
         gt=0,
         description="time constant that continues the residue; fitted by default",
@@ -87,6 +88,8 @@ class Metric:
     reads_signal : bool
         Whether it reads the one signal that its options name.
     function : callable
+    is_magnitude : bool
+        Whether it is a size, which has no sign: no target of it is below 0.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Metric:
     unit_by: Callable[[Options], str] | None = None
     of_amplitudes: bool = False
     pulses: Callable[[Options, Stimulus], int | None] | None = None
+    is_magnitude: bool = False
 
     def pulses_read(self, options: Options, stimulus: Stimulus) -> int:
         """Return how many leading pulses of a stimulus it reads, with these options."""
@@ -136,6 +140,7 @@ def metric(
     unit_by: Callable[[Options], str] | None = None,
     of_amplitudes: bool = False,
     pulses: Callable[[Options, Stimulus], int | None] | None = None,
+    is_magnitude: bool = False,
 ) -> Callable[[M], M]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
@@ -168,6 +173,9 @@ def metric(
     pulses : callable, optional
         ``pulses(options, stimulus)``: how many leading pulses it reads; None, and without it: all
         of them. The search of a fit does not simulate what no term reads.
+    is_magnitude : bool
+        Whether it is a size, such as an amplitude along the response or a time constant, which has
+        no sign: a target below 0 is refused.
 
     Returns
     -------
@@ -190,6 +198,7 @@ def metric(
                 unit_by,
                 of_amplitudes,
                 pulses,
+                is_magnitude,
             )
         )
         return function

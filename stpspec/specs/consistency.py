@@ -42,7 +42,16 @@ class _Metric(_HasOptions, Protocol):
     """What the rules have to know of a metric, which is defined in a row above this one."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
     def reads_signal(self) -> bool: ...
+
+    @property
+    def is_magnitude(self) -> bool: ...
 
 
 def cross_problems(parts: Parts) -> list[SpecProblem]:
@@ -127,6 +136,7 @@ def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]
             yield SpecProblem(
                 f"{path}.target", f"{metric.name} takes {wanted} as target", term.target
             )
+        yield from _sign_problems(path, term, metric)
         if not wrong_options or "signal" in term.options:
             yield from _signal_problems(path, term, metric, parts)
     protocols = parts.get("protocols", {})
@@ -182,6 +192,19 @@ def _loss_problems(path: str, term: Term) -> Iterator[SpecProblem]:
         yield SpecProblem(f"{path}.target", rule, term.target)
 
 
+def _sign_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProblem]:
+    """Laboratories write inward currents and IPSPs with their sign; a metric gives the size."""
+    targets = term.target if isinstance(term.target, list) else [term.target]
+    if not metric.is_magnitude or all(number_of(t) >= 0 for t in targets):
+        return
+    if metric.unit.startswith("signal"):
+        rule = (f"{metric.name} is a magnitude, along the response: write it without its sign; "
+                f"that the response is negative says options.direction: negative")  # fmt: skip
+    else:
+        rule = f"{metric.name} is never below 0"
+    yield SpecProblem(f"{path}.target", rule, term.target)
+
+
 def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> Iterator[SpecProblem]:
     recording, model = parts.get("recording"), parts.get("model")
     signal = term.options.get("signal")
@@ -189,6 +212,15 @@ def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> It
         return
     signals = [*recording.signals, *recording.variables]
     wanted = signal or recording.default_signal
+    is_clamped = recording.kind == "voltage_clamp" and recording.electrode_section == "soma"
+    if wanted == "somatic_voltage" and is_clamped:
+        yield SpecProblem(
+            f"{path}.options.signal",
+            f"{term.metric} reads the potential of the soma, which the voltage clamp holds: a "
+            f"synaptic potential is recorded in current clamp (recording=current_clamp)",
+            signal,
+        )
+        return
     if model.stimulated_by == "event" and wanted not in signals:
         where = f"{path}.options.signal" if signal else "recording.signals"
         yield SpecProblem(

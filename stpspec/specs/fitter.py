@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stpspec.specs.base import Spec
+from stpspec.specs.plausible import Range
 from stpspec.units import Second
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ class Budget(Spec):
     """Where a fit stops at the latest."""
 
     evaluations: int | None = Field(default=1000, ge=1, description="simulated candidates")
-    seconds: Second | None = Field(default=None, gt=0, description="wall-clock seconds")
+    seconds: Annotated[Second, Range("s", 0.01, 1e7)] | None = Field(
+        default=None, gt=0, description="wall-clock seconds"
+    )
 
 
 class FitterSpec(Spec):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from stpspec.registry import MODELS
 from stpspec.specs.base import Spec
+from stpspec.specs.plausible import Range
 from stpspec.units import Millisecond, Quantity
 
 # What the parameters of our own mechanisms are; other mechanisms declare theirs in `roles`.
@@ -17,6 +18,9 @@ _OWN_ROLES: dict[str, list[str]] = {
     "facilitation": ["tau_facil"],
     "decay": ["tau_decay", "tau_decay_nmda"],
 }
+
+
+_NO_WEIGHT = "with a weight of 0 no event has any effect"
 
 
 class Cell(Spec):
@@ -32,8 +36,12 @@ class Cell(Spec):
 class NetCon(Spec):
     """The connection that carries the presynaptic events."""
 
-    weight: float = Field(default=1.0, description="in the unit of the mechanism")
-    delay: Millisecond = Field(default=1.3, ge=0, description="from spike to arrival, ms")
+    weight: Annotated[float, Range("", 0, 1e4, zero=_NO_WEIGHT)] = Field(
+        default=1.0, description="in the unit of the mechanism"
+    )
+    delay: Annotated[Millisecond, Range("ms", 0, 30, most=1000)] = Field(
+        default=1.3, ge=0, description="from spike to arrival, ms"
+    )
 
 
 class Roles(Spec):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stpspec.specs.base import Spec
+from stpspec.specs.plausible import Range
 from stpspec.specs.protocol import LONGEST
-from stpspec.units import Celsius, Millisecond, Millivolt, Second
+from stpspec.specs.recording import Potential
+from stpspec.units import Celsius, Millisecond, Second
 
 
 class Numerics(Spec):
@@ -32,16 +34,20 @@ class Numerics(Spec):
         "error of the voltage over the series resistance), 1e-4 in current clamp, 1e-6 for gap "
         "junctions",
     )
-    dt: Millisecond = Field(default=0.025, gt=0, le=1, description="ms")
-    temperature: Celsius = Field(default=20.0, ge=-20, le=60, description="degC")
-    v_init: Millivolt = Field(default=-70.0, description="voltage at t = 0, mV")
-    settle: Millisecond = Field(
+    dt: Annotated[Millisecond, Range("ms", 1e-3, 0.1, most=1)] = Field(
+        default=0.025, gt=0, description="ms"
+    )
+    temperature: Annotated[Celsius, Range("°C", 4, 45, -20, 60)] = Field(
+        default=20.0, description="degC"
+    )
+    v_init: Potential = Field(default=-70.0, description="voltage at t = 0, mV")
+    settle: Annotated[Millisecond, Range("ms", 1, 1e5)] = Field(
         default=500.0, ge=0, le=LONGEST, description="time before the stimulus, ms"
     )
     replicas: int = Field(
         default=16, ge=1, le=1024, description="candidates in one NEURON simulation"
     )
-    time_limit: Second = Field(
+    time_limit: Annotated[Second, Range("s", 0.01, 1e6)] = Field(
         default=600.0, gt=0, description="wall-clock limit of one simulation, s"
     )
 

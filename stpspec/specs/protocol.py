@@ -6,12 +6,13 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from stpspec.registry import PROTOCOLS
 from stpspec.specs.base import Spec
+from stpspec.specs.plausible import Range
 from stpspec.units import Hertz, Millisecond, Nanoampere
 
 BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
@@ -130,7 +131,7 @@ class SingleEvent(Protocol):
 
     at_most: ClassVar[frozenset[str]] = frozenset({"event"})
     kind: Literal["single_event"] = "single_event"
-    duration: Millisecond = Field(
+    duration: Annotated[Millisecond, Range("ms", 5, 6e4)] = Field(
         default=100.0,
         gt=0,
         le=LONGEST,
@@ -154,8 +155,10 @@ class Train(Protocol):
 
     at_most: ClassVar[frozenset[str]] = Protocol.at_most - {"drive", "step"}
     kind: Literal["train"] = "train"
-    frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
-    recovery_delay: Millisecond = Field(
+    frequency: Annotated[Hertz, Range("Hz", 0.05, 300, most=1000)] = Field(
+        default=50.0, gt=0, description="Hz"
+    )
+    recovery_delay: Annotated[Millisecond, Range("ms", 5, 6e5)] = Field(
         default=250.0, gt=0, le=LONGEST, description="ms, from pulse 8 to pulse 9"
     )
     n_induction: int = Field(default=8, ge=1, le=1000)
@@ -179,8 +182,10 @@ class Continuous(Protocol):
 
     at_most: ClassVar[frozenset[str]] = frozenset({"event", "pair", "drive"})
     kind: Literal["continuous"] = "continuous"
-    frequency: Hertz = Field(default=50.0, gt=0, le=1000, description="Hz")
-    duration: Millisecond | None = Field(
+    frequency: Annotated[Hertz, Range("Hz", 0.05, 300, most=1000)] = Field(
+        default=50.0, gt=0, description="Hz"
+    )
+    duration: Annotated[Millisecond, Range("ms", 5, 6e6)] | None = Field(
         default=None,
         gt=0,
         le=LONGEST,
@@ -226,8 +231,12 @@ class GapStep(Protocol):
 
     at_most: ClassVar[frozenset[str]] = frozenset({"step"})
     kind: Literal["gap_step"] = "gap_step"
-    amplitude: Nanoampere = Field(default=-0.01, description="nA")
-    duration: Millisecond = Field(default=500.0, gt=0, le=LONGEST, description="ms")
+    amplitude: Annotated[Nanoampere, Range("nA", -2, 2, -100, 100, smallest=1e-4)] = Field(
+        default=-0.01, description="nA"
+    )
+    duration: Annotated[Millisecond, Range("ms", 5, 6e4)] = Field(
+        default=500.0, gt=0, le=LONGEST, description="ms"
+    )
     cell: Literal[1, 2] = Field(default=1, description="the cell that gets the current")
 
     @model_validator(mode="after")
@@ -254,7 +263,7 @@ class SpikeTimes(Protocol):
     n_induction: int | None = Field(
         default=None, ge=1, description="pulses of the induction; the rest are recovery pulses"
     )
-    tail: Millisecond = Field(
+    tail: Annotated[Millisecond, Range("ms", 1, 6e5)] = Field(
         default=100.0, gt=0, le=LONGEST, description="least time after the last event, ms"
     )
 

@@ -19,12 +19,18 @@ def _check(arguments: argparse.Namespace) -> int:
 def _check_one(_arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
     from stpspec import api
     from stpspec.config.compose import compose
+    from stpspec.specs.experiment import Experiment
+    from stpspec.specs.plausible import implausible
 
     data, origin = compose(path, overrides)
     problems = [p.at(origin.where(p.path)) for p in api.check(data)]
     if problems:
         raise SpecError(problems, f"{data.get('name', 'the experiment')} is not valid")
-    print(f"{data.get('name', 'experiment')}: no problems")
+    doubts = [p.at(origin.where(p.path)) for p in implausible(Experiment.from_data(data))]
+    for doubt in doubts:
+        print(f"  warning: {doubt}")
+    count = f", {len(doubts)} warning{'s'[: len(doubts) != 1]}" if doubts else ""
+    print(f"{data.get('name', 'experiment')}: no problems{count}")
     return DONE
 
 

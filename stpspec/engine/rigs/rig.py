@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +16,11 @@ from stpspec.engine.mechanisms import state_variables
 from stpspec.engine.mechanisms.nmodl import read
 from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
+from stpspec.units import UnitError, convert
 
 _FOREVER = 1e9  # ms
 
-# Declared unit of a current or conductance → factor to pA or nS.
-_TO_OURS = {"nA": 1e3, "pA": 1.0, "uA": 1e6, "uS": 1e3, "umho": 1e3, "nS": 1.0, "mS": 1e6,
-            "pS": 1e-3}  # fmt: skip
+_OURS = ("pA", "nS")  # of a current and of a conductance
 
 
 class Probe:
@@ -50,6 +51,15 @@ class Probe:
         for vector, factor in self._summands:
             values = values + factor * np.asarray(vector)
         return values
+
+
+@functools.cache
+def _declared_factor(unit: str) -> float | None:
+    """Return the factor from the unit of a current or conductance to ours; None if it is none."""
+    for ours in _OURS if unit else ():
+        with contextlib.suppress(UnitError):
+            return convert(f"1 {unit}", ours)
+    return None
 
 
 class Rig(ABC):
@@ -121,7 +131,7 @@ class Rig(ABC):
     def _factor(self, name: str, factor: float) -> float:
         """Return the factor to our unit, from the unit that is declared, not from the usual one."""
         declared = str(nrn.hoc().units(f"{self.model.mechanism}.{name}"))
-        return _TO_OURS.get(declared, factor) if factor != 1.0 else factor
+        return (_declared_factor(declared) or factor) if factor != 1.0 else factor
 
     def _current(self, point: PointProcess, factor: float) -> Probe:
         """Return a probe of all that the mechanism passes, or of the current that is asked for."""
