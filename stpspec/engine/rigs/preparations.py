@@ -152,16 +152,8 @@ class GapRig(Rig):
                     clamp.amp = stimulus.step.amplitude
 
 
-def make_rig(bound: Bound, n: int, *, own_cells: bool = False) -> Rig:
-    """Return a rig of n replicas of the experiment's model.
-
-    Parameters
-    ----------
-    bound : Bound
-    n : int
-    own_cells : bool
-        Whether each replica has a cell of its own, whatever the scheme says.
-    """
+def make_rig(bound: Bound, n: int) -> Rig:
+    """Return a rig of n replicas of the experiment's model, on the cells of its scheme."""
     if bound.experiment.model.stimulated_by == "step":
         return GapRig(bound, n)
-    return (SynapseRig if own_cells or bound.scheme.cell == "own" else SharedRig)(bound, n)
+    return (SynapseRig if bound.scheme.cell == "own" else SharedRig)(bound, n)

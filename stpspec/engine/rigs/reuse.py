@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.scheme import OWN
 from stpspec.engine.rigs.preparations import make_rig
 from stpspec.engine.rigs.rig import Rig
 
@@ -39,7 +41,7 @@ def _count(more: int) -> None:
 def only_rig(bound: Bound, n: int) -> Rig:
     """Return a new rig, each replica on a cell of its own; the one that was kept is gone."""
     drop()
-    return make_rig(bound, n, own_cells=True)
+    return make_rig(bound if bound.scheme.cell == "own" else replace(bound, scheme=OWN), n)
 
 
 def rig_for(bound: Bound, n: int, names: Sequence[str]) -> Rig:

@@ -13,6 +13,7 @@ _MOST = 32  # outcomes that are remembered, of each sort of proof
 
 # Sort of proof → its key → what came out, of a type that each sort has for itself.
 _outcomes: dict[str, dict[str, Any]] = {}
+_wanted: dict[str, dict[str, None]] = {}  # sort of proof → keys of those that were wanted
 
 
 T = TypeVar("T")
@@ -38,14 +39,20 @@ def remembered(sort: str, key: str, prove: Callable[[], T]) -> T:
     return outcomes[key]
 
 
-def is_remembered(sort: str, key: str) -> bool:
-    """Tell whether a proof has been made."""
-    return key in _outcomes.get(sort, {})
+def is_first(sort: str, key: str) -> bool:
+    """Tell whether a proof is wanted for the first time, and has not been made."""
+    wanted = _wanted.setdefault(sort, {})
+    first = key not in wanted and key not in _outcomes.get(sort, {})
+    while len(wanted) >= _MOST:
+        wanted.pop(next(iter(wanted)))
+    wanted[key] = None
+    return first
 
 
 def forget() -> None:
     """Forget the outcomes of all proofs."""
     _outcomes.clear()
+    _wanted.clear()
 
 
 def beside(bound: Bound, rows: Sequence[Mapping[str, float]]) -> dict[str, float] | None:

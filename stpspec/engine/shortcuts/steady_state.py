@@ -75,13 +75,10 @@ def settled_state(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled 
     if experiment.numerics.settle < _WORTH or not experiment.parameters or beside is None:
         return None
     key = equivalence.key(bound, equivalence.corners(bound, beside))
-    if len(rows) < 2 and not equivalence.is_remembered(SORT, key) and key not in _seen_once:
-        _seen_once.add(key)  # a single run is over before a proof would have paid
+    # A single run is over before a proof would have paid.
+    if len(rows) < 2 and equivalence.is_first(SORT, key):
         return None
     return equivalence.remembered(SORT, key, lambda: _prove(bound, beside))
-
-
-_seen_once: set[str] = set()
 
 
 def _prove(bound: Bound, beside: Mapping[str, float]) -> Settled | None:
