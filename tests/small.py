@@ -75,9 +75,9 @@ def experiment(**changes: Any) -> Experiment:
 
 
 def terms(*targets: float, **common: Any) -> dict[str, Any]:
-    """Return terms t0, t1 … with these targets, whose values an evaluator makes up."""
+    """Return terms t0, t1 … with these targets, of any sign, whose values an evaluator makes up."""
     return {
-        f"t{i}": {"metric": "amplitude", "protocol": "single", "target": float(t), **common}
+        f"t{i}": {"metric": "latency", "protocol": "single", "target": float(t), **common}
         for i, t in enumerate(targets)
     }
 

@@ -322,3 +322,76 @@ def test_a_table_in_yaml_is_read_alike(here):
     (here / "rows.yaml").write_text("- {connection: a, size: 042}\n")
     with pytest.raises(StpspecError, match=r"rows.yaml:1: YAML reads the number 042 as octal"):
         plan(here / "rows.yaml", here / "base.yaml", (), here)
+
+
+# -- what a fit does not need, and cannot do --------------------------------------------------
+
+
+def fitted(**changes):
+    return api.fit(Experiment.from_data(data(**changes)))
+
+
+QUICK = {"kind": "minimize", "method": "Nelder-Mead", "start": "middle"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "idle"),
+    [
+        ({"seed": 3, "fitter": {"kind": "least_squares", "start": "middle"}}, "seed"),
+        ({"fitter": {**QUICK, "step": 1e-4}}, "fitter.step"),
+        ({"fitter": {**QUICK, "on_failure": "raise", "penalty": 10}}, "fitter.penalty"),
+        ({"fitter": QUICK, "parameters": {"U": {"min": 0.1, "max": 0.9, "start": 0.2}}},
+         "parameters.U.start"),
+        ({"fitter": {"kind": "bounded", "start": "middle"}}, "fitter.start"),
+        ({"fitter": {"kind": "optuna", "sampler": "random", "n_startup_trials": 3,
+                     "budget": {"evaluations": 4}}}, "fitter.n_startup_trials"),
+    ],
+)  # fmt: skip
+def test_a_setting_without_effect_on_a_fit_is_named_in_its_message(changes, idle):
+    message = fitted(**changes).message
+    assert message.endswith(f"without effect on this fit: {idle}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fitter": QUICK},
+        {"seed": 3, "fitter": {"kind": "optuna", "budget": {"evaluations": 4}}},
+        {"seed": 3, "fitter": {"kind": "least_squares", "start": "sobol", "n_starts": 2}},
+        {"fitter": {"kind": "least_squares", "step": 1e-5}},
+    ],
+)
+def test_settings_that_have_an_effect_are_not_named(changes):
+    assert "without effect" not in fitted(**changes).message
+
+
+LATENCY = {"metric": "latency", "protocol": "single", "target": 1.6, "sd": 0.05}
+
+
+@pytest.mark.parametrize(
+    "fitter",
+    [{"kind": "least_squares"}, QUICK, {"kind": "minimize"},
+     {"kind": "optuna", "budget": {"evaluations": 8}}],
+    ids=["least_squares", "Nelder-Mead", "SLSQP", "tpe"],
+)  # fmt: skip
+def test_what_nothing_moves_and_what_nothing_sees_is_named_before_the_search(fitter, caplog):
+    caplog.set_level("INFO", "stpspec")
+    result = fitted(
+        fitter=fitter,
+        parameters={"U": {"min": 0.1, "max": 0.9}, "tau_rec": {"min": 100, "max": 500}},
+        objective={"terms": {"size": SIZE, "late": LATENCY}},
+    )
+    told = [r.getMessage() for r in caplog.records]
+    for text in ("no target depends on tau_rec", "no free parameter moves late"):
+        assert told.count(text) == 1
+        assert text in result.message
+        ended = next(k for k, t in enumerate(told) if "evaluations: " in t)
+        assert told.index(text) < ended
+    budget = fitter.get("budget", {}).get("evaluations", 0)
+    assert not budget or len(result.history) <= budget
+
+
+def test_a_target_that_moves_and_a_parameter_that_is_seen_are_not_named():
+    result = fitted()
+    assert "no target depends" not in result.message
+    assert "no free parameter moves" not in result.message

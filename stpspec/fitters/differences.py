@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stpspec.fitters.effects import look_at
 from stpspec.fitters.evaluation import FLOOR, AtNoise, Evaluation
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Differences:
         self.step = step if problem.exact else max(step, _STEP_IN_NOISE)
         self.both_sides = both_sides
         self._known: dict[bytes, list[Evaluation]] = {}
+        self._has_looked = False
 
     def at(self, x: np.ndarray) -> Evaluation:
         """Return the evaluation of a point; those of its steps are kept beside it."""
@@ -70,6 +72,7 @@ class Differences:
             points = np.concatenate([x[None], self._stencil(x)])
             self._known = {key: self.problem.evaluate(points, together=True)}
             self._keep(self._known[key])
+            self._look(self._known[key])
         first = self._known[key][0]
         if not self.problem.exact and first.loss <= FLOOR * self.problem.judge.n_residuals:
             raise AtNoise(first)
@@ -82,6 +85,12 @@ class Differences:
             return
         if not before or around[0].loss < before[0].loss:
             self.problem.stencil = around
+
+    def _look(self, around: list[Evaluation]) -> None:
+        """Find out, once, what no parameter moves: before the search goes on."""
+        if not self._has_looked and len(around) > 1 and not any(e.failed for e in around):
+            self._has_looked = True
+            look_at(self.problem, around)
 
     def _stencil(self, x: np.ndarray) -> np.ndarray:
         if not self.both_sides:

@@ -18,9 +18,10 @@ from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
 from stpspec.engine.workers.pool import pool_for
 from stpspec.fitters.confirm import Confirmed, confirm, sound
+from stpspec.fitters.effects import look_around
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
-from stpspec.fitters.outcome import Outcome, named_truly, search
+from stpspec.fitters.outcome import Outcome, idle_settings, named_truly, search
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import TrialFigures
 from stpspec.fitters.uncertainty import Uncertainty, estimate
@@ -58,7 +59,11 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
         rigs_kept(),
     ):
         problem = Problem(searched, pool=pool, study=study, observe=observe)
+        begun_before = study is not None and study.records()  # it has been told then
+        if not problem.fitter.takes_differences and not begun_before:
+            look_around(problem)
         outcome = search(problem)
+        idle = idle_settings(problem)
         log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
                  outcome.message)  # fmt: skip
         best, here, passed_over = sound(bound, problem)
@@ -67,7 +72,9 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
         uncertainty = estimate(problem, best, is_optimum=is_optimum)
         figures.finish(problem, best, here.traces)
     confirmed = confirm(bound, problem, best, here, uncertainty)
-    message = "; ".join(filter(None, (outcome.message, passed_over)))
+    without = f"without effect on this fit: {', '.join(idle)}" if idle else ""
+    parts = (outcome.message, passed_over, *problem.remarks, without)
+    message = "; ".join(filter(None, parts))
     terms = problem.judge.objective.terms
     misses = [Miss.of(confirmed.measured[n].value, t.target, t.sd) for n, t in terms.items()
               if t.weight > 0]  # fmt: skip

@@ -70,6 +70,28 @@ def search(problem: Problem) -> Outcome:
         return Outcome("interrupted", "interrupted by the user")
 
 
+def idle_settings(problem: Problem) -> list[str]:
+    """Return the paths of what was set and has had no effect on the search of a problem.
+
+    A field at the default of its class counts as not set: a conf group may have written it.
+    """
+    experiment, fitter = problem.bound.experiment, problem.fitter
+    idle = [f"fitter.{n}" for n in fitter.idle_settings() if _is_set(fitter, n)]
+    if experiment.seed and not problem.has_drawn:
+        idle.append("seed")
+    if experiment.workers > 1 and problem.largest_batch == 1:
+        idle.append("workers")
+    if fitter.start in ("middle", "random", "sobol") or "start" in fitter.idle_settings():
+        idle += [f"parameters.{n}.start" for n, p in problem.parameters.items()
+                 if p.start is not None]  # fmt: skip
+    return idle
+
+
+def _is_set(spec: FitterSpec, name: str) -> bool:
+    default = type(spec).model_fields[name].get_default(call_default_factory=True)
+    return getattr(spec, name) != default
+
+
 def named_truly(outcome: Outcome, misses: Sequence[Miss], n_free: int) -> Outcome:
     """Return an outcome whose status says what the misses say.
 

@@ -49,6 +49,12 @@ class Problem:
     ----------
     stencil : list of Evaluation
         The best point that a fitter has taken differences at, and then a step of each parameter.
+    remarks : list of str
+        What a reader of the result should know of the course of the fit.
+    has_drawn : bool
+        Whether anything has taken the seed.
+    largest_batch : int
+        Most candidates that were evaluated at once.
     """
 
     bound: Bound
@@ -59,6 +65,9 @@ class Problem:
     history: list[Evaluation] = field(default_factory=list)
     start_index: int = 0
     stencil: list[Evaluation] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    has_drawn: bool = False
+    largest_batch: int = 0
     _known: dict[bytes, Evaluation] = field(default_factory=dict)
     _repeats: int = 0
     _lowest: float = np.inf
@@ -71,7 +80,6 @@ class Problem:
             raise FitError("there is nothing to fit: the experiment has no free parameters")
         self.parameters = experiment.parameters
         self.names = list(experiment.parameters)
-        self.seed = experiment.seed
         self.fitter = experiment.fitter
         self.judge = Judge(experiment.objective)
         self.why_no_residuals = why_no_residuals(experiment.objective)
@@ -79,6 +87,12 @@ class Problem:
         if self.study is not None:  # the budget is that of all runs
             self.started -= max((r["seconds"] for r in self.study.records()), default=0.0)
         self._protocols = protocols_read(self.judge.requests, experiment.protocols)
+
+    @property
+    def seed(self) -> int:
+        """Seed of whatever draws."""
+        self.has_drawn = True
+        return self.bound.experiment.seed
 
     @property
     def n(self) -> int:
@@ -159,6 +173,7 @@ class Problem:
         missing = [i for i, record in enumerate(stored) if record is None]
         if missing:
             self.be_in_time()
+        self.largest_batch = max(self.largest_batch, len(missing))
         rows = [self.values_at(points[i]) for i in missing]
         judged = self._judge_all(rows) if rows else []
         now = time.monotonic() - self.started

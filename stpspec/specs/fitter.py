@@ -65,6 +65,15 @@ class FitterSpec(Spec):
             )
         return self
 
+    @property
+    def takes_differences(self) -> bool:
+        """Whether it begins with differences around its start."""
+        return False
+
+    def idle_settings(self) -> list[str]:
+        """Return the fields that have no effect, given the others."""
+        return ["penalty"] if self.on_failure == "raise" else []
+
     @abstractmethod
     def minimize(self, problem: Any) -> Any:  # of rows above this one: Problem → Outcome
         """Minimize the loss of a problem and return an Outcome (see :mod:`stpspec.fitters`)."""

@@ -54,12 +54,19 @@ class Minimize(FitterSpec):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="of the scipy method")
 
+    @property
+    def takes_differences(self) -> bool:
+        return self.method in _WITH_GRADIENT
+
+    def idle_settings(self) -> list[str]:
+        return [*super().idle_settings(), *([] if self.takes_differences else ["step"])]
+
     def minimize(self, problem: Problem) -> Outcome:
         from scipy.optimize import Bounds, minimize
 
         from stpspec.fitters.starts import from_every_start
 
-        with_gradient = self.method in _WITH_GRADIENT
+        with_gradient = self.takes_differences
         differences = (Differences if with_gradient else Values)(
             problem, self.step, both_sides=not problem.judge.has_residuals
         )
@@ -106,6 +113,10 @@ class LeastSquares(FitterSpec):
         default=1e-6, gt=0, lt=0.1, description="of differences, in the unit interval"
     )
 
+    @property
+    def takes_differences(self) -> bool:
+        return True
+
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
         why = why_no_residuals(objective)
         if not why:
@@ -139,6 +150,10 @@ class Bounded(FitterSpec):
     tolerance: float = Field(
         default=1e-7, gt=0, description="of the parameter, in the unit interval"
     )
+
+    def idle_settings(self) -> list[str]:
+        # It searches between bounds; of several starts the best chooses which.
+        return [*super().idle_settings(), *(["start"] if self.n_starts == 1 else [])]
 
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
         if len(parameters) == 1:

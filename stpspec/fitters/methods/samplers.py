@@ -36,6 +36,10 @@ class Optuna(FitterSpec):
     uses_whole_budget: ClassVar[bool] = True
     keeps_its_trials: ClassVar[bool] = True
 
+    def idle_settings(self) -> list[str]:
+        draws_alike = self.sampler in ("random", "qmc")  # from the first trial to the last
+        return [*super().idle_settings(), *(["n_startup_trials"] if draws_alike else [])]
+
     def objections(self, parameters: Any, objective: Any) -> list[tuple[str, str, Any]]:
         found: list[tuple[str, str, Any]] = []
         if self.sampler == "cmaes" and importlib.util.find_spec("cmaes") is None:
@@ -55,7 +59,9 @@ class Optuna(FitterSpec):
         from stpspec.fitters.starts import starts
         from stpspec.studies.sampling import Sampling
 
-        study, first = problem.study, [problem.values_at(point) for point in starts(problem).points]
+        asked = starts(problem)
+        problem.remarks += [asked.remark.removeprefix("; ")] if asked.remark else []
+        study, first = problem.study, [problem.values_at(point) for point in asked.points]
         is_first = study is None or study.enqueue_first(first)
         # What others have sampled already must not be sampled again with the same numbers.
         seed = problem.seed if is_first else int.from_bytes(os.urandom(4), "little")
