@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from programs import tracked
 
@@ -110,6 +111,16 @@ def test_every_requirement_has_a_lower_bound_and_a_pin_that_keeps_it():
         if requirement.name != "stpspec":
             assert any(s.operator == ">=" for s in requirement.specifier), requirement
             assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
+
+
+def test_every_pin_installs_on_the_first_python_that_is_promised():
+    """Debian 12 has Python 3.11.2, which a package that asks for 3.11.5 would refuse."""
+    refused = {}
+    for distribution in importlib.metadata.distributions():
+        wanted = distribution.metadata["Requires-Python"]
+        if wanted and not SpecifierSet(wanted).contains("3.11.0"):
+            refused[distribution.metadata["Name"]] = wanted
+    assert refused == {}
 
 
 def test_users_install_no_tool_of_development():
