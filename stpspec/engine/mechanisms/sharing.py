@@ -1,4 +1,4 @@
-"""What instances of a mechanism share, and what one run of an instance leaves to the next."""
+"""Sharing of data: mechanisms whose instances or runs influence each other, by their source."""
 
 from __future__ import annotations
 
