@@ -639,7 +639,7 @@ from typing import Literal
 import numpy as np
 
 import stpspec
-from stpspec.fitters.starts import Outcome
+from stpspec.fitters.outcome import Outcome
 from stpspec.specs.fitter import FitterSpec
 from stpspec.specs.protocol import Protocol, Stimulus
 
