@@ -43,6 +43,17 @@ BOUNDS = {
 }
 
 
+OUT_OF_REACH = {
+    "bounds": BOUNDS | {"U": {"min": 0.005, "max": 0.3}, "tau_rec": {"min": 1, "max": 30}},
+    "objective": {
+        "terms": {
+            "size": {"metric": "amplitude", "protocol": "single", "target": 40, "sd": 1},
+            "induction": {"metric": "induction", "protocol": "train", "target": -0.5, "sd": 0.02},
+        }
+    },
+}
+
+
 def ratios(induction, recovery, options, *, bounds=BOUNDS, **parts):
     """Return an experiment: both ratios of a train at 50 Hz as targets, U, D and F free."""
     terms = {"induction": induction, "recovery": recovery}
@@ -103,29 +114,15 @@ def test_what_no_parameters_reach_is_called_so_and_ends_at_its_true_optimum():
 
 
 def test_a_missed_target_makes_a_fit_search_on_and_say_so():
-    bounds = BOUNDS | {"U": {"min": 0.005, "max": 0.3}, "tau_rec": {"min": 1, "max": 30}}
-    objective = {
-        "terms": {
-            "size": {"metric": "amplitude", "protocol": "single", "target": 40, "sd": 1},
-            "induction": {"metric": "induction", "protocol": "train", "target": -0.5, "sd": 0.02},
-        }
-    }
-    result = stpspec.fit(ratios(0, 0, {}, bounds=bounds, objective=objective))
+    result = stpspec.fit(ratios(0, 0, {}, **OUT_OF_REACH))
     assert result.status == "unreachable"
     assert "further starts were tried" in result.message
     assert "size -" in fit_table(result).splitlines()[0]
 
 
 def test_a_budget_that_ends_the_further_starts_keeps_the_best_point():
-    bounds = BOUNDS | {"U": {"min": 0.005, "max": 0.3}, "tau_rec": {"min": 1, "max": 30}}
-    objective = {
-        "terms": {
-            "size": {"metric": "amplitude", "protocol": "single", "target": 40, "sd": 1},
-            "induction": {"metric": "induction", "protocol": "train", "target": -0.5, "sd": 0.02},
-        }
-    }
     fitter = {"kind": "least_squares", "budget": {"evaluations": 40}}
-    result = stpspec.fit(ratios(0, 0, {}, bounds=bounds, objective=objective, fitter=fitter))
+    result = stpspec.fit(ratios(0, 0, {}, **OUT_OF_REACH, fitter=fitter))
     assert result.status == "budget"
     assert result.n_evaluations <= 40
     assert "MISSED" in fit_table(result).splitlines()[0]
