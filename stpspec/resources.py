@@ -18,6 +18,9 @@ from stpspec.errors import StpspecError, nearest
 GROUPS = ("model", "recording", "numerics", "fitter", "objective")
 ALL_GROUPS = (*GROUPS, "protocol")
 
+# The file in the templates of a result that names the folder in which they were read.
+CURRENT_FOLDER = ".current_folder"
+
 _HERE = Path(__file__).resolve().parent
 _EXTRA: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("extra", default=())
 

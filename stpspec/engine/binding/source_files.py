@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stpspec.engine.cells import template_path
 from stpspec.engine.mechanisms.library import sources
 from stpspec.engine.mechanisms.nmodl import included_in
+from stpspec.engine.templates import template_path
 from stpspec.resources import plugin_files
 from stpspec.specs.experiment import Experiment
 
