@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from stpspec.errors import ResultError
 from stpspec.metrics.miss import Miss
+from stpspec.result_files import FIT, summary_of
 
 if TYPE_CHECKING:
     from stpspec.view.contract import FitSummary
@@ -28,6 +29,7 @@ class ConnectionRecord(TypedDict, total=False):
     connection: str
     digest: str
     spec: dict[str, object]
+    read: list[tuple[str, str, str]]
     status: str
     reason: str
 
@@ -94,11 +96,9 @@ def note(folder: Path, **changes: Unpack[ConnectionRecord]) -> None:
     write_json(folder / RECORD_FILE, {**read_record(folder), **changes})
 
 
-def is_done(folder: Path, digest: str) -> bool:
-    """Tell whether a connection has its result, from the experiment of this digest."""
-    record = read_record(folder)
-    same = record.get("digest") == digest and record.get("status") == "done"
-    return same and (folder / RESULT / "summary.json").is_file()
+def has_result(folder: Path) -> bool:
+    """Tell whether a connection is done and has its result."""
+    return read_record(folder).get("status") == "done" and (folder / RESULT / FIT).is_file()
 
 
 @contextlib.contextmanager
@@ -140,8 +140,7 @@ def _state(folder: Path, name: str) -> ConnectionState:
     if status == "running":
         with locked(folder, 0.0) as free:
             status = "stopped" if free and read_record(folder) == record else status
-    summary = folder / RESULT / "summary.json"
-    if status not in ("done", "interrupted") or not summary.is_file():
+    if status not in ("done", "interrupted") or not (folder / RESULT / FIT).is_file():
         return ConnectionState(label, name, status, record.get("reason", ""))
-    content = json.loads(summary.read_text(encoding="utf-8"))
-    return ConnectionState(label, name, status, record.get("reason", ""), content)
+    summary = cast("FitSummary", summary_of(folder / RESULT))
+    return ConnectionState(label, name, status, record.get("reason", ""), summary)

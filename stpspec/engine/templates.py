@@ -157,7 +157,7 @@ def surroundings(path: Path) -> Iterator[None]:
     if is_shipped(path):
         yield
         return
-    here, before = _current_folder(path), set(sys.modules)
+    here, before = current_folder(path), set(sys.modules)
     folder, keeps_bytecode = str(path.parent), sys.dont_write_bytecode
     sys.path.insert(0, folder)
     # Bytecode is taken for the source of the same second and size, whatever that says.
@@ -175,7 +175,7 @@ def surroundings(path: Path) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _current_folder(path: Path) -> Path | None:
+def current_folder(path: Path) -> Path | None:
     """Return the folder in a result that stands for the one that was the current one."""
     root = next((p for p in path.parents if p.name == "templates"), None)
     if root is None or not (root / CURRENT_FOLDER).is_file():

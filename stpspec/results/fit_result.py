@@ -13,13 +13,13 @@ from stpspec.errors import ResultError, StpspecError
 from stpspec.log import write as write_log
 from stpspec.metrics.miss import Miss
 from stpspec.resources import reach_plugins
+from stpspec.result_files import write_sources
 from stpspec.results.folder import (
     nodes,
     to_yaml,
     with_own_files,
     write_folder,
     write_netcdf,
-    write_sources,
 )
 from stpspec.specs.experiment import FORMAT, Experiment, migrate
 from stpspec.view.contract import terms_of
@@ -72,6 +72,8 @@ class FitResult:
         File of each mechanism and template → sha256.
     files : dict of str to str
         Their texts, by ``mod/NAME`` and ``templates/NAME``.
+    places : dict of str to str
+        Field of the experiment that names a file → which of these it is.
     log : tuple of str
         What was logged from INFO on, line by line.
     """
@@ -96,6 +98,7 @@ class FitResult:
     versions: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     log: tuple[str, ...] = ()
 
     @property
@@ -197,13 +200,15 @@ class FitResult:
             "spec": json.dumps(self.experiment.to_data()),
             "summary": json.dumps(self.summary()),
             "files": json.dumps(self.files),
+            "sources": json.dumps(self.sources),
+            "places": json.dumps(self.places),
             "log": json.dumps(self.log),
         }
         tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
         tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
         write_netcdf(xr.DataTree.from_dict(tree), folder / "result.nc")
         (folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
-        text = to_yaml(with_own_files(self.experiment, self.files))
+        text = to_yaml(with_own_files(self.experiment, self.files, self.places))
         (folder / "experiment.yaml").write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
         write_log(folder, self.log)
@@ -264,6 +269,7 @@ class FitResult:
             versions=summary["versions"],
             sources=summary["sources"],
             files=json.loads(tree.attrs["files"]),
+            places=json.loads(tree.attrs.get("places", "{}")),
             log=tuple(json.loads(tree.attrs.get("log", "[]"))),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stpspec.result_files import Sources, write_sources
 from stpspec.results.folder import (
     as_result_error,
     nodes,
@@ -14,9 +15,8 @@ from stpspec.results.folder import (
     with_own_files,
     write_folder,
     write_netcdf,
-    write_sources,
 )
-from stpspec.results.provenance import Sources, versions
+from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
 from stpspec.view.multirun import jobs_rows
 from stpspec.view.save import write_jobs, write_sweep, write_traces
@@ -56,11 +56,12 @@ def save_run(
 
     def write(temporary: Path) -> None:
         kept = xr.DataTree.from_dict(nodes(tree))
-        again = with_own_files(_at(experiment, tree), sources.texts)
+        again = with_own_files(_at(experiment, tree), sources.texts, sources.places)
         kept.attrs["spec"] = json.dumps(again.to_data())
         kept.attrs["versions"] = json.dumps(versions())
         kept.attrs["files"] = json.dumps(sources.texts)
         kept.attrs["sources"] = json.dumps(sources.sha256)
+        kept.attrs["places"] = json.dumps(sources.places)
         write_netcdf(kept, temporary / "simulation.nc")
         (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
