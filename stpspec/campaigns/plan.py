@@ -14,10 +14,10 @@ from stpspec.campaigns.record import has_result, read_record
 from stpspec.campaigns.rows import RowExperiment, row_experiment, unknown_columns
 from stpspec.campaigns.table import Table, TableSource, read
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest, place
-from stpspec.result_files import Sources
 from stpspec.specs.base import canonical_json
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.recovery import unseen
+from stpspec.specs.result_files import Sources
 
 _NOT_OF_THE_RESULT = ("study", "workers", "description", "source")
 

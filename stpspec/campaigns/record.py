@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from stpspec.errors import ResultError
 from stpspec.metrics.miss import Miss
-from stpspec.result_files import FIT, summary_of
+from stpspec.specs.result_files import FIT, summary_of
 
 if TYPE_CHECKING:
     from stpspec.view.contract import FitSummary

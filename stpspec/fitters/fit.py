@@ -26,10 +26,10 @@ from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import TrialFigures
 from stpspec.fitters.uncertainty import Uncertainty, estimate
 from stpspec.metrics.miss import Miss
-from stpspec.result_files import Sources
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import Sources
 from stpspec.studies.study import study_for
 
 log = logging.getLogger("stpspec")

@@ -13,7 +13,6 @@ from stpspec.errors import ResultError, StpspecError
 from stpspec.log import write as write_log
 from stpspec.metrics.miss import Miss
 from stpspec.resources import reach_plugins
-from stpspec.result_files import write_sources
 from stpspec.results.folder import (
     nodes,
     to_yaml,
@@ -22,6 +21,7 @@ from stpspec.results.folder import (
     write_netcdf,
 )
 from stpspec.specs.experiment import FORMAT, Experiment, migrate
+from stpspec.specs.result_files import EXPERIMENT, FIT, SUMMARY, tell_differences, write_sources
 from stpspec.view.contract import terms_of
 from stpspec.view.save import write_figures
 from stpspec.view.tables import fit_table
@@ -206,10 +206,10 @@ class FitResult:
         }
         tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
         tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
-        write_netcdf(xr.DataTree.from_dict(tree), folder / "result.nc")
-        (folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
+        write_netcdf(xr.DataTree.from_dict(tree), folder / FIT)
+        (folder / SUMMARY).write_text(json.dumps(self.summary(), indent=2) + "\n")
         text = to_yaml(with_own_files(self.experiment, self.files, self.places))
-        (folder / "experiment.yaml").write_text(text, encoding="utf-8")
+        (folder / EXPERIMENT).write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
         write_log(folder, self.log)
         write_figures(self, folder)
@@ -231,7 +231,7 @@ class FitResult:
         import xarray as xr
 
         path = Path(folder)
-        path = path / "result.nc" if path.is_dir() else path
+        path = path / FIT if path.is_dir() else path
         if not path.is_file():
             raise ResultError(f"no result at {path} (a result folder holds result.nc)")
         try:
@@ -242,6 +242,7 @@ class FitResult:
             reach_plugins(spec.get("plugins"), path.parent)
             experiment = Experiment.from_data(spec)
             migrate({"format": summary["format"]})
+            tell_differences(path.parent, summary)
         except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
             raise ResultError(f"{path} cannot be read as a result: {error}") from error
         parameters: dict[str, ParameterSummary] = summary["parameters"]

@@ -14,8 +14,8 @@ import numpy as np
 
 from stpspec.errors import ResultError
 from stpspec.resources import shipped
-from stpspec.result_files import is_result, text_of, with_values
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import is_result, text_of, with_values
 
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
 

@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import numpy as np
 
 from stpspec.errors import ResultError, SpecError
 from stpspec.metrics.miss import Miss
+from stpspec.specs.result_files import FIT, SUMMARY, summary_of
 
 if TYPE_CHECKING:
     from stpspec.view.contract import FitSummary
@@ -187,12 +188,12 @@ def _job(path: Path) -> Job:
         return Job(name, overrides, status, reason, cause=cause)
     if not result.is_dir():
         return Job(name, overrides, "failed", f"its result is gone: {result}")
-    if not (result / "summary.json").is_file():  # of `run`
+    if not (result / FIT).is_file() and not (result / SUMMARY).is_file():  # of `run`
         return Job(name, overrides, status, reason)
     try:
-        summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
-        losses, seconds = _path_of(result / "result.nc")
-    except (OSError, ValueError, KeyError) as error:
+        summary = cast("FitSummary", summary_of(result))
+        losses, seconds = _path_of(result / FIT)
+    except (OSError, ValueError, KeyError, ResultError) as error:
         return Job(name, overrides, "failed", f"its result cannot be read: {error}")
     return Job(name, overrides, status, reason, summary, losses, seconds)
 

@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.source_files import sources_of_bound
-from stpspec.result_files import Sources
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import Sources
 
 
 def sources_of(experiment: Experiment) -> Sources:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stpspec.result_files import Sources, write_sources
 from stpspec.results.folder import (
     as_result_error,
     nodes,
@@ -18,6 +17,7 @@ from stpspec.results.folder import (
 )
 from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import EXPERIMENT, RUN, SWEEP, Sources, write_sources
 from stpspec.view.multirun import jobs_rows
 from stpspec.view.save import write_jobs, write_sweep, write_traces
 
@@ -62,8 +62,8 @@ def save_run(
         kept.attrs["files"] = json.dumps(sources.texts)
         kept.attrs["sources"] = json.dumps(sources.sha256)
         kept.attrs["places"] = json.dumps(sources.places)
-        write_netcdf(kept, temporary / "simulation.nc")
-        (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
+        write_netcdf(kept, temporary / RUN)
+        (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
         if not str(tree.dataset["failure"].values[0]):
             write_traces(tree, temporary)
@@ -97,11 +97,12 @@ def save_sweep(
     folder: Path,
     experiment: Experiment,
     swept: xr.Dataset,
+    sources: Sources,
     *,
     scale: Scale = "auto",
     overwrite: bool = False,
 ) -> Path:
-    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and ``sweep.png``.
+    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml``, sources, ``sweep.png``.
 
     Raises
     ------
@@ -110,10 +111,14 @@ def save_sweep(
     """
 
     def write(temporary: Path) -> None:
-        kept = swept.assign_attrs(spec=json.dumps(experiment.to_data()))
-        kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
+        again = with_own_files(experiment, sources.texts, sources.places)
+        told = {"files": sources.texts, "sources": sources.sha256, "places": sources.places}
+        told |= {"spec": again.to_data()}
+        kept = swept.assign_attrs({name: json.dumps(value) for name, value in told.items()})
+        kept.to_netcdf(temporary / SWEEP, engine="netcdf4")
         swept.to_dataframe().to_csv(temporary / "sweep.csv")
-        (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
+        (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
+        write_sources(temporary, sources.texts)
         write_sweep(swept, temporary, scale=scale)
 
     return write_folder(folder, write, overwrite=overwrite)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stpspec.errors import StudyError
-from stpspec.result_files import Sources
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import Sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies.records import EvaluationRecord
 from stpspec.studies.storage import ATTEMPTS, RETRY_PAUSE, without_password

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stpspec.errors import StudyError
-from stpspec.result_files import Sources
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import Sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies import compatibility
 from stpspec.studies.artifacts import Artifacts

@@ -17,8 +17,8 @@ from stpspec.engine.reading import Readings
 from stpspec.engine.templates import current_folder, is_shipped, template_path
 from stpspec.errors import StpspecError
 from stpspec.resources import CURRENT_FOLDER, plugin_files
-from stpspec.result_files import Sources, sha256_of, text_of
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import Sources, sha256_of, text_of
 
 log = logging.getLogger("stpspec")
 

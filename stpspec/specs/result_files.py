@@ -139,6 +139,19 @@ def summary_of(folder: Path) -> dict[str, Any]:
     return summary
 
 
+def fitted_values(folder: Path) -> dict[str, float]:
+    """Return the parameters of a saved fit; none if the folder holds no fit.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
+    if not (folder / FIT).is_file():
+        return {}
+    return {name: p["value"] for name, p in summary_of(folder)["parameters"].items()}
+
+
 def tell_differences(folder: Path, summary: Mapping[str, Any]) -> None:
     """Tell each field in which ``summary.json`` differs from the result it was derived from.
 
@@ -159,7 +172,13 @@ def tell_differences(folder: Path, summary: Mapping[str, Any]) -> None:
     lines = list(_differences(json.loads(json.dumps(summary)), written))
     if lines:
         listed = "\n  ".join(lines)
-        log.warning("%s was changed; the result is what %s says:\n  %s", path, FIT, listed)
+        text = f"{path} was changed; the result is what {FIT} says:\n  {listed}"
+        if text not in _told:
+            _told.add(text)
+            log.warning("%s", text)
+
+
+_told: set[str] = set()
 
 
 def _differences(true: object, written: object, path: str = "") -> Iterator[str]:
