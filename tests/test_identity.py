@@ -5,13 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 from helpers import MOD
 
 import stpspec
 from stpspec import FitResult, api
 from stpspec.campaigns.plan import plan
 from stpspec.config import kept_sources
-from stpspec.config.compose import compose, load
+from stpspec.config.compose import compose, load, with_files_located
 from stpspec.engine import reading
 from stpspec.engine.binding.check import check_parts
 from stpspec.errors import MechanismError, ResultError, SpecError, StudyError
@@ -21,21 +22,25 @@ from stpspec.results.provenance import sources_of
 from stpspec.results.simulation import save_run
 from stpspec.specs import result_files
 from stpspec.specs.diagnosis import examine
+from stpspec.specs.experiment import Experiment
 from stpspec.studies import compatibility
 
-EXPERIMENT = """\
-defaults: [{/protocol@protocols.single: single_event}, {override /model: tm_patch},
-  {override /recording: current_clamp}, _self_]
-name: own
-model: {cell: {file: FILE, template: NAME, arguments: ARGUMENTS}}
-recording: {signals: [somatic_voltage]}
-parameters: {weight: {min: 0.1, max: 20}}
-objective: {terms: {amplitude: {metric: amplitude, protocol: single, target: 5 mV, sd: 0.1 mV}}}
-fitter: {kind: optuna, sampler: random, budget: {evaluations: 4}}
-"""
+EXPERIMENT = {
+    "name": "own",
+    "model": {"kind": "synapse", "mechanism": "TsodyksMarkram"},
+    "recording": {"kind": "current_clamp", "signals": ["somatic_voltage"]},
+    "protocols": {"single": {"kind": "single_event", "duration": "30 ms"}},
+    "parameters": {"weight": {"min": 0.1, "max": 20}},
+    "objective": {"terms": {"amplitude": {
+        "metric": "amplitude", "protocol": "single", "target": "5 mV", "sd": "0.1 mV"}}},
+    "fitter": {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 4}},
+}  # fmt: skip
 CLASS = """\
 from neuron import h
 HEAD
+def text(name):
+    with open(name) as file:
+        return file.read()
 class NAME:
     def __init__(self, *given):
         self.soma = h.Section(name="soma", cell=self)
@@ -68,23 +73,23 @@ def hoc(head, body):
 
 # What is read → file of the template, its text, the file that it reads, and its arguments.
 KINDS = {
-    "open": ("cell.py", python(HERE, "float(open(HERE / 'size.txt').read())"), "size.txt", "[]"),
+    "open": ("cell.py", python(HERE, "float(text(HERE / 'size.txt'))"), "size.txt", "[]"),
     "numpy": ("cell.py", python(HERE + "\nimport numpy", "numpy.loadtxt(HERE / 'a' / 'size.txt')"),
               "a/size.txt", "[]"),
     "at import": ("cell.py", python(HERE + "\nSIZE = float((HERE / 'size.txt').read_text())",
                                     "SIZE"), "size.txt", "[]"),
     "a module beside": ("cell.py", python("from sizes import SIZE", "SIZE"), "sizes.py", "[]"),
     "a module, late": ("cell.py", python("", "__import__('sizes').SIZE"), "sizes.py", "[]"),
-    "a made name": ("cell.py", python(HERE, "float(open(HERE / ('si' + 'ze.dat')).read())"),
+    "a made name": ("cell.py", python(HERE, "float(text(HERE / ('si' + 'ze.dat')))"),
                     "size.dat", "[]"),
-    "an argument": ("cell.py", python("", "float(open(given[0]).read())"), "size.txt",
+    "an argument": ("cell.py", python("", "float(text(given[0]))"), "size.txt",
                     "[size.txt]"),
-    "the current folder": ("cells/cell.py", python("", "float(open('size.txt').read())"),
+    "the current folder": ("cells/cell.py", python("", "float(text('size.txt'))"),
                            "size.txt", "[]"),
-    "the folder above": ("cells/cell.py", python(HERE, "float(open(HERE / '../size.txt').read())"),
+    "the folder above": ("cells/cell.py", python(HERE, "float(text(HERE / '../size.txt'))"),
                          "size.txt", "[]"),
-    "a branch": ("cell.py", python(HERE, "float(open(HERE / ('size.txt' if 1 else 'other.txt'))"
-                                         ".read())"), "size.txt", "[]"),
+    "a branch": ("cell.py", python(HERE, "float(text(HERE / ('size.txt' if 1 else 'other.txt')))"),
+                 "size.txt", "[]"),
     "HOC's File": ("cell.hoc", hoc("", 'f = new File() f.ropen("size.txt") length = f.scanvar() '
                                        'f.close()'), "size.txt", "[]"),
     "load_file": ("cell.hoc", hoc('load_file("lib.hoc")\n', "length = LIB()"), "lib.hoc", "[]"),
@@ -111,19 +116,27 @@ def write(folder, kind, size=20):
         (file, text.replace("external LIB", "").replace("LIB", f"lib_{name}")),
         (read, content(read, size, name)),
         ("other.txt", "7\n"),
-        ("e.yaml", EXPERIMENT.replace("FILE", file).replace("ARGUMENTS", arguments)),
     ):
         body = body.replace("NAME", name)
         if file.endswith(".hoc") and path == file and "lib_" in body:
             body = body.replace("public soma", f"public soma\nexternal lib_{name}")
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(body)
+    cell = {"file": file, "template": name, "arguments": yaml.safe_load(arguments)}
+    data = {**EXPERIMENT, "model": {**EXPERIMENT["model"], "cell": cell}}
+    (folder / "e.yaml").write_text("# @package _global_\n" + yaml.safe_dump(data))
     return folder / read, name
+
+
+def taken(file):
+    """Return an experiment that needs no defaults, without Hydra's quarter of a second."""
+    data = yaml.safe_load(file.read_text())
+    return Experiment.from_data(with_files_located(data, file.resolve()))
 
 
 def identity(folder, monkeypatch, file="e.yaml"):
     monkeypatch.chdir(folder)
-    experiment = load(folder / file)
+    experiment = taken(folder / file)
     return compatibility.comparable(experiment, sources_of(experiment))
 
 
@@ -133,7 +146,7 @@ def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted")
     write(folder, "open")
     text = (shipped("mod") / "TsodyksMarkram.mod").read_text()
-    (folder / "Own.mod").write_text(text.replace("TsodyksMarkram", "Own") + ": µ\n")
+    (folder / "Own.mod").write_text(text.replace("TsodyksMarkram", "Own") + ": own\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         overrides = ["model.mod=[Own.mod]", "model.mechanism=Own"]
@@ -178,10 +191,11 @@ def test_a_cell_is_built_from_the_bytes_of_now(tmp_path, monkeypatch):
     """Python would take the bytecode of a module of the same second and size."""
     read, _ = write(tmp_path, "a module beside")
     monkeypatch.chdir(tmp_path)
-    small = stpspec.simulate(load(tmp_path / "e.yaml"), {"weight": 1})
+    small = stpspec.simulate(taken(tmp_path / "e.yaml"), {"weight": 1})
     read.write_text(read.read_text().replace("20", "40"))
-    large = stpspec.simulate(load(tmp_path / "e.yaml"), {"weight": 1})
-    assert np.ptp(large["single"]["somatic_voltage"]) < np.ptp(small["single"]["somatic_voltage"])
+    large = stpspec.simulate(taken(tmp_path / "e.yaml"), {"weight": 1})
+    sizes = [np.ptp(tree["single"]["somatic_voltage"].values) for tree in (small, large)]
+    assert sizes[1] < 0.5 * sizes[0]
 
 
 def test_a_file_that_is_not_read_may_change(tmp_path, monkeypatch):
@@ -208,12 +222,12 @@ def test_bytes_count_and_neither_names_nor_times_nor_links(tmp_path, monkeypatch
 
 
 def test_two_files_that_change_places_are_a_change(tmp_path, monkeypatch):
-    length = "float(open(HERE / 'a.txt').read()) + 2 * float(open(HERE / 'b.txt').read())"
+    length = "float(text(HERE / 'a.txt')) + 2 * float(text(HERE / 'b.txt'))"
     text = python(HERE, length).replace("NAME", "Two")
     (tmp_path / "cell.py").write_text(text)
     write(tmp_path / "x", "open")
-    yaml = (tmp_path / "x" / "e.yaml").read_text().replace("CellOpen", "Two")
-    (tmp_path / "e.yaml").write_text(yaml)
+    written = (tmp_path / "x" / "e.yaml").read_text().replace("CellOpen", "Two")
+    (tmp_path / "e.yaml").write_text(written)
     for name, size in (("a.txt", 5), ("b.txt", 9)):
         (tmp_path / name).write_text(f"{size}\n")
     before = identity(tmp_path, monkeypatch)
@@ -255,19 +269,19 @@ def test_results_run_anywhere_with_what_their_cells_read(tmp_path, monkeypatch):
     for kind in KINDS:
         write(tmp_path / "original", kind)
         monkeypatch.chdir(tmp_path / "original")
-        experiment = load(tmp_path / "original" / "e.yaml")
+        experiment = taken(tmp_path / "original" / "e.yaml")
         tree = stpspec.simulate(experiment, {"weight": 1})
         saved = save_run(tmp_path / "here" / kind, experiment, tree, sources_of(experiment))
         shutil.rmtree(tmp_path / "original", ignore_errors=True)
         monkeypatch.chdir(tmp_path)
-        moved = shutil.move(saved, tmp_path / f"moved {kind}")
-        data, _ = compose(moved)
-        _, problems, part = examine(data)
+        moved = saved.rename(tmp_path / f"moved {kind}")
+        again = taken(moved / "experiment.yaml")
+        _, problems, part = examine(again.to_data())
         assert problems == []
         parts.append(part)
-        again = stpspec.simulate(load(moved), {"weight": 1})
+        moved_tree = stpspec.simulate(again, {"weight": 1})
         np.testing.assert_array_equal(
-            again["single"]["somatic_voltage"], tree["single"]["somatic_voltage"]
+            moved_tree["single"]["somatic_voltage"], tree["single"]["somatic_voltage"]
         )
     assert check_parts(parts) == [[] for _ in KINDS]
 
