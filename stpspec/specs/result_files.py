@@ -166,7 +166,7 @@ def tell_differences(folder: Path, summary: Mapping[str, Any]) -> None:
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(written, dict):
-            raise TypeError("it is no mapping")
+            raise ValueError("not a mapping")
     except (OSError, ValueError, TypeError) as error:
         raise ResultError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     lines = list(_differences(json.loads(json.dumps(summary)), written))
