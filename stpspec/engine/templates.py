@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import os
@@ -95,7 +96,12 @@ def template_path(cell: CellTemplate) -> Path:
 
 def is_shipped(path: Path) -> bool:
     """Tell whether a template is one of ours, which read nothing but themselves."""
-    return path.parent == shipped("templates").resolve()
+    return path.parent == _shipped_templates()
+
+
+@functools.cache
+def _shipped_templates() -> Path:
+    return shipped("templates").resolve()
 
 
 def hoc_template(cell: CellTemplate, path: Path) -> Any:
