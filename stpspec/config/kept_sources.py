@@ -144,7 +144,11 @@ def _templates(
     data: dict[str, Any], kept: Mapping[str, _Kept], places: Mapping[str, str]
 ) -> dict[str, Any]:
     used = {p: n for p, n in places.items() if _value(data, p) == n.removeprefix("templates/")}
-    found = {p: str(kept[n].found()) for p, n in used.items() if n in kept}
+    # By its name a shipped file is found, where its copy is as good.
+    sources = {path: kept[name] for path, name in used.items() if name in kept}
+    found = {
+        p: str(s.found()) for p, s in sources.items() if s.found() != s.ours or not s.is_copied
+    }
     beside = {n.rpartition("/")[0] for n in used.values()}
     for name, source in kept.items():
         if name.startswith("templates/") and name not in used.values() and beside:
