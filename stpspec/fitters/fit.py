@@ -18,6 +18,7 @@ from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
 from stpspec.engine.workers.pool import pool_for
 from stpspec.fitters.confirm import Confirmed, confirm, sound
+from stpspec.fitters.data_noise import too_much_scatter
 from stpspec.fitters.effects import look_around
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
@@ -76,7 +77,7 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
     parts = (outcome.message, passed_over, *problem.remarks, without)
     message = "; ".join(filter(None, parts))
     terms = problem.judge.objective.terms
-    misses = [Miss.of(confirmed.measured[n].value, t.target, t.sd) for n, t in terms.items()
+    misses = [Miss.of_term(confirmed.measured[n].value, t) for n, t in terms.items()
               if t.weight > 0]  # fmt: skip
     outcome = named_truly(replace(outcome, message=message), misses, problem.n)
     seconds = time.monotonic() - started
@@ -97,11 +98,15 @@ def _report(
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
+    scatter = too_much_scatter(problem.judge, measured, len(uncertainty.free))
+    for name in problem.judge.counted if scatter else ():
+        notes.setdefault(name, []).append(scatter)
     return FitResult(
         experiment=bound.experiment,
         parameters=confirmed.values,
         units={n: bound.units[n] for n in problem.names},
         errors=uncertainty.errors,
+        degrees_of_freedom=uncertainty.degrees,
         undetermined=uncertainty.undetermined,
         at_bound=uncertainty.at_bound,
         loss=confirmed.loss,

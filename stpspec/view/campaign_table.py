@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stpspec.formatting import columns, html_lines, html_table, wrapped
 from stpspec.view.campaign_figure import plot_campaign
+from stpspec.view.contract import miss_of
 from stpspec.view.style import DPI, cut
 from stpspec.view.tables import number, unit_text, with_error
 
@@ -135,8 +136,7 @@ def _quality(connection: Connection) -> tuple[bool, float]:
 
 
 def _more_parameters(summary: FitSummary) -> bool:
-    targets = [m["target"] for m in summary.get("metrics", {}).values()]
-    n_targets = sum(len(t) if isinstance(t, list) else 1 for t in targets)
+    n_targets = sum(miss_of(m).n_data for m in summary.get("metrics", {}).values())
     return len(summary.get("parameters", {})) > n_targets
 
 
