@@ -51,8 +51,9 @@ def moderated(sd: np.ndarray, degrees: np.ndarray) -> tuple[np.ndarray, np.ndarr
     The sd of 5 repeats is uncertain by 35 %; weights made of such sds are so uneven that they waste
     data, and standard errors come out too small. As the values of a vector are of one kind, their
     variances are taken as drawn from one scaled inverse χ² distribution, which is estimated from
-    all of them; each is replaced by its posterior mean (Smyth 2004, doi:10.2202/1544-6115.1027). Where the sds scatter no more than chance makes them, that is the
-    pooled sd; where they differ in earnest, or n is large, each stays as it is.
+    all of them; each is replaced by its posterior mean (Smyth 2004, doi:10.2202/1544-6115.1027).
+    Where the sds scatter no more than chance makes them, that is the pooled sd; where they differ
+    in earnest, or n is large, each stays as it is.
 
     Returns
     -------

@@ -108,8 +108,3 @@ class Objective(Spec):
         description="registered function of (metrics, targets) used instead of the sum",
     )
     cost_options: dict[str, object] = Field(default_factory=dict)
-
-    @property
-    def n_targets(self) -> int:
-        """Number of target values in all terms that count (weight above 0)."""
-        return sum(t.size for t in self.terms.values() if t.weight > 0)
