@@ -26,7 +26,6 @@ from stpspec.fitters.outcome import Outcome, idle_settings, named_truly, search
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import TrialFigures
 from stpspec.fitters.uncertainty import Uncertainty, estimate
-from stpspec.metrics.miss import Miss
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import Sources, read_sources, versions
 from stpspec.specs.experiment import Experiment
@@ -76,9 +75,8 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
     without = f"without effect on this fit: {', '.join(idle)}" if idle else ""
     parts = (outcome.message, passed_over, *problem.remarks, without)
     message = "; ".join(filter(None, parts))
-    terms = problem.judge.objective.terms
-    misses = [Miss.of_term(confirmed.measured[n].value, t) for n, t in terms.items()
-              if t.weight > 0]  # fmt: skip
+    judge = problem.judge
+    misses = [judge.miss(n, confirmed.measured[n].value) for n in judge.counted]
     outcome = named_truly(replace(outcome, message=message), misses, problem.n)
     seconds = time.monotonic() - started
     return _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)

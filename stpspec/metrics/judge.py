@@ -100,11 +100,9 @@ class Judge:
         """
         return np.concatenate([self.miss(n, metrics[n]).scaled for n in self.objective.terms])
 
-    def largest_miss_in_sd(self, metrics: Mapping[str, np.ndarray]) -> float:
-        """Return the largest |achieved − target| / sd of the terms that count and have an sd."""
-        counted = [n for n in self.counted if self.goals[n].sd is not None]
-        misses = [self.miss(n, metrics[n]).scaled for n in counted]
-        return max((float(np.abs(m).max()) for m in misses), default=0.0)
+    def is_far_from(self, metrics: Mapping[str, np.ndarray]) -> bool:
+        """Tell whether the target of any term that counts is missed by far (:data:`FAR`)."""
+        return any(self.miss(n, metrics[n]).is_far for n in self.counted)
 
     def achieved(self, name: str, value: np.ndarray) -> np.ndarray:
         """Return what of a term's value is compared with its target, shape (target,)."""
@@ -177,7 +175,7 @@ class Goal:
     @classmethod
     def of(cls, term: Term, *, takes_sd: bool = True) -> Goal:
         target = np.atleast_1d(np.asarray(term.target, float))
-        noise = None if term.sd is None else Noise.of(term.sd, term.n, target.size)
+        noise = None if term.sd is None else Noise.of(term.sd, term.n, target)
         scale = np.ones(target.size) if noise is None else noise.sd
         spread = scale if takes_sd else np.abs(target)
         return cls(target, noise, scale, spread, isinstance(term.target, list), is_own_ratio(term))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +15,7 @@ from stpspec.registry import METRICS
 from stpspec.specs.objective import Term
 
 FAR = 3.0  # sd: a fit that misses a target by more has not done what it was asked
+_NORMAL = NormalDist()
 _HIT_IN_SD = 0.05  # below it, a miss is 0.0 sd at the precision of a table
 _HIT_OF_TARGET = 5e-5  # without an sd: four digits of the target
 
@@ -74,7 +76,7 @@ class Miss:
         is_own_ratio : bool
         """
         values = np.atleast_1d(np.asarray(target, float))
-        sds = None if sd is None else Noise.of(sd, n, values.size).sd
+        sds = None if sd is None else Noise.of(sd, n, values).sd
         achieved = mean_over_trials(value, is_vector=np.ndim(target) > 0)
         return cls(achieved, values, sds, is_own_ratio)
 
@@ -121,8 +123,11 @@ class Miss:
 
     @property
     def is_far(self) -> bool:
-        """Whether any value is more than 3 sd off; without an sd that cannot be told."""
-        return self.sd is not None and bool((np.abs(self.scaled) > FAR).any())
+        """Whether any value is too many sd off; without an sd that cannot be told.
+
+        Of one value more than 3; of several, what is as rare in the largest of them by chance.
+        """
+        return self.sd is not None and bool((np.abs(self.scaled) > far_of(self.n_data)).any())
 
     def text(self, unit: str) -> str:
         """Return the miss as tables show it: ``hit``, ``+1.2 sd``, ``rms 0.4 pA``.
@@ -137,6 +142,11 @@ class Miss:
         one = self.target.size == 1
         size = f"{self.number:+.2g}" if one else f"rms {number(self.number, 2)}"
         return f"{size} {'sd' if self.sd is not None else unit_text(unit)}".rstrip()
+
+
+def far_of(n: int) -> float:
+    """Return the miss in sd that the largest of n exceeds as rarely as one does 3 sd."""
+    return -_NORMAL.inv_cdf(_NORMAL.cdf(-FAR) / n)
 
 
 def is_own_ratio(term: Term) -> bool:

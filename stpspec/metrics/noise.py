@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+_BY_CHANCE = 0.05  # a probability; variances whose scatter is rarer differ
 _MOST = 1e4  # degrees of freedom; with more, a variance is as good as known
 
 
@@ -29,8 +30,9 @@ class Noise:
     is_pooled: bool
 
     @classmethod
-    def of(cls, sd: ArrayLike, n: ArrayLike | None, size: int) -> Noise:
-        """Return the noise of a target of ``size`` values, with sd and n as in a term."""
+    def of(cls, sd: ArrayLike, n: ArrayLike | None, target: np.ndarray) -> Noise:
+        """Return the noise of the values of a target, with sd and n as in a term."""
+        size = target.size
         sds = np.broadcast_to(np.asarray(sd, float), (size,))
         if n is None:
             return cls(sds, np.full(size, np.inf), is_pooled=False)
@@ -38,22 +40,32 @@ class Noise:
         degrees = np.where(repeats > 1, repeats - 1, np.inf)  # the sd of one is from elsewhere
         if np.ndim(sd) == 0:  # one sd for all values is one estimate
             return cls(sds / np.sqrt(repeats), np.full(size, degrees.sum()), is_pooled=size > 1)
-        spread, total = moderated(sds, degrees)
+        level = np.maximum(np.abs(target), sds / np.sqrt(repeats))
+        spread, total = moderated(sds, degrees, level)
         is_pooled = bool(np.isinf(total).all() and np.isfinite(degrees).all())
         if is_pooled:
             total = np.full(size, degrees.sum())
         return cls(spread / np.sqrt(repeats), total, is_pooled)
 
 
-def moderated(sd: np.ndarray, degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moderated(
+    sd: np.ndarray, degrees: np.ndarray, level: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return sds that were each estimated from few repeats, with what the others tell of them.
 
     The sd of 5 repeats is uncertain by 35 %; weights made of such sds are so uneven that they waste
     data, and standard errors come out too small. As the values of a vector are of one kind, their
     variances are taken as drawn from one scaled inverse χ² distribution, which is estimated from
     all of them; each is replaced by its posterior mean (Smyth 2004, doi:10.2202/1544-6115.1027).
-    Where the sds scatter no more than chance makes them, that is the pooled sd; where they differ
-    in earnest, or n is large, each stays as it is.
+    Where the sds scatter no more than chance lets them (Bartlett 1937,
+    doi:10.1098/rspa.1937.0109), they are pooled; else, they may follow a power of the values, as
+    the sd of large amplitudes is large (Law et al. 2014, doi:10.1186/gb-2014-15-2-r29). Where n is
+    large, each stays as it is.
+
+    Parameters
+    ----------
+    sd, degrees, level : ndarray, shape (value,)
+        ``level`` is the size of the value itself.
 
     Returns
     -------
@@ -66,18 +78,35 @@ def moderated(sd: np.ndarray, degrees: np.ndarray) -> tuple[np.ndarray, np.ndarr
     from scipy.special import digamma, polygamma
 
     variances, d = sd[few] ** 2, degrees[few]
-    logs = np.log(variances) - digamma(d / 2) + np.log(d / 2)
-    excess = float(np.var(logs, ddof=1) - np.mean(polygamma(1, d / 2)))
-    prior = 2 * _trigamma_inverse(excess) if excess > 0 else np.inf
-    if prior > _MOST:
-        variance, prior = float((variances * d).sum() / d.sum()), np.inf
-        new, total = np.full(d.size, variance), np.full(d.size, np.inf)
+    logs = np.log(variances) - digamma(d / 2) + np.log(d / 2)  # unbiased
+    trend, k = np.ones(d.size), 1
+    if not _are_alike(variances, d) and d.size > 2 and np.ptp(level[few]) > 0:
+        slope, offset = np.polyfit(np.log(level[few]), logs, 1)
+        trend, k = np.exp(offset + slope * np.log(level[few])), 2
+    rest = logs - np.log(trend)
+    rest -= rest.mean()
+    excess = float(rest @ rest / (d.size - k) - np.mean(polygamma(1, d / 2)))
+    if excess <= 0 or _are_alike(variances / trend, d):
+        new = trend * float((variances / trend * d).sum() / d.sum())
+        total = np.full(d.size, np.inf)
     else:
-        common = np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))
+        prior = 2 * _trigamma_inverse(excess)
+        common = np.exp(logs - rest + digamma(prior / 2) - np.log(prior / 2))
         new, total = (prior * common + d * variances) / (prior + d), prior + d
     sds, sums = sd.copy(), degrees.copy()
     sds[few], sums[few] = np.sqrt(new), total
     return sds, sums
+
+
+def _are_alike(variances: np.ndarray, degrees: np.ndarray) -> bool:
+    """Tell whether variances scatter no more than chance lets them (Bartlett's test)."""
+    from scipy.special import chdtrc
+
+    k, total = variances.size, degrees.sum()
+    pooled = (variances * degrees).sum() / total
+    statistic = total * np.log(pooled) - (degrees * np.log(variances)).sum()
+    statistic /= 1 + ((1 / degrees).sum() - 1 / total) / (3 * (k - 1))
+    return bool(chdtrc(k - 1, statistic) > _BY_CHANCE)
 
 
 def _trigamma_inverse(value: float) -> float:
