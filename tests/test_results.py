@@ -82,6 +82,7 @@ def test_every_field_of_a_result_is_compared_by_these_tests():
         "experiment", "parameters", "units", "errors", "undetermined", "at_bound", "loss",
         "loss_start", "loss_search", "metrics", "metric_units", "history", "traces", "status",
         "message", "seconds", "notes", "versions", "sources", "files", "log",
+        "degrees_of_freedom",
     }  # fmt: skip
 
 

@@ -151,7 +151,8 @@ def far_of(n: int) -> float:
 
 def is_own_ratio(term: Term) -> bool:
     """Tell whether the values of a term were divided by the first of them."""
-    return bool(METRICS.get(term.metric).own_ratio(term.options))
+    is_known = term.metric in METRICS.names()  # a figure needs no metric
+    return is_known and bool(METRICS.get(term.metric).own_ratio(term.options))
 
 
 def mean_over_trials(value: ArrayLike, *, is_vector: bool) -> np.ndarray:
