@@ -100,7 +100,8 @@ def hits(synapse, kind, draws, seed=2026, **noise):
     truth = dict(zip(BOUNDS, (*synapse, WEIGHT), strict=True))
     found = {name: [] for name in BOUNDS}
     for _ in range(draws):
-        values, errors = by_event_map(drawn(synapse, kind, rng, **noise))
+        experiment = drawn(synapse, kind, rng, **noise)
+        values, errors = by_event_map(experiment.changed({"fitter.start": "middle"}))
         for name, error in errors.items():
             found[name].append(abs(values[name] - truth[name]) < 1.96 * error)
     return found
@@ -246,6 +247,36 @@ def test_correlated_samples_count_by_their_effective_number():
     assert correlation_time(rng.normal(size=n)) < 1.1
 
 
+def errors_of_a_trace(interval, noise):
+    """Return the SE of the height of a decay whose noise, every 0.025 ms, is given."""
+    t = np.arange(0, 100 + interval / 2, interval)
+    target = 0.5 * np.exp(-t / 20) + noise[:: round(interval / 0.025)][: t.size]
+    data = table(trains(SYNAPSES["I3"]), 1.0).to_data()
+    data["protocols"] = {"single": {"kind": "single_event", "duration": 150}}
+    data["parameters"] = {"U": {"min": 0.1, "max": 0.9}}
+    data["objective"] = {"terms": {"whole": {
+        "metric": "trace", "protocol": "single", "target": target.tolist(), "sd": 0.1,
+        "options": {"windows": [[0, 100]], "interval": interval}}}}  # fmt: skip
+
+    def evaluate(candidates):
+        return [{"whole": Measurement(row["U"] * np.exp(-t / 20), "pA")} for row in candidates.rows]
+
+    problem = Problem(bind(stpspec.Experiment.from_data(data)), evaluate)
+    search(problem)
+    return estimate(problem, problem.best, is_optimum=True).errors["U"]
+
+
+def test_sampling_a_trace_more_often_than_its_noise_changes_does_not_make_it_more_certain():
+    rng, rho = np.random.default_rng(9), np.exp(-0.025 / 3)  # 3 ms
+    noise = np.zeros(4001)
+    for k in range(1, 4001):
+        noise[k] = rho * noise[k - 1] + 0.1 * rng.normal() * (1 - rho**2) ** 0.5
+    coarse, fine = (errors_of_a_trace(interval, noise) for interval in (0.2, 0.025))
+    assert fine == pytest.approx(coarse, rel=0.1)  # and not coarse / √8
+    white = errors_of_a_trace(0.025, 0.1 * rng.normal(size=4001))
+    assert white < fine / 5
+
+
 def test_misses_far_above_their_sd_are_told_once_with_the_reduced_chi_squared():
     synapse, rng = SYNAPSES["I3"], np.random.default_rng(8)
     noisy = [a + rng.normal(0, 3, a.size) for a in trains(synapse)]
@@ -273,7 +304,7 @@ def test_the_largest_of_many_misses_is_far_only_where_chance_would_not_make_it_s
 def test_a_campaign_takes_n_from_its_column_and_shows_the_same_errors(tmp_path):
     base = size(sd=6).experiment
     rows = {"a": {"size": "40 ± 6", "size_n": 9}, "b": {"size": "40 ± 2", "size_n": "–"}}
-    campaign = stpspec.campaign(rows, base, out=tmp_path / "c")
+    campaign = stpspec.campaign(rows, base, folder=tmp_path / "c")
     header, a, b = campaign_rows(campaign.connections)
     assert a[header.index("size n")] == "9"
     assert b[header.index("size n")] == ""
