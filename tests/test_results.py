@@ -66,7 +66,7 @@ def test_everything_is_given_back_as_it_was(result, saved):
     assert loaded.experiment == result.experiment
     plain = ("parameters", "units", "errors", "undetermined", "at_bound", "loss", "loss_start",
              "loss_search", "metric_units", "status", "message", "seconds", "notes", "versions",
-             "sources", "files", "log")  # fmt: skip
+             "sources", "files", "log", "degrees_of_freedom")  # fmt: skip
     for name in plain:
         assert getattr(loaded, name) == getattr(result, name), name
     assert set(loaded.metrics) == set(result.metrics) == {"size", "all", "ratio"}
@@ -82,6 +82,7 @@ def test_every_field_of_a_result_is_compared_by_these_tests():
         "experiment", "parameters", "units", "errors", "undetermined", "at_bound", "loss",
         "loss_start", "loss_search", "metrics", "metric_units", "history", "traces", "status",
         "message", "seconds", "notes", "versions", "sources", "files", "places", "log",
+        "degrees_of_freedom",
     }  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from stpspec.errors import ResultError
-from stpspec.metrics.miss import Miss
 from stpspec.specs.result_files import FIT, summary_of
+from stpspec.view.contract import miss_of
 
 if TYPE_CHECKING:
+    from stpspec.metrics.miss import Miss
     from stpspec.view.contract import FitSummary
 
 CAMPAIGN_FILE = "campaign.json"
@@ -69,8 +70,7 @@ class ConnectionState:
 
     def miss_of(self, term: str) -> Miss:
         """Return what was achieved of a term, compared with its target."""
-        metric = self.summary.get("metrics", {})[term]
-        return Miss.of(metric["achieved"], metric["target"], metric.get("sd"))
+        return miss_of(self.summary.get("metrics", {})[term])
 
 
 def read_record(folder: Path) -> ConnectionRecord:

@@ -109,7 +109,7 @@ def _changes(entry: RowExperiment, base: Base) -> tuple[dict[str, object], set[s
             continue
         if place.is_target and _is_missing(cell.value):
             dropped.add(place.term)
-        elif cell.value is not None and not (place.is_sd and _is_missing(cell.value)):
+        elif cell.value is not None and not (place.is_of_target and _is_missing(cell.value)):
             if place.is_target:
                 dropped.discard(place.term)
             changes |= _set_by(cell, place, entry)
@@ -149,13 +149,14 @@ class Field:
         return self.part == "target"
 
     @property
-    def is_sd(self) -> bool:
-        return self.part == "sd"
+    def is_of_target(self) -> bool:
+        return self.part in ("sd", "n")
 
 
 def field_of(key: str, base: Base) -> Field | None:
     """Return the field that a column sets; None if it means nothing to the base."""
-    columns = {t: (t, "target") for t in base.terms} | {f"{t}_sd": (t, "sd") for t in base.terms}
+    columns = {t: (t, "target") for t in base.terms}
+    columns |= {f"{t}_{part}": (t, part) for t in base.terms for part in ("sd", "n")}
     if key in columns:
         return Field.of_term(*columns[key])
     for term in sorted(base.terms, key=len, reverse=True):  # a name may begin with another
@@ -172,12 +173,13 @@ def unknown_column(key: str, base: Base) -> tuple[str, str | None]:
         rule = f"{key} is a parameter: model.fixed.{key} fixes it, parameters.{key}.start begins "
         return f"{rule}there, parameters.{key}.min and .max bound it", None
     terms = base.terms
-    names = [*terms, *(f"{t}_sd" for t in terms), "connection", *CHOICES, *_TOP]
+    names = [*terms, *(f"{t}_{part}" for t in terms for part in ("sd", "n")), "connection"]
     rule = (
         f"no such column: a column is connection, experiment or another group, a term "
-        f"({', '.join(terms)}), TERM_sd, a field with dots such as model.fixed.e, or begins with #"
+        f"({', '.join(terms)}), TERM_sd, TERM_n, a field with dots such as model.fixed.e, or "
+        f"begins with #"
     )
-    return rule, nearest(key, names)
+    return rule, nearest(key, [*names, *CHOICES, *_TOP])
 
 
 def _set_by(cell: TableCell, place: Field, entry: RowExperiment) -> dict[str, object]:

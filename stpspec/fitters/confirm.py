@@ -137,8 +137,9 @@ def _differences(
     found = {}
     for name, term in judge.objective.terms.items():
         apart = np.atleast_1d(np.abs(np.asarray(searched[name]) - confirmed[name].value))
-        target = np.abs(np.asarray(term.target, float)).max()
-        scale = np.asarray(term.sd, float) if term.sd is not None else target or 1.0
+        goal = judge.goals[name]
+        target = np.abs(goal.target).max()
+        scale = goal.sd if goal.sd is not None else target or 1.0
         worst = float((apart / scale).max())
         if worst > (0.1 if term.sd is not None else 0.005):
             size = (

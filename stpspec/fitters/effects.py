@@ -63,10 +63,9 @@ def _judge(problem: Problem, point: np.ndarray, asked: list[int]) -> None:
 def _least(problem: Problem) -> np.ndarray:
     """Return the least change of each miss that counts, in the unit of the misses."""
     least = []
-    for term in problem.judge.objective.terms.values():
-        target = np.abs(np.atleast_1d(np.asarray(term.target, float)))
-        sd = np.asarray(1.0 if term.sd is None else term.sd, float)
-        relative = _RELATIVE * target / sd
+    for goal in problem.judge.goals.values():
+        target = np.abs(goal.target[-goal.n_data :])
+        relative = _RELATIVE * target / goal.scale[-goal.n_data :]
         least.append(np.where(target > 0, np.minimum(relative, _IN_SD), _IN_SD))
     return np.concatenate(least)
 
@@ -75,9 +74,10 @@ def _unmoved_terms(problem: Problem, moved: np.ndarray) -> list[str]:
     """Return the terms that count, of which no parameter moves any value."""
     names, first = [], 0
     for name, term in problem.judge.objective.terms.items():
-        if term.weight > 0 and not moved[:, first : first + term.size].any():
+        n = problem.judge.goals[name].n_data
+        if term.weight > 0 and not moved[:, first : first + n].any():
             names.append(name)
-        first += term.size
+        first += n
     return names
 
 

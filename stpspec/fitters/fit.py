@@ -18,6 +18,7 @@ from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
 from stpspec.engine.workers.pool import pool_for
 from stpspec.fitters.confirm import Confirmed, confirm, sound
+from stpspec.fitters.data_noise import too_much_scatter
 from stpspec.fitters.effects import look_around
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
@@ -25,7 +26,6 @@ from stpspec.fitters.outcome import Outcome, idle_settings, named_truly, search
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import TrialFigures
 from stpspec.fitters.uncertainty import Uncertainty, estimate
-from stpspec.metrics.miss import Miss
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
@@ -76,9 +76,8 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
     without = f"without effect on this fit: {', '.join(idle)}" if idle else ""
     parts = (outcome.message, passed_over, *problem.remarks, without)
     message = "; ".join(filter(None, parts))
-    terms = problem.judge.objective.terms
-    misses = [Miss.of(confirmed.measured[n].value, t.target, t.sd) for n, t in terms.items()
-              if t.weight > 0]  # fmt: skip
+    judge = problem.judge
+    misses = [judge.miss(n, confirmed.measured[n].value) for n in judge.counted]
     outcome = named_truly(replace(outcome, message=message), misses, problem.n)
     seconds = time.monotonic() - started
     return _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)
@@ -98,11 +97,15 @@ def _report(
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
+    scatter = too_much_scatter(problem.judge, measured, len(uncertainty.free))
+    for name in problem.judge.counted if scatter else ():
+        notes.setdefault(name, []).append(scatter)
     return FitResult(
         experiment=bound.experiment,
         parameters=confirmed.values,
         units={n: bound.units[n] for n in problem.names},
         errors=uncertainty.errors,
+        degrees_of_freedom=uncertainty.degrees,
         undetermined=uncertainty.undetermined,
         at_bound=uncertainty.at_bound,
         loss=confirmed.loss,

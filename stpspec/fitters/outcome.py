@@ -105,7 +105,7 @@ def named_truly(outcome: Outcome, misses: Sequence[Miss], n_free: int) -> Outcom
         Number of free parameters. With more targets than these, noise alone keeps them apart.
     """
     is_far = any(m.is_far for m in misses)
-    is_off = not all(m.is_hit for m in misses) and n_free >= sum(m.target.size for m in misses)
+    is_off = not all(m.is_hit for m in misses) and n_free >= sum(m.n_data for m in misses)
     if outcome.status != "converged" or not (is_far or is_off):
         return outcome
     if outcome.is_thorough:

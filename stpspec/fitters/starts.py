@@ -170,7 +170,7 @@ def from_every_start(
 def misses_a_target(problem: Problem) -> bool:
     """Tell whether the best point so far misses a target by more than :data:`FAR`."""
     good = [e for e in problem.history if not e.failed]
-    return not good or problem.judge.largest_miss_in_sd(problem.best.metrics) > FAR
+    return not good or problem.judge.is_far_from(problem.best.metrics)
 
 
 def _search_further(problem: Problem, local: Callable[[np.ndarray], T], results: list[T]) -> bool:

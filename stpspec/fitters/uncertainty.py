@@ -1,23 +1,21 @@
-"""Approximate standard errors from the curvature at the optimum.
-
-They are a first look: for short-term plasticity they are known to be too narrow
-(see docs/definitions.md); profile likelihood is the tool for intervals.
-"""
+"""Approximate standard errors from the curvature at the optimum (see docs/uncertainty.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from stpspec.fitters.data_noise import DataNoise
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
+from stpspec.formatting import number, unit_text
 
 _STEP = 1e-5  # in the unit interval
 _NEAR = 0.3  # of a standard error: an optimum is not further than this from where it was found
 _BLIND = 1e-6  # of the largest singular value: below it no target changes
 _MOVES = 1e-3  # of a direction: a parameter with a smaller part in it stays
+_SKEWED = 1 / 3  # of a value, its standard error: beyond it an interval is not symmetrical
 AT_BOUND = 1e-4  # of the range: nearer than this to a bound is at the bound
 
 
@@ -29,6 +27,8 @@ class Uncertainty:
     ----------
     errors : dict of str to float
         In the parameter's unit.
+    degrees : dict of str to float
+        Degrees of freedom of a standard error; none where it counts as known.
     undetermined : dict of str to str
         Parameter → reason.
     at_bound : dict of str to str
@@ -40,6 +40,7 @@ class Uncertainty:
     """
 
     errors: dict[str, float] = field(default_factory=dict)
+    degrees: dict[str, float] = field(default_factory=dict)
     undetermined: dict[str, str] = field(default_factory=dict)
     at_bound: dict[str, str] = field(default_factory=dict)
     free: list[int] = field(default_factory=list)
@@ -62,8 +63,9 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
     move the optimum: P·G²·Pᵀ with P the pseudoinverse of the Jacobian of the weighted residuals
     and G the weights in it (the sandwich of a weighted least-squares estimate; (JᵀJ)⁻¹ where all
     weigh alike). Without, (JᵀJ)⁻¹ is scaled by the residual variance, which needs more targets
-    than parameters. The derivatives are those that the fitter has taken at the best point; where
-    it has none, simulations are made here, which are no part of the history.
+    than parameters. Samples of a trace count by how many of them are independent. The derivatives
+    are those that the fitter has taken at the best point; where it has none, simulations are made
+    here, which are no part of the history.
 
     Parameters
     ----------
@@ -78,40 +80,73 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
 
     def none(why: str) -> Uncertainty:
         rest = [problem.names[i] for i in free]
-        return Uncertainty({}, reasons | dict.fromkeys(rest, why), bounds)
+        return Uncertainty(undetermined=reasons | dict.fromkeys(rest, why), at_bound=bounds)
 
     if problem.why_no_residuals:
         return none(problem.why_no_residuals)
     if not free or best.residuals is None:
-        return Uncertainty({}, reasons, bounds)
+        return Uncertainty(undetermined=reasons, at_bound=bounds)
     jacobians = _jacobians(problem, best)
     if jacobians is None:
         return none("an evaluation next to the optimum failed")
-    terms = [t for t in problem.judge.objective.terms.values() if t.weight > 0]
-    has_sd, m = all(t.sd is not None for t in terms), sum(t.size for t in terms)
-    if not has_sd and m <= len(free):
+    data = DataNoise.of(problem.judge, best.metrics)
+    if not data.has_sd and data.number <= len(free):
         return none("no sd on the targets, and no more targets than parameters")
     everywhere = jacobians[0]
     by_residuals, by_misses = (j[:, free] for j in jacobians)
-    weights = np.linalg.norm(by_residuals, axis=1) / np.where(
-        (size := np.linalg.norm(by_misses, axis=1)) > 0, size, 1.0
-    )
-    noise = weights if has_sd else np.full(weights.size, np.sqrt(best.loss / (m - len(free))))
+    noise = _noise(by_residuals, by_misses, data, best.loss)
+    inverse = _pseudoinverse(by_residuals)
+    steps = np.abs(inverse @ np.asarray(best.residuals))
+    steps = np.zeros_like(steps) if is_optimum else steps
     trading = _trading_off(problem, best, everywhere)
-    errors, why_not = {}, {}
-    for name, sd, step in _from_jacobian(problem, best, free, by_residuals, noise):
-        others = [n for n in trading.get(name, ()) if n != name]
-        slope = _slope(problem, name, best.values[name])
+    errors, degrees = {}, {}
+    for index, parts, step in zip(free, inverse * noise, steps, strict=True):
+        name, sd = problem.names[index], float(np.linalg.norm(parts))
+        error = sd * _slope(problem, name, best.values[name])
         if name in trading:
+            others = [n for n in trading[name] if n != name]
             with_them = f": it trades off against {' and '.join(others)}" if others else ""
-            why_not[name] = f"not determined by the targets{with_them}"
-        elif sd * slope > abs(best.values[name]):
-            why_not[name] = "hardly determined: its standard error is larger than its value"
-        elif step > max(_NEAR * sd, AT_BOUND) and not is_optimum:
-            why_not[name] = "the best point seen is no optimum; fitted anew, least_squares finds it"
+            reasons[name] = f"not determined by the targets{with_them}"
+        elif why := _why_too_large(problem, best, name, error):
+            reasons[name] = why
+        elif step > max(_NEAR * sd, AT_BOUND):
+            reasons[name] = "the best point seen is no optimum; fitted anew, least_squares finds it"
         else:
-            errors[name] = sd * slope
-    return Uncertainty(errors, reasons | why_not, bounds, free, by_residuals)
+            errors[name] = error
+            by_variance = data.number - len(free)
+            degrees[name] = data.degrees_of(parts) if data.has_sd else by_variance
+    degrees = {name: degrees[name] for name in errors if np.isfinite(degrees[name])}
+    return Uncertainty(errors, degrees, reasons, bounds, free, by_residuals)
+
+
+def _noise(
+    by_residuals: np.ndarray, by_misses: np.ndarray, data: DataNoise, loss: float
+) -> np.ndarray:
+    """Return the standard deviation of each residual, shape (residual,)."""
+    if data.has_sd:
+        size = np.linalg.norm(by_misses, axis=1)
+        one = np.linalg.norm(by_residuals, axis=1) / np.where(size > 0, size, 1.0)
+    else:
+        rest = data.number - by_residuals.shape[1]
+        one = np.full(data.times.size, np.sqrt(loss / rest * data.share))
+    return one * np.sqrt(data.times)
+
+
+def _why_too_large(problem: Problem, best: Evaluation, name: str, error: float) -> str:
+    """Say why a standard error is too large to mean anything; empty if it is not.
+
+    Of a value of one sign that is known to a third at best, an interval is not symmetrical: what
+    is given instead holds the same share on the scale of its logarithm.
+    """
+    value, parameter = best.values[name], problem.parameters[name]
+    has_one_sign = float(parameter.min) >= 0 or float(parameter.max) <= 0
+    if error > abs(value):
+        return "hardly determined: its standard error is larger than its value"
+    if not has_one_sign or error <= _SKEWED * abs(value):
+        return ""
+    factor, unit = np.exp(1.96 * error / abs(value)), unit_text(problem.bound.units[name])
+    low, high = (number(v, 2) for v in sorted((value / factor, value * factor)))
+    return f"hardly determined: {low} … {high} {unit}".rstrip() + " (95 %), too skewed for ± SE"
 
 
 def _jacobians(problem: Problem, best: Evaluation) -> tuple[np.ndarray, np.ndarray] | None:
@@ -206,20 +241,11 @@ def _outnumbering(problem: Problem, best: Evaluation) -> dict[str, list[str]]:
     return groups
 
 
-def _from_jacobian(
-    problem: Problem, best: Evaluation, free: list[int], jacobian: np.ndarray, noise: np.ndarray
-) -> Iterator[tuple[str, float, float]]:
-    """Yield each free parameter, its standard error and the Gauss-Newton step from here.
-
-    Both are in the unit interval.
-    """
-    left, singular, vt = np.linalg.svd(jacobian, full_matrices=True)
+def _pseudoinverse(jacobian: np.ndarray) -> np.ndarray:
+    """Return the pseudoinverse, shape (parameter, residual), without the directions of noise."""
+    left, singular, vt = np.linalg.svd(jacobian, full_matrices=False)
     rank = int((singular > _BLIND * max(singular.max(initial=0.0), 1e-300)).sum())
-    inverse = vt[:rank].T / singular[:rank] @ left[:, :rank].T  # the pseudoinverse
-    sds = np.linalg.norm(inverse * noise, axis=1)
-    steps = np.abs(inverse @ np.asarray(best.residuals))
-    for row, index in enumerate(free):
-        yield problem.names[index], float(sds[row]), float(steps[row])
+    return vt[:rank].T / singular[:rank] @ left[:, :rank].T
 
 
 def _slope(problem: Problem, name: str, value: float) -> float:

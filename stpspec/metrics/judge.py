@@ -9,7 +9,8 @@ import numpy as np
 
 from stpspec.errors import Failure, MetricError
 from stpspec.metrics.measure import Measurement
-from stpspec.metrics.miss import Miss, mean_over_trials
+from stpspec.metrics.miss import Miss, is_own_ratio, mean_over_trials
+from stpspec.metrics.noise import Noise, decorrelated
 from stpspec.metrics.registration import Loss
 from stpspec.metrics.requests import requested
 from stpspec.registry import COSTS, LOSSES
@@ -31,6 +32,8 @@ class Judge:
         What has to be measured.
     has_residuals : bool
         Whether the loss is a sum of squares of :attr:`Verdict.residuals`.
+    goals : dict of str to Goal
+        By term name.
     """
 
     def __init__(self, objective: Objective):
@@ -41,13 +44,20 @@ class Judge:
             n: self.losses[n].options.model_validate(t.loss_options).model_dump()
             for n, t in objective.terms.items()
         }
-        self._goals = {n: _Goal.of(t) for n, t in objective.terms.items()}
+        self.goals = {
+            n: Goal.of(t, takes_sd=self.losses[n].takes_sd) for n, t in objective.terms.items()
+        }
         self.has_residuals = not why_no_residuals(objective)
 
     @property
+    def counted(self) -> list[str]:
+        """Names of the terms with a weight above 0."""
+        return [n for n, t in self.objective.terms.items() if t.weight > 0]
+
+    @property
     def n_residuals(self) -> int:
-        """Number of target values, of all terms."""
-        return sum(t.size for t in self.objective.terms.values())
+        """Number of data, of all terms."""
+        return sum(goal.n_data for goal in self.goals.values())
 
     def __call__(self, measured: Mapping[str, Measurement]) -> tuple[float, np.ndarray]:
         """Return the loss and the residuals of one candidate.
@@ -56,7 +66,7 @@ class Judge:
         -------
         loss : float
             Σ weight · mean penalty over the terms, or what the cost function returns.
-        residuals : ndarray, shape (target,)
+        residuals : ndarray, shape (datum,)
             Signed roots whose squares add up to the sum of the terms.
 
         Raises
@@ -81,37 +91,36 @@ class Judge:
         return self._cost(measured), residuals
 
     def misses(self, metrics: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return (achieved − target) / sd of every target value, shape (target,).
+        """Return (achieved − target) / sd of every datum, shape (datum,).
 
         Parameters
         ----------
         metrics : mapping of str to ndarray
             Achieved values by term name.
         """
-        return np.concatenate([self._miss(n, metrics[n]).scaled for n in self.objective.terms])
+        return np.concatenate([self.miss(n, metrics[n]).scaled for n in self.objective.terms])
 
-    def largest_miss_in_sd(self, metrics: Mapping[str, np.ndarray]) -> float:
-        """Return the largest |achieved − target| / sd of the terms that count and have an sd."""
-        counted = [n for n, t in self.objective.terms.items() if t.weight > 0 and t.sd is not None]
-        misses = [self._miss(n, metrics[n]).scaled for n in counted]
-        return max((float(np.abs(m).max()) for m in misses), default=0.0)
+    def is_far_from(self, metrics: Mapping[str, np.ndarray]) -> bool:
+        """Tell whether the target of any term that counts is missed by far (:data:`FAR`)."""
+        return any(self.miss(n, metrics[n]).is_far for n in self.counted)
 
     def achieved(self, name: str, value: np.ndarray) -> np.ndarray:
         """Return what of a term's value is compared with its target, shape (target,)."""
-        return mean_over_trials(value, is_vector=self._goals[name].is_vector)
+        return mean_over_trials(value, is_vector=self.goals[name].is_vector)
 
-    def _miss(self, name: str, value: np.ndarray) -> Miss:
-        goal = self._goals[name]
+    def miss(self, name: str, value: np.ndarray) -> Miss:
+        """Return what was achieved of a term, compared with its target."""
+        goal = self.goals[name]
         try:
-            return Miss(self.achieved(name, value), goal.target, goal.sd)
+            return Miss(self.achieved(name, value), goal.target, goal.sd, goal.is_own_ratio)
         except MetricError as error:
             raise MetricError(f"{name}: {error}") from None
 
     def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
-        miss, loss = self._miss(name, value), self.losses[name]
-        target, scale = miss.target, self._goals[name].scale
+        miss, loss = self.miss(name, value), self.losses[name]
+        achieved, target, scale = self.goals[name].data(miss.achieved)
         try:
-            penalty = loss.function(miss.achieved, target, scale, **self._options[name])
+            penalty = loss.function(achieved, target, scale, **self._options[name])
             penalty = np.asarray(penalty, float)
         except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
             raise MetricError(
@@ -121,7 +130,7 @@ class Judge:
             raise MetricError(f"{name}: the loss {term.loss!r} gave no penalty ≥ 0 for each value")
         if not np.isfinite(penalty).all():
             raise MetricError(f"{name}: {_TOO_LARGE}")
-        return np.sign(miss.differences) * np.sqrt(term.weight * penalty / target.size)
+        return np.sign(achieved - target) * np.sqrt(term.weight * penalty / target.size)
 
     def _cost(self, measured: Mapping[str, Measurement]) -> float:
         cost = COSTS.get(str(self.objective.cost))
@@ -140,20 +149,52 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class _Goal:
-    """The target of a term as arrays of shape (target,); ``scale`` is 1 without an sd."""
+class Goal:
+    """The target of a term as arrays of shape (target,).
+
+    Attributes
+    ----------
+    noise : Noise or None
+        None without an sd.
+    scale : ndarray
+        In what misses are counted: the sd, or without one 1.
+    spread : ndarray
+        What the errors of the values are proportional to: as ``scale``, but the target itself
+        where the loss is relative to it.
+    is_own_ratio : bool
+        Whether all values were divided by the first of them.
+    """
 
     target: np.ndarray
-    sd: np.ndarray | None
+    noise: Noise | None
     scale: np.ndarray
+    spread: np.ndarray
     is_vector: bool
+    is_own_ratio: bool
 
     @classmethod
-    def of(cls, term: Term) -> _Goal:
+    def of(cls, term: Term, *, takes_sd: bool = True) -> Goal:
         target = np.atleast_1d(np.asarray(term.target, float))
-        scale = np.broadcast_to(np.asarray(term.sd or 1.0, float), target.shape)
-        sd = None if term.sd is None else scale
-        return cls(target, sd, scale, isinstance(term.target, list))
+        noise = None if term.sd is None else Noise.of(term.sd, term.n, target)
+        scale = np.ones(target.size) if noise is None else noise.sd
+        spread = scale if takes_sd else np.abs(target)
+        return cls(target, noise, scale, spread, isinstance(term.target, list), is_own_ratio(term))
+
+    @property
+    def sd(self) -> np.ndarray | None:
+        """Standard deviation of the target; None if none is given."""
+        return None if self.noise is None else self.noise.sd
+
+    @property
+    def n_data(self) -> int:
+        """Number of values that are data."""
+        return self.target.size - self.is_own_ratio
+
+    def data(self, achieved: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what a loss compares: achieved, target and scale, each of shape (datum,)."""
+        if not self.is_own_ratio:
+            return achieved, self.target, self.scale
+        return decorrelated(achieved, self.target, self.spread), self.target[1:], self.scale[1:]
 
 
 def why_no_residuals(objective: Objective) -> str:

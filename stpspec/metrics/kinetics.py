@@ -187,7 +187,7 @@ def _samples(options: Options, stimulus: Stimulus) -> int:
     return sum(_count(windows, interval, -stimulus.before, stimulus.stop))
 
 
-@metric("trace", "signal", vector=True, options=SignalOptions, size=_samples)
+@metric("trace", "signal", vector=True, options=SignalOptions, size=_samples, is_sampled=True)
 def trace(
     response: Response,
     *,

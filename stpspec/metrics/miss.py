@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from stpspec.errors import MetricError
 from stpspec.formatting import number, unit_text
+from stpspec.metrics.noise import Noise, decorrelated
+from stpspec.registry import METRICS
+from stpspec.specs.objective import Term
 
 FAR = 3.0  # sd: a fit that misses a target by more has not done what it was asked
+_NORMAL = NormalDist()
 _HIT_IN_SD = 0.05  # below it, a miss is 0.0 sd at the precision of a table
 _HIT_OF_TARGET = 5e-5  # without an sd: four digits of the target
 
@@ -24,7 +29,10 @@ class Miss:
     achieved, target : ndarray, shape (target,)
         In the unit of the metric; a scalar has one value.
     sd : ndarray, shape (target,), or None
-        Standard deviation of the target.
+        Standard deviation of the target; of a mean of n repeats, that of the mean.
+    is_own_ratio : bool
+        Whether all values were divided by the first, which is 1 and no datum, and whose noise
+        the others share.
 
     Raises
     ------
@@ -35,6 +43,7 @@ class Miss:
     achieved: np.ndarray
     target: np.ndarray
     sd: np.ndarray | None = None
+    is_own_ratio: bool = False
 
     def __post_init__(self) -> None:
         if self.achieved.shape != self.target.shape:
@@ -43,28 +52,55 @@ class Miss:
             )
 
     @classmethod
-    def of(cls, value: ArrayLike, target: ArrayLike, sd: ArrayLike | None = None) -> Miss:
+    def of_term(cls, value: ArrayLike, term: Term) -> Miss:
+        """Compare a measured value with the target of a term that has plain numbers."""
+        return cls.of(value, term.target, term.sd, term.n, is_own_ratio=is_own_ratio(term))
+
+    @classmethod
+    def of(
+        cls,
+        value: ArrayLike,
+        target: ArrayLike,
+        sd: ArrayLike | None = None,
+        n: ArrayLike | None = None,
+        *,
+        is_own_ratio: bool = False,
+    ) -> Miss:
         """Compare a measured value (a number, or an array over trials and values) with a target.
 
         Parameters
         ----------
         value : float or array_like
-        target, sd : float or sequence of float
-            As in a term of the objective; one sd holds for all values.
+        target, sd, n : float or sequence of float
+            As in a term of the objective; one sd and one n hold for all values.
+        is_own_ratio : bool
         """
         values = np.atleast_1d(np.asarray(target, float))
-        sds = None if sd is None else np.broadcast_to(np.asarray(sd, float), values.shape)
-        return cls(mean_over_trials(value, is_vector=np.ndim(target) > 0), values, sds)
+        sds = None if sd is None else Noise.of(sd, n, values).sd
+        achieved = mean_over_trials(value, is_vector=np.ndim(target) > 0)
+        return cls(achieved, values, sds, is_own_ratio)
+
+    @property
+    def n_data(self) -> int:
+        """Number of values that are data."""
+        return self.target.size - self.is_own_ratio
 
     @property
     def differences(self) -> np.ndarray:
-        """Achieved − target of each value, in the unit of the metric, shape (target,)."""
-        return self.achieved - self.target
+        """Achieved − target of each datum, in the unit of the metric, shape (datum,)."""
+        return (self.achieved - self.target)[int(self.is_own_ratio) :]
 
     @property
     def scaled(self) -> np.ndarray:
-        """The differences in sd, or in the unit of the metric without one, shape (target,)."""
-        return self.differences if self.sd is None else self.differences / self.sd
+        """The differences in sd, or in the unit of the metric without one, shape (datum,).
+
+        Of values that were divided by their own first, without the noise that they share.
+        """
+        scale = np.ones(self.target.size) if self.sd is None else self.sd
+        if not self.is_own_ratio:
+            return self.differences / scale
+        achieved = decorrelated(self.achieved, self.target, scale)
+        return (achieved - self.target[1:]) / scale[1:]
 
     @property
     def percent(self) -> np.ndarray | None:
@@ -87,8 +123,11 @@ class Miss:
 
     @property
     def is_far(self) -> bool:
-        """Whether any value is more than 3 sd off; without an sd that cannot be told."""
-        return self.sd is not None and bool((np.abs(self.scaled) > FAR).any())
+        """Whether any value is too many sd off; without an sd that cannot be told.
+
+        Of one value more than 3; of several, what is as rare in the largest of them by chance.
+        """
+        return self.sd is not None and bool((np.abs(self.scaled) > far_of(self.n_data)).any())
 
     def text(self, unit: str) -> str:
         """Return the miss as tables show it: ``hit``, ``+1.2 sd``, ``rms 0.4 pA``.
@@ -103,6 +142,17 @@ class Miss:
         one = self.target.size == 1
         size = f"{self.number:+.2g}" if one else f"rms {number(self.number, 2)}"
         return f"{size} {'sd' if self.sd is not None else unit_text(unit)}".rstrip()
+
+
+def far_of(n: int) -> float:
+    """Return the miss in sd that the largest of n exceeds as rarely as one does 3 sd."""
+    return -_NORMAL.inv_cdf(_NORMAL.cdf(-FAR) / n)
+
+
+def is_own_ratio(term: Term) -> bool:
+    """Tell whether the values of a term were divided by the first of them."""
+    is_known = term.metric in METRICS.names()  # a figure needs no metric
+    return is_known and bool(METRICS.get(term.metric).own_ratio(term.options))
 
 
 def mean_over_trials(value: ArrayLike, *, is_vector: bool) -> np.ndarray:

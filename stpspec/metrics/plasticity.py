@@ -254,9 +254,14 @@ def recovery_single(response: Response, **options: Unpack[_Normalization]) -> fl
     size=lambda options, stimulus: len(stimulus.spikes),
     unit_by=lambda options: "1" if options.get("normalizer") == "first" else "signal",
     of_amplitudes=True, is_magnitude=True,
+    divides_by_first=lambda options: options.get("normalizer") == "first",
 )  # fmt: skip
 def amplitudes(response: Response, *, normalizer: Literal["none", "first"] = "none") -> np.ndarray:
-    """The vector a1 … an; ``normalizer: first`` divides it by a1 (unit 1)."""
+    """The vector a1 … an; ``normalizer: first`` divides it by a1 (unit 1).
+
+    The noise of a1 is then in all of them, which the misses and standard errors allow for; the
+    ``sd`` is that of a single amplitude, as a fraction of a1.
+    """
     a = response.amplitudes
     if normalizer == "none":
         return a

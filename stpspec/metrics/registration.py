@@ -90,6 +90,10 @@ class Metric:
     function : callable
     is_magnitude : bool
         Whether it is a size, which has no sign: no target of it is below 0.
+    divides_by_first : callable, optional
+        ``divides_by_first(options)``: whether all values are divided by the first of them.
+    is_sampled : bool
+        Whether its values are samples of one trace, whose errors may be correlated.
     """
 
     name: str
@@ -105,6 +109,12 @@ class Metric:
     of_amplitudes: bool = False
     pulses: Callable[[Options, Stimulus], int | None] | None = None
     is_magnitude: bool = False
+    divides_by_first: Callable[[Options], bool] | None = None
+    is_sampled: bool = False
+
+    def own_ratio(self, options: Options) -> bool:
+        """Tell whether, with these options, its values are divided by the first of them."""
+        return self.divides_by_first is not None and self.divides_by_first(options)
 
     def pulses_read(self, options: Options, stimulus: Stimulus) -> int:
         """Return how many leading pulses of a stimulus it reads, with these options."""
@@ -141,6 +151,8 @@ def metric(
     of_amplitudes: bool = False,
     pulses: Callable[[Options, Stimulus], int | None] | None = None,
     is_magnitude: bool = False,
+    divides_by_first: Callable[[Options], bool] | None = None,
+    is_sampled: bool = False,
 ) -> Callable[[M], M]:
     """Register ``function(response, *, option=default, …)`` as a metric (decorator).
 
@@ -176,6 +188,12 @@ def metric(
     is_magnitude : bool
         Whether it is a size, such as an amplitude along the response or a time constant, which has
         no sign: a target below 0 is refused.
+    divides_by_first : callable, optional
+        ``divides_by_first(options)``: whether all values of a vector metric are divided by the
+        first of them. That one is no datum then, and the others share its noise.
+    is_sampled : bool
+        Whether the values of a vector metric are samples of one trace: then they count by how many
+        of them are independent.
 
     Returns
     -------
@@ -199,6 +217,8 @@ def metric(
                 of_amplitudes,
                 pulses,
                 is_magnitude,
+                divides_by_first,
+                is_sampled,
             )
         )
         return function

@@ -11,7 +11,7 @@ import numpy as np
 
 from stpspec.errors import ResultError, StpspecError
 from stpspec.log import write as write_log
-from stpspec.metrics.miss import Miss
+from stpspec.metrics.miss import Miss, is_own_ratio
 from stpspec.resources import reach_plugins
 from stpspec.results.folder import (
     nodes,
@@ -46,6 +46,9 @@ class FitResult:
     units : dict of str to str
     errors : dict of str to float
         Approximate standard errors, for the parameters that have one.
+    degrees_of_freedom : dict of str to float
+        Of a standard error that rests on few data or repeats: its 95 % interval is that of
+        Student's t.
     undetermined : dict of str to str
         Parameter → why it has no standard error.
     at_bound : dict of str to str
@@ -100,6 +103,7 @@ class FitResult:
     files: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     log: tuple[str, ...] = ()
+    degrees_of_freedom: dict[str, float] = field(default_factory=dict)
 
     @property
     def n_evaluations(self) -> int:
@@ -110,7 +114,7 @@ class FitResult:
     def misses(self) -> dict[str, Miss]:
         """Term → what was achieved of it, compared with its target."""
         terms = self.experiment.objective.terms if self.experiment.objective else {}
-        return {n: Miss.of(self.metrics[n], t.target, t.sd) for n, t in terms.items()}
+        return {n: Miss.of_term(self.metrics[n], t) for n, t in terms.items()}
 
     def __str__(self) -> str:
         return fit_table(self)
@@ -159,6 +163,8 @@ class FitResult:
         }
         if name in self.errors:
             summary["standard_error"] = self.errors[name]
+        if name in self.degrees_of_freedom:
+            summary["degrees_of_freedom"] = self.degrees_of_freedom[name]
         if name in self.undetermined:
             summary["undetermined"] = self.undetermined[name]
         if name in self.at_bound:
@@ -167,9 +173,14 @@ class FitResult:
 
     def _metric(self, name: str, term: Term) -> MetricSummary:
         achieved, unit = np.asarray(self.metrics[name]).tolist(), self.metric_units[name]
-        if term.sd is None:
-            return {"achieved": achieved, "target": term.target, "unit": unit}
-        return {"achieved": achieved, "target": term.target, "sd": term.sd, "unit": unit}
+        summary: MetricSummary = {"achieved": achieved, "target": term.target, "unit": unit}
+        if term.sd is not None:
+            summary["sd"] = term.sd
+        if term.n is not None:
+            summary["n"] = term.n
+        if is_own_ratio(term):
+            summary["divided_by_first"] = True
+        return summary
 
     # -- to and from a folder ---------------------------------------------------------------
 
@@ -272,6 +283,11 @@ class FitResult:
             files=json.loads(tree.attrs["files"]),
             places=json.loads(tree.attrs.get("places", "{}")),
             log=tuple(json.loads(tree.attrs.get("log", "[]"))),
+            degrees_of_freedom={
+                n: p["degrees_of_freedom"]
+                for n, p in parameters.items()
+                if "degrees_of_freedom" in p
+            },
         )
 
 

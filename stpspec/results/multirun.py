@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 import numpy as np
 
 from stpspec.errors import ResultError, SpecError
-from stpspec.metrics.miss import Miss
 from stpspec.specs.result_files import FIT, SUMMARY, summary_of
+from stpspec.view.contract import miss_of
 
 if TYPE_CHECKING:
+    from stpspec.metrics.miss import Miss
     from stpspec.view.contract import FitSummary
 
 JOB_FILE = "job.json"
@@ -78,7 +79,7 @@ class Job:
     def misses(self) -> list[Miss]:
         """What was achieved of each target, compared with it; empty unless there is a fit."""
         metrics = self.summary.get("metrics", {}).values()
-        return [Miss.of(m["achieved"], m["target"], m.get("sd")) for m in metrics]
+        return [miss_of(m) for m in metrics]
 
     def __repr__(self) -> str:
         said = ", ".join(f"{key}={value}" for key, value in self.overrides.items())

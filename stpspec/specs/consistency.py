@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -12,10 +13,14 @@ from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, Registry
 from stpspec.specs.base import Spec, problems_of
 from stpspec.specs.objective import Objective, Term
-from stpspec.units import number_of
+from stpspec.units import UnitError, convert, number_of
 
 # Field name → valid value, of the type of the field; what is not valid is absent.
 Parts = Mapping[str, Any]
+
+_OF_ONE = 1e-3  # a table may be rounded
+_IN_NOISE = 4.0  # sd below 0, that a measured amplitude next to 0 may be
+_OF_LARGEST = 0.1  # the same where no sd is known
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -52,6 +57,8 @@ class _Metric(_HasOptions, Protocol):
 
     @property
     def is_magnitude(self) -> bool: ...
+
+    def own_ratio(self, options: Mapping[str, object]) -> bool: ...
 
 
 def cross_problems(parts: Parts) -> list[SpecProblem]:
@@ -137,6 +144,8 @@ def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]
                 f"{path}.target", f"{metric.name} takes {wanted} as target", term.target
             )
         yield from _sign_problems(path, term, metric)
+        if not wrong_options:
+            yield from _ratio_problems(path, term, metric)
         if not wrong_options or "signal" in term.options:
             yield from _signal_problems(path, term, metric, parts)
     protocols = parts.get("protocols", {})
@@ -197,12 +206,42 @@ def _sign_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProbl
     targets = term.target if isinstance(term.target, list) else [term.target]
     if not metric.is_magnitude or all(number_of(t) >= 0 for t in targets):
         return
+    if isinstance(term.target, list) and _is_noise_around_zero(term):
+        return
     if metric.unit.startswith("signal"):
         rule = (f"{metric.name} is a magnitude, along the response: write it without its sign; "
                 f"that the response is negative says options.direction: negative")  # fmt: skip
     else:
         rule = f"{metric.name} is never below 0"
     yield SpecProblem(f"{path}.target", rule, term.target)
+
+
+def _is_noise_around_zero(term: Term) -> bool:
+    """Tell whether a vector is of positive values, but for noise in those next to 0."""
+    assert isinstance(term.target, list)
+    values = [number_of(t) for t in term.target]
+    size = len(values)
+    sds = [number_of(s) for s in term.sd] if isinstance(term.sd, list) else [term.sd] * size
+    ns = term.n if isinstance(term.n, list) else [term.n or 1] * size
+    least = [
+        _OF_LARGEST * max(values) if sd is None else _IN_NOISE * number_of(sd) / n**0.5
+        for sd, n in zip(sds, ns, strict=False)
+    ]
+    return sum(values) > 0 and all(v >= -m for v, m in zip(values, least, strict=False))
+
+
+def _ratio_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProblem]:
+    """Amplitudes divided by their first begin with 1; what does not, was divided by another."""
+    if not isinstance(term.target, list) or not metric.own_ratio(term.options):
+        return
+    with contextlib.suppress(UnitError):  # told elsewhere
+        first = convert(term.target[0], "1")
+        if abs(first - 1) > _OF_ONE:
+            rule = "values divided by the first of them begin with 1"
+            yield SpecProblem(f"{path}.target", rule, term.target[0])
+    if len(term.target) < 2:
+        rule = "values divided by the first of them need a second: the first is no datum"
+        yield SpecProblem(f"{path}.target", rule, term.target)
 
 
 def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> Iterator[SpecProblem]:
@@ -234,7 +273,7 @@ def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> It
 
 def _cost_problems(objective: Objective) -> Iterator[SpecProblem]:
     if objective.cost is None:
-        if objective.n_targets == 0:
+        if not any(t.weight > 0 for t in objective.terms.values()):
             yield SpecProblem("objective.terms", "at least one term needs a weight above 0")
         return
     try:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from stpspec.specs.base import Spec
 from stpspec.units import Quantities, convert, number_of
 
 Values = float | str | list[float | str]  # of a target or an sd, each perhaps with a unit
+Repeats = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class Term(Spec):
     """One target: a metric of one protocol, its target value and how a miss is judged.
 
     A miss is d = (achieved − target) / sd. Without an ``sd`` it is counted in the metric's own
-    unit; give one to make milliseconds and ratios comparable.
+    unit; give one to make milliseconds and ratios comparable. The ``sd`` is how far the target
+    itself may be off: of a mean its standard error (s.e.m.), or the sd of single measurements and
+    their number ``n``, whose mean is off by sd / √n.
     """
 
     metric: str
@@ -24,7 +29,14 @@ class Term(Spec):
         "vector metric"
     )
     sd: Quantities | None = Field(
-        default=None, description="standard deviation of the target, in the metric's unit"
+        default=None,
+        description="standard deviation of the target, in the metric's unit; with n, that of the "
+        "n measurements whose mean the target is",
+    )
+    n: Repeats | list[Repeats] | None = Field(
+        default=None,
+        description="number of measurements whose mean the target is, and whose spread the sd is; "
+        "without it the sd is that of the target itself (of a mean, the s.e.m.)",
     )
     weight: float = Field(default=1.0, ge=0)
     loss: str = Field(
@@ -52,6 +64,17 @@ class Term(Spec):
             if not isinstance(target, list) or len(sd) != len(target):
                 raise ValueError("a list of sd needs a list of as many targets")
         return sd
+
+    @field_validator("n")
+    @classmethod
+    def _n_fits(cls, n: int | list[int] | None, info: ValidationInfo) -> int | list[int] | None:
+        if n is not None and "sd" in info.data and info.data["sd"] is None:
+            raise ValueError("n is the number of measurements whose sd is given: it needs an sd")
+        if isinstance(n, list) and "target" in info.data:
+            target = info.data["target"]
+            if not isinstance(target, list) or len(n) != len(target):
+                raise ValueError("a list of n needs a list of as many targets")
+        return n
 
     def in_unit(self, unit: str) -> Term:
         """Return the same term with target and sd as plain numbers in ``unit``.
@@ -85,8 +108,3 @@ class Objective(Spec):
         description="registered function of (metrics, targets) used instead of the sum",
     )
     cost_options: dict[str, object] = Field(default_factory=dict)
-
-    @property
-    def n_targets(self) -> int:
-        """Number of target values in all terms that count (weight above 0)."""
-        return sum(t.size for t in self.terms.values() if t.weight > 0)

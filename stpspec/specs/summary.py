@@ -99,8 +99,9 @@ def _targets(objective: Objective) -> dict[str, str]:
     texts = {}
     for name, term in objective.terms.items():
         sd = f" ± {_value(term.sd)}" if term.sd is not None else ""
+        sd += f" (n = {_value(term.n)})" if term.n is not None else ""
         text = f"{term.metric} of {term.protocol}: {_value(term.target)}{sd}"
-        left = {"metric", "protocol", "target", "sd", "options"}
+        left = {"metric", "protocol", "target", "sd", "n", "options"}
         more = [_fields(term, left), ", ".join(f"{n} {_value(v)}" for n, v in term.options.items())]
         more = [m for m in more if m]
         texts[name] = text + (f" ({'; '.join(more)})" if more else "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stpspec.formatting import columns, html_lines, html_table, wrapped
 from stpspec.view.campaign_figure import plot_campaign
+from stpspec.view.contract import miss_of
 from stpspec.view.style import DPI, cut
 from stpspec.view.tables import number, unit_text, with_error
 
@@ -23,12 +24,15 @@ _NAME, _ROWS = 36, 40  # width of a name in the table; more connections are left
 def campaign_rows(connections: Sequence[Connection]) -> list[list[str]]:
     """Return header and one row a connection, numbers with all their digits: ``summary.csv``."""
     parameters, terms = _named(connections, "parameters"), _named(connections, "metrics")
+    metrics = [c.summary.get("metrics", {}) for c in connections]
+    with_n = {(n, m["unit"]) for terms_of_one in metrics for n, m in terms_of_one.items()
+              if "n" in m}  # fmt: skip
     header = ["connection", "status", "fit", "loss", "simulations", "seconds"]
     for name, unit in parameters:
         header += [_head(name, unit), _head(f"{name}_se", unit), f"{name} at bound"]
     for name, unit in terms:
         header += [_head(f"{name} {what}", unit) for what in ("target", "sd", "achieved")]
-        header.append(f"{name} miss [sd]")
+        header += [f"{name} n"] * ((name, unit) in with_n) + [f"{name} miss [sd]"]
     rows = [[*header, "reason"]]
     for c in connections:
         s = c.summary
@@ -44,8 +48,9 @@ def campaign_rows(connections: Sequence[Connection]) -> list[list[str]]:
             row += [*map(_csv, values), p.get("at_bound", "") if p else ""]
         for name, unit in terms:
             m = _entry(s.get("metrics", {}), name, unit)
-            numbers = (m["target"], m.get("sd"), m["achieved"], c.misses[name]) if m else [None] * 4
-            row += map(_csv, numbers)
+            numbers = [m["target"], m.get("sd"), m["achieved"]] if m else [None] * 3
+            numbers += [m.get("n") if m else None] * ((name, unit) in with_n)
+            row += map(_csv, [*numbers, c.misses[name] if m else None])
         rows.append([*row, c.reason])
     return rows
 
@@ -135,8 +140,7 @@ def _quality(connection: Connection) -> tuple[bool, float]:
 
 
 def _more_parameters(summary: FitSummary) -> bool:
-    targets = [m["target"] for m in summary.get("metrics", {}).values()]
-    n_targets = sum(len(t) if isinstance(t, list) else 1 for t in targets)
+    n_targets = sum(miss_of(m).n_data for m in summary.get("metrics", {}).values())
     return len(summary.get("parameters", {})) > n_targets
 
 

@@ -25,6 +25,7 @@ class ParameterSummary(TypedDict):
     min: float | str
     max: float | str
     standard_error: NotRequired[float]
+    degrees_of_freedom: NotRequired[float]
     undetermined: NotRequired[str]
     at_bound: NotRequired[str]
 
@@ -35,6 +36,8 @@ class MetricSummary(TypedDict):
     achieved: float | list[float]
     target: float | str | list[float | str]
     sd: NotRequired[float | str | list[float | str]]
+    n: NotRequired[int | list[int]]
+    divided_by_first: NotRequired[bool]
     unit: str
 
 
@@ -82,6 +85,8 @@ class Fit(Achieved, Protocol):
     def units(self) -> Mapping[str, str]: ...
     @property
     def errors(self) -> Mapping[str, float]: ...
+    @property
+    def degrees_of_freedom(self) -> Mapping[str, float]: ...
     @property
     def undetermined(self) -> Mapping[str, str]: ...
     @property
@@ -143,6 +148,15 @@ class Connection(Protocol):
     @property
     def misses(self) -> Mapping[str, float]: ...
     def miss_of(self, term: str, /) -> Miss: ...
+
+
+def miss_of(summary: MetricSummary) -> Miss:
+    """Return what was achieved of a term in a saved result, compared with its target."""
+    from stpspec.metrics.miss import Miss
+
+    target, sd, n = summary["target"], summary.get("sd"), summary.get("n")
+    is_own_ratio = summary.get("divided_by_first", False)
+    return Miss.of(summary["achieved"], target, sd, n, is_own_ratio=is_own_ratio)
 
 
 def terms_of(experiment: Experiment) -> Mapping[str, Term]:

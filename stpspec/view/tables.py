@@ -9,6 +9,7 @@ import numpy as np
 
 from stpspec.formatting import Rows, columns, number, unit_text
 from stpspec.metrics.miss import Miss
+from stpspec.metrics.noise import students_t
 from stpspec.view.contract import terms_of
 from stpspec.view.style import UNITS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from stpspec.metrics.measure import Measurement
     from stpspec.metrics.requests import Request
+    from stpspec.specs.objective import Term
     from stpspec.specs.protocol import Protocol
     from stpspec.view.contract import Fit
 
@@ -40,8 +42,8 @@ def fit_table(result: Fit) -> str:
 def fit_parts(result: Fit) -> tuple[str, Rows, Rows, str]:
     """Return the parts of that report: a line, two tables with headers, more lines."""
     experiment = result.experiment
-    objective, n_free = experiment.objective, len(result.parameters)
-    n_targets = 0 if objective is None else objective.n_targets
+    n_free, terms = len(result.parameters), terms_of(experiment)
+    n_targets = sum(m.n_data for n, m in result.misses.items() if terms[n].weight > 0)
     head = f"{experiment.name}: {n_free} free parameter{'s' * (n_free != 1)}, {n_targets} target"
     head += "s" * (n_targets != 1) + f": {verdict(result)}"
     if n_free > n_targets:
@@ -75,22 +77,27 @@ def _targets(result: Fit) -> Rows:
         label = name if name == term.metric else f"{name} ({term.metric})"
         unit = unit_text(result.metric_units[name])
         miss = result.misses[name]
-        target, achieved = _asked(miss, isinstance(term.target, list))
+        target, achieved = _asked(miss, term)
         text = miss.text(result.metric_units[name])
         rows.append((label, term.protocol, unit, target, achieved, text))
     return rows
 
 
-def _asked(miss: Miss, is_vector: bool) -> tuple[str, str]:
+def _asked(miss: Miss, term: Term) -> tuple[str, str]:
     """Return target ± sd, and what was achieved; of a vector, their ranges."""
-    sds = miss.sd
-    if not is_vector:
-        sd = f" ± {number(float(sds[0]))}" if sds is not None else ""
-        return number(float(miss.target[0])) + sd, number(float(miss.achieved[0]))
-    sd = ""
+    sds, sd = miss.sd, ""
     if sds is not None:
         sd = f" ± {number(float(sds[0]))}" if np.ptp(sds) == 0 else f" ± {_span(sds)}"
+        sd += f" (s.e.m., n = {_repeats(term.n)})" if term.n is not None else ""
+    if not isinstance(term.target, list):
+        return number(float(miss.target[0])) + sd, number(float(miss.achieved[0]))
     return f"{miss.target.size} values, {_span(miss.target)}{sd}", _span(miss.achieved)
+
+
+def _repeats(n: int | list[int]) -> str:
+    if isinstance(n, list):
+        return f"{min(n)} … {max(n)}" if min(n) < max(n) else str(n[0])
+    return str(n)
 
 
 def _span(values: np.ndarray) -> str:
@@ -112,8 +119,16 @@ def _parameters(result: Fit) -> Rows:
             remark = f"no SE: {result.undetermined[name]}"
         elif result.at_bound:
             remark = f"given {' and '.join(_at_bounds(result))}"
+        if name in result.degrees_of_freedom:
+            remark = "; ".join(filter(None, (remark, _wider(result.degrees_of_freedom[name]))))
         rows.append((name, shown, unit_text(result.units[name]), bounds, remark))
     return rows
+
+
+def _wider(degrees: float) -> str:
+    """Say how many standard errors are 95 %, where these are not the usual 1.96."""
+    wide = students_t(degrees)
+    return f"95 %: ± {wide:.2g} SE ({number(degrees, 2)} degrees of freedom)" if wide > 2.2 else ""
 
 
 def _at_bounds(result: Fit) -> list[str]:

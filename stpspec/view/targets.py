@@ -34,7 +34,7 @@ def plot_targets(result: Achieved, *, ax: Axes | None = None) -> Axes:
     Axes
     """
     terms = terms_of(result.experiment)
-    misses = {n: Miss.of(result.metrics[n], t.target, t.sd) for n, t in terms.items()}
+    misses = {n: Miss.of_term(result.metrics[n], t) for n, t in terms.items()}
     texts = [_numbers(t, misses[n], result.metric_units[n]) for n, t in terms.items()]
     labels = [wrap(n if t.weight > 0 else f"{n} (weight 0)", 32) for n, t in terms.items()]
     longest = max(map(len, texts)) + min(max(map(len, terms)), 32)
@@ -77,6 +77,6 @@ def _draw_misses(ax: Axes, y: int, miss: Miss) -> None:
 def _numbers(term: Term, miss: Miss, unit: str) -> str:
     if isinstance(term.target, list):
         return f"{miss.target.size} values, {miss.text(unit)}".replace("-", "−")
-    sd = "" if term.sd is None else f" ± {term.sd:.3g}"
+    sd = "" if miss.sd is None else f" ± {miss.sd[0]:.3g}"
     unit = UNITS.get(unit, unit)
     return f"{term.target:.4g}{sd} → {miss.achieved[0]:.4g} {unit}".replace("-", "−")
