@@ -1,0 +1,115 @@
+"""Reference numerics: measurements in fixed steps, and the error that the step itself makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.numerics import under
+from stpspec.engine.binding.scheme import PLAIN_REFERENCE
+from stpspec.engine.simulate import evaluate
+from stpspec.metrics.measure import Measurement
+from stpspec.metrics.requests import Request, protocols_read
+
+_FINEST = 1e-3  # ms; what a smaller step gains is seldom worth its time
+_RATIOS = 0.25, 0.75  # of what two halvings gain: from second order to half an order
+_DIGITS = (5.0, 2.0, 1.0)
+
+
+def measured_on_reference(
+    bound: Bound, values: Mapping[str, float], requests: Sequence[Request], *, parts: int = 1
+) -> dict[str, Measurement]:
+    """Simulate one candidate by itself on the reference numerics, and measure it.
+
+    Parameters
+    ----------
+    bound : Bound
+    values : mapping of str to float
+    requests : sequence of Request
+    parts : int
+        Number of parts that each step is divided into.
+    """
+    reference = under(bound, PLAIN_REFERENCE)
+    e = reference.experiment
+    if parts > 1:
+        numerics = e.numerics.copy_with(dt=e.numerics.dt / parts)
+        reference = replace(reference, experiment=e.model_copy(update={"numerics": numerics}))
+    protocols = protocols_read(requests, e.protocols)
+    columns = {n: [v] for n, v in values.items()}
+    return evaluate(reference, columns, protocols, requests, quietly=True)[0]
+
+
+def step_errors(
+    bound: Bound,
+    values: Mapping[str, float],
+    requests: Sequence[Request],
+    whole: Mapping[str, Measurement],
+    allowed: Mapping[str, float | np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Return the errors that the step makes of what was measured on the reference.
+
+    By Richardson's extrapolation: backward Euler is of first order, so that half of the error is
+    gone with half of the step. Where that is more than is allowed, a quarter of the step shows how
+    fast it vanishes in truth: faster, as long as the step is coarse for the kinetics.
+
+    Parameters
+    ----------
+    bound : Bound
+    values : mapping of str to float
+        The candidate.
+    requests : sequence of Request
+    whole : mapping of str to Measurement
+        What it gives on the reference.
+    allowed : mapping of str to float or ndarray
+        Error of each request that does not matter, in its unit.
+
+    Returns
+    -------
+    dict of str to ndarray
+        In the unit of the metric, without those that could not be measured.
+    """
+    half = measured_on_reference(bound, values, requests, parts=2)
+    names = [r.name for r in requests if not (whole[r.name].reason or half[r.name].reason)]
+    gained = {n: np.asarray(whole[n].value) - np.asarray(half[n].value) for n in names}
+    errors = {n: 2 * g for n, g in gained.items()}
+    if all(np.all(np.abs(errors[n]) <= allowed[n]) for n in names):
+        return errors
+    quarter = measured_on_reference(bound, values, requests, parts=4)
+    for name in names:
+        if not quarter[name].reason:
+            then = np.asarray(half[name].value) - np.asarray(quarter[name].value)
+            errors[name] = _extrapolated(gained[name], then)
+    return errors
+
+
+def _extrapolated(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the sum of the geometric series of what each halving gains."""
+    unmoved = first == 0
+    ratio = np.divide(second, first, out=np.full_like(first, 0.5, dtype=float), where=~unmoved)
+    regular = (ratio >= 0) & (ratio < 1)
+    return first / (1 - np.where(regular, np.clip(ratio, *_RATIOS), 0.5))
+
+
+def finer_step(dt: float, factor: float) -> float:
+    """Return a step (ms) whose error is smaller by a factor, where one may be taken.
+
+    Parameters
+    ----------
+    dt : float
+        ms.
+    factor : float
+        Above 1.
+
+    Returns
+    -------
+    float
+        1, 2 or 5 times a power of ten, and no less than 1 µs; at most half of ``dt``.
+    """
+    wanted = dt / max(factor, 2.0)
+    power = 10.0 ** math.floor(math.log10(wanted))
+    clean = next(d for d in _DIGITS if d * power <= wanted * (1 + 1e-9)) * power
+    return min(max(clean, _FINEST), dt / 2)
