@@ -192,17 +192,20 @@ def _judged(
 ) -> tuple[bool, str]:
     """Return whether a row is right where the reference is not, and what helps."""
     errors = step_errors(row.bound, row.values, row.requests, found, allowed)
-    off = {n: _ratio(e, allowed[n]) for n, e in errors.items()}
+    off = {n: _ratio(e, allowed[n]) for n, e in errors.sizes.items()}
     apart = [n for n, m in row.measured.items() if _gap({n: m}, found, allowed, largest).ratio > 1]
     worst = max(off, key=off.__getitem__, default="")
     if not worst or off[worst] <= 1:
         return False, ""
-    is_right = all(n in errors and _is_nearer(row.measured[n], found[n], errors[n]) for n in apart)
+    is_right = all(
+        n in errors.converging and _is_nearer(row.measured[n], found[n], errors.sizes[n])
+        for n in apart
+    )
     kept = "; the rows are left as they are" if is_right else ""
     dt = row.bound.experiment.numerics.dt
     return is_right, (
         f"; the reference numerics are themselves off by about "
-        f"{_percent(errors[worst], largest[worst])} in {worst}{kept}; "
+        f"{_percent(errors.sizes[worst], largest[worst])} in {worst}{kept}; "
         f"numerics.dt={finer_step(dt, off[worst]):g} helps"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,13 +43,31 @@ def measured_on_reference(
     return evaluate(reference, columns, protocols, requests, quietly=True)[0]
 
 
+@dataclass(frozen=True)
+class StepErrors:
+    """Errors that the fixed step makes of what is measured.
+
+    Attributes
+    ----------
+    sizes : dict of str to ndarray
+        Request → measured − exact, estimated, in the unit of the metric; without those that could
+        not be measured.
+    converging : frozenset of str
+        Those that get smaller with each halving of the step. The others are no more than a sign
+        that the step matters.
+    """
+
+    sizes: dict[str, np.ndarray]
+    converging: frozenset[str]
+
+
 def step_errors(
     bound: Bound,
     values: Mapping[str, float],
     requests: Sequence[Request],
     whole: Mapping[str, Measurement],
     allowed: Mapping[str, float | np.ndarray],
-) -> dict[str, np.ndarray]:
+) -> StepErrors:
     """Return the errors that the step makes of what was measured on the reference.
 
     By Richardson's extrapolation: backward Euler is of first order, so that half of the error is
@@ -66,32 +84,32 @@ def step_errors(
         What it gives on the reference.
     allowed : mapping of str to float or ndarray
         Error of each request that does not matter, in its unit.
-
-    Returns
-    -------
-    dict of str to ndarray
-        In the unit of the metric, without those that could not be measured.
     """
     half = measured_on_reference(bound, values, requests, parts=2)
     names = [r.name for r in requests if not (whole[r.name].reason or half[r.name].reason)]
     gained = {n: np.asarray(whole[n].value) - np.asarray(half[n].value) for n in names}
-    errors = {n: 2 * g for n, g in gained.items()}
+    errors, converging = {n: 2 * g for n, g in gained.items()}, set(names)
     if all(np.all(np.abs(errors[n]) <= allowed[n]) for n in names):
-        return errors
+        return StepErrors(errors, frozenset(converging))
     quarter = measured_on_reference(bound, values, requests, parts=4)
     for name in names:
-        if not quarter[name].reason:
-            then = np.asarray(half[name].value) - np.asarray(quarter[name].value)
-            errors[name] = _extrapolated(gained[name], then)
-    return errors
+        if quarter[name].reason:
+            converging.discard(name)
+            continue
+        then = np.asarray(half[name].value) - np.asarray(quarter[name].value)
+        errors[name], converges = _extrapolated(gained[name], then)
+        if not converges:
+            converging.discard(name)
+    return StepErrors(errors, frozenset(converging))
 
 
-def _extrapolated(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the sum of the geometric series of what each halving gains."""
-    unmoved = first == 0
-    ratio = np.divide(second, first, out=np.full_like(first, 0.5, dtype=float), where=~unmoved)
-    regular = (ratio >= 0) & (ratio < 1)
-    return first / (1 - np.where(regular, np.clip(ratio, *_RATIOS), 0.5))
+def _extrapolated(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return the sum of the geometric series of what each halving gains, and whether it is one."""
+    half = np.full_like(first, 0.5, dtype=float)
+    ratio = np.divide(second, first, out=half, where=first != 0)
+    regular = (ratio >= 0) & (ratio <= _RATIOS[1])
+    ratio = np.where(regular, np.maximum(ratio, _RATIOS[0]), 0.5)
+    return first / (1 - ratio), bool(regular.all())
 
 
 def finer_step(dt: float, factor: float) -> float:

@@ -89,7 +89,7 @@ def numerics_notes(
         return {}
     allowed = {n: s.most_off * s.unit for n, s in scales.items()}
     errors = step_errors(reference, best.values, judge.requests, measured, allowed)
-    off = {n: scales[n].size(e) for n, e in errors.items()}
+    off = {n: scales[n].size(e) for n, e in errors.sizes.items()}
     excess = max((off[n] / scales[n].most_off for n in off), default=0.0)
     dt = reference.experiment.numerics.dt
     step = finer_step(dt, excess)
@@ -102,10 +102,10 @@ def numerics_notes(
                 helps = f"to about {scale.text(left)}"
             text = (
                 f"the reference numerics (fixed step of {dt:g} ms) are themselves off by about "
-                f"{_with_percent(scale, errors[name])}; numerics.dt={step:g} brings that {helps}"
+                f"{_with_percent(scale, errors.sizes[name])}; numerics.dt={step:g} brings that {helps}"
             )
-            if apart[name] > scale.most_off:
-                is_nearer = scale.size(gaps[name] + errors[name]) < off[name]
+            if apart[name] > scale.most_off and name in errors.converging:
+                is_nearer = scale.size(gaps[name] + errors.sizes[name]) < off[name]
                 text += f", and the search was {'nearer' if is_nearer else 'farther off'}"
             notes[name] = text
         elif apart[name] > scale.most_apart:
