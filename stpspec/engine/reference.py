@@ -21,7 +21,11 @@ _DIGITS = (5.0, 2.0, 1.0)
 
 
 def measured_on_reference(
-    bound: Bound, values: Mapping[str, float], requests: Sequence[Request], *, parts: int = 1
+    bound: Bound,
+    values: Mapping[str, float],
+    requests: Sequence[Request],
+    *,
+    dt: float | None = None,
 ) -> dict[str, Measurement]:
     """Simulate one candidate by itself on the reference numerics, and measure it.
 
@@ -30,13 +34,13 @@ def measured_on_reference(
     bound : Bound
     values : mapping of str to float
     requests : sequence of Request
-    parts : int
-        Number of parts that each step is divided into.
+    dt : float, optional
+        Another step than that of the experiment, ms.
     """
     reference = under(bound, PLAIN_REFERENCE)
     e = reference.experiment
-    if parts > 1:
-        numerics = e.numerics.copy_with(dt=e.numerics.dt / parts)
+    if dt is not None:
+        numerics = e.numerics.copy_with(dt=dt)
         reference = replace(reference, experiment=e.model_copy(update={"numerics": numerics}))
     protocols = protocols_read(requests, e.protocols)
     columns = {n: [v] for n, v in values.items()}
@@ -85,13 +89,14 @@ def step_errors(
     allowed : mapping of str to float or ndarray
         Error of each request that does not matter, in its unit.
     """
-    half = measured_on_reference(bound, values, requests, parts=2)
+    dt = bound.experiment.numerics.dt
+    half = measured_on_reference(bound, values, requests, dt=dt / 2)
     names = [r.name for r in requests if not (whole[r.name].reason or half[r.name].reason)]
     gained = {n: np.asarray(whole[n].value) - np.asarray(half[n].value) for n in names}
     errors, converging = {n: 2 * g for n, g in gained.items()}, set(names)
     if all(np.all(np.abs(errors[n]) <= allowed[n]) for n in names):
         return StepErrors(errors, frozenset(converging))
-    quarter = measured_on_reference(bound, values, requests, parts=4)
+    quarter = measured_on_reference(bound, values, requests, dt=dt / 4)
     for name in names:
         if quarter[name].reason:
             converging.discard(name)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.reference import finer_step, step_errors
+from stpspec.engine.reference import finer_step, measured_on_reference, step_errors
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement
 from stpspec.specs.objective import Term
 
 _OF_SD = 0.1  # that numerics may move a target by
+_COMPARED = {True: "nearer", False: "farther off"}
 _OF_TARGET = 0.005, 0.001  # without an sd: between search and reference, and by the reference
 
 
@@ -62,9 +63,9 @@ def numerics_notes(
 ) -> dict[str, str]:
     """Say of which terms the numerics are off by what matters, and what helps.
 
-    Two integrators that agree vouch for each other. Where they do not, or where there is but one,
-    the point is simulated once more with half of the reference's step, which shows the error of
-    the step.
+    Two integrators that agree vouch for each other. Where there is but one, twice its step is the
+    other, at half of its cost. Where two do not agree, the point is simulated once more with half
+    of the reference's step, which shows the error of the step.
 
     Parameters
     ----------
@@ -87,8 +88,11 @@ def numerics_notes(
     apart = {n: s.size(gaps[n]) for n, s in scales.items()}
     if not is_one and all(apart[n] <= s.most_off for n, s in scales.items()):
         return {}
+    brief = replace(reference, brief=True)  # no more of a train than the terms read
+    if is_one and _is_fine(brief, judge, best, measured, scales):
+        return {}
     allowed = {n: s.most_off * s.unit for n, s in scales.items()}
-    errors = step_errors(reference, best.values, judge.requests, measured, allowed)
+    errors = step_errors(brief, best.values, judge.requests, measured, allowed)
     off = {n: scales[n].size(e) for n, e in errors.sizes.items()}
     excess = max((off[n] / scales[n].most_off for n in off), default=0.0)
     dt = reference.experiment.numerics.dt
@@ -100,13 +104,14 @@ def numerics_notes(
             helps = f"below {scale.text(scale.most_off)}"
             if left > scale.most_off:
                 helps = f"to about {scale.text(left)}"
+            size = _with_percent(scale, errors.sizes[name])
             text = (
                 f"the reference numerics (fixed step of {dt:g} ms) are themselves off by about "
-                f"{_with_percent(scale, errors.sizes[name])}; numerics.dt={step:g} brings that {helps}"
+                f"{size}; numerics.dt={step:g} brings that {helps}"
             )
             if apart[name] > scale.most_off and name in errors.converging:
                 is_nearer = scale.size(gaps[name] + errors.sizes[name]) < off[name]
-                text += f", and the search was {'nearer' if is_nearer else 'farther off'}"
+                text += f", and the search was {_COMPARED[is_nearer]}"
             notes[name] = text
         elif apart[name] > scale.most_apart:
             notes[name] = (
@@ -115,6 +120,25 @@ def numerics_notes(
                 f"numerics.tolerance"
             )
     return notes
+
+
+def _is_fine(
+    reference: Bound,
+    judge: Judge,
+    best: Evaluation,
+    measured: Mapping[str, Measurement],
+    scales: Mapping[str, _Scale],
+) -> bool:
+    """Tell whether twice the step of the reference gives the same within half of what matters."""
+    numerics = reference.experiment.numerics
+    if 2 * numerics.dt > min(numerics.settle, 1.0):
+        return False
+    coarse = measured_on_reference(reference, best.values, judge.requests, dt=2 * numerics.dt)
+    return all(
+        not coarse[n].reason
+        and s.size(np.asarray(coarse[n].value) - measured[n].value) <= s.most_off / 2
+        for n, s in scales.items()
+    )
 
 
 def _with_percent(scale: _Scale, error: np.ndarray) -> str:

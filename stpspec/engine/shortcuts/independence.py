@@ -18,6 +18,7 @@ from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.state_variables import mechanisms_in_use
 from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.shortcuts import equivalence
+from stpspec.formatting import number
 from stpspec.metrics.interpolate import resample
 from stpspec.resources import content_key
 from stpspec.specs.protocol import Stimulus
@@ -136,7 +137,9 @@ def _prove(
     )  # fmt: skip
     if apart <= (0.0 if exactly else _CLOSE):
         return True
-    size = f"by {100 * apart:.2g} % of the response" if np.isfinite(apart) else "in what fails"
+    size = (
+        f"by {number(100 * apart, 2)} % of the response" if np.isfinite(apart) else "in what fails"
+    )
     log.warning(
         "candidates that are simulated together influence each other through something that "
         "instances of %s share (they differ %s): each is simulated by itself",
