@@ -84,8 +84,8 @@ def run_batch(
     with nrn.exclusive():
         bound = kept_apart(feasible(bound))
 
-        def simulate(some: Sequence[Candidate]) -> list[Traces]:
-            return [run.traces for run in _run_batch(bound, some, stimuli)]
+        def simulate(how: Bound, some: Sequence[Candidate]) -> list[Traces]:
+            return [run.traces for run in _run_batch(how, some, stimuli)]
 
         if are_independent(bound, rows, stimuli, simulate):
             return _run_batch(bound, rows, stimuli)

@@ -170,8 +170,7 @@ def _gap(
     gaps = []
     for name, m in one.items():
         if bool(m.reason) != bool(other[name].reason):
-            why = m.reason or other[name].reason
-            gaps.append(_Gap(np.inf, f"{name} can be measured in one of both only ({why})"))
+            gaps.append(_Gap(np.inf, f"{name} can be measured in one of both only"))
         elif not m.reason:
             apart = np.abs(np.asarray(m.value) - other[name].value)
             size = _percent(apart, largest[name])

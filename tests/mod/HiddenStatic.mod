@@ -1,4 +1,4 @@
-TITLE A gain kept by a C function whose macro hides that it is static
+TITLE A gain kept by C code that a macro hides, in one place for all instances
 
 NEURON {
     POINT_PROCESS HiddenStatic
@@ -13,9 +13,14 @@ UNITS {
 }
 
 VERBATIM
-#define KEPT(x, y) x##y
-#define OWN KEPT(sta, tic)
-double hidden_gain(double given) { OWN double last; if (given > 0) { last = given; } return last; }
+#define PASTED(a, b) a##b
+double hidden_gain(double given) {
+    PASTED(sta, tic) double last;
+    if (given > 0) {
+        last = given;
+    }
+    return last;
+}
 ENDVERBATIM
 
 PARAMETER {

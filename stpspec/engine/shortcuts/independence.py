@@ -14,6 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.numerics import under
+from stpspec.engine.binding.scheme import PLAIN_REFERENCE
 from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.state_variables import mechanisms_in_use
 from stpspec.engine.rigs.reuse import only_rig
@@ -33,13 +35,14 @@ Row = Mapping[str, float]
 Trace = tuple[np.ndarray, dict[str, np.ndarray]]
 # Protocol → trace, of one candidate; without those that failed.
 Traces = Mapping[str, Trace]
+Simulate = Callable[[Bound, Sequence[Row]], Sequence[Traces]]
 
 
 def are_independent(
     bound: Bound,
     rows: Sequence[Row],
     stimuli: Mapping[str, Stimulus],
-    simulate: Callable[[Sequence[Row]], Sequence[Traces]],
+    simulate: Simulate,
 ) -> bool:
     """Tell whether candidates of a batch may be simulated together.
 
@@ -53,7 +56,7 @@ def are_independent(
     stimuli : mapping of str to Stimulus
         Of each protocol.
     simulate : callable
-        Candidates that are simulated together → the traces of each.
+        Experiment and candidates that are simulated together → the traces of each.
     """
     if len(rows) < 2:
         return True
@@ -124,28 +127,35 @@ def _key(bound: Bound, rows: Sequence[Row], stimuli: Mapping[str, Stimulus]) -> 
     return content_key(equivalence.key(bound, []), *sorted(rows[0]), repr(bounds), repr(kinds))
 
 
-def _prove(
-    bound: Bound, rows: Sequence[Row], simulate: Callable[[Sequence[Row]], Sequence[Traces]]
-) -> bool:
-    together = simulate(rows)
-    # In the other order: what one leaves to the next shows as well.
-    alone = [simulate([row])[0] for row in reversed(rows)][::-1]
-    exactly = bound.scheme.is_fixed
-    apart = max(
-        (_distance(one, other, exactly=exactly)
-         for one, other in zip(together, alone, strict=True)), default=0.0
-    )  # fmt: skip
-    if apart <= (0.0 if exactly else _CLOSE):
+def _prove(bound: Bound, rows: Sequence[Row], simulate: Simulate) -> bool:
+    apart = _largest_distance(bound, rows, simulate)
+    if apart <= (0.0 if bound.scheme.is_fixed else _CLOSE):
         return True
-    size = (
-        f"by {number(100 * apart, 2)} % of the response" if np.isfinite(apart) else "in what fails"
-    )
+    size = f"by {number(100 * apart, 2)} % of the response" if np.isfinite(apart) else "in length"
+    reference = under(bound, PLAIN_REFERENCE)
+    if not bound.scheme.is_fixed and not _largest_distance(reference, rows, simulate):
+        log.warning(
+            "the variable step gives candidates with %s other traces together than one by one "
+            "(they differ %s): each is simulated by itself", " or ".join(bound.foreign), size,
+        )  # fmt: skip
+        return False
     log.warning(
         "candidates that are simulated together influence each other through something that "
         "instances of %s share (they differ %s): each is simulated by itself",
         " or ".join(bound.foreign), size,
     )  # fmt: skip
     return False
+
+
+def _largest_distance(bound: Bound, rows: Sequence[Row], simulate: Simulate) -> float:
+    """Return how far candidates together are from the same one by one, of their response."""
+    together = simulate(bound, rows)
+    # In the other order: what one leaves to the next shows as well.
+    alone = [simulate(bound, [row])[0] for row in reversed(rows)][::-1]
+    exactly = bound.scheme.is_fixed
+    return max(
+        _distance(one, other, exactly=exactly) for one, other in zip(together, alone, strict=True)
+    )
 
 
 def _distance(one: Traces, other: Traces, *, exactly: bool) -> float:
