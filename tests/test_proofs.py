@@ -1,4 +1,4 @@
-"""What no text tells is shown by comparison: what candidates share, and which numerics are right."""
+"""What no text tells, a comparison shows: what candidates share, which numerics are right."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_what_instances_share_without_a_word_of_their_text_is_not_shared_by_cand
 ):
     content = nmodl.read(MOD / f"{name}.mod")
     assert content.parsed
-    assert not (content.static_c or content.written_globals or content.tabulated)
+    assert not any((content.static_c, content.written_globals, content.tabulated))
     equivalence.forget()
     made, expected = gained(name, integrator), 70 * np.array(GAINS)
     found = stpspec.sweep(made, {"gain": GAINS})["peak"]
@@ -78,30 +78,47 @@ def test_shipped_mechanisms_need_no_proof():
     assert independence.SORT not in equivalence._outcomes
 
 
+UNREAD_CELL = """
+from neuron import h
+
+class Foreign:
+    def __init__(self):
+        self.soma = h.Section("soma", self)
+        self.soma.L = self.soma.diam = 20
+        self.soma.insert("Unread")
+"""
+UNREAD_LEAK = """
+NEURON { SUFFIX Unread NONSPECIFIC_CURRENT i RANGE g }
+PARAMETER { g = 1e-4 (S/cm2) }
+ASSIGNED { v (mV) i (mA/cm2) }
+BREAKPOINT { i = g * (v + 70) }
+"""
 UNREAD = """
 import json
 import logging
-import sys
 import stpspec
 from stpspec.engine import nrn
 from stpspec.specs.experiment import Experiment
 logging.basicConfig(format="%(message)s")
 nrn.hoc().nrn_load_dll(LIBRARY)
-made = Experiment.from_data(json.loads(MADE))
-print(json.dumps(stpspec.sweep(made, {"gain": GAINS})["peak"].values.tolist()))
+swept = stpspec.sweep(Experiment.from_data(json.loads(MADE)), {"U": [0.2, 0.4, 0.8]})
+print(json.dumps(swept["one.amplitude"].values.tolist()))
 """
 
 
-def test_mechanism_of_a_compiled_library_without_its_source_is_simulated_one_by_one(tmp_path):
-    made = gained("HiddenStatic").to_data()
-    built = library.compile_library([MOD / "HiddenStatic.mod"])
-    made["model"]["mod"] = []
-    names = f"LIBRARY = {str(built)!r}\nMADE = {json.dumps(made)!r}\nGAINS = {GAINS}\n"
+def test_what_comes_from_a_compiled_library_without_its_source_is_simulated_one_by_one(tmp_path):
+    (tmp_path / "Unread.mod").write_text(UNREAD_LEAK)
+    (tmp_path / "foreign.py").write_text(UNREAD_CELL)
+    built = library.compile_library([tmp_path / "Unread.mod"])
+    cell = {"file": str(tmp_path / "foreign.py"), "template": "Foreign"}
+    recording = {"signals": ["synaptic_current"]}
+    made = synapse(ONE, model={"cell": cell}, recording=recording).to_data()
+    names = f"LIBRARY = {str(built)!r}\nMADE = {json.dumps(made)!r}\n"
     done = fresh_python(names + UNREAD, tmp_path)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    np.testing.assert_allclose(found, 70 * np.array(GAINS), rtol=0.006)
-    assert done.stderr.count("HiddenStatic comes from a compiled library") == 1
+    expected = values_of(run(synapse(ONE), {"U": [0.2, 0.4, 0.8]}), "amplitude", "one")
+    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), expected, rtol=1e-3)
+    assert done.stderr.count("Unread comes from a compiled library, and its source") == 1
 
 
 # -- sweeps ---------------------------------------------------------------------------------
@@ -192,7 +209,12 @@ def test_error_of_the_reference_that_does_not_matter_is_not_told(integrator):
 
 
 def test_note_names_the_search_where_that_is_what_is_off():
-    (note,) = stpspec.fit(potential(1.0, "variable", tolerance=0.5)).notes["amp"]
+    train = {"train": {"kind": "train"}}
+    made = synapse(train, recording={"signals": ["synaptic_current"]},
+                   numerics={"integrator": "variable", "tolerance": 1.0},
+                   parameters={"U": {"min": 0.1, "max": 0.9}})  # fmt: skip
+    term = {"metric": "amplitude", "protocol": "train", "target": 30, "sd": 0.06}
+    (note,) = stpspec.fit(made.copy_with(objective={"terms": {"a": term}})).notes["a"]
     assert "the search and the reference numerics (fixed step) differ by" in note
     assert "numerics.integrator: fixed" in note
 
