@@ -140,8 +140,8 @@ def _prove(bound: Bound, rows: Sequence[Row], simulate: Simulate) -> bool:
             return True
     log.warning(
         "candidates that are simulated together influence each other through something that "
-        "instances of %s share (they differ by %s %% of the response): each is simulated by itself",
-        " or ".join(bound.foreign), number(100 * apart, 2),
+        "instances of %s share (they differ by %s of the response): each is simulated by itself",
+        " or ".join(bound.foreign), f"{number(100 * apart, 2)} %" if np.isfinite(apart) else "all",
     )  # fmt: skip
     return False
 
