@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from stpspec.engine.binding.bind import Bound
+    from stpspec.engine.confirmation import Row
 
 Progress = Callable[[int, int], None]
 
@@ -65,8 +66,11 @@ def sweep(
     Notes
     -----
     With ``numerics.integrator: auto`` a sweep simulates as a fit does while it searches, unless a
-    field of the numerics is swept.
+    field of the numerics is swept. The first and the last value of each field are simulated once
+    more on the reference numerics (fixed step), and all combinations where these differ; the
+    attribute ``confirmed`` says how many were, and the largest difference.
     """
+    from stpspec.engine.confirmation import confirm, ends
     from stpspec.engine.rigs.reuse import rigs_kept
     from stpspec.engine.stochastic import warn_of_chance
 
@@ -81,7 +85,7 @@ def sweep(
             for point in itertools.product(*(axes[n].values for n in inner))]  # fmt: skip
     combinations = list(itertools.product(*(range(len(axes[n].values)) for n in outer)))
     requests: dict[str, Request] = {}
-    rows: list[dict[str, Measurement]] = []
+    rows: list[Row] = []
     variant, bound = experiment, None
     with rigs_kept():
         for done, picks in enumerate(combinations):
@@ -94,12 +98,16 @@ def sweep(
                 warn_of_chance(bound)
             for name, axis in axes.items():
                 axis.read(bound, chosen.get(name))
-            asked, measured = _measure(bound, grid, values or {}, outer)
-            requests |= {r.name: r for r in asked if r.name not in requests}
+            measured = _measure(bound, grid, values or {}, outer)
+            requests |= {r.name: r for r in measured[0].requests if r.name not in requests}
             rows += measured
             if progress is not None:
                 progress(done + 1, len(combinations))
-    return _dataset(experiment, list(axes.values()), list(requests.values()), rows)
+        right, told = [row.measured for row in rows], ""
+        if not _is_of_numerics(outer):
+            right, told = confirm(rows, ends([len(axis.values) for axis in axes.values()]))
+    swept = _dataset(experiment, list(axes.values()), list(requests.values()), right)
+    return swept.assign_attrs(confirmed=told) if told else swept
 
 
 def frequency_grid(experiment: Experiment) -> dict[str, Sequence[float]]:
@@ -212,10 +220,11 @@ def _measure(
     grid: Sequence[Mapping[str, object]],
     values: Mapping[str, object],
     outer: Sequence[str],
-) -> tuple[list[Request], list[dict[str, Measurement]]]:
+) -> list[Row]:
     """Measure all combinations of swept parameters, which are candidates of one run."""
     from stpspec.engine.binding.bind import numbers
     from stpspec.engine.binding.numerics import for_reading
+    from stpspec.engine.confirmation import Row
     from stpspec.engine.simulate import evaluate
     from stpspec.metrics.requests import requests_of
 
@@ -228,11 +237,16 @@ def _measure(
         r for r in requests_of(bound.experiment, all_metrics=True)
         if not swept or r.protocol in swept or r.name in terms
     ]  # fmt: skip
-    of_numerics = any(p.partition(".")[0] == "numerics" for p in outer)
-    if not of_numerics:  # else what the numerics do is what is asked
-        bound = for_reading(bound, [(r.metric, r.options) for r in requests])
+    simulated = bound
+    if not _is_of_numerics(outer):  # else what the numerics do is what is asked
+        simulated = for_reading(bound, [(r.metric, r.options) for r in requests])
     protocols = protocols_read(requests, bound.experiment.protocols)
-    return requests, evaluate(bound, columns, protocols, requests)
+    measured = evaluate(simulated, columns, protocols, requests)
+    return [Row(bound, v, requests, m) for v, m in zip(rows, measured, strict=True)]
+
+
+def _is_of_numerics(outer: Sequence[str]) -> bool:
+    return any(p.partition(".")[0] == "numerics" for p in outer)
 
 
 def _dataset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
+from stpspec.engine.shortcuts.independence import (
+    Traces,
+    are_independent,
+    kept_apart,
+)
 from stpspec.engine.shortcuts.ladder import choose, feasible, without_disturbance
 from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import Failure, SimulationError
@@ -77,8 +82,15 @@ def run_batch(
 ) -> list[Run]:
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
     with nrn.exclusive():
-        bound = feasible(bound)
-        return _run_batch(bound, rows, stimuli)
+        bound = kept_apart(feasible(bound))
+
+        def simulate(how: Bound, some: Sequence[Candidate]) -> list[Traces]:
+            return [run.traces for run in _run_batch(how, some, stimuli)]
+
+        if are_independent(bound, rows, stimuli, simulate):
+            return _run_batch(bound, rows, stimuli)
+        apart = replace(bound, together=False)
+        return [run for row in rows for run in _run_batch(apart, [row], stimuli)]
 
 
 def _run_batch(

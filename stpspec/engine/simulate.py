@@ -32,7 +32,7 @@ Trace = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
 def stimuli_of(
-    bound: Bound, candidates: Candidates, protocols: Sequence[str]
+    bound: Bound, candidates: Candidates, protocols: Sequence[str], *, quietly: bool = False
 ) -> dict[str, Stimulus]:
     """Return what each protocol does to these candidates; warn of what it cannot do well."""
     experiment = bound.experiment
@@ -47,7 +47,8 @@ def stimuli_of(
         if bound.brief:
             stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
         stimuli[name] = with_delay(experiment.model, stimulus)
-    _warn(bound, stimuli)
+    if not quietly:
+        _warn(bound, stimuli)
     return stimuli
 
 
@@ -102,6 +103,8 @@ def evaluate(
     values: Candidates | Mapping[str, object],
     protocols: Sequence[str],
     requests: Sequence[Request],
+    *,
+    quietly: bool = False,
 ) -> list[dict[str, Measurement]]:
     """Simulate candidates and measure each batch where it was simulated; no trace is kept.
 
@@ -111,6 +114,8 @@ def evaluate(
     values : Candidates, or mapping of str to sequence of float
     protocols : sequence of str
     requests : sequence of Request
+    quietly : bool
+        Without warnings of what the protocols cannot do well.
 
     Returns
     -------
@@ -119,7 +124,7 @@ def evaluate(
     """
     candidates = candidates_of(bound, values)
     rows = candidates.rows
-    stimuli = stimuli_of(bound, candidates, protocols)
+    stimuli = stimuli_of(bound, candidates, protocols, quietly=quietly)
     measured: list[dict[str, Measurement]] = [{}] * len(rows)
     with nrn.exclusive(), rigs_kept():
         for batch in batches(bound, rows):

@@ -11,9 +11,11 @@ import numpy as np
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE
+from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import simulate
 from stpspec.errors import FitError, MetricError
 from stpspec.fitters.evaluation import FLOOR, Evaluation
+from stpspec.fitters.numerics_notes import numerics_notes
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.uncertainty import Uncertainty
 from stpspec.metrics.judge import Judge
@@ -40,7 +42,7 @@ class Confirmed:
     measured : dict of str to Measurement
     traces : xarray.DataTree
     apart : dict of str to str
-        Term → by how much search and reference numerics differ, where it matters.
+        Term → by how much the numerics are off, and what helps, where it matters.
     """
 
     values: dict[str, float]
@@ -95,7 +97,9 @@ def confirm(
     fitter that takes none (a sampler, a simplex) answers with a point it has seen.
     """
     reference = under(bound, PLAIN_REFERENCE)
-    here = replace(here, apart=_differences(problem.judge, best.metrics, here.measured))
+    is_one = feasible(problem.bound).scheme.is_fixed
+    notes = numerics_notes(reference, problem.judge, best, here.measured, is_one=is_one)
+    here = replace(here, apart=notes)
     by_derivatives = any(e is best for e in problem.stencil) and not problem.exact
     point = _next(here, best, found) if by_derivatives else None
     if point is None:
@@ -128,25 +132,3 @@ def _next(here: Confirmed, best: Evaluation, found: Uncertainty) -> np.ndarray |
     point[found.free] += step
     far = np.abs(step).max() > _FURTHEST
     return None if far or not ((point >= 0) & (point <= 1)).all() else point
-
-
-def _differences(
-    judge: Judge, searched: Mapping[str, np.ndarray], confirmed: Mapping[str, Measurement]
-) -> dict[str, str]:
-    """Say of which terms the search and the reference numerics differ by what matters."""
-    found = {}
-    for name, term in judge.objective.terms.items():
-        apart = np.atleast_1d(np.abs(np.asarray(searched[name]) - confirmed[name].value))
-        goal = judge.goals[name]
-        target = np.abs(goal.target).max()
-        scale = goal.sd if goal.sd is not None else target or 1.0
-        worst = float((apart / scale).max())
-        if worst > (0.1 if term.sd is not None else 0.005):
-            size = (
-                f"{worst:.2g} sd" if term.sd is not None else f"{100 * worst:.2g} % of the target"
-            )
-            found[name] = (
-                f"the search and the reference numerics (fixed step) differ by "
-                f"{size}: search with numerics.integrator: fixed, or a smaller numerics.tolerance"
-            )
-    return found

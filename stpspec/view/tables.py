@@ -233,7 +233,9 @@ def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: i
     if len(frame) > rows:
         text += f"\n… and {len(frame) - rows} more"
     reasons = dict.fromkeys(r for n in names for r in frame["reason"][frame[n].isna()] if r)
-    return "\n".join([text, *(f"– is missing: {r}" for r in reasons)])
+    told = swept.attrs.get("confirmed")
+    confirmed = [f"note: {told}"] if told else []
+    return "\n".join([text, *(f"– is missing: {r}" for r in reasons), *confirmed])
 
 
 def _arithmetic(measured: Mapping[Request, Measurement]) -> str:

@@ -42,6 +42,9 @@ class Bound:
         Whether only the pulses that the objective reads are simulated.
     scheme : Scheme
         How it is simulated, or the highest rung of the ladder that may be taken.
+    together : bool
+        False where a comparison has shown that candidates influence each other, or where what they
+        share is not known.
     """
 
     experiment: Experiment
@@ -51,6 +54,7 @@ class Bound:
     templates: tuple[Path, ...]
     brief: bool = False
     scheme: Scheme = REFERENCE
+    together: bool = True
 
     def located_data(self) -> dict[str, Any]:
         """Return the experiment's data with absolute paths, for a process somewhere else."""
@@ -74,6 +78,8 @@ class Bound:
     def shares_data(self) -> bool:
         """Whether candidates of one simulation may share more than the values that are set."""
         content, others = self._contents
+        if not self.together:
+            return True
         if content is not None and (content.tabulated or content.written_globals):
             return True
         return any(not c.parsed or c.static_c for c in (content, *others) if c is not None)
@@ -82,6 +88,8 @@ class Bound:
     def carries_over(self) -> bool:
         """Whether a run may leave something to the next one on the same cell and synapse."""
         content, others = self._contents
+        if not self.together:
+            return True
         if any(set(c.remembered) & set(c.parameters) for c in others):
             return True
         return content is not None and bool(
@@ -108,6 +116,11 @@ class Bound:
         if model.current != usual or usual not in passed:
             return (model.current,)
         return (usual, *(n for n in passed if n != usual))
+
+    @functools.cached_property
+    def foreign(self) -> tuple[str, ...]:
+        """The mechanisms that may be in use, whose source is known, and that are not shipped."""
+        return tuple(sorted(n for n, p in self.sources.items() if p.parent != shipped("mod")))
 
     @functools.cached_property
     def _contents(self) -> tuple[nmodl.ModFile | None, list[nmodl.ModFile]]:

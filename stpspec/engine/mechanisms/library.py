@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -15,6 +16,12 @@ from stpspec.engine import nrn
 from stpspec.engine.mechanisms import compiler_messages, nmodl
 from stpspec.errors import MechanismError
 from stpspec.resources import cache_folder, content_key, find_file, shipped
+
+_OF_NEURON = frozenset({
+    "morphology", "capacitance", "pas", "extracellular", "fastpas", "hh", "IClamp", "AlphaSynapse",
+    "ExpSyn", "Exp2Syn", "SEClamp", "VClamp", "OClamp", "APCount", "NetStim", "IntFire1",
+    "IntFire2", "IntFire4", "PointProcessMark", "PatternStim",
+})  # fmt: skip
 
 # mechanism name → key of the content that this process has loaded, and the file it was read from
 _loaded: dict[str, tuple[str, Path]] = {}
@@ -178,3 +185,17 @@ def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
 def is_ours(name: str) -> bool:
     """Tell whether this process has loaded a mechanism from a .mod file that it was given."""
     return name in _loaded
+
+
+def without_source() -> frozenset[str]:
+    """Return the loaded mechanisms of which no source is known: compiled by somebody else."""
+    types = nrn.hoc().MechanismType
+    return _without_source(int(types(0).count()) + int(types(1).count()), len(_loaded))
+
+
+@functools.cache  # no mechanism is ever unloaded, and each batch asks
+def _without_source(_n_loaded: int, _n_ours: int) -> frozenset[str]:
+    return frozenset(
+        name for name in loaded_names()
+        if name not in _OF_NEURON and not name.endswith("_ion") and not is_ours(name)
+    )  # fmt: skip

@@ -39,6 +39,11 @@ def remembered(sort: str, key: str, prove: Callable[[], T]) -> T:
     return outcomes[key]
 
 
+def outcome_of(sort: str, key: str) -> Any:
+    """Return the outcome of a proof; None if it has not been made."""
+    return _outcomes.get(sort, {}).get(key)
+
+
 def is_first(sort: str, key: str) -> bool:
     """Tell whether a proof is wanted for the first time, and has not been made."""
     wanted = _wanted.setdefault(sort, {})
