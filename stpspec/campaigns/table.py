@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from stpspec.campaigns.problems import table_problem
 from stpspec.config.locations import ambiguous_number
+from stpspec.config.yaml_files import document
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
@@ -115,6 +116,9 @@ def read(table: TableSource) -> Table:
     if path.suffix.lower() not in _ENDINGS:
         rule = f"a table of connections ends in {', '.join(_ENDINGS)}"
         raise _unreadable(SpecProblem(str(table), rule, path.suffix or path.name))
+    if path.suffix.lower() in (".yaml", ".yml"):
+        rows, problems = _mapped(_yaml_rows(path))
+        return _named(Table(path.stem, rows, path.parent, problems=problems))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -123,9 +127,6 @@ def read(table: TableSource) -> Table:
     except OSError as error:
         why = error.strerror or str(error)
         raise _unreadable(SpecProblem(str(table), f"the table cannot be read: {why}")) from error
-    if path.suffix.lower() in (".yaml", ".yml"):
-        rows, problems = _mapped(_yaml_rows(text, path))
-        return _named(Table(path.stem, rows, path.parent, problems=problems))
     header, rows, problems = _csv_rows(text, path)
     return _named(Table(path.stem, rows, path.parent, header, problems))
 
@@ -242,19 +243,14 @@ def _listed(rows: object) -> list[object]:
     return list(rows)
 
 
-def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, object]]:
+def _yaml_rows(path: Path) -> list[tuple[dict[str, str] | None, object]]:
     """Return (lines of the fields by path, row) of each row."""
     import yaml
 
-    try:
-        if told := ambiguous_number(path):
-            raise StpspecError(told)
-        node, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or error
-        raise StpspecError(f"{at}: this is not valid YAML: {problem}") from error
+    if told := ambiguous_number(path):
+        raise StpspecError(told)
+    read = document(path)
+    node, data = read.root, read.data
     if isinstance(node, yaml.MappingNode) and isinstance(data, dict):
         pairs = [(key.start_mark.line, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode) and isinstance(data, list):

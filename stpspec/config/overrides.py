@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 
 from stpspec.config.errors import OverrideError, plain
 from stpspec.resources import GROUPS, shipped
 from stpspec.specs.changes import KINDS
+from stpspec.specs.limits import DEPTH
 
 log = logging.getLogger("stpspec.config")
 
@@ -16,39 +18,96 @@ def forced(override: str) -> str:
     """Let ``field=value`` set a field that no file sets yet, as ``++field=value`` does.
 
     A misspelled field then reaches validation, which names the nearest one and all else that is
-    wrong, where Hydra would stop at the first.
+    wrong, where Hydra would stop at the first. ``+field=value`` means the same, and so does a plus
+    before a group of which every experiment has one.
     """
-    key = override.partition("=")[0]
+    signed = override.partition("=")[0]
+    key = signed.lstrip("+")
     place, value = key.removesuffix(".kind"), override.partition("=")[2]
-    if key.lstrip("+") == "study" and value[:1] not in ("", "{") and value.lower() != "null":
+    if key == "study" and value[:1] not in ("", "{") and value.lower() != "null":
         return f"++study.name={value}"  # so that study.FIELD=… finds the rest of it
-    if "=" not in override or key[:1] in "+~" or key.startswith("hydra."):
+    if "=" not in override or key[:1] == "~" or key.startswith(("hydra.", "hydra/")):
         return override
+    if key in (*GROUPS, "experiment") and not value.startswith("{"):
+        return f"{key}={value}"
+    if "@" in key or "/" in key:
+        return f"+{key}={value}" if signed.startswith("+") else override
     named = [shipped("conf") / place / f"{v}.yaml" for v in value.split(",")]
     if place in KINDS and key != place and all(path.is_file() for path in named):
         return f"{place}={value}"  # with the settings that go with the kind
-    chooses = "/" in key or "@" in key or key in (*GROUPS, "experiment")
-    return override if chooses and not value.startswith("{") else f"++{override}"
+    return f"++{key}={value}"
 
 
-def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise one OverrideError that names the overrides which cannot be read."""
+LENGTH = 10_000  # characters: reading them takes Hydra seconds
+
+
+def check_overrides(overrides: Sequence[str], *, several: bool = False) -> None:
+    """Raise one OverrideError that names the overrides which cannot be read.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+    several : bool
+        Whether one may give several values, of which each has its job.
+    """
+    faults = [fault for text in overrides if (fault := _fault(text, several))]
+    if faults:
+        raise OverrideError("\n  ".join(faults))
+
+
+def _fault(text: str, several: bool) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ValueType
     from hydra.errors import HydraException
 
-    bad = []
-    for text in overrides:
-        try:
-            parsed = OverridesParser.create().parse_override(text)
-            if not parsed.key_or_group:
-                bad.append(f"the override {text!r} names no field")
-        except HydraException as error:
-            rule = plain(error).partition(" expecting {")[0] or "not valid"
-            key, _, value = text.lstrip("+").partition("=")
-            hint = f"; if it is text, write '{key}=\"{value}\"'" if key and "[" in value[1:] else ""
-            bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}{hint}")
-    if bad:
-        raise OverrideError("\n  ".join(bad))
+    shown = text.lstrip("+")
+    key, _, value = shown.partition("=")
+    deepest, level = 0, 0
+    for character in text:
+        level += (character in "[{(") - (character in "]})")
+        deepest = max(deepest, level)
+    if len(text) > LENGTH or deepest > DEPTH:
+        rule = f"longer than {LENGTH:,} characters, or brackets more than {DEPTH} levels deep"
+        return f"the override '{shown[:30]}…' is {rule}: write it into the experiment file"
+    try:
+        parsed = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        rule = plain(error).partition(" expecting {")[0] or "not valid"
+        return f"the override {shown!r} cannot be read: {rule}{_cure(key, value)}"
+    if not parsed.key_or_group:
+        return f"the override {text!r} names no field"
+    if "=" in text and not value and key not in _TEXTS and key[:1] != "~":
+        return (f"the override {shown!r} gives no value (null for none); a variable of the shell "
+                f"after the = may be empty")  # fmt: skip
+    if parsed.value_type is ValueType.INTERVAL_SWEEP:
+        bounds = "'parameters.NAME={min: 0.1, max: 0.9}'"
+        return f"{shown}: an interval is searched by stpspec fit, between the bounds of {bounds}"
+    if several or not parsed.is_sweep_override():
+        return ""
+    if match := _COMMA.fullmatch(value):
+        return f"{shown}: a number has a decimal point, no comma: {key}={match[1]}.{match[2]}"
+    values = value if value.startswith("[") else f"[{value}]" if "(" not in value else value
+    return (f"{shown} gives several values: fit -m and run -m make one job of each, and "
+            f"stpspec sweep EXPERIMENT '{key}={values}' measures over them")  # fmt: skip
+
+
+_COMMA = re.compile(r"([-+]?\d+),(\d+(?:\s*[^\d\W][^,]*)?)")
+_TEXTS = ("description", "source")  # which may be empty
+
+
+def _cure(key: str, value: str) -> str:
+    """Return what may help with an override that cannot be read."""
+    if value.startswith("="):
+        return f"; one = stands between name and value: {key}={value.lstrip('=')}"
+    for opening, closing in ("[]", "{}", "()"):
+        if value.count(opening) > value.count(closing):
+            return f"; a {opening} is not closed"
+    for quote in "'\"":
+        if value.count(quote) % 2:
+            return f"; a {quote} is not closed"
+    if not re.fullmatch(r"[\w.@/~]+", key):
+        return "; a name has letters, digits, _ and dots: protocols.train.frequency=20"
+    return f"; if it is text, write '{key}=\"{value}\"'" if key and value else ""
 
 
 def at(data: object, path: str) -> object:

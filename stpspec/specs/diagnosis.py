@@ -12,6 +12,7 @@ from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, Registry, i
 from stpspec.specs.base import problems_of
 from stpspec.specs.consistency import cross_problems
 from stpspec.specs.experiment import Experiment, migrate
+from stpspec.specs.limits import beyond_limits
 from stpspec.specs.recovery import salvage, unseen, wrong_paths
 
 
@@ -34,6 +35,8 @@ def examine(
         The fields (and entries of mappings) that are valid; if not all are, with
         ``protocol_names`` and ``wrong``, the paths where anything is wrong.
     """
+    if (problem := beyond_limits(data)) is not None:
+        return None, [problem], {}
     try:
         data = migrate(data)
     except SpecError as error:

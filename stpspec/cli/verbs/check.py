@@ -12,8 +12,8 @@ from stpspec.errors import SpecError
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    with named_experiments(arguments) as (paths, overrides):
-        return each_experiment(arguments, paths, overrides, _check_one)
+    with named_experiments(arguments) as words:
+        return each_experiment(arguments, words, _check_one)
 
 
 def _check_one(_arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:

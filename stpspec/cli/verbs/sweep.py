@@ -14,6 +14,7 @@ from stpspec.cli.experiment import (
     located,
     named_experiments,
     pop_values,
+    ready,
     result_folder,
     validated,
 )
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    with named_experiments(arguments) as (paths, overrides):
-        return each_experiment(arguments, paths, overrides, _sweep_one)
+    with named_experiments(arguments) as words:
+        return each_experiment(arguments, words, _sweep_one, ready)
 
 
 def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
