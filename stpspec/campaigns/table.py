@@ -131,6 +131,36 @@ def read(table: TableSource) -> Table:
     return _named(Table(path.stem, rows, path.parent, header, problems))
 
 
+def is_table(path: str | Path) -> bool:
+    """Tell whether a file is a table of connections rather than an experiment.
+
+    Parameters
+    ----------
+    path : path
+        One that cannot be read is none.
+    """
+    from stpspec.specs.experiment import Experiment
+
+    file = Path(path).expanduser()
+    if file.suffix.lower() in (".csv", ".tsv"):
+        return True
+    if file.suffix.lower() not in _ENDINGS or not file.is_file():
+        return False
+    try:
+        data = document(file).data
+    except StpspecError:
+        return False
+    if isinstance(data, list):
+        return any(isinstance(row, Mapping) and NAME in row for row in data)
+    fields = {"defaults", *Experiment.model_fields}
+    return (
+        isinstance(data, Mapping)
+        and bool(data)
+        and not fields & data.keys()
+        and all(isinstance(row, Mapping) for row in data.values())
+    )
+
+
 def split_header(column: str) -> tuple[str, str]:
     """Split ``"amplitude [pA]"`` into ``"amplitude"`` and ``"pA"``."""
     match = _HEADER.match(column.strip())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from yaml import Event, Node, YAMLError
 
 BYTES = 1_000_000
+_SLOW = 100_000  # characters that PyYAML's own parser takes a second for
 
 # How files begin that are taken for YAML by mistake.
 _BINARY = {
@@ -61,7 +62,8 @@ class Document:
         import yaml
 
         try:
-            return yaml.load(self.text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            loader = yaml.SafeLoader("")
+            return None if self.root is None else loader.construct_document(self.root)
         except (yaml.YAMLError, ValueError) as error:  # a date such as 2024-02-31 is no value
             raise ConfigError(explained(error, self.text, self.name)) from error
 
@@ -104,16 +106,27 @@ def parsed(text: str, name: str) -> Document:
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, where PyYAML was built with it
     try:
-        _within_limits(yaml.parse(text, loader), name)
-        root = yaml.compose(text, loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(explained(error, text, name)) from error
+        root = _composed(text, name, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as refused:
+        # PyYAML's own parser takes more time, and says more precisely what is wrong.
+        try:
+            if len(text) > _SLOW:
+                raise
+            root = _composed(text, name, yaml.SafeLoader)
+        except yaml.YAMLError as error:
+            raise ConfigError(explained(error, text, name)) from refused
     lines: dict[tuple[str, ...], int] = {}
     if root is not None:
         _note_lines(root, (), lines)
     return Document(text, root, lines, name)
+
+
+def _composed(text: str, name: str, loader: type) -> Node | None:
+    import yaml
+
+    _within_limits(yaml.parse(text, loader), name)
+    return yaml.compose(text, loader)
 
 
 def mapping_in(file: Path) -> Document:
