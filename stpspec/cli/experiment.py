@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stpspec.cli.terminal import DONE, UsageError, complain
@@ -81,6 +82,11 @@ def each_experiment(
     if (getattr(arguments, "out", None) or settings.folder) and len(words.paths) > 1:
         flag = "--out" if settings.folder is None else settings.folder.partition("=")[0]
         raise UsageError(f"{flag} takes one result: give one PATH")
+    whole = [o for o in overrides if o.lstrip("+").startswith(("experiment=", "model"))]
+    if not words.paths and not whole:
+        raise UsageError(
+            f"no experiment is named: stpspec {arguments.verb} EXPERIMENT {' '.join(overrides)}"
+        )
     paths: Sequence[str | None] = words.paths or [None]
     if len(paths) > 1 and prepare is not None:
         for path in paths:
@@ -140,9 +146,17 @@ def table_and_base(words: Words) -> tuple[str, str | None, list[str]]:
     UsageError
         If there are more of either, or no table.
     """
+    from pathlib import Path
+
+    from stpspec.campaigns.table import is_table
+
     named = [word for word in words.overrides if word.lstrip("+").startswith("experiment=")]
     if not 1 <= len(words.paths) <= 2 - bool(named):
         raise UsageError("campaign takes a table and one experiment: TABLE experiment=pvalb_pyr")
+    for path in words.paths[:1]:
+        if path.endswith((".yaml", ".yml")) and Path(path).is_file() and not is_table(path):
+            other = words.paths[1] if len(words.paths) > 1 else "TABLE"
+            raise UsageError(f"{path} is an experiment, and the table comes first: {other} {path}")
     rest = [word for word in words.overrides if word not in named]
     bases = [*words.paths[1:], *(word.partition("=")[2] for word in named[-1:])]
     return words.paths[0], bases[0] if bases else None, rest
@@ -159,7 +173,7 @@ def ready(arguments: argparse.Namespace, path: str | None, overrides: list[str])
         overrides = list_overrides(path, overrides)[1]
     data, origin = compose(path, overrides)
     values = pop_values(data, fitted_values(path)) if arguments.verb != "fit" else {}
-    with located(origin):
+    with located(origin, data):
         experiment = validated(data)
         candidates_of(bind(experiment), values)
     return DONE
@@ -224,13 +238,27 @@ def _fields() -> set[str]:
 
 
 @contextlib.contextmanager
-def located(origin: Origin) -> Iterator[None]:
-    """Say of each problem in which file and line it was written."""
+def located(origin: Origin, data: Mapping[str, object] | None = None) -> Iterator[None]:
+    """Say of each problem in which file and line it was written.
+
+    Parameters
+    ----------
+    origin : Origin
+    data : mapping, optional
+        Where a name that is no parameter may be that of a field.
+    """
+    from stpspec.specs.diagnosis import field_called
+
+    def meant(problem: SpecProblem) -> SpecProblem:
+        if problem.received != problem.path or problem.nearest or data is None:
+            return problem
+        return replace(problem, nearest=field_called(problem.path, data))
+
     try:
         yield
     except SpecError as error:
         raise SpecError(
-            [p.at(origin.where(p.path)) for p in error.problems], error.title
+            [meant(p).at(origin.where(p.path)) for p in error.problems], error.title
         ) from error
 
 

@@ -20,12 +20,12 @@ _MEANT = {
     **dict.fromkeys(("--run", "-r"), "one run is what stpspec does without -m: leave it out"),
     "--hydra-help": "stpspec {verb} --help shows the flags; docs/specs.md the fields",
     "--experimental-rerun": "a saved result is run again by its folder: stpspec {verb} FOLDER",
-    **dict.fromkeys(("-o", "--output", "--output-dir", "--outdir", "-d"), "results go to --out DIR"),
+    **dict.fromkeys(("-o", "--output", "--output-dir", "--outdir"), "results go to --out DIR"),
     **dict.fromkeys(("-v", "--verbose", "--debug", "-vv"), "--log-level info (or debug) says more"),
     **dict.fromkeys(("-q", "--silent"), "--quiet shows no progress bar"),
-    **dict.fromkeys(("-f", "--force", "--replace", "-y"), "--overwrite replaces results in --out"),
+    **dict.fromkeys(("-f", "--force", "--replace", "-y"), "--overwrite replaces a result"),
     **dict.fromkeys(("-n", "--dry-run", "--dry"), "stpspec check EXPERIMENT simulates nothing"),
-    **dict.fromkeys(("-j", "--jobs", "--cores", "--processes"), "worker processes are workers=4"),
+    **dict.fromkeys(("-j", "--jobs", "--cores", "--processes"), "workers=4 sets processes"),
     "-V": "--version shows the version",
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Words of a command line: all of them are understood before anything is done, or refused.
 
-A shell takes a line apart at spaces, and puts something else in the place of braces, brackets, ``~``
-and variables. What it leaves of a wish looks like another wish; here it is recognized.
+A shell takes a line apart at spaces, and puts something else in the place of braces, brackets,
+``~`` and variables. What it leaves of a wish looks like another wish; here it is recognized.
 """
 
 from __future__ import annotations
@@ -141,9 +141,8 @@ def _spaced(words: Sequence[str], index: int) -> str:
     if word.startswith("=") and before and "=" not in before:
         value = word[1:] or after
         return f"no space stands around =: write {before}={value}"
-    if word.endswith("=") and len(word) > 1 and after and not is_override(after):
-        if not _is_named(after):
-            return f"no space stands around =: write {word}{after}"
+    if re.fullmatch(r"[^=]+=", word) and after and not (is_override(after) or _is_named(after)):
+        return f"no space stands around =: write {word}{after}"
     return ""
 
 
@@ -153,28 +152,42 @@ def _separated(words: Sequence[str], index: int) -> str:
     before = words[index - 1] if index else ""
     if is_override(word) or _is_named(word):
         return _home_folder(word) if _exists(word) else ""
-    value = before.partition("=")[2] if is_override(before) else ""
-    if re.fullmatch(rf"{_NUMBER}", value) and _UNIT.fullmatch(word):
-        comma = value.replace(",", ".")
-        point = " and a decimal point" if comma != value else ""
-        key = before.partition("=")[0]
-        return (f"{before} and {word} are two words: a value with its unit needs quotes{point}: "
-                f"'{key}={comma} {word}'")  # fmt: skip
-    if value and re.fullmatch(rf"{_NUMBER}", word.strip("],")):
+    after = "" if is_override(after) else after
+    return (
+        (_of_value(before, word) if is_override(before) else "")
+        or _without_sign(word, after)
+        or _of_pattern(word)
+    )
+
+
+def _of_value(override: str, word: str) -> str:
+    """What follows an override and belongs to its value: a unit, or more numbers."""
+    key, _, value = override.partition("=")
+    if re.fullmatch(_NUMBER, value) and _UNIT.fullmatch(word):
+        point = " and a decimal point" if "," in value else ""
+        return (f"{override} and {word} are two words: a value with its unit needs quotes{point}: "
+                f"'{key}={value.replace(',', '.')} {word}'")  # fmt: skip
+    if value and re.fullmatch(_NUMBER, word.strip("],")):
         listed = f"{value.strip('[,')},{word.strip('],')}"
-        return (f"{before} and {word} are two words: several values are one word without spaces: "
-                f"'{before.partition('=')[0]}=[{listed}]'")  # fmt: skip
+        return (f"{override} and {word} are two words: several values are one word without spaces: "
+                f"'{key}=[{listed}]'")  # fmt: skip
     if re.search(r"[\[{(\"']", value):
-        return f"{before} and {word} are two words: put quotes around them: '{before} {word}'"
-    if match := re.fullmatch(r"([A-Za-z_][\w.]*)\s*:\s*(.+)", word):
-        if not match[2].startswith(("//", "\\")):
-            return f"{word}: a value is set with =: {match[1]}={match[2]}"
-    if match := re.fullmatch(r"([A-Za-z_][\w.]*)\s+(\S+)", word):
-        return f"{word!r}: a value is set with =: {match[1]}={match[2]}"
-    if _is_key(word) and after and not is_override(after):
-        return f"{word} {after}: a value is set with =: {word}={after}"
-    if re.fullmatch(r"[A-Za-z_]\w{0,15}", word) and re.fullmatch(rf"{_NUMBER}\S*", after):
-        return f"{word} {after}: a value is set with =: {word}={after}"
+        return f"{override} and {word} are two words: put quotes around: '{override} {word}'"
+    return ""
+
+
+def _without_sign(word: str, after: str) -> str:
+    """A name and its value with a colon or a space in the place of the sign."""
+    match = re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s*:\s*|\s+)(\S.*)", word)
+    if match and not match[2].startswith(("/", "\\")):
+        return f"{word}: a value is set with =: {match[1]}={match[2]}"
+    is_name = re.fullmatch(r"[A-Za-z_]\w{0,15}:?", word) and re.fullmatch(rf"{_NUMBER}\S*", after)
+    if after and (is_name or _is_key(word.rstrip(":"))):
+        return f"{word} {after}: a value is set with =: {word.rstrip(':')}={after}"
+    return ""
+
+
+def _of_pattern(word: str) -> str:
     if re.search(r"[*?]|\[.*\]", word):
         return f"no file here matches {word}: the shell found none to put in its place"
     if re.fullmatch(rf"{_NUMBER}(\s*\S+)?", word):

@@ -50,7 +50,7 @@ def annotated(data: Mapping[str, object], place: Place, title: str) -> str:
 
 
 def _of_shipped(comment: str) -> tuple[str, bool]:
-    """Return a place in a shipped file as one below ``conf/`` or ``experiments/``; tell if it is."""
+    """Return the place of a shipped file as one below ``conf/``; tell if it is such a file."""
     file, colon, line = comment.rpartition(":")
     home = shipped("conf").parent
     path = Path(file)

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 from stpspec.config.defaults_list import told_by
 from stpspec.config.errors import ConfigError, OverrideError, translated
 from stpspec.config.locations import FILE, Origin
-from stpspec.config.overrides import check_overrides, forced, leave_out_other_kinds
+from stpspec.config.overrides import (
+    check_overrides,
+    entry_of_overrides,
+    forced,
+    leave_out_other_kinds,
+)
 from stpspec.config.yaml_files import mapping_in
 from stpspec.errors import SpecError, nearest, unknown_name
 from stpspec.resources import (
@@ -81,6 +86,8 @@ def compose(
     check_overrides(overrides)
     with sources(file, overrides), fault_named(chosen, file, overrides):
         data, origin = _composed([*chosen, *overrides], file)
+    if told := entry_of_overrides(data, overrides):
+        raise OverrideError(told)
     return _begun_at_result(with_files_located(data, file), file, overrides), origin
 
 
@@ -219,8 +226,8 @@ def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
     if is_folder:
         there = f" (there: {', '.join(beside)})" if beside else ""
         raise ConfigError(
-            f"{name} is a folder without experiment.yaml: name a YAML file{there}, or the folder of "
-            f"one saved result"
+            f"{name} is a folder without experiment.yaml: name a YAML file{there}, or the folder "
+            f"of one saved result"
         )
     raise unknown_name("experiment (nor a file)", str(name), [*beside, *experiments()])
 

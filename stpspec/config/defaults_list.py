@@ -101,14 +101,27 @@ def defaults_problems(file: Path) -> list[SpecProblem]:
     except ConfigError:
         return []
     fields = root.value if isinstance(root, yaml.MappingNode) else []
-    entries = next((v.value for k, v in fields if k.value == "defaults"), [])
-    found = []
+    listed = next((v for k, v in fields if k.value == "defaults"), None)
+    entries, found, packages = (listed.value if listed is not None else []), [], set()
+    if listed is not None and not isinstance(listed, yaml.SequenceNode):
+        rule = "expected a list, each line with a dash: - override /model: tm_patch"
+        where = f"{relative(file)}:{listed.start_mark.line + 1}"
+        return [SpecProblem("defaults", rule, where=where)]
     for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if isinstance(entry, yaml.ScalarNode) and entry.value.strip("/") != "_self_":
+            where = f"{relative(file)}:{entry.start_mark.line + 1}"
+            rule = "a group and its choice have a colon and a space between them: /group: choice"
+            found.append(SpecProblem(f"defaults.{index}", rule, entry.value, where=where))
         if not isinstance(entry, yaml.MappingNode) or len(entry.value) != 1:
             continue
         ((key, choice),) = entry.value
         if isinstance(key, yaml.ScalarNode) and isinstance(choice, yaml.ScalarNode):
             where = f"{relative(file)}:{key.start_mark.line + 1}"
+            package = (str(key.value).split() or [""])[-1].strip("/")
+            if package in packages:
+                rule = "chosen twice: leave out one of the two lines"
+                found.append(SpecProblem(f"defaults.{index}", rule, package, where=where))
+            packages.add(package)
             found += [
                 replace(problem, path=f"defaults.{index}", where=where)
                 for problem in _faults(str(key.value), choice.value)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from stpspec.config.errors import OverrideError, plain
-from stpspec.resources import GROUPS, shipped
+from stpspec.errors import nearest
+from stpspec.resources import ALL_GROUPS, GROUPS, shipped
 from stpspec.specs.changes import KINDS
 from stpspec.specs.limits import DEPTH
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 log = logging.getLogger("stpspec.config")
 
@@ -57,16 +62,11 @@ def check_overrides(overrides: Sequence[str], *, several: bool = False) -> None:
 
 def _fault(text: str, several: bool) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import ValueType
     from hydra.errors import HydraException
 
     shown = text.lstrip("+")
     key, _, value = shown.partition("=")
-    deepest, level = 0, 0
-    for character in text:
-        level += (character in "[{(") - (character in "]})")
-        deepest = max(deepest, level)
-    if len(text) > LENGTH or deepest > DEPTH:
+    if _is_beyond_limits(text):
         rule = f"longer than {LENGTH:,} characters, or brackets more than {DEPTH} levels deep"
         return f"the override '{shown[:30]}…' is {rule}: write it into the experiment file"
     try:
@@ -76,17 +76,39 @@ def _fault(text: str, several: bool) -> str:
         return f"the override {shown!r} cannot be read: {rule}{_cure(key, value)}"
     if not parsed.key_or_group:
         return f"the override {text!r} names no field"
+    if "/" in key and "@" not in key and key.partition("/")[0] not in ("hydra", *ALL_GROUPS):
+        return f"{shown}: the names of a field have dots between them: {key.replace('/', '.')}"
     if "=" in text and not value and key not in _TEXTS and key[:1] != "~":
         return (f"the override {shown!r} gives no value (null for none); a variable of the shell "
                 f"after the = may be empty")  # fmt: skip
+    return _of_sweep(parsed, several) if parsed.is_sweep_override() else ""
+
+
+def _is_beyond_limits(text: str) -> bool:
+    deepest = level = 0
+    for character in text:
+        level += (character in "[{(") - (character in "]})")
+        deepest = max(deepest, level)
+    return len(text) > LENGTH or deepest > DEPTH
+
+
+def _of_sweep(parsed: Override, several: bool) -> str:
+    """Return what to do with an override of several values, where one is needed."""
+    from hydra.core.override_parser.types import ValueType
+
+    shown = (parsed.input_line or "").lstrip("+")
+    key, _, value = shown.partition("=")
     if parsed.value_type is ValueType.INTERVAL_SWEEP:
         bounds = "'parameters.NAME={min: 0.1, max: 0.9}'"
         return f"{shown}: an interval is searched by stpspec fit, between the bounds of {bounds}"
-    if several or not parsed.is_sweep_override():
+    if several:
         return ""
     if match := _COMMA.fullmatch(value):
         return f"{shown}: a number has a decimal point, no comma: {key}={match[1]}.{match[2]}"
-    values = value if value.startswith("[") else f"[{value}]" if "(" not in value else value
+    if re.fullmatch(r"parameters\.[^.]+", key):
+        low, _, high = value.partition(",")
+        return f"{shown}: bounds are written '{key}={{min: {low}, max: {high}}}'"
+    values = value if "(" in value else f"[{value}]"
     return (f"{shown} gives several values: fit -m and run -m make one job of each, and "
             f"stpspec sweep EXPERIMENT '{key}={values}' measures over them")  # fmt: skip
 
@@ -139,3 +161,29 @@ def leave_out_other_kinds(data: Mapping[str, object], overrides: Sequence[str]) 
             if f"{place}.{name}" not in keys:
                 log.info("%s.%s is left out: %s has none", place, name, part["kind"])
                 del part[name]
+
+
+# Of each mapping with names of the user's own: the fields without which an entry is none.
+_ENTRIES = {
+    "protocols": ("protocol", ("kind",)),
+    "parameters": ("parameter", ("min", "max")),
+    "objective.terms": ("term", ("metric",)),
+}
+
+
+def entry_of_overrides(data: Mapping[str, object], overrides: Sequence[str]) -> str:
+    """Return which entry only overrides have made, of a misspelled name; empty if there is none."""
+    keys = [o.lstrip("+").partition("=")[0] for o in overrides if not o.startswith("~")]
+    for place, (sort, needed) in _ENTRIES.items():
+        entries = at(data, place)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            mine = [key for key in keys if key.startswith(f"{place}.{name}.")]
+            made = {key.removeprefix(f"{place}.{name}.").partition(".")[0] for key in mine}
+            if not mine or not isinstance(entry, dict) or set(entry) - made or set(needed) <= made:
+                continue
+            others = [other for other in entries if other != name]
+            listed = ", ".join(others) or "none"
+            guess = nearest(name, others)
+            hint = f"; did you mean {place}.{guess}?" if guess else ""
+            return f"{mine[0]}: the experiment has no {sort} {name!r} (it has {listed}){hint}"
+    return ""

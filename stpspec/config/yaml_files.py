@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from yaml import Event, Node, YAMLError
 
 BYTES = 1_000_000
+DIGITS = 300
 _SLOW = 100_000  # characters that PyYAML's own parser takes a second for
 
 # How files begin that are taken for YAML by mistake.
@@ -197,37 +198,39 @@ def _within_limits(events: Iterator[Event], name: str) -> None:
     """Count values and depth while a file is parsed, each alias as what it stands for."""
     import yaml
 
-    def refuse(event: Event, rule: str) -> None:
-        raise ConfigError(f"{name}:{event.start_mark.line + 1}: {rule}")
-
     sizes: dict[str, int] = {}
     open_: list[tuple[str | None, int]] = []  # anchor, and values before it
     count = documents = 0
     for event in events:
+        broken = ""
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
-            if documents > 1:
-                refuse(event, "a second document begins here (---): a file holds one")
+            broken = "a second document begins here (---): a file holds one" * (documents > 1)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in [anchor for anchor, _ in open_]:
-                refuse(event, f"*{event.anchor} stands inside of what it refers to")
+                broken = f"*{event.anchor} stands inside of what it refers to"
             count += sizes.get(event.anchor, 1)
         elif isinstance(event, yaml.ScalarEvent):
-            count += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
+            count, sizes[event.anchor or ""] = count + 1, 1
+            broken = _too_long(event.value)
         elif isinstance(event, yaml.CollectionStartEvent):
             open_.append((event.anchor, count))
             count += 1
-            if len(open_) > DEPTH:
-                refuse(event, f"values lie more than {DEPTH} levels deep")
+            broken = f"values lie more than {DEPTH} levels deep" * (len(open_) > DEPTH)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_.pop()
-            if anchor:
-                sizes[anchor] = count - before
+            sizes[anchor or ""] = count - before
         if count > VALUES:
-            rule = f"more than {VALUES:,} values up to here, each alias (*) counted as what it "
-            refuse(event, f"{rule}stands for")
+            broken = f"more than {VALUES:,} values up to here, each alias (*) counted as what it "
+            broken += "stands for"
+        if broken:
+            raise ConfigError(f"{name}:{event.start_mark.line + 1}: {broken}")
+
+
+def _too_long(text: str) -> str:
+    if len(text) <= DIGITS or not re.fullmatch(r"[-+]?[\d_.]+", text):
+        return ""
+    return f"a number has at most {DIGITS} digits, not {len(text)}"
 
 
 def _note_lines(node: Node, path: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> None:
@@ -264,7 +267,7 @@ def scalars(node: Node | None) -> Iterator[tuple[str, int]]:
             continue
         seen.add(id(here))
         if isinstance(here, yaml.ScalarNode):
-            if here.style is None:
+            if not here.style:
                 yield here.value, here.start_mark.line + 1
         elif isinstance(here, yaml.MappingNode):
             stack += [part for pair in reversed(here.value) for part in reversed(pair)]
@@ -272,10 +275,11 @@ def scalars(node: Node | None) -> Iterator[tuple[str, int]]:
             stack += reversed(here.value)
 
 
+_TAB = "there is a tab: indent with spaces, as many as the lines beside it"
 # What PyYAML and libyaml say → what to do about it.
 _CURES = {
-    r"'?\\t'?.*cannot start any token|found a tab|tab character": "there is a tab: indent with "
-    "spaces, as many as the lines beside it",
+    r"duplicate key": "each name stands once in a mapping: rename or delete one",
+    r"'\\t'.*cannot start any token|found a tab|tab character": _TAB,
     r"mapping values are not allowed": "is this line, or the one above, indented wrongly? Text "
     "with a colon in it needs quotes",
     r"could not find expected ':'": "the line at which this ends has no colon with a space after "
@@ -319,8 +323,11 @@ def explained(error: YAMLError | ValueError, text: str, name: str) -> str:
     ):
         said = f"found character {written[mark.column]!r} that cannot start any token"
     tabs = written[: len(written) - len(written.lstrip())].count("\t")
+    if "${" in written and "{" in said:
+        cure_of_braces = "${…} within braces or brackets needs quotes"
+        return f"{name}:{line}: this is not valid YAML: {said}; {cure_of_braces}"
     cure = next((c for pattern, c in _CURES.items() if re.search(pattern, whole)), "")
-    cure = next(iter(_CURES.values())) if tabs else cure
+    cure = _TAB if tabs else cure
     return f"{name}:{line}: this is not valid YAML: {said}{'; ' * bool(cure)}{cure}"
 
 

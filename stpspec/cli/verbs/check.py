@@ -55,7 +55,7 @@ def _check_one(_arguments: argparse.Namespace, path: str | None, overrides: list
     count = f", {len(doubts)} warning{'s'[: len(doubts) != 1]}" if doubts else ""
     print(f"{name}: no problems{count}")
     if open_terms:
-        print(f"  a base: a table gives {', '.join(open_terms)} (stpspec campaign TABLE {path})")
+        print(f"  {', '.join(open_terms)}: no target here; stpspec campaign takes it from a table")
     return DONE
 
 

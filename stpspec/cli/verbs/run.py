@@ -59,7 +59,7 @@ def run_composed(
     from stpspec.view.tables import run_table
 
     values = pop_values(data, fitted or {})
-    with located(origin), recorded(command=True) as log:
+    with located(origin, data), recorded(command=True) as log:
         if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
             rule = "run simulates one value; stpspec sweep measures over a list"
             raise SpecError([SpecProblem(n, rule, v) for n, v in lists.items()], "too many values")
