@@ -72,8 +72,9 @@ def row_data(
         if path.startswith("model.fixed.") and isinstance(free := data.get("parameters"), dict):
             free.pop(path.removeprefix("model.fixed."), None)
     final = at(data, "objective.terms")
-    for term in dropped if isinstance(final, dict) else ():
-        final.pop(term, None)
+    if isinstance(final, dict):
+        for term in dropped:
+            final.pop(term, None)
     return data, origin, {**places, "name": row.where or str(table)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -103,6 +104,13 @@ def _wrapped(key: object, value: object, indent: int) -> str:
         )  # fmt: skip
         return [" " * (indent + deeper) + line for line in text.rstrip("\n").splitlines()]
 
+    if isinstance(value, str) and re.fullmatch(r"\S+( \S+)*", value):
+        start = " " * (indent + 2)
+        lines = textwrap.wrap(
+            str(_plain(value)), WIDTH, initial_indent=start, subsequent_indent=start,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        return "\n".join([f"{' ' * indent}{_scalar(key)}: >-", *lines])
     if isinstance(value, str):
         return "\n".join(dumped({str(key): _plain(value)}, False, 0))
     return "\n".join([f"{' ' * indent}{_scalar(key)}:", *dumped(_plain(value), None, 2)])

@@ -18,7 +18,7 @@ from stpspec.config.overrides import (
     forced,
     leave_out_other_kinds,
 )
-from stpspec.config.yaml_files import mapping_in
+from stpspec.config.yaml_files import document, mapping_in, relative
 from stpspec.errors import SpecError, nearest, unknown_name
 from stpspec.resources import (
     GROUPS,
@@ -310,6 +310,12 @@ def fault_named(
                                 if f"experiment={n}" in (*chosen, *overrides)), None)  # fmt: skip
         if written is not None and (told := told_by(written)):
             raise ConfigError(told) from error
+        match = re.match(r"([\w.]+): \$\{", str(error))  # of an interpolation
+        line = (
+            document(written).lines.get(tuple(match[1].split("."))) if match and written else None
+        )
+        if line is not None and written is not None:
+            raise ConfigError(f"{relative(written)}:{line} | {error}") from error
         raise
 
 

@@ -72,7 +72,8 @@ _PHRASES = {
         "{0} is chosen twice: GROUP@{0}=… without + replaces it, and a defaults list names it once",
     r"Multiple values for (\S+)\. .*": "{0} is chosen twice: name it once",
     r"Cannot merge .*": "a list cannot stand where a mapping is expected, nor a mapping for a list",
-    r"Interpolation key '([^']+)' not found.*": "${{{0}}} refers to a field that is not there",
+    r"Interpolation key '([^']+)' not found.*full_key: (\S+)":
+        "{1}: ${{{0}}} refers to a field that is not there",
     r"Unsupported interpolation type (\S+).*": "${{{0}:…}} is nothing that can be filled in here",
 }  # fmt: skip
 

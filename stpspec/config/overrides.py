@@ -176,7 +176,8 @@ def entry_of_overrides(data: Mapping[str, object], overrides: Sequence[str]) -> 
     keys = [o.lstrip("+").partition("=")[0] for o in overrides if not o.startswith("~")]
     for place, (sort, needed) in _ENTRIES.items():
         entries = at(data, place)
-        for name, entry in entries.items() if isinstance(entries, dict) else ():
+        entries = entries if isinstance(entries, dict) else {}
+        for name, entry in entries.items():
             mine = [key for key in keys if key.startswith(f"{place}.{name}.")]
             made = {key.removeprefix(f"{place}.{name}.").partition(".")[0] for key in mine}
             if not mine or not isinstance(entry, dict) or set(entry) - made or set(needed) <= made:

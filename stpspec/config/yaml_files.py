@@ -209,7 +209,7 @@ def _within_limits(events: Iterator[Event], name: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in [anchor for anchor, _ in open_]:
                 broken = f"*{event.anchor} stands inside of what it refers to"
-            count += sizes.get(event.anchor, 1)
+            count += sizes.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             count, sizes[event.anchor or ""] = count + 1, 1
             broken = _too_long(event.value)

@@ -87,10 +87,11 @@ class _Fault:
 def _fault(data: object, loc: Sequence[int | str], missing: bool) -> _Fault:
     container, key, inside = None, None, data
     for part in loc:
-        if (isinstance(inside, dict) and part in inside) or (
-            isinstance(inside, list) and isinstance(part, int) and part < len(inside)
-        ):
-            container, key, inside = inside, part, inside[part]
+        match inside:
+            case dict() if part in inside:
+                container, key, inside = inside, part, inside[part]
+            case list() if isinstance(part, int) and part < len(inside):
+                container, key, inside = inside, part, inside[part]
     return _Fault(container, key, inside, loc[-1] if missing and loc else None)
 
 

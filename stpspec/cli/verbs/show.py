@@ -60,20 +60,18 @@ def _show_one(_arguments: argparse.Namespace, path: str | None, overrides: list[
         return DONE
     data, origin = compose(path, overrides)
     name = data.get("name", "experiment")
-    _print(data, origin, f"{name}, resolved: stpspec run takes this file", _fitted(path, overrides))
+    _print(data, origin, f"{name}, resolved: stpspec run takes this file", _fitted(path, data))
     return DONE
 
 
-def _fitted(path: str | None, overrides: list[str]) -> dict[str, str]:
-    """Return the starts that a saved result gives, with where they are written."""
+def _fitted(path: str | None, data: Mapping[str, object]) -> dict[str, str]:
+    """Return the starts that a saved result has given, with where they are written."""
     from stpspec.cli.experiment import fitted_values
+    from stpspec.config.overrides import at
 
-    chosen = [word.lstrip("+~").partition("=")[0] for word in overrides]
-    return {
-        f"parameters.{name}.start": str(Path(str(path)) / "summary.json")
-        for name in fitted_values(path)
-        if not any(key.startswith(f"parameters.{name}") for key in chosen)
-    }
+    values = {f"parameters.{name}.start": value for name, value in fitted_values(path).items()}
+    file = str(Path(str(path)) / "summary.json")
+    return {place: file for place, value in values.items() if at(data, place) == value}
 
 
 def _held_elsewhere(path: str) -> tuple[Mapping[str, object], str] | None:
