@@ -74,10 +74,10 @@ def each_experiment(
         it sees all of them first, and if anything is wrong with one, nothing is done with any.
     """
     from stpspec.cli.hydra_settings import separate
-    from stpspec.cli.words import refuse_two_experiments
+    from stpspec.cli.words import with_named_file
     from stpspec.config.compose import choose
 
-    refuse_two_experiments(words)
+    words = with_named_file(words)
     overrides, settings = separate(words.overrides, arguments)
     if (getattr(arguments, "out", None) or settings.folder) and len(words.paths) > 1:
         flag = "--out" if settings.folder is None else settings.folder.partition("=")[0]
@@ -121,21 +121,21 @@ def folder_of(path: str | None, overrides: Sequence[str], setting: str) -> str:
     return hydra_setting(path, [*overrides, f"{key}={setting.partition('=')[2]}"], key)
 
 
-def one_path(words: Words) -> str | None:
-    """Return the experiment of a multirun.
+def one_path(words: Words) -> tuple[str | None, list[str]]:
+    """Return the experiment of a multirun, and the overrides.
 
     Raises
     ------
     UsageError
         If there are several.
     """
-    from stpspec.cli.words import refuse_two_experiments
+    from stpspec.cli.words import with_named_file
 
-    refuse_two_experiments(words)
+    words = with_named_file(words)
     paths = words.paths
     if len(paths) > 1:
         raise UsageError("with -m, name several experiments as experiment=a,b")
-    return paths[0] if paths else None
+    return (paths[0] if paths else None), words.overrides
 
 
 def table_and_base(words: Words) -> tuple[str, str | None, list[str]]:

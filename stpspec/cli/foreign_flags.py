@@ -26,6 +26,7 @@ _MEANT = {
     **dict.fromkeys(("-f", "--force", "--replace", "-y"), "--overwrite replaces a result"),
     **dict.fromkeys(("-n", "--dry-run", "--dry"), "stpspec check EXPERIMENT simulates nothing"),
     **dict.fromkeys(("-j", "--jobs", "--cores", "--processes"), "workers=4 sets processes"),
+    **dict.fromkeys(("-M", "--m", "--multi"), "-m makes one job of each combination of values"),
     "-V": "--version shows the version",
 }  # fmt: skip
 

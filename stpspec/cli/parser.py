@@ -10,6 +10,7 @@ from typing import NoReturn
 from stpspec import __version__
 from stpspec.cli.terminal import DONE, FAILED, MISSED, NOT_UNDERSTOOD, UsageError
 from stpspec.cli.verb import SECTIONS, Verb, load_verbs, verb_names
+from stpspec.cli.words import FIELDS
 
 _TEXT = "Write an experiment on a synapse as data, run it in NEURON, fit the synapse."
 
@@ -63,6 +64,9 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             flag = next((w for w in unknown if w.startswith("-")), unknown[0]).partition("=")[0]
             self.error(self._unknown(flag, " ".join(unknown)))
+        out = getattr(arguments, "out", None)
+        if out == "" or ("=" in (out or "") and str(out).partition("=")[0] in FIELDS):
+            self.error(f"--out needs the name of a folder, and {out!r} is none")
         return arguments
 
     def error(self, message: str) -> NoReturn:

@@ -59,17 +59,21 @@ def understood(words: Sequence[str]) -> Words:
     return Words([word for word in words if not is_override(word)], overrides)
 
 
-def refuse_two_experiments(words: Words) -> None:
-    """Refuse an experiment that is named by ``experiment=`` beside a word.
+def with_named_file(words: Words) -> Words:
+    """Return the words with a file that ``experiment=`` names as a file among the words.
 
     Raises
     ------
     UsageError
-        If it is.
+        If an experiment is named both ways.
     """
     named = [word for word in words.overrides if word.lstrip("+").startswith("experiment=")]
     if words.paths and named:
         raise UsageError(f"two experiments are named, {words.paths[0]} and {named[0]}: name one")
+    file = named[0].partition("=")[2] if named else ""
+    if not file or not _exists(file):
+        return words
+    return Words([file], [word for word in words.overrides if word not in named])
 
 
 def is_override(word: str) -> bool:
@@ -138,7 +142,13 @@ def _spaced(words: Sequence[str], index: int) -> str:
     """Spaces around the sign: ``U = 0.4``, ``U= 0.4``, ``U =0.4``."""
     word, after = words[index], words[index + 1] if index + 1 < len(words) else ""
     before = words[index - 1] if index else ""
-    if word.startswith("=") and before and "=" not in before:
+    match = re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s+=\s*|\s*:=\s*|\s*->\s*)(\S.*)", word)
+    if match and not _exists(word):
+        return f"{word}: a value is set with = alone: {match[1]}={match[2]}"
+    first, _, rest = word.partition(" ")
+    if "=" in rest and "=" not in first and _is_named(first) and not _exists(word):
+        return f"'{word}' is one word in quotes: leave them out: {word}"
+    if word.startswith("=") and before and "=" not in before and not _is_named(before):
         value = word[1:] or after
         return f"no space stands around =: write {before}={value}"
     if re.fullmatch(r"[^=]+=", word) and after and not (is_override(after) or _is_named(after)):

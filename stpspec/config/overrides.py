@@ -121,6 +121,10 @@ def _cure(key: str, value: str) -> str:
     """Return what may help with an override that cannot be read."""
     if value.startswith("="):
         return f"; one = stands between name and value: {key}={value.lstrip('=')}"
+    if match := re.fullmatch(r"[{(]([^:{}()]+,[^:{}()]+)[})]", value):
+        return f"; several values stand in brackets: '{key}=[{match[1]}]'"
+    if value[-1:] in (";", ",") and value[:-1]:
+        return f"; leave out the {value[-1]} at its end"
     for opening, closing in ("[]", "{}", "()"):
         if value.count(opening) > value.count(closing):
             return f"; a {opening} is not closed"

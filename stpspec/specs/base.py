@@ -167,6 +167,7 @@ _KINDS: dict[str, ProblemKind] = {kind: kind for kind in get_args(ProblemKind)}
 
 # Where pydantic speaks of Python; its type of error → what is meant.
 _PLAIN = {
+    "list_type": "expected a list, such as [a, b]",
     "model_type": "expected a mapping, name: value",
     "dict_type": "expected a mapping, name: value",
     "invalid_key": "expected a name here; is there a decimal comma? Write 0.5, not 0,5",

@@ -12,6 +12,7 @@ from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, Registry, i
 from stpspec.resources import GROUPS, shipped
 from stpspec.specs.base import problems_of
 from stpspec.specs.consistency import cross_problems
+from stpspec.specs.defaults import with_defaults
 from stpspec.specs.experiment import Experiment, migrate
 from stpspec.specs.limits import beyond_limits
 from stpspec.specs.recovery import salvage, unseen, wrong_paths
@@ -62,8 +63,13 @@ def _in_its_place(problem: SpecProblem, data: Mapping[str, object]) -> SpecProbl
     if parent == "protocols" and problem.kind == "missing_kind":
         hint = f", here or in the defaults list (- /protocol@protocols.{name}: train)"
         return replace(problem, rule=problem.rule + hint)
-    if not parent and problem.kind == "unknown_field" and not problem.nearest:
-        return replace(problem, nearest=field_called(name, data))
+    if problem.kind == "unknown_field" and not problem.nearest:
+        whole: object = with_defaults(data)
+        inside = whole
+        for part in parent.split(".") if parent else ():
+            inside = inside.get(part) if isinstance(inside, Mapping) else None
+        guess = field_called(name, inside, f"{parent}.") if parent else None
+        problem = replace(problem, nearest=guess or field_called(name, whole))
     if hint := _choice_of_group(problem):
         return replace(problem, rule=f"{problem.rule}; {hint}")
     if parent and name in Experiment.model_fields and problem.kind == "unknown_field":
@@ -98,6 +104,13 @@ def _choice_of_group(problem: SpecProblem) -> str:
         return "a line such as '- override /model: tm_patch' in the defaults list chooses a model"
     if path == "fitter.budget" and isinstance(received, int | str):
         return f"such as {{evaluations: {received}}}"
+    if (
+        path.startswith("protocols.")
+        and path.count(".") == 1
+        and name.isidentifier()
+        and (shipped("conf") / "protocol" / f"{name}.yaml").is_file()
+    ):
+        return f"protocol@{path}={name} chooses that file, in the defaults list /protocol@{path}"
     if path.startswith("protocols.") and path.count(".") == 1 and not isinstance(received, Mapping):
         return "each protocol has a name of its own, and its fields stand below that"
     return ""

@@ -32,7 +32,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         if arguments.multirun:
             from stpspec.cli.launcher import launch_jobs
 
-            return launch_jobs(arguments, fit_composed, one_path(words), words.overrides)
+            return launch_jobs(arguments, fit_composed, *one_path(words))
         return each_experiment(arguments, words, _fit_one, ready)
 
 

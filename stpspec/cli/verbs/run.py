@@ -34,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.multirun:
             from stpspec.cli.launcher import launch_jobs
 
-            return launch_jobs(arguments, run_composed, one_path(words), words.overrides)
+            return launch_jobs(arguments, run_composed, *one_path(words))
         return each_experiment(arguments, words, _run_one, ready)
 
 
