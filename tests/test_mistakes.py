@@ -82,6 +82,7 @@ TYPED = {
     ("run", "small.yaml", "U=0.2,0.4"): (2, "stpspec sweep EXPERIMENT 'U=[0.2,0.4]'"),
     ("sweep", "small.yaml", "U=0.2-0.4"): (1, "'U=[0.2,0.4]'"),
     ("sweep", "small.yaml", "U=0.2", "0.4"): (2, "'U=[0.2,0.4]'"),
+    ("run", "-m", "small.yaml", "U=0.3,0.4", "--out", "small.yaml/x"): (1, "is not a folder"),
     # names
     ("fit", "small.yaml", "fiter=tpe"): (1, "did you mean 'fitter'?"),
     ("fit", "small.yaml", "fitter=tpee"): (2, "Did you mean 'tpe'?"),
