@@ -182,7 +182,8 @@ def text_of(file: Path) -> str:
         if content.startswith(start):
             raise ConfigError(f"{name} is {what}: an experiment or a table is text")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ConfigError(f"{name}:1: this is UTF-16 text, not UTF-8; save the file as UTF-8")
+        first = f"{name}:1"
+        raise ConfigError(f"{first}: this is UTF-16 text, not UTF-8; save the file as UTF-8")
     if content.count(b"\0") > 1:
         raise ConfigError(f"{name} is no text: an experiment or a table is text in UTF-8")
     try:
