@@ -158,3 +158,10 @@ def test_a_target_that_one_of_several_terms_lacks_is_a_problem(show, tmp_path):
     text += "    late: {metric: latency, protocol: single, target: 1}\n"
     (tmp_path / "base.yaml").write_text(text)
     assert "objective.terms.size.target: Field required" in show("base.yaml", verb="check", code=1)
+
+
+def test_a_table_in_yaml_may_have_thousands_of_rows(show, tmp_path):
+    rows = "".join(f"r{i}: {{size: {i + 1}, size_sd: 1, source: paper}}\n" for i in range(4000))
+    (tmp_path / "rows.yaml").write_text(rows)
+    told = sources(show("rows.yaml", "experiment=small.yaml", "--only", "r3999"))
+    assert told["objective.terms.size.target"] == "rows.yaml:4000"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from yaml import Node
 
 NAME = "connection"
+VALUES = 100_000  # of a table in YAML: thousands of connections
 _ENDINGS = {".csv": ",", ".tsv": "\t", ".yaml": "", ".yml": ""}
 _HEADER = re.compile(r"^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))$")
 
@@ -147,7 +148,7 @@ def is_table(path: str | Path) -> bool:
     if file.suffix.lower() not in _ENDINGS or not file.is_file():
         return False
     try:
-        data = document(file).data
+        data = document(file, VALUES).data
     except StpspecError:
         return False
     if isinstance(data, list):
@@ -277,9 +278,9 @@ def _yaml_rows(path: Path) -> list[tuple[dict[str, str] | None, object]]:
     """Return (lines of the fields by path, row) of each row."""
     import yaml
 
-    if told := ambiguous_number(path):
+    read = document(path, VALUES)
+    if told := ambiguous_number(path, VALUES):
         raise StpspecError(told)
-    read = document(path)
     node, data = read.root, read.data
     if isinstance(node, yaml.MappingNode) and isinstance(data, dict):
         pairs = [(key.start_mark.line, value) for key, value in node.value]

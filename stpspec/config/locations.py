@@ -10,6 +10,7 @@ from pathlib import Path
 from stpspec.config.errors import ConfigError
 from stpspec.config.yaml_files import document, relative, scalars
 from stpspec.resources import extra_folders, shipped
+from stpspec.specs.limits import VALUES
 
 FILE = "_file_"  # name under which a file given by its path joins the group `experiment`
 
@@ -77,9 +78,9 @@ class Origin:
 _AMBIGUOUS = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 
 
-def ambiguous_number(file: Path) -> str | None:
+def ambiguous_number(file: Path, values: int = VALUES) -> str | None:
     """Return the first number of a file that YAML 1.1 reads as another one, its line and cure."""
-    read = document(file)
+    read = document(file, values)
     if not re.search(r"(?<![\w.])0\d|\d:\d", read.text):  # as in nearly every file
         return None
     for written, line in scalars(read.root):

@@ -69,8 +69,14 @@ class Document:
             raise ConfigError(explained(error, self.text, self.name)) from error
 
 
-def document(file: Path) -> Document:
+def document(file: Path, values: int = VALUES) -> Document:
     """Read a YAML file; one that has not changed is not read again.
+
+    Parameters
+    ----------
+    file : Path
+    values : int
+        How many it may have, each alias counted with all that it stands for.
 
     Raises
     ------
@@ -81,17 +87,17 @@ def document(file: Path) -> Document:
         state = file.stat()
     except OSError as error:
         raise ConfigError(f"{relative(file)} cannot be read: {error.strerror or error}") from error
-    return _document(file.absolute(), relative(file), state.st_mtime_ns, state.st_size)
+    return _document(file.absolute(), relative(file), values, state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=64)
-def _document(file: Path, name: str, _mtime: int, size: int) -> Document:
+def _document(file: Path, name: str, values: int, _mtime: int, size: int) -> Document:
     if size > BYTES:
         raise ConfigError(f"{name}: a YAML file has at most {BYTES:,} bytes, and this has {size:,}")
-    return parsed(text_of(file), name)
+    return parsed(text_of(file), name, values)
 
 
-def parsed(text: str, name: str) -> Document:
+def parsed(text: str, name: str, values: int = VALUES) -> Document:
     """Parse YAML.
 
     Parameters
@@ -99,6 +105,8 @@ def parsed(text: str, name: str) -> Document:
     text : str
     name : str
         How messages call its file.
+    values : int
+        How many it may have.
 
     Raises
     ------
@@ -108,13 +116,13 @@ def parsed(text: str, name: str) -> Document:
     import yaml
 
     try:
-        root = _composed(text, name, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        root = _composed(text, name, getattr(yaml, "CSafeLoader", yaml.SafeLoader), values)
     except yaml.YAMLError as refused:
         # PyYAML's own parser takes more time, and says more precisely what is wrong.
         try:
             if len(text) > _SLOW:
                 raise
-            root = _composed(text, name, yaml.SafeLoader)
+            root = _composed(text, name, yaml.SafeLoader, values)
         except yaml.YAMLError as error:
             raise ConfigError(explained(error, text, name)) from refused
     lines: dict[tuple[str, ...], int] = {}
@@ -123,10 +131,10 @@ def parsed(text: str, name: str) -> Document:
     return Document(text, root, lines, name)
 
 
-def _composed(text: str, name: str, loader: type) -> Node | None:
+def _composed(text: str, name: str, loader: type, values: int) -> Node | None:
     import yaml
 
-    _within_limits(yaml.parse(text, loader), name)
+    _within_limits(yaml.parse(text, loader), name, values)
     return yaml.compose(text, loader)
 
 
@@ -195,7 +203,7 @@ def text_of(file: Path) -> str:
         ) from error
 
 
-def _within_limits(events: Iterator[Event], name: str) -> None:
+def _within_limits(events: Iterator[Event], name: str, values: int) -> None:
     """Count values and depth while a file is parsed, each alias as what it stands for."""
     import yaml
 
@@ -221,8 +229,8 @@ def _within_limits(events: Iterator[Event], name: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_.pop()
             sizes[anchor or ""] = count - before
-        if count > VALUES:
-            broken = f"more than {VALUES:,} values up to here, each alias (*) counted as what it "
+        if count > values:
+            broken = f"more than {values:,} values up to here, each alias (*) counted as what it "
             broken += "stands for"
         if broken:
             raise ConfigError(f"{name}:{event.start_mark.line + 1}: {broken}")
