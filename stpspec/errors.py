@@ -141,6 +141,9 @@ class Failure:
         return f"{self.protocol}: {self.text}" if self.protocol else self.text
 
 
+_LISTED = 50  # problems of a message; all are in ``problems``
+
+
 class SpecError(StpspecError):
     """A spec is not valid; ``problems`` holds everything that is wrong with it, line by line.
 
@@ -155,7 +158,10 @@ class SpecError(StpspecError):
         self.problems = tuple(sorted(problems, key=place))
         self.title = title
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        super().__init__("\n  ".join([f"{title} ({count})", *map(str, self.problems)]))
+        more = len(self.problems) - _LISTED
+        rest = [f"… and {more} more"] if more > 0 else []
+        shown = map(str, self.problems[:_LISTED])
+        super().__init__("\n  ".join([f"{title} ({count})", *shown, *rest]))
 
 
 def place(problem: SpecProblem) -> tuple[str, int]:

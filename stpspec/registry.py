@@ -71,6 +71,12 @@ class Registry:
             raise unknown_name(self.sort, name, self._things)
         return self._things[name]
 
+    def shipped(self, name: object) -> Any:
+        """Return what stpspec itself registers under ``name``, or None; no plug-in is imported."""
+        self._add_own()
+        thing = self._things.get(str(name))
+        return thing if str(_identity(thing)[0]).startswith("stpspec.") else None
+
     def names(self) -> list[str]:
         """Return every registered name, sorted."""
         self._fill()

@@ -28,6 +28,7 @@ from stpspec.resources import cache_folder
 
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 
+_TYPOGRAPHIC = tuple("“”„‟‘’‚‛«»")
 # How mechanisms and people write units that pint spells differently.
 _SPELLINGS = {
     "°C": "degC", "degC": "degC", "celsius": "degC", "Ω": "ohm", "µ": "u", "μ": "u",
@@ -97,16 +98,28 @@ def split(value: str) -> tuple[float, str]:
         If it does not begin with a finite number.
     """
     match = _QUANTITY.match(value.replace("\u2212", "-"))  # the minus that papers are printed with
+    if match is None and value.strip()[:1] in _TYPOGRAPHIC:
+        raise UnitError(f"there are typographic quotes around it: {value!r}; write plain ones")
     if match is None:
         raise UnitError(f"not a number with a unit: {value!r}")
+    if match.group(2)[:1] in _TYPOGRAPHIC:
+        raise UnitError(f"there are typographic quotes in {value!r}: write plain ones")
     if match.group(2).startswith(","):  # pint takes "0,1" for 0 × 1
         raise UnitError(f"a number has a decimal point, no comma: {value!r}")
     return float(match.group(1)), match.group(2)
 
 
+def _float_of(value: Real | float) -> float:
+    """Return a number as a float; infinite where it is beyond all floats."""
+    try:
+        return float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return math.inf
+
+
 def number_of(value: float | str) -> float:
     """Return the number of a quantity, whatever its unit."""
-    return split(value)[0] if isinstance(value, str) else float(value)
+    return split(value)[0] if isinstance(value, str) else _float_of(value)
 
 
 def convert(value: float | str, unit: str) -> float:
@@ -131,7 +144,7 @@ def convert(value: float | str, unit: str) -> float:
     if isinstance(value, bool):
         raise UnitError(f"expected a number in {unit or '1'}, not a truth value")
     if isinstance(value, Real):
-        number = float(value)
+        number = _float_of(value)
     elif not isinstance(value, str):
         raise UnitError(f"expected a number in {unit or '1'}, or a string with a unit")
     else:
@@ -303,7 +316,7 @@ def _quantity(value: Any) -> float | str:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise rule_error("quantity", 'a number or a string with a unit, such as "20 ms"')
     try:
-        number, written = (float(value), "") if isinstance(value, int | float) else split(value)
+        number, written = (_float_of(value), "") if isinstance(value, int | float) else split(value)
     except UnitError as error:
         raise rule_error("quantity", str(error)) from error
     if not math.isfinite(number):

@@ -139,7 +139,7 @@ def test_help_shows_every_verb_with_its_summary_and_the_exit_codes(here):
     [
         (["--outt", "x", "fit", "pvalb_pyr"], "no verb has the flag --outt; did you mean '--out'?"),
         (["--log-leve", "debug", "list"], "no verb has the flag --log-leve; did you mean"),
-        (["fit", "pvalb_pyr", "-q"], "unrecognized arguments: -q"),
+        (["fit", "pvalb_pyr", "-q"], "there is no -q: --quiet shows no progress bar"),
         (["campaign"], "campaign what? For example: stpspec campaign connections.csv"),
     ],
 )
@@ -519,7 +519,7 @@ def test_a_result_whose_summary_is_damaged_is_named(here, main, text):
         (["check", "small.yaml", "~nothing"], 2, "nothing"),
         (["check", "small.yaml", "model.section=dend[0]"], 2,
          """write 'model.section="dend[0]"'"""),
-        (["check", "fitter=tpee"], 2, "Did you mean 'tpe'"),
+        (["check", "fitter=tpee"], 2, "stpspec check EXPERIMENT fitter=tpee"),
         (["fit", "small.yaml", "~objective"], 1, "no objective"),
         (["fit", "small.yaml", "~parameters"], 1, "no free parameters"),
         (["fit", "small.yaml", "numerics.settle=nan"], 1, "finite number in ms"),

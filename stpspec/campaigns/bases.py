@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stpspec.campaigns.problems import table_problem
 from stpspec.campaigns.table import Row, Table, TableCell
+from stpspec.config.overrides import at
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 from stpspec.resources import GROUPS
 from stpspec.specs.diagnosis import examine
@@ -84,6 +85,12 @@ class Bases:
             place = {"row": row.label, "column": column, "where": cell.where}
             return table_problem(str(error), cell.value, **place)
 
+    def words_of(self, row: Row) -> tuple[Experiment | str | Path | None, list[str]]:
+        """Return the experiment that a row begins with, and the overrides of its base."""
+        chosen = {k: row.cells[k] for k in CHOICES if k in row.cells and row.cells[k].value}
+        groups = [f"{k}={cell.value}" for k, cell in chosen.items() if k != "experiment"]
+        return self._named(chosen), [*self.overrides, *groups]
+
     def _named(self, chosen: Mapping[str, TableCell]) -> Experiment | str | Path | None:
         """Return the base as it is named: a path is one from here, or from the table's folder."""
         if "experiment" not in chosen:
@@ -106,14 +113,27 @@ def load_base(name: str | Path, overrides: Sequence[str] = ()) -> Base:
     from stpspec.config.compose import compose
 
     data, origin = compose(name, overrides)
-    open_terms = frozenset(_stand_in_for_targets(data))
+    open_terms = frozenset(stand_in_for_targets(data))
     experiment, problems, _ = examine(data)
     if experiment is None:
         raise SpecError([p.at(origin.where(p.path)) for p in problems], f"{name} is not valid")
     return Base(experiment, open_terms)
 
 
-def _stand_in_for_targets(data: Mapping[str, object]) -> list[str]:
+def left_to_a_table(data: Mapping[str, object]) -> bool:
+    """Tell whether an experiment is the base of a campaign: its targets are left to a table.
+
+    Either they are written as ``???``, or no term has any.
+    """
+    terms = at(data, "objective.terms")
+    terms = list(terms.values()) if isinstance(terms, dict) else []
+    targets = [term.get("target") for term in terms if isinstance(term, dict)]
+    if not targets or len(targets) < len(terms):
+        return False
+    return all(t is None for t in targets) or ("???" in targets and None not in targets)
+
+
+def stand_in_for_targets(data: Mapping[str, object]) -> list[str]:
     """Give each term without a target one that is valid; return which they are."""
     from stpspec.registry import METRICS
 

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from stpspec.campaigns.bases import CHOICES, Base, Bases
 from stpspec.campaigns.problems import TableProblem, table_problem
@@ -20,6 +21,16 @@ _TERMS = "objective.terms"
 _TOP = ("description", "source", "seed", "workers")
 _NONE = ("", "-", "–", "—", "na", "n/a", "n.a.", "nan", "nd", "n.d.", "none", "null")
 _WITH_SD = re.compile(r"(.+?)\s*(?:±|\+/-|\+-)\s*(.+)")
+
+
+class Terms(Protocol):
+    """What the columns of a table may set of a base, beside its fields."""
+
+    @property
+    def terms(self) -> list[str]: ...
+
+    @property
+    def open_terms(self) -> frozenset[str]: ...
 
 
 @dataclass
@@ -71,7 +82,7 @@ def row_experiment(row: Row, bases: Bases) -> RowExperiment:
         entry.problems.append(base)
         return entry
     entry.base = base
-    changes, dropped = _changes(entry, base)
+    changes, dropped = changes_of(entry, base)
     data, problems = changed_data(base.experiment, changes)
     data["name"] = row.name or "unnamed"
     parameters, objective = data["parameters"], data["objective"]
@@ -96,7 +107,7 @@ def row_experiment(row: Row, bases: Bases) -> RowExperiment:
     return entry
 
 
-def _changes(entry: RowExperiment, base: Base) -> tuple[dict[str, object], set[str]]:
+def changes_of(entry: RowExperiment, base: Terms) -> tuple[dict[str, object], set[str]]:
     """Return path → value of what the cells set, and the terms without data."""
     changes: dict[str, object] = {}
     dropped = set(base.open_terms)
@@ -153,7 +164,7 @@ class Field:
         return self.part in ("sd", "n")
 
 
-def field_of(key: str, base: Base) -> Field | None:
+def field_of(key: str, base: Terms) -> Field | None:
     """Return the field that a column sets; None if it means nothing to the base."""
     columns = {t: (t, "target") for t in base.terms}
     columns |= {f"{t}_{part}": (t, part) for t in base.terms for part in ("sd", "n")}

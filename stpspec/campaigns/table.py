@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from stpspec.campaigns.problems import table_problem
 from stpspec.config.locations import ambiguous_number
+from stpspec.config.yaml_files import document
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
     from yaml import Node
 
 NAME = "connection"
+VALUES = 100_000  # of a table in YAML: thousands of connections
 _ENDINGS = {".csv": ",", ".tsv": "\t", ".yaml": "", ".yml": ""}
 _HEADER = re.compile(r"^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))$")
 
@@ -115,6 +117,9 @@ def read(table: TableSource) -> Table:
     if path.suffix.lower() not in _ENDINGS:
         rule = f"a table of connections ends in {', '.join(_ENDINGS)}"
         raise _unreadable(SpecProblem(str(table), rule, path.suffix or path.name))
+    if path.suffix.lower() in (".yaml", ".yml"):
+        rows, problems = _mapped(_yaml_rows(path))
+        return _named(Table(path.stem, rows, path.parent, problems=problems))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -123,11 +128,38 @@ def read(table: TableSource) -> Table:
     except OSError as error:
         why = error.strerror or str(error)
         raise _unreadable(SpecProblem(str(table), f"the table cannot be read: {why}")) from error
-    if path.suffix.lower() in (".yaml", ".yml"):
-        rows, problems = _mapped(_yaml_rows(text, path))
-        return _named(Table(path.stem, rows, path.parent, problems=problems))
     header, rows, problems = _csv_rows(text, path)
     return _named(Table(path.stem, rows, path.parent, header, problems))
+
+
+def is_table(path: str | Path) -> bool:
+    """Tell whether a file is a table of connections rather than an experiment.
+
+    Parameters
+    ----------
+    path : path
+        One that cannot be read is none.
+    """
+    from stpspec.specs.experiment import Experiment
+
+    file = Path(path).expanduser()
+    if file.suffix.lower() in (".csv", ".tsv"):
+        return True
+    if file.suffix.lower() not in _ENDINGS or not file.is_file():
+        return False
+    try:
+        data = document(file, VALUES).data
+    except StpspecError:
+        return False
+    if isinstance(data, list):
+        return any(isinstance(row, Mapping) and NAME in row for row in data)
+    fields = {"defaults", *Experiment.model_fields}
+    return (
+        isinstance(data, Mapping)
+        and bool(data)
+        and not fields & data.keys()
+        and all(isinstance(row, Mapping) for row in data.values())
+    )
 
 
 def split_header(column: str) -> tuple[str, str]:
@@ -242,19 +274,14 @@ def _listed(rows: object) -> list[object]:
     return list(rows)
 
 
-def _yaml_rows(text: str, path: Path) -> list[tuple[dict[str, str] | None, object]]:
+def _yaml_rows(path: Path) -> list[tuple[dict[str, str] | None, object]]:
     """Return (lines of the fields by path, row) of each row."""
     import yaml
 
-    try:
-        if told := ambiguous_number(path):
-            raise StpspecError(told)
-        node, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or error
-        raise StpspecError(f"{at}: this is not valid YAML: {problem}") from error
+    read = document(path, VALUES)
+    if told := ambiguous_number(path, VALUES):
+        raise StpspecError(told)
+    node, data = read.root, read.data
     if isinstance(node, yaml.MappingNode) and isinstance(data, dict):
         pairs = [(key.start_mark.line, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode) and isinstance(data, list):

@@ -61,9 +61,13 @@ def _doc(thing: object) -> str:
 
 
 def _description(path: Path) -> str:
-    import yaml
+    from stpspec.config.yaml_files import document
+    from stpspec.errors import StpspecError
 
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        data = document(path).data
+    except StpspecError as error:  # one file that cannot be read hides no other
+        return str(error)
     return str(data.get("description", "")) if isinstance(data, dict) else ""
 
 

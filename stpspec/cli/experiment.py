@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stpspec.cli.terminal import DONE, UsageError, complain
@@ -13,6 +15,7 @@ from stpspec.errors import SpecError, SpecProblem, StpspecError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from stpspec.cli.words import Words
     from stpspec.config.locations import Origin
     from stpspec.specs.experiment import Experiment
 
@@ -27,16 +30,17 @@ Action = Callable[[argparse.Namespace, str | None, list[str]], int]
 
 
 @contextlib.contextmanager
-def named_experiments(arguments: argparse.Namespace) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield the paths and the overrides among the words; inside, ``--config-dir`` is searched.
+def named_experiments(arguments: argparse.Namespace) -> Iterator[Words]:
+    """Yield the words, all of them understood; inside, ``--config-dir`` is searched.
 
     Raises
     ------
     UsageError
-        If there is neither, or a folder of ``--config-dir`` does not exist.
+        If there is none, one is not understood, or a folder of ``--config-dir`` does not exist.
     """
     from pathlib import Path
 
+    from stpspec.cli.words import understood
     from stpspec.resources import search_in
 
     missing = [d for d in arguments.config_dir if not Path(d).is_dir()]
@@ -47,20 +51,60 @@ def named_experiments(arguments: argparse.Namespace) -> Iterator[tuple[list[str]
 
         example, _ = load_verb(arguments.verb).examples[0]
         raise UsageError(f"{arguments.verb} what? For example: stpspec {example}")
-    overrides = [word for word in arguments.words if _is_override(word)]
-    paths = [word for word in arguments.words if not _is_override(word)]
     with search_in(arguments.config_dir):
-        yield paths, overrides
+        yield understood(arguments.words)
 
 
 def each_experiment(
-    arguments: argparse.Namespace, paths: Sequence[str], overrides: list[str], action: Action
+    arguments: argparse.Namespace,
+    words: Words,
+    action: Action,
+    prepare: Action | None = None,
 ) -> int:
-    """Do something with each experiment; the errors of one do not keep the next from its turn."""
-    if getattr(arguments, "out", None) and len(paths) > 1:
-        raise UsageError("--out takes one result: give one PATH")
+    """Do something with each experiment.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+    words : Words
+    action : callable
+        Its errors with one experiment do not keep the next from its turn.
+    prepare : callable, optional
+        Finds what is wrong with an experiment without simulating it. Where there are several,
+        it sees all of them first, and if anything is wrong with one, nothing is done with any.
+    """
+    from stpspec.cli.hydra_settings import separate
+    from stpspec.cli.words import with_named_file
+    from stpspec.config.compose import choose
+
+    words = with_named_file(words)
+    overrides, settings = separate(words.overrides, arguments)
+    if (getattr(arguments, "out", None) or settings.folder) and len(words.paths) > 1:
+        flag = "--out" if settings.folder is None else settings.folder.partition("=")[0]
+        raise UsageError(f"{flag} takes one result: give one PATH")
+    whole = [o for o in overrides if o.lstrip("+").startswith(("experiment=", "model"))]
+    if not words.paths and not whole:
+        raise UsageError(
+            f"no experiment is named: stpspec {arguments.verb} EXPERIMENT {' '.join(overrides)}"
+        )
+    paths: Sequence[str | None] = words.paths or [None]
+    if len(paths) > 1 and prepare is not None:
+        for path in paths:
+            choose(path)
+        worst = _of_each(arguments, paths, overrides, prepare)
+        if worst != DONE:
+            print("stpspec: nothing was simulated", file=sys.stderr)
+            return worst
+    if settings.folder is not None:
+        arguments.out = folder_of(paths[0], overrides, settings.folder)
+    return _of_each(arguments, paths, overrides, action)
+
+
+def _of_each(
+    arguments: argparse.Namespace, paths: Sequence[str | None], overrides: list[str], action: Action
+) -> int:
     worst = DONE
-    for path in paths or [None]:
+    for path in paths:
         try:
             code = action(arguments, path, overrides)
         except StpspecError as error:
@@ -69,30 +113,70 @@ def each_experiment(
     return worst
 
 
-def one_path(paths: Sequence[str]) -> str | None:
-    """Return the experiment of a multirun.
+def folder_of(path: str | None, overrides: Sequence[str], setting: str) -> str:
+    """Return the folder that Hydra's setting names, with dates and fields filled in."""
+    from stpspec.config.compose import hydra_setting
+
+    key = setting.lstrip("+").partition("=")[0]
+    return hydra_setting(path, [*overrides, f"{key}={setting.partition('=')[2]}"], key)
+
+
+def one_path(words: Words) -> tuple[str | None, list[str]]:
+    """Return the experiment of a multirun, and the overrides.
 
     Raises
     ------
     UsageError
         If there are several.
     """
+    from stpspec.cli.words import with_named_file
+
+    words = with_named_file(words)
+    paths = words.paths
     if len(paths) > 1:
         raise UsageError("with -m, name several experiments as experiment=a,b")
-    return paths[0] if paths else None
+    return (paths[0] if paths else None), words.overrides
 
 
-def _is_override(word: str) -> bool:
-    return word[:1] in ("+", "~") or ("=" in word and not _exists(word))
+def table_and_base(words: Words) -> tuple[str, str | None, list[str]]:
+    """Return the table of a campaign, the experiment that its rows begin with, and the overrides.
 
-
-def _exists(word: str) -> bool:
+    Raises
+    ------
+    UsageError
+        If there are more of either, or no table.
+    """
     from pathlib import Path
 
-    try:
-        return Path(word).exists()
-    except OSError:  # too long a name for a file, as a list of values may be
-        return False
+    from stpspec.campaigns.table import is_table
+
+    named = [word for word in words.overrides if word.lstrip("+").startswith("experiment=")]
+    if not 1 <= len(words.paths) <= 2 - bool(named):
+        raise UsageError("campaign takes a table and one experiment: TABLE experiment=pvalb_pyr")
+    for path in words.paths[:1]:
+        if path.endswith((".yaml", ".yml")) and Path(path).is_file() and not is_table(path):
+            other = words.paths[1] if len(words.paths) > 1 else "TABLE"
+            raise UsageError(f"{path} is an experiment, and the table comes first: {other} {path}")
+    rest = [word for word in words.overrides if word not in named]
+    bases = [*words.paths[1:], *(word.partition("=")[2] for word in named[-1:])]
+    return words.paths[0], bases[0] if bases else None, rest
+
+
+def ready(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
+    """Find all that keeps an experiment from being simulated, down to its mechanism."""
+    from stpspec.config.compose import compose
+    from stpspec.config.sweep_overrides import list_overrides
+    from stpspec.engine.binding.bind import bind
+    from stpspec.engine.candidates import candidates_of
+
+    if arguments.verb == "sweep":
+        overrides = list_overrides(path, overrides)[1]
+    data, origin = compose(path, overrides)
+    values = pop_values(data, fitted_values(path)) if arguments.verb != "fit" else {}
+    with located(origin, data):
+        experiment = validated(data)
+        candidates_of(bind(experiment), values)
+    return DONE
 
 
 def fitted_values(path: str | None) -> dict[str, float]:
@@ -146,13 +230,27 @@ def _fields() -> set[str]:
 
 
 @contextlib.contextmanager
-def located(origin: Origin) -> Iterator[None]:
-    """Say of each problem in which file and line it was written."""
+def located(origin: Origin, data: Mapping[str, object] | None = None) -> Iterator[None]:
+    """Say of each problem in which file and line it was written.
+
+    Parameters
+    ----------
+    origin : Origin
+    data : mapping, optional
+        Where a name that is no parameter may be that of a field.
+    """
+    from stpspec.specs.diagnosis import field_called
+
+    def meant(problem: SpecProblem) -> SpecProblem:
+        if problem.received != problem.path or problem.nearest or data is None:
+            return problem
+        return replace(problem, nearest=field_called(problem.path, data))
+
     try:
         yield
     except SpecError as error:
         raise SpecError(
-            [p.at(origin.where(p.path)) for p in error.problems], error.title
+            [meant(p).at(origin.where(p.path)) for p in error.problems], error.title
         ) from error
 
 

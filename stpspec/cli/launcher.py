@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from stpspec import log
 from stpspec.cli.terminal import FAILED, complain
-from stpspec.config.locations import FILE, relative
+from stpspec.config.locations import FILE
+from stpspec.config.yaml_files import relative
 from stpspec.errors import StpspecError
 from stpspec.resources import extra_folders, search_in, shipped
 from stpspec.results import multirun
@@ -96,17 +97,25 @@ def launch_jobs(
     arguments: argparse.Namespace, action: Action, path: str | None, overrides: Sequence[str]
 ) -> int:
     """Run one job for each combination of the overrides, and sum up; return the exit code."""
+    from stpspec.cli.experiment import folder_of
+    from stpspec.cli.hydra_settings import separate
     from stpspec.cli.summaries import sum_up_multirun
     from stpspec.config.compose import choose, fault_named, sources
     from stpspec.config.overrides import check_overrides, forced
+    from stpspec.results.folder import writable
 
     chosen, file = choose(path)
-    check_overrides(overrides)
+    overrides, settings = separate(overrides, arguments)
+    check_overrides(overrides, several=True)
+    check_overrides(settings.launcher)
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     sweep = arguments.out or f"stpspec-results/multirun/{stamp}"
+    if settings.folder is not None:
+        sweep = folder_of(path, [], settings.folder)
     if Path(sweep).exists() and any(Path(sweep).rglob(multirun.JOB_FILE)):
         raise StpspecError(f"{sweep} holds the jobs of another multirun; choose another --out")
-    words = [*chosen, *(forced(o) for o in overrides)]
+    writable(Path(sweep) / "0")  # told now, and not by Hydra
+    words = [*chosen, *(forced(o) for o in overrides), *settings.launcher]
     task = Task(arguments, action, file, extra_folders())
     with sources(file, overrides), fault_named(chosen, file, overrides):
         interrupted = _launch(task, words, sweep)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from stpspec.cli.parser import CommandParser, find_verb, parser_of
+from stpspec.cli.parser import CommandParser, find_verb, parser_of, without_verb
 from stpspec.cli.terminal import DONE, FAILED, NOT_UNDERSTOOD, UsageError, complain
 from stpspec.cli.terminal import complain_of_usage as refuse
 from stpspec.cli.verb import Verb, load_verb
@@ -21,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(answer(words[1:]))
         return DONE
     try:
+        Path.cwd()
+    except FileNotFoundError:
+        return refuse(UsageError("the current folder was deleted: cd into one that exists"), None)
+    try:
         name, rest = find_verb(words)
         if name is None:
             return _without_verb(rest)
@@ -28,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return refuse(error, None)
     except UnknownNameError as error:
-        return refuse(UsageError(str(error)), None)
+        return refuse(UsageError(without_verb(words) or str(error)), None)
     return _run(name, verb, rest)
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 from stpspec import __version__
 from stpspec.cli.terminal import DONE, FAILED, MISSED, NOT_UNDERSTOOD, UsageError
 from stpspec.cli.verb import SECTIONS, Verb, load_verbs, verb_names
+from stpspec.cli.words import FIELDS
 
 _TEXT = "Write an experiment on a synapse as data, run it in NEURON, fit the synapse."
 
@@ -63,6 +64,9 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             flag = next((w for w in unknown if w.startswith("-")), unknown[0]).partition("=")[0]
             self.error(self._unknown(flag, " ".join(unknown)))
+        out = getattr(arguments, "out", None)
+        if out == "" or ("=" in (out or "") and str(out).partition("=")[0] in FIELDS):
+            self.error(f"--out needs the name of a folder, and {out!r} is none")
         return arguments
 
     def error(self, message: str) -> NoReturn:
@@ -70,10 +74,14 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, self.prog)
 
     def _unknown(self, flag: str, unknown: str) -> str:
+        from stpspec.cli.foreign_flags import told_of
         from stpspec.errors import nearest
 
+        verb = self.get_default("verb")
         if owners := [name for name, options in flags_of_verbs().items() if flag in options]:
             return f"{flag} belongs to {_listed(owners)}"
+        if told := told_of(flag, unknown.partition(flag)[2].lstrip("= "), verb, self.options):
+            return told
         long = [name for name in self.options if name.startswith("--")]
         guess = nearest(flag, long, cutoff=0.6) if flag.startswith("--") else None
         hint = f"; did you mean {guess!r}?" if guess else ""
@@ -154,10 +162,26 @@ def find_verb(words: Sequence[str]) -> tuple[str | None, list[str]]:
             awaits_value = _takes_value(word)
             unknown = unknown or ("" if _is_flag(word) else word)
         elif unknown and word not in verb_names():  # perhaps its value, which is no verb
-            raise UsageError(f"no verb has the flag {unknown.partition('=')[0]}{_hint(unknown)}")
+            raise UsageError(_of_no_verb(unknown, word))
         else:
             return word, [*words[:i], *words[i + 1 :]]
     return None, list(words)
+
+
+def without_verb(words: Sequence[str]) -> str:
+    """Return what to write where an experiment stands in the place of the verb; else nothing."""
+    from stpspec.resources import experiments
+
+    name, rest = find_verb(words)
+    if name == "help":
+        verb = next((word for word in rest if word in verb_names()), "VERB")
+        return f"help is a flag: stpspec --help, or stpspec {verb} --help"
+    if name is None or not (
+        "=" in name or name.endswith((".yaml", ".yml", ".csv")) or name in experiments()
+    ):
+        return ""
+    verb = "campaign" if name.endswith(".csv") else "fit"
+    return f"a verb comes first: stpspec {verb} {name}; stpspec --help lists all verbs"
 
 
 def _all_options() -> dict[str, argparse.Action]:
@@ -168,6 +192,14 @@ def _all_options() -> dict[str, argparse.Action]:
 def _is_flag(word: str) -> bool:
     name = word.partition("=")[0]
     return name in CommandParser().options or name in _all_options()
+
+
+def _of_no_verb(word: str, after: str) -> str:
+    from stpspec.cli.foreign_flags import told_of
+
+    flag, _, value = word.partition("=")
+    told = told_of(flag, value or after, None, list(_all_options()))
+    return told or f"no verb has the flag {flag}{_hint(word)}"
 
 
 def _hint(flag: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from stpspec.cli import verbs
-from stpspec.errors import unknown_name
+from stpspec.errors import UnknownNameError, unknown_name
 
 if TYPE_CHECKING:
     FlagGroup = argparse._ArgumentGroup
@@ -66,6 +66,20 @@ class Verb:
     complete: Callable[[list[str], str], Candidates] = field(default=_no_candidates)
 
 
+# What people call the verbs who know other programs.
+_MEANT = {
+    **dict.fromkeys(("simulate", "sim", "start", "exec", "measure"), "run"),
+    **dict.fromkeys(("optimize", "optimise", "optimization", "train", "tune"), "fit"),
+    **dict.fromkeys(("validate", "verify", "lint", "test"), "check"),
+    **dict.fromkeys(("print", "view", "cat", "config", "resolve", "info", "describe"), "show"),
+    **dict.fromkeys(("scan", "grid", "vary"), "sweep"),
+    **dict.fromkeys(("batch", "table"), "campaign"),
+    **dict.fromkeys(("summary", "summarize", "summarise", "compare", "results"), "collect"),
+    **dict.fromkeys(("ls", "names", "catalog"), "list"),
+    **dict.fromkeys(("watch", "serve", "browse", "gui"), "dashboard"),
+}
+
+
 def verb_names() -> list[str]:
     """Return the names of all verbs, sorted; none of their modules is imported."""
     return sorted(module.name for module in pkgutil.iter_modules(verbs.__path__))
@@ -81,7 +95,9 @@ def load_verb(name: str) -> Verb:
     """
     names = verb_names()
     if name not in names:
-        raise unknown_name("verb", name, names)
+        meant = _MEANT.get(name.lower())
+        hint = f"no verb is called {name!r}. Did you mean {meant!r}? Known: {', '.join(names)}."
+        raise UnknownNameError(hint) if meant else unknown_name("verb", name, names)
     return importlib.import_module(f"{verbs.__name__}.{name}").VERB
 
 

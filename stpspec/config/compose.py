@@ -8,12 +8,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stpspec.config.defaults_list import defaults_problems
+from stpspec.config.defaults_list import told_by
 from stpspec.config.errors import ConfigError, OverrideError, translated
 from stpspec.config.kept_sources import as_recorded
 from stpspec.config.locations import FILE, Origin
-from stpspec.config.overrides import at, check_overrides, forced, leave_out_other_kinds
-from stpspec.errors import SpecError, unknown_name
+from stpspec.config.overrides import (
+    check_overrides,
+    entry_of_overrides,
+    forced,
+    leave_out_other_kinds,
+)
+from stpspec.config.yaml_files import document, mapping_in, relative
+from stpspec.errors import SpecError, nearest, unknown_name
 from stpspec.resources import (
     GROUPS,
     experiment_folders,
@@ -81,7 +87,41 @@ def compose(
     check_overrides(overrides)
     with sources(file, overrides), fault_named(chosen, file, overrides):
         data, origin = _composed([*chosen, *overrides], file)
+    if told := entry_of_overrides(data, overrides):
+        raise OverrideError(told)
     return _begun_at_result(with_files_located(data, file), file, overrides), origin
+
+
+def hydra_setting(name: str | Path | None, overrides: Sequence[str], key: str) -> str:
+    """Return a setting of Hydra's own, such as ``hydra.run.dir``, with its dates and fields.
+
+    Parameters
+    ----------
+    name : str, path or None
+        Of the experiment.
+    overrides : sequence of str
+        The one that sets it among them.
+    key : str
+    """
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    chosen, file = choose(name)
+    overrides = [forced(o) for o in overrides]
+    check_overrides(overrides)
+    with sources(file, overrides), fault_named(chosen, file, overrides):
+        words = [*chosen, *overrides, "hydra.job.name=stpspec"]
+        with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+            config = hydra.compose("config", words, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        try:
+            value = OmegaConf.select(config, key)
+        finally:
+            HydraConfig.instance().cfg = None
+    if not isinstance(value, str) or not value:
+        raise OverrideError(f"{key} names a folder, and not {value!r}")
+    return value
 
 
 def _composed(words: Sequence[str], file: Path | None) -> tuple[dict[str, object], Origin]:
@@ -173,13 +213,35 @@ def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
     """
     if name is None:
         return [], None
-    path = Path(name).expanduser()
-    for candidate in (path, path / "experiment.yaml"):
-        if candidate.is_file():
-            return [f"experiment={FILE}"], candidate.resolve()
-    if str(name) not in experiments():
-        raise unknown_name("experiment (nor a file)", str(name), experiments())
-    return [f"experiment={name}"], None
+    try:
+        path = Path(name).expanduser()
+        for candidate in (path, path / "experiment.yaml"):
+            if candidate.is_file():
+                mapping_in(candidate)
+                return [f"experiment={FILE}"], candidate.resolve()
+        is_folder = path.is_dir()
+    except (OSError, ValueError, RuntimeError):  # no name of any file, or no such user
+        path, is_folder = Path(), False
+    if str(name) in experiments():
+        mapping_in(experiments()[str(name)])
+        return [f"experiment={name}"], None
+    beside = _yaml_files(path if is_folder else path.parent)
+    if is_folder:
+        there = f" (there: {', '.join(beside)})" if beside else ""
+        raise ConfigError(
+            f"{name} is a folder without experiment.yaml: name a YAML file{there}, or the folder "
+            f"of one saved result"
+        )
+    raise unknown_name("experiment (nor a file)", str(name), [*beside, *experiments()])
+
+
+def _yaml_files(folder: Path) -> list[str]:
+    """Return the first YAML files of a folder, as one would write them."""
+    try:
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".yaml", ".yml"))
+    except OSError:
+        return []
+    return [str(file) for file in files[:10]]
 
 
 def data_of(config: DictConfig, file: Path | None) -> tuple[dict[str, object], Origin]:
@@ -243,39 +305,43 @@ def fault_named(
     except OverrideError:
         raise
     except ConfigError as error:
+        if told := _of_deletion(error, chosen, file, overrides):
+            raise OverrideError(told) from error
         if _is_due_to(error, chosen, file, overrides):
             raise OverrideError(str(error)) from error
         written = file or next((f for n, f in experiments().items()
                                 if f"experiment={n}" in (*chosen, *overrides)), None)  # fmt: skip
-        if written is not None and (told := _told_by(written)):
+        if written is not None and (told := told_by(written)):
             raise ConfigError(told) from error
+        match = re.match(r"([\w.]+): \$\{", str(error))  # of an interpolation
+        line = (
+            document(written).lines.get(tuple(match[1].split("."))) if match and written else None
+        )
+        if line is not None and written is not None:
+            raise ConfigError(f"{relative(written)}:{line} | {error}") from error
         raise
 
 
-def _told_by(file: Path) -> str:
-    """Return everything in a file that Hydra would stop at; empty if that is not known."""
-    found = [str(p) for p in defaults_problems(file)]
-    return "\n  ".join(filter(None, [*found, _lists_for_mappings(file)]))
+def _of_deletion(
+    error: ConfigError, chosen: Sequence[str], file: Path | None, overrides: Sequence[str]
+) -> str:
+    """Return that ``~name`` names nothing, and the nearest that it may mean."""
+    match = re.match(r"Could not delete from config\. '([^']+)'", str(error))
+    if match is None:
+        return ""
+    name, rest = match[1], [o for o in overrides if not o.startswith("~")]
+    with sources(file, rest):
+        paths = list(_paths(_composed([*chosen, *rest], file)[0]))
+    ends = [path for path in paths if path.endswith(f".{name}")]
+    guess = ends[0] if ends else nearest(name, paths)
+    hint = f"; did you mean '~{guess}'?" if guess else ""
+    return f"~{name} deletes nothing: there is no field of this name{hint}"
 
 
-# Where the groups have mappings; Hydra does not say which list it cannot merge with one.
-_MAPPINGS = (*GROUPS, "protocols", "parameters", "model.cell", "model.fixed", "model.net_con",
-             "fitter.budget")  # fmt: skip
-
-
-def _lists_for_mappings(file: Path) -> str:
-    """Return which fields of an experiment file are lists where there must be mappings."""
-    import yaml
-
-    with contextlib.suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-        origin = Origin({"experiment": FILE}, [], file, {})
-        return "\n  ".join(
-            f"{origin.where(path)} | {path}: expected a mapping, name: value, no list with dashes"
-            for path in _MAPPINGS
-            if isinstance(at(data, path), list)
-        )
-    return ""
+def _paths(data: object, prefix: str = "") -> Iterator[str]:
+    for name, value in data.items() if isinstance(data, dict) else ():
+        yield f"{prefix}{name}"
+        yield from _paths(value, f"{prefix}{name}.")
 
 
 def _is_due_to(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,17 +36,14 @@ def translated() -> Iterator[None]:
         yield
     except StpspecError:
         raise
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        at = f"{mark.name}:{mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{at}this is not valid YAML: {error.problem or error}") from error
-    except yaml.reader.ReaderError as error:  # a character that YAML does not allow
-        text = Path(str(error.name)).read_text(encoding="utf-8", errors="replace")
-        line = text.count("\n", 0, error.position) + 1
-        rule = f"this is not valid YAML: {error.reason}: U+{error.character:04X}"
-        raise ConfigError(f"{error.name}:{line}: {rule}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"this is not valid YAML: {error}") from error
+        from stpspec.config.yaml_files import explained, text_of
+
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        name = str(mark.name if mark else getattr(error, "name", "") or "the file")
+        file = Path(name)
+        text = text_of(file) if file.is_file() else ""
+        raise ConfigError(explained(error, text, name)) from error
     except MissingConfigException as error:
         raise ConfigError(_missing(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -54,11 +52,37 @@ def translated() -> Iterator[None]:
             why = str(error.__cause__ or "not valid").splitlines()[0]
             if why.startswith("Cannot merge "):
                 why = "a list cannot stand where a mapping is expected, nor a mapping for a list"
-            text = f"the override {text.split(' ', 3)[3].lstrip('+')!r} cannot be used: {why}"
-        raise ConfigError(text) from error
+            override = text.split(" ", 3)[3].lstrip("+")
+            if override.startswith("parameters."):
+                why += f"; bounds are '{override.partition('=')[0]}={{min: 0.1, max: 0.9}}'"
+            text = f"the override {override!r} cannot be used: {why}"
+        raise ConfigError(_in_our_words(text)) from error
+    except RecursionError as error:
+        raise ConfigError("values of the configuration refer to themselves") from error
     except (ValueError, TypeError, OSError, AttributeError, AssertionError) as error:
         # Hydra lets these through for files and overrides that have not the shape it expects.
         raise ConfigError(f"the configuration cannot be composed: {error}") from error
+
+
+# What Hydra says → what it means, with what it names.
+_PHRASES = {
+    r"Could not override '([^']+)'.*": "there is no {0} to be replaced: +{0}=… adds it",
+    r"Could not append to config.*at '([^']+)'.*": "{0} is there already: leave out the +",
+    r"(?:\S+@)?(\S+) appears more than once in the final defaults list.*":
+        "{0} is chosen twice: GROUP@{0}=… without + replaces it, and a defaults list names it once",
+    r"Multiple values for (\S+)\. .*": "{0} is chosen twice: name it once",
+    r"Cannot merge .*": "a list cannot stand where a mapping is expected, nor a mapping for a list",
+    r"Interpolation key '([^']+)' not found.*full_key: (\S+)":
+        "{1}: ${{{0}}} refers to a field that is not there",
+    r"Unsupported interpolation type (\S+).*": "${{{0}:…}} is nothing that can be filled in here",
+}  # fmt: skip
+
+
+def _in_our_words(text: str) -> str:
+    for pattern, words in _PHRASES.items():
+        if match := re.match(pattern, text, re.DOTALL):
+            return words.format(*match.groups())
+    return text
 
 
 def _missing(error: MissingConfigException) -> str:

@@ -15,6 +15,8 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from stpspec.config.yaml_files import document, file_named, mapping_in
+
 _GROUP = "experiment"
 _KINDS = ("recording", "fitter")  # groups that config.yaml always chooses
 
@@ -49,7 +51,7 @@ def installed(state: State) -> Iterator[None]:
     """Serve ``state`` for a while."""
     global _state
     plugins = Plugins.instance()
-    for plugin in (ExperimentsSource, StpspecSearchPath):
+    for plugin in (ExperimentsSource, FolderSource, StpspecSearchPath):
         with contextlib.suppress(ValueError):  # registered already
             plugins.register(plugin)
     before, _state = _state, state
@@ -64,11 +66,29 @@ class StpspecSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for folder in _state.folders:
-            search_path.prepend("stpspec", f"file://{folder}")
+            search_path.prepend("stpspec", f"folder://{folder}")
         for folder in _state.experiments:
             search_path.append("stpspec", f"experiments://{folder}")
         if _state.file is not None:
             search_path.append("stpspec", f"experiments://{_state.file}")
+
+
+class FolderSource(FileConfigSource):
+    """A configuration folder of one's own, whose files are read within the limits."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider=provider, path=path)
+        self.path = self.path.removeprefix(f"{self.scheme()}://")
+
+    @staticmethod
+    def scheme() -> str:
+        return "folder"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        file = Path(self.path) / self._normalize_file_name(config_path)
+        if file.is_file():
+            document(file)
+        return super().load_config(config_path)
 
 
 class ExperimentsSource(FileConfigSource):
@@ -116,18 +136,10 @@ class ExperimentsSource(FileConfigSource):
         file = self._file(config_path)
         if file is None:
             return super().load_config(config_path)
-        from hydra.errors import ConfigCompositionException
-
-        try:
-            config = OmegaConf.load(file)
-        except UnicodeDecodeError as error:
-            line = error.object[: error.start].count(b"\n") + 1
-            text = f"{file}:{line}: this is not UTF-8 text; save the file as UTF-8"
-            raise ConfigCompositionException(text) from error
-        except OSError as error:
-            raise ConfigCompositionException(f"{file} cannot be read: {error}") from error
-        if not isinstance(config, DictConfig):
-            raise ConfigCompositionException(f"{file}: an experiment is a mapping")
+        read = mapping_in(file)
+        with file_named(file):
+            config = OmegaConf.create(read.text)
+        assert isinstance(config, DictConfig)
         data = OmegaConf.to_container(config)
         if isinstance(data, dict) and isinstance(
             data.get("study"), str

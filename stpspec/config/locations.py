@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from stpspec.config.errors import ConfigError
+from stpspec.config.yaml_files import document, relative, scalars
 from stpspec.resources import extra_folders, shipped
+from stpspec.specs.limits import VALUES
 
 FILE = "_file_"  # name under which a file given by its path joins the group `experiment`
 
@@ -76,52 +78,26 @@ class Origin:
 _AMBIGUOUS = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 
 
-def ambiguous_number(file: Path) -> str | None:
+def ambiguous_number(file: Path, values: int = VALUES) -> str | None:
     """Return the first number of a file that YAML 1.1 reads as another one, its line and cure."""
-    import yaml
-
-    text = file.read_text(encoding="utf-8")
-    if not re.search(r"(?<![\w.])0\d|\d:\d", text):  # as in nearly every file
+    read = document(file, values)
+    if not re.search(r"(?<![\w.])0\d|\d:\d", read.text):  # as in nearly every file
         return None
-    for token in yaml.scan(text):
-        if not isinstance(token, yaml.ScalarToken) or not token.plain:
-            continue
-        written = token.value
+    for written, line in scalars(read.root):
         if _AMBIGUOUS.fullmatch(written) and re.search(r"[1-9]", written):
             base = "in base 60" if ":" in written else "as octal"
             cure = "as a decimal number" if ":" in written else f"as {written.lstrip('+-0')}"
-            return (f"{relative(file)}:{token.start_mark.line + 1}: YAML reads the number "
+            return (f"{relative(file)}:{line}: YAML reads the number "
                     f"{written} {base}: write it {cure}, or in quotes if it is text")  # fmt: skip
     return None
 
 
 def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
-    import yaml
-
     prefix = package.split(".") if package else []
     if list(keys[: len(prefix)]) != prefix or len(keys) < len(prefix):
         return None
     try:
-        node = yaml.compose(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
+        lines = document(file).lines
+    except ConfigError:
         return None
-    line = 1
-    for key in keys[len(prefix) :]:
-        if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
-            node = node.value[int(key)]
-            line = node.start_mark.line + 1
-            continue
-        if not isinstance(node, yaml.MappingNode):
-            return None
-        pair = next(((k, v) for k, v in node.value if k.value == key), None)
-        if pair is None:
-            return None
-        line, node = pair[0].start_mark.line + 1, pair[1]
-    return line
-
-
-def relative(path: Path) -> str:
-    """Return a path as seen from the current folder, where it lies below that."""
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
+    return lines.get(tuple(keys[len(prefix) :]), 1 if len(keys) == len(prefix) else None)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from stpspec.config.errors import OverrideError, plain
-from stpspec.resources import GROUPS, shipped
+from stpspec.errors import nearest
+from stpspec.resources import ALL_GROUPS, GROUPS, shipped
 from stpspec.specs.changes import KINDS
+from stpspec.specs.limits import DEPTH
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 log = logging.getLogger("stpspec.config")
 
@@ -16,39 +23,117 @@ def forced(override: str) -> str:
     """Let ``field=value`` set a field that no file sets yet, as ``++field=value`` does.
 
     A misspelled field then reaches validation, which names the nearest one and all else that is
-    wrong, where Hydra would stop at the first.
+    wrong, where Hydra would stop at the first. ``+field=value`` means the same, and so does a plus
+    before a group of which every experiment has one.
     """
-    key = override.partition("=")[0]
+    signed = override.partition("=")[0]
+    key = signed.lstrip("+")
     place, value = key.removesuffix(".kind"), override.partition("=")[2]
-    if key.lstrip("+") == "study" and value[:1] not in ("", "{") and value.lower() != "null":
+    if key == "study" and value[:1] not in ("", "{") and value.lower() != "null":
         return f"++study.name={value}"  # so that study.FIELD=… finds the rest of it
-    if "=" not in override or key[:1] in "+~" or key.startswith("hydra."):
+    if "=" not in override or key[:1] == "~" or key.startswith(("hydra.", "hydra/")):
         return override
+    if key in (*GROUPS, "experiment") and not value.startswith("{"):
+        return f"{key}={value}"
+    if "@" in key or "/" in key:
+        return f"+{key}={value}" if signed.startswith("+") else override
     named = [shipped("conf") / place / f"{v}.yaml" for v in value.split(",")]
     if place in KINDS and key != place and all(path.is_file() for path in named):
         return f"{place}={value}"  # with the settings that go with the kind
-    chooses = "/" in key or "@" in key or key in (*GROUPS, "experiment")
-    return override if chooses and not value.startswith("{") else f"++{override}"
+    return f"++{key}={value}"
 
 
-def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise one OverrideError that names the overrides which cannot be read."""
+LENGTH = 10_000  # characters: reading them takes Hydra seconds
+
+
+def check_overrides(overrides: Sequence[str], *, several: bool = False) -> None:
+    """Raise one OverrideError that names the overrides which cannot be read.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+    several : bool
+        Whether one may give several values, of which each has its job.
+    """
+    faults = [fault for text in overrides if (fault := _fault(text, several))]
+    if faults:
+        raise OverrideError("\n  ".join(faults))
+
+
+def _fault(text: str, several: bool) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    bad = []
-    for text in overrides:
-        try:
-            parsed = OverridesParser.create().parse_override(text)
-            if not parsed.key_or_group:
-                bad.append(f"the override {text!r} names no field")
-        except HydraException as error:
-            rule = plain(error).partition(" expecting {")[0] or "not valid"
-            key, _, value = text.lstrip("+").partition("=")
-            hint = f"; if it is text, write '{key}=\"{value}\"'" if key and "[" in value[1:] else ""
-            bad.append(f"the override {text.lstrip('+')!r} cannot be read: {rule}{hint}")
-    if bad:
-        raise OverrideError("\n  ".join(bad))
+    shown = text.lstrip("+")
+    key, _, value = shown.partition("=")
+    if _is_beyond_limits(text):
+        rule = f"longer than {LENGTH:,} characters, or brackets more than {DEPTH} levels deep"
+        return f"the override '{shown[:30]}…' is {rule}: write it into the experiment file"
+    try:
+        parsed = OverridesParser.create().parse_override(text)
+    except HydraException as error:
+        rule = plain(error).partition(" expecting {")[0] or "not valid"
+        return f"the override {shown!r} cannot be read: {rule}{_cure(key, value)}"
+    if not parsed.key_or_group:
+        return f"the override {text!r} names no field"
+    if "/" in key and "@" not in key and key.partition("/")[0] not in ("hydra", *ALL_GROUPS):
+        return f"{shown}: the names of a field have dots between them: {key.replace('/', '.')}"
+    if "=" in text and not value and key not in _TEXTS and key[:1] != "~":
+        return (f"the override {shown!r} gives no value (null for none); a variable of the shell "
+                f"after the = may be empty")  # fmt: skip
+    return _of_sweep(parsed, several) if parsed.is_sweep_override() else ""
+
+
+def _is_beyond_limits(text: str) -> bool:
+    deepest = level = 0
+    for character in text:
+        level += (character in "[{(") - (character in "]})")
+        deepest = max(deepest, level)
+    return len(text) > LENGTH or deepest > DEPTH
+
+
+def _of_sweep(parsed: Override, several: bool) -> str:
+    """Return what to do with an override of several values, where one is needed."""
+    from hydra.core.override_parser.types import ValueType
+
+    shown = (parsed.input_line or "").lstrip("+")
+    key, _, value = shown.partition("=")
+    if parsed.value_type is ValueType.INTERVAL_SWEEP:
+        bounds = "'parameters.NAME={min: 0.1, max: 0.9}'"
+        return f"{shown}: an interval is searched by stpspec fit, between the bounds of {bounds}"
+    if several:
+        return ""
+    if match := _COMMA.fullmatch(value):
+        return f"{shown}: a number has a decimal point, no comma: {key}={match[1]}.{match[2]}"
+    if re.fullmatch(r"parameters\.[^.]+", key):
+        low, _, high = value.partition(",")
+        return f"{shown}: bounds are written '{key}={{min: {low}, max: {high}}}'"
+    values = value if "(" in value else f"[{value}]"
+    return (f"{shown} gives several values: fit -m and run -m make one job of each, and "
+            f"stpspec sweep EXPERIMENT '{key}={values}' measures over them")  # fmt: skip
+
+
+_COMMA = re.compile(r"([-+]?\d+),(\d+(?:\s*[^\d\W][^,]*)?)")
+_TEXTS = ("description", "source")  # which may be empty
+
+
+def _cure(key: str, value: str) -> str:
+    """Return what may help with an override that cannot be read."""
+    if value.startswith("="):
+        return f"; one = stands between name and value: {key}={value.lstrip('=')}"
+    if match := re.fullmatch(r"[{(]([^:{}()]+,[^:{}()]+)[})]", value):
+        return f"; several values stand in brackets: '{key}=[{match[1]}]'"
+    if value[-1:] in (";", ",") and value[:-1]:
+        return f"; leave out the {value[-1]} at its end"
+    for opening, closing in ("[]", "{}", "()"):
+        if value.count(opening) > value.count(closing):
+            return f"; a {opening} is not closed"
+    for quote in "'\"":
+        if value.count(quote) % 2:
+            return f"; a {quote} is not closed"
+    if not re.fullmatch(r"[\w.@/~]+", key):
+        return "; a name has letters, digits, _ and dots: protocols.train.frequency=20"
+    return f"; if it is text, write '{key}=\"{value}\"'" if key and value else ""
 
 
 def at(data: object, path: str) -> object:
@@ -80,3 +165,30 @@ def leave_out_other_kinds(data: Mapping[str, object], overrides: Sequence[str]) 
             if f"{place}.{name}" not in keys:
                 log.info("%s.%s is left out: %s has none", place, name, part["kind"])
                 del part[name]
+
+
+# Of each mapping with names of the user's own: the fields without which an entry is none.
+_ENTRIES = {
+    "protocols": ("protocol", ("kind",)),
+    "parameters": ("parameter", ("min", "max")),
+    "objective.terms": ("term", ("metric",)),
+}
+
+
+def entry_of_overrides(data: Mapping[str, object], overrides: Sequence[str]) -> str:
+    """Return which entry only overrides have made, of a misspelled name; empty if there is none."""
+    keys = [o.lstrip("+").partition("=")[0] for o in overrides if not o.startswith("~")]
+    for place, (sort, needed) in _ENTRIES.items():
+        entries = at(data, place)
+        entries = entries if isinstance(entries, dict) else {}
+        for name, entry in entries.items():
+            mine = [key for key in keys if key.startswith(f"{place}.{name}.")]
+            made = {key.removeprefix(f"{place}.{name}.").partition(".")[0] for key in mine}
+            if not mine or not isinstance(entry, dict) or set(entry) - made or set(needed) <= made:
+                continue
+            others = [other for other in entries if other != name]
+            listed = ", ".join(others) or "none"
+            guess = nearest(name, others)
+            hint = f"; did you mean {place}.{guess}?" if guess else ""
+            return f"{mine[0]}: the experiment has no {sort} {name!r} (it has {listed}){hint}"
+    return ""

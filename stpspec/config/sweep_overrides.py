@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpspec.config.compose import compose
-from stpspec.config.overrides import at
+from stpspec.config.overrides import LENGTH, at
 from stpspec.resources import GROUPS
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
@@ -64,8 +65,10 @@ def _several(override: str) -> list[object] | None:
 
     text = override.partition("=")[2]
     if text.startswith("["):
-        value = yaml.safe_load(text)
-        return value if isinstance(value, list) else None
+        with contextlib.suppress(yaml.YAMLError, RecursionError):  # told with the overrides
+            value = yaml.safe_load(text) if len(text) <= LENGTH else None
+            return value if isinstance(value, list) else None
+        return None
     try:
         parsed = OverridesParser.create().parse_override(override)
         if not parsed.is_sweep_override() or parsed.key_or_group == "experiment":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, dataclass_transform, get_args
@@ -102,6 +103,10 @@ def canonical_json(data: object) -> str:
 
 def _reword(cls: type[BaseModel], error: ErrorDetails) -> InitErrorDetails:
     kind, message, guess = _parts(error)
+    name = str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "extra_forbidden" and name[:1].isdigit() and error["input"] is None:
+        reworded = rule_error("rule", f"is there a decimal comma before {name}? Write 1.5, not 1,5")
+        return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
     if kind == "value_error":
         kind = "rule"
     elif kind == "extra_forbidden" and len(error["loc"]) == 1:
@@ -162,6 +167,7 @@ _KINDS: dict[str, ProblemKind] = {kind: kind for kind in get_args(ProblemKind)}
 
 # Where pydantic speaks of Python; its type of error → what is meant.
 _PLAIN = {
+    "list_type": "expected a list, such as [a, b]",
     "model_type": "expected a mapping, name: value",
     "dict_type": "expected a mapping, name: value",
     "invalid_key": "expected a name here; is there a decimal comma? Write 0.5, not 0,5",
@@ -179,6 +185,12 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[SpecProblem]:
             received = None if e["type"] in ("rule", "value_error") else received
         kind, rule, guess = _parts(e)
         rule = _PLAIN.get(kind, rule)
+        if kind in ("string_type", "string_key") and isinstance(e["input"], bool):
+            rule = "expected text, and YAML reads yes, no, on and off as truth values: put quotes"
+        elif kind == "string_type" and isinstance(e["input"], int | float):
+            rule = "expected text, and YAML reads a number: put quotes around it"
+        elif received is None and re.search(r"\w:\S", path.rpartition(".")[2]):
+            rule = "put a space after the colon, between name and value"
         full = ".".join(p for p in (prefix, path) if p)
         problems.append(SpecProblem(full, rule, received, guess, kind=_KINDS.get(kind, "rule")))
     return problems

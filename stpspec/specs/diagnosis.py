@@ -9,9 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from stpspec.errors import PluginError, SpecError, SpecProblem, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, Registry, import_plugins
+from stpspec.resources import GROUPS, shipped
 from stpspec.specs.base import problems_of
 from stpspec.specs.consistency import cross_problems
+from stpspec.specs.defaults import with_defaults
 from stpspec.specs.experiment import Experiment, migrate
+from stpspec.specs.limits import beyond_limits
 from stpspec.specs.recovery import salvage, unseen, wrong_paths
 
 
@@ -34,6 +37,8 @@ def examine(
         The fields (and entries of mappings) that are valid; if not all are, with
         ``protocol_names`` and ``wrong``, the paths where anything is wrong.
     """
+    if (problem := beyond_limits(data)) is not None:
+        return None, [problem], {}
     try:
         data = migrate(data)
     except SpecError as error:
@@ -46,22 +51,69 @@ def examine(
         parts = {name: getattr(experiment, name) for name in Experiment.model_fields}
         return (None if problems else experiment), problems, parts
     except ValidationError as error:
-        problems += [_in_its_place(p) for p in problems_of(error)]
+        problems += [_in_its_place(p, data) for p in problems_of(error)]
         parts = _valid_parts(data, wrong_paths(problems))
         problems += unseen(cross_problems(parts), problems)
         return None, problems, parts
 
 
-def _in_its_place(problem: SpecProblem) -> SpecProblem:
+def _in_its_place(problem: SpecProblem, data: Mapping[str, object]) -> SpecProblem:
     """Say where else something belongs: a part within another part, a kind in the defaults."""
     parent, _, name = problem.path.rpartition(".")
     if parent == "protocols" and problem.kind == "missing_kind":
         hint = f", here or in the defaults list (- /protocol@protocols.{name}: train)"
         return replace(problem, rule=problem.rule + hint)
+    if problem.kind == "unknown_field" and not problem.nearest:
+        whole: object = with_defaults(data)
+        inside = whole
+        for part in parent.split(".") if parent else ():
+            inside = inside.get(part) if isinstance(inside, Mapping) else None
+        guess = field_called(name, inside, f"{parent}.") if parent else None
+        problem = replace(problem, nearest=guess or field_called(name, whole))
+    if hint := _choice_of_group(problem):
+        return replace(problem, rule=f"{problem.rule}; {hint}")
     if parent and name in Experiment.model_fields and problem.kind == "unknown_field":
         rule = f"no field of this name here: {name} belongs at the top level, without indentation"
         return replace(problem, rule=rule, nearest=None)
     return problem
+
+
+def field_called(name: str, data: object, prefix: str = "") -> str | None:
+    """Return the path of the first field of this name inside of the data; None if there is none."""
+    for key, value in data.items() if isinstance(data, Mapping) else ():
+        if key == name and prefix:
+            return f"{prefix}{key}"
+        if found := field_called(name, value, f"{prefix}{key}."):
+            return found
+    return None
+
+
+def _choice_of_group(problem: SpecProblem) -> str:
+    """Return how the file of a group is chosen, where its name or nothing stands in a part."""
+    path, received = problem.path, problem.received
+    name = received if isinstance(received, str) else ""
+    if isinstance(received, Mapping):
+        name = str(received.get("kind", ""))
+    if (
+        path in GROUPS
+        and name.isidentifier()
+        and (shipped("conf") / path / f"{name}.yaml").is_file()
+    ):
+        return f"in the defaults list '- override /{path}: {name}' chooses that file"
+    if path in ("model", "model.cell", "model.mechanism") and problem.rule == "Field required":
+        return "a line such as '- override /model: tm_patch' in the defaults list chooses a model"
+    if path == "fitter.budget" and isinstance(received, int | str):
+        return f"such as {{evaluations: {received}}}"
+    if (
+        path.startswith("protocols.")
+        and path.count(".") == 1
+        and name.isidentifier()
+        and (shipped("conf") / "protocol" / f"{name}.yaml").is_file()
+    ):
+        return f"protocol@{path}={name} chooses that file, in the defaults list /protocol@{path}"
+    if path.startswith("protocols.") and path.count(".") == 1 and not isinstance(received, Mapping):
+        return "each protocol has a name of its own, and its fields stand below that"
+    return ""
 
 
 def _without_bad_plugins(data: Mapping[str, object]) -> tuple[dict[str, object], list[SpecProblem]]:

@@ -58,8 +58,8 @@ class Parameter(Spec):
         try:
             for value in values:
                 convert(value, units[0])
-        except UnitError as error:
-            raise ValueError(str(error)) from None
+        except UnitError:
+            return None  # only the mechanism can tell which of the units is the wrong one
         return units[0]
 
     def in_unit(self, unit: str) -> Parameter:

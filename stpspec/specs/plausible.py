@@ -123,7 +123,8 @@ def implausible(experiment: Any) -> list[SpecProblem]:
         except (UnknownNameError, ValidationError):  # told elsewhere
             continue
         found += _doubts(options, f"objective.terms.{name}.options")
-    return [*found, *_interval_doubts(experiment), *_mechanism_doubts(experiment)]
+    more = (_target_doubts, _interval_doubts, _mechanism_doubts)
+    return [*found, *(problem for doubts in more for problem in doubts(experiment))]
 
 
 def _doubts(spec: Spec, path: str) -> Iterator[SpecProblem]:
@@ -144,6 +145,23 @@ def _doubt(path: str, values: list[Any], usual: Range) -> Iterator[SpecProblem]:
     for value in values:
         if value is not None and (why := usual.doubt(value)):
             yield SpecProblem(path, why, None, usual.slip(value))
+
+
+_RATIO = Range("", -10.0, 10.0)
+
+
+def _target_doubts(experiment: Any) -> Iterator[SpecProblem]:
+    """Ratios that were written in percent."""
+    for name, term in experiment.objective.terms.items() if experiment.objective else ():
+        if term.metric not in METRICS.names() or METRICS.get(term.metric).unit != "1":
+            continue
+        targets = term.target if isinstance(term.target, list) else [term.target]
+        for value in targets:
+            number = _in(value, "")
+            if number is not None and (why := _RATIO.doubt(number)):
+                why += f"; {number:g} % is {number / 100:g}"
+                yield SpecProblem(f"objective.terms.{name}.target", why, None, f"{number / 100:g}")
+                break
 
 
 _INTERVAL = Range("ms", 1.0, 1e6)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import functools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -69,31 +69,52 @@ def salvage(adapter: TypeAdapter[T], value: object) -> T | None:
             return adapter.validate_python(value)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False, include_input=False)
-            if not any(_drop(value, e["loc"], e["type"] == "missing") for e in errors):
+            # All at once: thousands of faults would take as many validations.
+            if not _mend([_fault(value, e["loc"], e["type"] == "missing") for e in errors]):
                 return None
 
 
-def _drop(data: object, loc: Sequence[int | str], missing: bool) -> bool:
-    """Take the place that an error names out of the data; return whether that changed anything."""
-    place, drop = data, None
+@dataclass(frozen=True)
+class _Fault:
+    """Where an error is: what would be dropped, and what lacks a field."""
+
+    container: object
+    key: int | str | None
+    inside: object
+    lacking: int | str | None
+
+
+def _fault(data: object, loc: Sequence[int | str], missing: bool) -> _Fault:
+    container, key, inside = None, None, data
     for part in loc:
-        if isinstance(place, dict) and part in place:
-            drop = functools.partial(place.pop, part)
-            place = place[part]
-        elif isinstance(place, list) and isinstance(part, int) and part < len(place):
-            place, drop = place[part], functools.partial(place.pop, part)
-    field = loc[-1] if loc else None
-    if missing and isinstance(place, dict):
-        if field in _STAND_INS:
-            place[field] = copy.deepcopy(_STAND_INS[field])
-            return True
-        if field in ("min", "max"):
-            _stand_in_for_a_bound(place)
-            return True
-    if drop is None:
-        return False
-    drop()
-    return True
+        match inside:
+            case dict() if part in inside:
+                container, key, inside = inside, part, inside[part]
+            case list() if isinstance(part, int) and part < len(inside):
+                container, key, inside = inside, part, inside[part]
+    return _Fault(container, key, inside, loc[-1] if missing and loc else None)
+
+
+def _mend(faults: Sequence[_Fault]) -> bool:
+    """Take the places that errors name out of the data; return whether that changed anything."""
+    dropped: set[tuple[int, int | str | None]] = set()
+    changed = False
+    # Of a list the last items first, so that the places of the others stay.
+    for fault in sorted(
+        faults, key=lambda f: f.key if isinstance(f.key, int) else -1, reverse=True
+    ):
+        place = (id(fault.container), fault.key)
+        if fault.lacking in _STAND_INS and isinstance(fault.inside, dict):
+            fault.inside[fault.lacking] = copy.deepcopy(_STAND_INS[str(fault.lacking)])
+            changed = True
+        elif fault.lacking in ("min", "max") and isinstance(fault.inside, dict):
+            _stand_in_for_a_bound(fault.inside)
+            changed = True
+        elif isinstance(fault.container, dict | list) and place not in dropped:
+            fault.container.pop(fault.key)  # pyright: ignore[reportArgumentType]
+            dropped.add(place)
+            changed = True
+    return changed
 
 
 def _stand_in_for_a_bound(parameter: dict[str, object]) -> None:

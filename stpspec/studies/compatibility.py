@@ -175,6 +175,25 @@ def experiment_in(text: str) -> ExperimentData:
     return {n: v for n, v in json.loads(text).items() if n not in ("sources", "identity")}
 
 
+def experiments_of(place: str) -> dict[str, ExperimentData]:
+    """Return the experiment of each study in a storage, by the name of the study.
+
+    Raises
+    ------
+    StudyError
+        If the storage cannot be opened.
+    """
+    from stpspec.studies.storage import open_storage
+
+    storage = open_storage(place, read_only=True)
+    try:
+        studies = storage.optuna.get_all_studies()
+        return {s.study_name: experiment_in(str(s.user_attrs["spec"]))
+                for s in studies if "spec" in s.user_attrs}  # fmt: skip
+    finally:
+        storage.close()
+
+
 def _change_number(name: str, study: str) -> int | None:
     """Return how often changes were accepted; None if it is another study."""
     if study == name:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stpspec.cli import flags
-from stpspec.cli.experiment import named_experiments
+from stpspec.cli.experiment import named_experiments, table_and_base
 from stpspec.cli.parser import Refused
-from stpspec.cli.terminal import DONE, FAILED, UsageError, bar, shown_path
+from stpspec.cli.terminal import DONE, FAILED, bar, shown_path
 from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
@@ -21,37 +21,31 @@ if TYPE_CHECKING:
 
 
 def _campaign(arguments: argparse.Namespace) -> int:
-    with named_experiments(arguments) as (paths, overrides):
-        if not 1 <= len(paths) <= 2:
-            raise UsageError(
-                "campaign takes a table and one experiment: TABLE experiment=pvalb_pyr"
-            )
-        launcher = [w for w in overrides if w.lstrip("+").startswith(("hydra/", "hydra."))]
-        rest = [w for w in overrides if w not in launcher]
-        root, pending = _prepare(arguments, paths, rest)
-        if launcher and pending:
+    from stpspec.cli.experiment import folder_of
+    from stpspec.cli.hydra_settings import separate
+
+    with named_experiments(arguments) as words:
+        table, base, overrides = table_and_base(words)
+        rest, settings = separate(overrides, arguments)
+        if settings.folder is not None:
+            arguments.out = folder_of(None, [], settings.folder)
+        root, pending = _prepare(arguments, table, base, rest)
+        if settings.launcher and pending:
             from stpspec.cli.launcher import launch_campaign
 
-            launch_campaign(arguments, root, pending, launcher)
+            launch_campaign(arguments, root, pending, settings.launcher)
         else:
             _fit_pending(arguments, root, pending)
         return _sum_up(arguments, root)
 
 
 def _prepare(
-    arguments: argparse.Namespace, paths: Sequence[str], overrides: Sequence[str]
+    arguments: argparse.Namespace, table: str, experiment: str | None, overrides: Sequence[str]
 ) -> tuple[Path, list[Connection]]:
     """Check the table, write the tasks, and say what there is to do; return what is pending."""
     from stpspec.campaigns.plan import plan
     from stpspec.campaigns.run import begin
 
-    table, *base = paths
-    overrides = list(overrides)
-    if not base:  # experiment=NAME names the base of all rows, not one of the row's own fields
-        named = [word for word in overrides if word.lstrip("+").startswith("experiment=")]
-        base = [word.partition("=")[2] for word in named[-1:]]
-        overrides = [word for word in overrides if word not in named]
-    experiment = base[0] if base else None
     root, connections, pending = plan(table, experiment, overrides, arguments.out, arguments.only)
     begin(root, connections, pending)
     if not arguments.quiet:

@@ -15,6 +15,7 @@ from stpspec.cli.experiment import (
     located,
     named_experiments,
     one_path,
+    ready,
     result_folder,
     validated,
 )
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    with named_experiments(arguments) as (paths, overrides):
+    with named_experiments(arguments) as words:
         if arguments.multirun:
             from stpspec.cli.launcher import launch_jobs
 
-            return launch_jobs(arguments, fit_composed, one_path(paths), overrides)
-        return each_experiment(arguments, paths, overrides, _fit_one)
+            return launch_jobs(arguments, fit_composed, *one_path(words))
+        return each_experiment(arguments, words, _fit_one, ready)
 
 
 def _fit_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:

@@ -15,6 +15,7 @@ from stpspec.cli.experiment import (
     named_experiments,
     one_path,
     pop_values,
+    ready,
     result_folder,
     validated,
 )
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    with named_experiments(arguments) as (paths, overrides):
+    with named_experiments(arguments) as words:
         if arguments.multirun:
             from stpspec.cli.launcher import launch_jobs
 
-            return launch_jobs(arguments, run_composed, one_path(paths), overrides)
-        return each_experiment(arguments, paths, overrides, _run_one)
+            return launch_jobs(arguments, run_composed, *one_path(words))
+        return each_experiment(arguments, words, _run_one, ready)
 
 
 def _run_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
@@ -58,7 +59,7 @@ def run_composed(
     from stpspec.view.tables import run_table
 
     values = pop_values(data, fitted or {})
-    with located(origin), recorded(command=True) as log:
+    with located(origin, data), recorded(command=True) as log:
         if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
             rule = "run simulates one value; stpspec sweep measures over a list"
             raise SpecError([SpecProblem(n, rule, v) for n, v in lists.items()], "too many values")

@@ -14,19 +14,21 @@ from stpspec.cli.experiment import (
     located,
     named_experiments,
     pop_values,
+    ready,
     result_folder,
     validated,
 )
 from stpspec.cli.terminal import DONE, bar, shown_path
 from stpspec.cli.verb import Candidates, Verb
+from stpspec.errors import SpecError, SpecProblem
 
 if TYPE_CHECKING:
     from stpspec.cli.verb import FlagGroup
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
-    with named_experiments(arguments) as (paths, overrides):
-        return each_experiment(arguments, paths, overrides, _sweep_one)
+    with named_experiments(arguments) as words:
+        return each_experiment(arguments, words, _sweep_one, ready)
 
 
 def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
@@ -42,8 +44,10 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
     fields, rest = list_overrides(path, overrides)
     data, origin = compose(path, rest)
     values = pop_values(data, fitted)
-    with located(origin.knowing(overrides)), recorded(command=True) as log:
+    with located(origin.knowing(overrides), data), recorded(command=True) as log:
         experiment = validated(data)
+        if problems := [p for name, value in values.items() if (p := _no_number(name, value))]:
+            raise SpecError(problems, "the values are not valid")
         fields = fields or frequency_grid(experiment)
         folder = result_folder(arguments, experiment.name, "sweep")
         with bar(experiment.name, "combination", None, arguments.quiet) as shown:
@@ -61,6 +65,19 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
     log.write(saved)
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
     return DONE
+
+
+def _no_number(name: str, value: object) -> SpecProblem | None:
+    from pydantic import TypeAdapter, ValidationError
+
+    from stpspec.units import Quantities
+
+    try:
+        TypeAdapter(Quantities).validate_python(value)
+    except ValidationError:
+        rule = f"no number; several values are '{name}=[0.2,0.4]' or '{name}=range(0.2,0.4,0.1)'"
+        return SpecProblem(name, rule, value)
+    return None
 
 
 def _axis(group: FlagGroup) -> None:
@@ -88,7 +105,7 @@ table and a figure. Without a list, the frequency of the first protocol that
 has one is swept over: the frequency response.
 Parameters have their start values, or those of a saved result that is named.""",
     examples=(
-        ("sweep pvalb_pyr protocols.train.frequency=[1,10,100] U=[0.2,0.4]",
+        ("sweep pvalb_pyr 'protocols.train.frequency=[1,10,100]' 'U=[0.2,0.4]'",
          "six combinations of a frequency and a parameter"),
         ("sweep my_fit --axis log --out response",
          "the frequency response of a saved fit"),
