@@ -157,6 +157,9 @@ class SpecError(StpspecError):
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         super().__init__("\n  ".join([f"{title} ({count})", *map(str, self.problems)]))
 
+    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[SpecProblem, ...], str]]:
+        return type(self), (self.problems, self.title)
+
 
 def place(problem: SpecProblem) -> tuple[str, int]:
     """Return file and line, so that problems stand in the order of the file to correct."""

@@ -71,6 +71,10 @@ class Registry:
             raise unknown_name(self.sort, name, self._things)
         return self._things[name]
 
+    def is_installed(self, name: str) -> bool:
+        """Tell whether an installed package brings this name, for every process to find."""
+        return name in _entry_points().select(group=self._group).names
+
     def names(self) -> list[str]:
         """Return every registered name, sorted."""
         self._fill()

@@ -69,6 +69,7 @@ def sweep(
     """
     from stpspec.engine.rigs.reuse import rigs_kept
     from stpspec.engine.stochastic import warn_of_chance
+    from stpspec.engine.workers.place import by_chance
 
     needed(experiment)
     given = dict(fields) if fields else frequency_grid(experiment)
@@ -91,7 +92,7 @@ def sweep(
             warn_of_slips(variant)
             bound = _bind(variant, previous, bound)
             if not done:
-                warn_of_chance(bound)
+                warn_of_chance(by_chance(bound))
             for name, axis in axes.items():
                 axis.read(bound, chosen.get(name))
             asked, measured = _measure(bound, grid, values or {}, outer)
@@ -184,7 +185,8 @@ class Axis:
 
 def _bind(variant: Experiment, previous: Experiment, bound: Bound | None) -> Bound:
     """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
-    from stpspec.engine.binding.bind import bind, bind_again
+    from stpspec.engine.binding.bind import bind_again
+    from stpspec.engine.workers.place import bind
 
     alike = list(variant.protocols) == list(previous.protocols) and all(
         getattr(variant, n) == getattr(previous, n)
@@ -216,7 +218,7 @@ def _measure(
     """Measure all combinations of swept parameters, which are candidates of one run."""
     from stpspec.engine.binding.bind import numbers
     from stpspec.engine.binding.numerics import for_reading
-    from stpspec.engine.simulate import evaluate
+    from stpspec.engine.workers.place import evaluate
     from stpspec.metrics.requests import requests_of
 
     rows = [numbers(bound, {**values, **point}) for point in grid]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -116,13 +117,30 @@ def _hoc_template(cell: CellTemplate, path: Path) -> Any:
         if quitter := _quitter(path, set()):
             raise TemplateError(f"{quitter} calls quit(), which would end this Python process")
         with nrn.border(TemplateError, f"loading the template file {path}"):
-            if h.load_file(1, str(path)) != 1.0:
+            if h.load_file(1, os.fsencode(path)) != 1.0:  # a text must be ASCII, bytes need not
                 raise RuntimeError("HOC could not read it")
         if not hasattr(h, cell.template):
             names = re.findall(r"begintemplate\s+(\w+)", path.read_text(errors="replace"))
             raise TemplateError(_absent(cell.template, path, "HOC template", names))
         _hoc_templates[cell.template] = (sha, path)
     return getattr(h, cell.template)
+
+
+def contradicts(cell: CellTemplate) -> bool:
+    """Tell whether this process knows a HOC template of this name from another file.
+
+    Raises
+    ------
+    TemplateError
+        As :func:`template_path`.
+    """
+    path = template_path(cell)
+    if path.suffix != ".hoc":
+        return False
+    known = _hoc_templates.get(cell.template)
+    if known is not None:
+        return known[0] != file_sha256(path)
+    return hasattr(nrn.bare_hoc(), cell.template)
 
 
 def _quitter(path: Path, seen: set[Path]) -> Path | None:

@@ -11,7 +11,7 @@ import numpy as np
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE
-from stpspec.engine.simulate import simulate
+from stpspec.engine.workers.place import simulate
 from stpspec.errors import FitError, MetricError
 from stpspec.fitters.evaluation import FLOOR, Evaluation
 from stpspec.fitters.problem import Problem

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.source_files import source_paths
+from stpspec.engine.workers.place import bind
 from stpspec.resources import file_sha256
 from stpspec.specs.experiment import Experiment
 

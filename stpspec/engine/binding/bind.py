@@ -42,6 +42,8 @@ class Bound:
         Whether only the pulses that the objective reads are simulated.
     scheme : Scheme
         How it is simulated, or the highest rung of the ladder that may be taken.
+    contents : str
+        Key of what a process of its own has loaded for it; empty: this process has loaded it.
     """
 
     experiment: Experiment
@@ -51,6 +53,7 @@ class Bound:
     templates: tuple[Path, ...]
     brief: bool = False
     scheme: Scheme = REFERENCE
+    contents: str = ""
 
     def located_data(self) -> dict[str, Any]:
         """Return the experiment's data with absolute paths, for a process somewhere else."""
@@ -122,20 +125,29 @@ class Bound:
         return source, [contents[path] for other, path in own.items() if other != name]
 
 
-def bind(experiment: Experiment) -> Bound:
+def bind(experiment: Experiment, facts: Facts | None = None) -> Bound:
     """Compile and load what an experiment needs, and bind it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    facts : Facts, optional
+        What NEURON tells of it in another process; nothing is loaded in this one then.
 
     Raises
     ------
     SpecError
         With every problem that only the loaded mechanism and the built cell can tell.
     """
-    problems, bound = examine(
-        {name: getattr(experiment, name) for name in Experiment.model_fields}, experiment
-    )
+    problems, bound = examine(parts_of(experiment), experiment, facts)
     if problems or bound is None:
         raise SpecError(problems)
     return bound
+
+
+def parts_of(experiment: Experiment) -> dict[str, Any]:
+    """Return the parts of an experiment, as :func:`examine` takes them."""
+    return {name: getattr(experiment, name) for name in Experiment.model_fields}
 
 
 def bind_again(bound: Bound, experiment: Experiment) -> Bound:

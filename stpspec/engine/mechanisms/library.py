@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stpspec.engine import nrn
@@ -77,7 +77,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
             continue
         library = compile_library(list(group.values()))
         with nrn.border(MechanismError, f"loading {library}"):
-            h.nrn_load_dll(str(library))
+            h.nrn_load_dll(os.fsencode(library))  # a text must be ASCII, bytes need not
         _loaded.update({name: (shas[name], path) for name, path in group.items()})
         absent = set(group) - set(loaded_names())
         if absent:
@@ -87,15 +87,51 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
 
 def loaded_names(*sorts: int) -> list[str]:
     """Return the names of density mechanisms (0) and of point processes (1); both by default."""
-    h = nrn.hoc()
-    names, text = [], h.ref("")
-    for sort in sorts or (0, 1):
-        types = h.MechanismType(sort)
-        for index in range(int(types.count())):
-            types.select(index)
-            types.selected(text)
-            names.append(text[0])
-    return names
+    return [name for sort in sorts or (0, 1) for name, _ in _loaded_types(sort)]
+
+
+def artificial_cells() -> list[str]:
+    """Return the names of the loaded artificial cells."""
+    return [name for name, is_artificial in _loaded_types(1) if is_artificial]
+
+
+def _loaded_types(sort: int) -> Iterator[tuple[str, bool]]:
+    h = nrn.bare_hoc()
+    types, text = h.MechanismType(sort), h.ref("")
+    for index in range(int(types.count())):
+        types.select(index)
+        types.selected(text)
+        yield text[0], bool(sort and types.is_artificial(index))
+
+
+def contradicts(mod: Sequence[str]) -> bool:
+    """Tell whether this process has loaded a mechanism of some name from another source.
+
+    Raises
+    ------
+    MechanismError
+        As :func:`sources`.
+    """
+    names = set(loaded_names())
+    return any(
+        name in names and (name not in _loaded or _loaded[name][0] != nmodl.content_of(path))
+        for name, path in sources(mod).items()
+    )
+
+
+def foreign(mod: Sequence[str]) -> dict[str, str]:
+    """Return mechanism name → key of its content, of all in ``mod`` that are not shipped ones.
+
+    Raises
+    ------
+    MechanismError
+        As :func:`sources`.
+    """
+    if not mod:
+        return {}
+    ours = {name: nmodl.content_of(path) for name, path in sources(()).items()}
+    given = {name: nmodl.content_of(path) for name, path in sources(mod).items()}
+    return {name: key for name, key in given.items() if ours.get(name) != key}
 
 
 def compile_library(paths: Sequence[Path]) -> Path:
