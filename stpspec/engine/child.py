@@ -22,6 +22,7 @@ from weakref import WeakSet
 
 _OURS = "stpspec"
 _LOOK = 1.0  # s between two looks whether the process still lives
+_TRIES = 5  # times that a process may be killed from outside
 _PATIENCE = 100.0  # s until it has begun, on a machine that is busy
 _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
@@ -112,6 +113,22 @@ class Child:
         if error is not None:
             raise error
         return value
+
+    def ask(self, function: Callable[..., Any], *args: Any, limit: float | None = None) -> Any:
+        """Call a function; again where somebody else has killed the process meanwhile.
+
+        Raises
+        ------
+        ChildEndedError, TimeoutError, Exception
+            As :meth:`call`.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self.call(function, *args, limit=limit)
+            except ChildEndedError as error:
+                if error.code != -signal.SIGKILL:
+                    raise
+        return self.call(function, *args, limit=limit)
 
     def _send(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if self._process is not None and self._process.poll() is None:

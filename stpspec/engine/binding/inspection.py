@@ -37,7 +37,7 @@ def inspect(
 
 def _told(child: Child, question: Question) -> Facts | SpecProblem:
     try:
-        return child.call(gather, question, limit=_PATIENCE)
+        return child.ask(gather, question, limit=_PATIENCE)
     except ChildEndedError as error:
         ended, said = f"ended with code {error.code}", error.written or "no message"
     except TimeoutError:

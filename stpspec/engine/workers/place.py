@@ -159,7 +159,7 @@ def _feasible_scheme(task: WorkerTask) -> Scheme:
 def _asked(bound: Bound, function: Callable[[WorkerTask], T]) -> T:
     """Call a function in the process of the experiment."""
     try:
-        return kept_child(bound.contents).call(function, task_of(bound))
+        return kept_child(bound.contents).ask(function, task_of(bound))
     except ChildEndedError as error:
         raise SimulationError(
             f"{bound.mechanism.name} has ended the process in which it was simulated: {error}"
