@@ -143,13 +143,15 @@ class Child:
         if self._is_closed:
             raise ChildEndedError(-signal.SIGTERM)
         ours, theirs = Pipe()
-        self._written = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end
+        with contextlib.suppress(OSError):  # nowhere to write to: then it goes unread
+            self._written = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end
         self._read = 0
+        output = subprocess.DEVNULL if self._written is None else self._written
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", f"-Xutf8={sys.flags.utf8_mode}", "-c", _BEGIN,
                  str(theirs.fileno()), json.dumps(module_path())],
-                stdin=subprocess.DEVNULL, stdout=self._written, stderr=self._written,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()],
             )  # fmt: skip
         finally:

@@ -9,7 +9,6 @@ import locale
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,14 +99,16 @@ def bare_hoc() -> Any:
     those could clash with the ones an experiment names.
     """
     os.environ.setdefault("NEURON_MODULE_OPTIONS", "-nogui")
-    here = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="stpspec-") as neutral:
-        os.chdir(neutral)
+    here = os.open(os.curdir, os.O_RDONLY)
+    try:
+        os.chdir(Path(__file__).parent)
         try:
             with exclusive(), _outside_a_notebook():
                 from neuron import h
         finally:
-            os.chdir(here)
+            os.fchdir(here)
+    finally:
+        os.close(here)
     return h
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -78,10 +81,10 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
         library = compile_library(list(group.values()))
         with nrn.border(MechanismError, f"loading {library}"):
             h.nrn_load_dll(os.fsencode(library))  # a text must be ASCII, bytes need not
-        _loaded.update({name: (shas[name], path) for name, path in group.items()})
         absent = set(group) - set(loaded_names())
         if absent:
-            raise MechanismError(f"{library} was loaded but lacks {', '.join(sorted(absent))}")
+            raise MechanismError(_why_not_loaded(library, sorted(absent)))
+        _loaded.update({name: (shas[name], path) for name, path in group.items()})
     return wanted
 
 
@@ -169,6 +172,22 @@ def compile_library(paths: Sequence[Path]) -> Path:
     return _library_in(final)
 
 
+def _why_not_loaded(library: Path, names: Sequence[str]) -> str:
+    """Return why a library that was compiled has not brought its mechanisms: NEURON only prints."""
+    if os.statvfs(library).f_flag & getattr(os, "ST_NOEXEC", 0):
+        return (
+            f"compiled mechanisms cannot be loaded from {library.parents[2]}: nothing is executed "
+            f"on its file system (noexec); name another folder in the environment variable "
+            f"STPSPEC_CACHE"
+        )
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        reason = str(error).removeprefix(f"{library}: ")
+        return f"the compiled mechanisms cannot be loaded: {reason} ({', '.join(names)})"
+    return f"{library} was loaded but lacks {', '.join(names)}"
+
+
 def _library_in(folder: Path) -> Path:
     # NEURON 9 puts it into x86_64/, NEURON 8.2 into x86_64/.libs/; arm64 on other machines.
     for pattern in ("*/libnrnmech.*", "*/.libs/libnrnmech.*"):
@@ -188,20 +207,34 @@ def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
     command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
     if command is None:
         raise MechanismError("nrnivmodl was not found; install NEURON again: pip install neuron")
-    for needed in ("g++", "make"):
-        if shutil.which(needed) is None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    for needed, source in _programs():
+        if shutil.which(needed, path=path) is None:
             raise MechanismError(
-                f"compiling mechanisms needs {needed}, which is not installed "
+                f"compiling mechanisms needs {needed}{source}, which is not installed "
                 f"(Debian and Ubuntu: apt-get install g++ make)"
             )
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [command, "."], cwd=build, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        env={**os.environ, "PATH": path, "MAKEFLAGS": "k"},  # all that is wrong, not the first
-        check=False,
+        check=False, errors="replace",
+        # All that is wrong, not the first; and in the language that is understood here.
+        env={**os.environ, "PATH": path, "MAKEFLAGS": "k", "LC_ALL": "C.UTF-8"},
     )  # fmt: skip
     if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
         raise MechanismError(compiler_messages.summary(done.stdout + "\n" + done.stderr, named))
+
+
+def _programs() -> list[tuple[str, str]]:
+    """Return what nrnivmodl calls, as it chooses it, and where that is written."""
+    variables = ["CXX"] if int(nrn.version().partition(".")[0]) >= 9 else ["CC", "CXX"]
+    programs = [("make", "")]
+    for variable in variables:
+        named = os.environ.get(variable)
+        words = shlex.split(named or sysconfig.get_config_var(variable) or "")
+        source = f" (the environment variable {variable})" if named else ""
+        if words:
+            programs.insert(0, (words[0], source))
+    return programs
 
 
 def is_ours(name: str) -> bool:
