@@ -38,12 +38,17 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
             place = find_file(entry, "mod")
         except FileNotFoundError as error:
             raise MechanismError(f"mod: {error}") from None
-        own = sorted(place.glob("*.mod")) if place.is_dir() else [place]
+        own = _mod_files(place) if place.is_dir() else [place]
         if not own:
             raise MechanismError(f"mod: the folder {place} holds no .mod file")
         paths += [p for p in own if p not in paths]
-    ours = sorted(p for p in shipped("mod").glob("*.mod") if p not in paths)
+    ours = [p for p in _mod_files(shipped("mod")) if p not in paths]
     return nmodl.declared_in(ours) | nmodl.declared_in(paths)
+
+
+def _mod_files(folder: Path) -> list[Path]:
+    """Return the .mod files of a folder, without what editors and macOS put beside them."""
+    return sorted(p for p in folder.glob("*.mod") if p.is_file() and not p.name.startswith("."))
 
 
 def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
@@ -62,7 +67,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
     h = nrn.hoc()
     wanted = sources(mod)
     shas = {name: nmodl.content_of(path) for name, path in wanted.items()}
-    present = set(loaded_names())
+    present = {*loaded_names(), *_loaded}
     for name, path in wanted.items():
         if name in present and (name not in _loaded or _loaded[name][0] != shas[name]):
             first = f" ({_loaded[name][1]})" if name in _loaded else ""
@@ -81,7 +86,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
         library = compile_library(list(group.values()))
         with nrn.border(MechanismError, f"loading {library}"):
             h.nrn_load_dll(os.fsencode(library))  # a text must be ASCII, bytes need not
-        absent = set(group) - set(loaded_names())
+        absent = {n for n, p in group.items() if nmodl.is_mechanism(p)} - set(loaded_names())
         if absent:
             raise MechanismError(_why_not_loaded(library, sorted(absent)))
         _loaded.update({name: (shas[name], path) for name, path in group.items()})
@@ -115,7 +120,7 @@ def contradicts(mod: Sequence[str]) -> bool:
     MechanismError
         As :func:`sources`.
     """
-    names = set(loaded_names())
+    names = {*loaded_names(), *_loaded}
     return any(
         name in names and (name not in _loaded or _loaded[name][0] != nmodl.content_of(path))
         for name, path in sources(mod).items()
