@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 
 from stpspec.config.errors import OverrideError, plain
@@ -29,6 +30,12 @@ def forced(override: str) -> str:
         return f"{place}={value}"  # with the settings that go with the kind
     chooses = "/" in key or "@" in key or key in (*GROUPS, "experiment")
     return override if chooses and not value.startswith("{") else f"++{override}"
+
+
+def quoted(text: str) -> str:
+    """Return a text as a value in Hydra's grammar that is exactly this text."""
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # else it would be replaced by a field's value
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), escaped) + "'"
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
