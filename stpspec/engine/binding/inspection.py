@@ -11,9 +11,7 @@ from stpspec.errors import SpecProblem
 _PATIENCE = 300  # s; compiling a folder of mechanisms takes a minute or two
 
 
-def inspect(
-    questions: Sequence[Question], child: Child | None = None
-) -> list[Facts | SpecProblem]:
+def inspect(questions: Sequence[Question], child: Child | None = None) -> list[Facts | SpecProblem]:
     """Ask NEURON in a process of its own; one is enough for a campaign.
 
     Parameters

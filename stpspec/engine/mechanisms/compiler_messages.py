@@ -9,7 +9,6 @@ from pathlib import Path
 from stpspec.engine.mechanisms.nmodl import text_of
 from stpspec.engine.mechanisms.tokens import tokens
 
-
 _MOST = 8  # lines of the compilers that are told
 
 

@@ -215,9 +215,7 @@ def _is_pool_error(error: Exception) -> bool:
     return bool(names & {"BrokenProcessPool", "BrokenExecutor"}) or "pool" in str(error).lower()
 
 
-def workers_for(
-    n: int, executor: Executor | None = None
-) -> Workers | Foreign | None:
+def workers_for(n: int, executor: Executor | None = None) -> Workers | Foreign | None:
     """Return the processes that the experiment or the caller asks for; None: this one.
 
     Parameters
