@@ -59,8 +59,8 @@ def simulate(
     UnknownNameError
         If there is no such protocol.
     """
-    from stpspec.engine.binding.bind import bind
-    from stpspec.engine.simulate import simulate as run
+    from stpspec.engine.workers.place import bind
+    from stpspec.engine.workers.place import simulate as run
 
     needed(experiment)
     warn_of_slips(experiment)
@@ -112,16 +112,16 @@ def run(
     tree : xarray.DataTree
     measured : dict of Request to Measurement
     """
-    from stpspec.engine.binding.bind import bind
-    from stpspec.engine.simulate import simulate as run_in_neuron
     from stpspec.engine.stochastic import warn_of_chance
+    from stpspec.engine.workers.place import bind, by_chance
+    from stpspec.engine.workers.place import simulate as run_in_neuron
     from stpspec.metrics.measure import measure_candidates
     from stpspec.metrics.requests import requests_of
 
     warn_of_slips(experiment)
     bound = bind(experiment)
     tree = run_in_neuron(bound, values)
-    warn_of_chance(bound)
+    warn_of_chance(by_chance(bound))
     requests = requests_of(experiment, all_metrics=True)
     measured = measure_candidates(tree, requests)[0]
     return tree, {r: measured[r.name] for r in requests}

@@ -163,6 +163,9 @@ class SpecError(StpspecError):
         shown = map(str, self.problems[:_LISTED])
         super().__init__("\n  ".join([f"{title} ({count})", *shown, *rest]))
 
+    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[SpecProblem, ...], str]]:
+        return type(self), (self.problems, self.title)
+
 
 def place(problem: SpecProblem) -> tuple[str, int]:
     """Return file and line, so that problems stand in the order of the file to correct."""

@@ -77,6 +77,10 @@ class Registry:
         thing = self._things.get(str(name))
         return thing if str(_identity(thing)[0]).startswith("stpspec.") else None
 
+    def is_installed(self, name: str) -> bool:
+        """Tell whether an installed package brings this name, for every process to find."""
+        return name in _entry_points().select(group=self._group).names
+
     def names(self) -> list[str]:
         """Return every registered name, sorted."""
         self._fill()

@@ -73,6 +73,7 @@ def sweep(
     from stpspec.engine.confirmation import confirm, ends
     from stpspec.engine.rigs.reuse import rigs_kept
     from stpspec.engine.stochastic import warn_of_chance
+    from stpspec.engine.workers.place import by_chance
 
     needed(experiment)
     given = dict(fields) if fields else frequency_grid(experiment)
@@ -95,7 +96,7 @@ def sweep(
             warn_of_slips(variant)
             bound = _bind(variant, previous, bound)
             if not done:
-                warn_of_chance(bound)
+                warn_of_chance(by_chance(bound))
             for name, axis in axes.items():
                 axis.read(bound, chosen.get(name))
             measured = _measure(bound, grid, values or {}, outer)
@@ -192,7 +193,8 @@ class Axis:
 
 def _bind(variant: Experiment, previous: Experiment, bound: Bound | None) -> Bound:
     """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
-    from stpspec.engine.binding.bind import bind, bind_again
+    from stpspec.engine.binding.bind import bind_again
+    from stpspec.engine.workers.place import bind
 
     alike = list(variant.protocols) == list(previous.protocols) and all(
         getattr(variant, n) == getattr(previous, n)
@@ -225,7 +227,7 @@ def _measure(
     from stpspec.engine.binding.bind import numbers
     from stpspec.engine.binding.numerics import for_reading
     from stpspec.engine.confirmation import Row
-    from stpspec.engine.simulate import evaluate
+    from stpspec.engine.workers.place import evaluate
     from stpspec.metrics.requests import requests_of
 
     rows = [numbers(bound, {**values, **point}) for point in grid]

@@ -18,6 +18,7 @@ PROGRAMS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
     "fish": (("fish",), "fish"),
     "git": (("git",), "git"),
+    "localedef": (("localedef",), "locales"),
     "postgresql": (("initdb", "pg_lsclusters"), "postgresql"),
     "zsh": (("zsh",), "zsh"),
 }

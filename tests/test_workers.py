@@ -131,8 +131,9 @@ def test_pool_that_ends_without_a_word_loses_nothing():
     columns = {"U": np.linspace(0.1, 0.6, 64), "tau": np.full(64, 3.0)}
     requests = [Request("size", "amplitude", "single")]
     with Pool(bound, Workers(2)) as pool:
-        stopping = threading.Timer(0.1, lambda: pool.workers._pool.stop())
-        stopping.start()  # while the workers begin: all batches are waiting
+        # While the workers begin: all batches are waiting.
+        stopping = threading.Timer(0.1, lambda: [os.kill(n, signal.SIGKILL) for n in children()])
+        stopping.start()
         rows = pool.evaluate(columns, ["single"], requests)
     assert [row["size"].reason for row in rows] == [""] * 64
 
@@ -140,11 +141,11 @@ def test_pool_that_ends_without_a_word_loses_nothing():
 @pytest.mark.long
 def test_workers_that_cannot_begin_end_the_fit_in_words(tmp_path):
     code = (
-        "import multiprocessing\n"
+        "import sys\n"
         "from test_workers import faulty\n"
         "import stpspec\n"
         "if __name__ == '__main__':\n"
-        "    multiprocessing.set_executable('./python')\n"
+        "    sys.executable = './python'\n"
         "    try:\n"
         "        stpspec.fit(faulty(workers=2))\n"
         "    except stpspec.StpspecError as error:\n"
@@ -152,7 +153,7 @@ def test_workers_that_cannot_begin_end_the_fit_in_words(tmp_path):
     )
     python = tmp_path / "python"  # which has a fault in whatever begins as a worker
     python.write_text(
-        f'#!/bin/sh\ncase "$*" in *spawn_main*) exit 1;; esac\nexec {sys.executable} "$@"\n'
+        f'#!/bin/sh\ncase "$*" in *engine.child*) exit 1;; esac\nexec {sys.executable} "$@"\n'
     )
     python.chmod(0o755)
     done = script(code, tmp_path)
@@ -172,7 +173,7 @@ def children():
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            if parent == str(os.getpid()) and "spawn_main" in (folder / "cmdline").read_text():
+            if parent == str(os.getpid()) and "engine.child" in (folder / "cmdline").read_text():
                 found.append(int(folder.name))
     return found
 
@@ -238,23 +239,49 @@ def test_metric_defined_in_a_script_is_measured_where_it_is_known(tmp_path):
     assert float(done.stdout) == pytest.approx(0.4, abs=0.01)
 
 
-def test_script_that_its_own_workers_would_run_again_is_refused(tmp_path):
-    script = tmp_path / "bare.py"
-    script.write_text(
+@pytest.mark.parametrize("entry", [["bare.py"], ["-"]], ids=["unguarded", "standard input"])
+def test_script_needs_no_guard_for_workers_of_our_own(entry, tmp_path):
+    code = (
         "import stpspec\n"
         "from test_workers import faulty\n"
-        "\n"
-        "result = stpspec.fit(\n"
-        "    faulty()\n"
-        ")\n"
+        "print(stpspec.fit(faulty(fitter={'kind': 'least_squares'})).parameters['U'])\n"
     )
+    (tmp_path / "bare.py").write_text(code)
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        [sys.executable, *entry], capture_output=True, text=True, timeout=100, check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}, cwd=tmp_path, input=code,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(0.4, abs=0.02)
+
+
+EXECUTOR = (
+    "import multiprocessing, stpspec\n"
+    "from concurrent.futures import ProcessPoolExecutor\n"
+    "from test_workers import faulty\n"
+    "context = multiprocessing.get_context({!r})\n"
+    "stpspec.fit(faulty(workers=0), executor=ProcessPoolExecutor(1, mp_context=context))\n"
+)
+
+
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [("bare.py", "bare.py:5: the processes of the executor import this script again"),
+     ("-", "the processes of the executor import the script that runs, and <stdin> is no file")],
+    ids=["unguarded", "standard input"],
+)  # fmt: skip
+def test_script_that_the_processes_of_an_executor_cannot_import_is_refused(
+    entry, told, start, tmp_path
+):
+    code = EXECUTOR.format(start)
+    (tmp_path / "bare.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, entry], capture_output=True, text=True, timeout=100, check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}, cwd=tmp_path, input=code,
     )  # fmt: skip
     assert done.returncode == 1
-    told = done.stderr.splitlines()[-1]
-    assert f"{script}:4: worker processes import this script again" in told
+    assert told in done.stderr.splitlines()[-1]
 
 
 def test_interrupt_ends_a_fit_on_workers_within_a_second_and_keeps_its_result(tmp_path):

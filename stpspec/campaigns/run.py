@@ -145,6 +145,7 @@ def fit_connection(
     """
     from stpspec import api
     from stpspec.engine.binding.source_files import readings_of
+    from stpspec.engine.workers.place import bind
 
     with locked(folder) as mine:
         record = read_record(folder)
@@ -171,5 +172,5 @@ def fit_connection(
                     _set_aside(folder.glob("study-????????.journal"), "-failed")
                 return "failed"
         status = "interrupted" if result.status == "interrupted" else "done"
-        note(folder, status=status, read=readings_of(experiment))
+        note(folder, status=status, read=readings_of(bind(experiment)))
         return status

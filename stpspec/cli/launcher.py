@@ -44,7 +44,8 @@ class Task:
 
         here = HydraConfig.get()
         overrides = [self._shown(str(o).lstrip("+")) for o in here.overrides.task]
-        folder = Path(here.runtime.output_dir)
+        # Not runtime.output_dir: there Hydra would replace a ${…} that belongs to the name.
+        folder = Path(here.sweep.dir) / here.sweep.subdir
         out = str(folder / multirun.RESULT)
         mine = argparse.Namespace(**{**vars(self.arguments), "out": out})
         log.enable()
@@ -141,11 +142,11 @@ def launch_campaign(
         Overrides that choose and set it, such as ``hydra/launcher=joblib``.
     """
     from stpspec.config.compose import fault_named, sources
-    from stpspec.config.overrides import check_overrides
+    from stpspec.config.overrides import check_overrides, quoted
 
     check_overrides(launcher)
     labels = {c.name: c.label for c in pending}
-    names = ",".join(f"'{name}'" for name in labels)
+    names = ",".join(map(quoted, labels))
     words = [f"+connection={names}", "hydra.sweep.subdir=${connection}", *launcher]
     task = ConnectionTask(root, labels, arguments.quiet)
     with sources(None, launcher), fault_named((), None, launcher):
@@ -162,7 +163,9 @@ def _launch(task: Callable[[DictConfig], str], words: Sequence[str], sweep: str)
     """
     import hydra
 
-    settings = [f"hydra.sweep.dir='{sweep}'", "hydra.job.chdir=false",
+    from stpspec.config.overrides import quoted
+
+    settings = [f"hydra.sweep.dir={quoted(sweep)}", "hydra.job.chdir=false",
                 "hydra.output_subdir=null", "hydra/job_logging=disabled",
                 "hydra/hydra_logging=disabled", "hydra.job.name=stpspec"]  # fmt: skip
     before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")

@@ -43,6 +43,14 @@ def forced(override: str) -> str:
     return f"++{key}={value}"
 
 
+def quoted(text: str) -> str:
+    """Return a text as a value in Hydra's grammar that is exactly this text."""
+    escaped = re.sub(
+        r"(\\*)\$\{", r"\1\1\\${", text
+    )  # else it would be replaced by a field's value
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), escaped) + "'"
+
+
 LENGTH = 10_000  # characters: reading them takes Hydra seconds
 
 

@@ -13,8 +13,7 @@ from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import for_reading
 from stpspec.engine.reference import finer_step, measured_on_reference, step_errors
 from stpspec.engine.shortcuts import equivalence
-from stpspec.engine.shortcuts.ladder import feasible
-from stpspec.engine.stochastic import by_chance
+from stpspec.engine.workers.place import by_chance, feasible
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request
 from stpspec.resources import content_key

@@ -5,33 +5,77 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import locale
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stpspec.errors import StpspecError
 
 _turn = threading.RLock()
+_inside = False
+_own: set[str] = set()  # names of sections that were made here, and are there still
 
 
 @contextlib.contextmanager
 def exclusive() -> Iterator[None]:
-    """Let no other thread of this process use NEURON meanwhile.
+    """Let no other thread of this process use NEURON meanwhile, and no setting of it change ours.
 
     There is one NEURON for all threads, and it integrates everything that exists.
     """
+    global _inside
     with _turn:
+        if _inside:
+            yield
+            return
+        _inside = True
+        before = _section_names()
+        try:
+            with _numeric_locale(), np.errstate(**_ERRORS):
+                yield
+        finally:
+            _inside = False
+            after = _section_names()
+            _own.intersection_update(after)
+            _own.update(after - before)
+
+
+_ERRORS: dict[str, Any] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+
+
+@contextlib.contextmanager
+def _numeric_locale() -> Iterator[None]:
+    """Have HOC read 0.5 where a window of the program has set a language with a decimal comma."""
+    before = locale.setlocale(locale.LC_NUMERIC, None)
+    if before in ("C", "POSIX"):
         yield
+        return
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, before)
+
+
+def _section_names() -> set[str]:
+    h = getattr(sys.modules.get("neuron"), "h", None)
+    return set() if h is None else {section.name() for section in h.allsec()}
+
+
+def own_sections() -> set[str]:
+    """Return the names of the sections that templates and rigs of ours have left."""
+    return set(_own)
 
 
 def _renew_turn() -> None:
-    global _turn
-    _turn = threading.RLock()
+    global _turn, _inside
+    _turn, _inside = threading.RLock(), False
 
 
 if hasattr(os, "register_at_fork"):  # a thread that had the turn is not there in a child
@@ -40,21 +84,31 @@ if hasattr(os, "register_at_fork"):  # a thread that had the turn is not there i
 
 @functools.cache
 def hoc() -> Any:
+    """Return NEURON's ``h`` with its library of standard runs, which holds the settings."""
+    h = bare_hoc()
+    with exclusive():
+        h.load_file("stdrun.hoc")
+    return h
+
+
+@functools.cache
+def bare_hoc() -> Any:
     """Return NEURON's ``h``, imported from a neutral folder.
 
     NEURON loads any compiled mechanisms that it finds in the current folder when it is imported;
     those could clash with the ones an experiment names.
     """
     os.environ.setdefault("NEURON_MODULE_OPTIONS", "-nogui")
-    here = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="stpspec-") as neutral:
-        os.chdir(neutral)
+    here = os.open(os.curdir, os.O_RDONLY)
+    try:
+        os.chdir(Path(__file__).parent)
         try:
-            with _outside_a_notebook():
+            with exclusive(), _outside_a_notebook():
                 from neuron import h
         finally:
-            os.chdir(here)
-    h.load_file("stdrun.hoc")
+            os.fchdir(here)
+    finally:
+        os.close(here)
     return h
 
 
@@ -78,7 +132,7 @@ def _outside_a_notebook() -> Iterator[None]:
 @functools.cache
 def cvode() -> Any:
     """Return NEURON's variable step handle; one for the process, as each new one leaks a little."""
-    return hoc().CVode()
+    return bare_hoc().CVode()
 
 
 @functools.cache
@@ -96,7 +150,7 @@ def pending_events() -> list[float]:
 
 def context() -> Any:
     """Return the ParallelContext that advances simulations, ready for steps of any size."""
-    made = _context()
+    made = parallel_context()
     # Each time: a script in the same process may have set it, and no step can be longer. There is
     # no other process whose spikes would have to be waited for.
     made.set_maxstep(1000)
@@ -104,8 +158,9 @@ def context() -> Any:
 
 
 @functools.cache
-def _context() -> Any:
-    return hoc().ParallelContext()  # one for the process, as each new one leaks a little
+def parallel_context() -> Any:
+    """Return the ParallelContext; one for the process, as each new one leaks a little."""
+    return bare_hoc().ParallelContext()
 
 
 def version() -> str:

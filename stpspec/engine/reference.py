@@ -11,7 +11,7 @@ import numpy as np
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE
-from stpspec.engine.simulate import evaluate
+from stpspec.engine.workers.place import evaluate
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request, protocols_read
 

@@ -72,8 +72,6 @@ def simulate(
         See :mod:`stpspec.dataset`. A candidate that fails has NaN traces and its reason in
         ``failure``.
     """
-    import xarray as xr
-
     candidates = candidates_of(bound, values)
     rows, n = candidates.rows, len(candidates)
     names = list(bound.experiment.protocols if protocols is None else protocols)
@@ -84,7 +82,22 @@ def simulate(
             found = run_batch(bound, [rows[i] for i in batch], stimuli)
             for index, run in zip(batch, found, strict=True):
                 runs[index] = run
-    children = {p: _dataset(bound, stimuli[p], [r.traces.get(p) for r in runs]) for p in names}
+    return tree_of(bound, candidates, stimuli, runs)
+
+
+def tree_of(
+    bound: Bound,
+    candidates: Candidates,
+    stimuli: Mapping[str, Stimulus],
+    runs: Sequence[Run],
+) -> xr.DataTree:
+    """Return what candidates gave, as :func:`simulate` returns it."""
+    import xarray as xr
+
+    children = {
+        p: _dataset(bound, stimulus, [r.traces.get(p) for r in runs])
+        for p, stimulus in stimuli.items()
+    }
     root = xr.Dataset(
         {
             **{
@@ -93,7 +106,7 @@ def simulate(
             },
             "failure": ("candidate", np.array([r.reason for r in runs], dtype=object)),
         },
-        {"candidate": np.arange(n)},
+        {"candidate": np.arange(len(candidates))},
     )
     return xr.DataTree.from_dict({"/": root, **{f"/{k}": v for k, v in children.items()}})
 

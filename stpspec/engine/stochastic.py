@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -57,24 +57,35 @@ def by_chance(bound: Bound) -> list[str]:
     return names if names and differs(bound) else []
 
 
-def warn_of_chance(bound: Bound) -> None:
-    """Warn that what is shown is one realization of a stochastic synapse."""
-    if names := by_chance(bound):
+def warn_of_chance(names: Sequence[str]) -> None:
+    """Warn that what is shown is one realization of a stochastic synapse.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The mechanisms because of which the response differs, if there are any.
+    """
+    if names:
         log.warning(
             "%s draws random numbers: this is one realization, the next run differs, and no fit "
             "is possible", " and ".join(names),
         )  # fmt: skip
 
 
-def refuse_chance(bound: Bound) -> None:
+def refuse_chance(names: Sequence[str]) -> None:
     """Refuse to fit what gives another response each time.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The mechanisms because of which the response differs, if there are any.
 
     Raises
     ------
     FitError
-        If a mechanism draws random numbers that are not the same each time.
+        If there are any.
     """
-    if names := by_chance(bound):
+    if names:
         raise FitError(
             f"the response differs from one simulation of the same values to the next: "
             f"{' and '.join(names)} draws random numbers. The loss of one realization says nothing "

@@ -26,7 +26,7 @@ from stpspec.engine.reading import (
     modules_used,
 )
 from stpspec.errors import TemplateError, nearest
-from stpspec.resources import CURRENT_FOLDER, file_sha256, find_file, shipped
+from stpspec.resources import CURRENT_FOLDER, content_key, file_sha256, find_file, shipped
 
 _HOC_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _QUITS = re.compile(r"\bquit\s*\(")
@@ -125,7 +125,7 @@ def hoc_template(cell: CellTemplate, path: Path) -> Any:
             _readings_of_definition(path) as readings,
             nrn.border(TemplateError, f"loading the template file {path}"),
         ):
-            if h.load_file(1, str(path)) != 1.0:
+            if h.load_file(1, os.fsencode(path)) != 1.0:  # a text must be ASCII, bytes need not
                 raise RuntimeError("HOC could not read it")
         if not hasattr(h, cell.template):
             names = re.findall(r"begintemplate\s+(\w+)", path.read_text(errors="replace"))
@@ -133,6 +133,36 @@ def hoc_template(cell: CellTemplate, path: Path) -> Any:
         sha = readings.pop(path, None) or Reading(file_sha256(path))
         _hoc_templates[cell.template] = _Definition(path, sha.sha256, readings)
     return getattr(h, cell.template)
+
+
+def contradicts(cell: CellTemplate) -> bool:
+    """Tell whether this process knows a HOC template of this name from other bytes.
+
+    Raises
+    ------
+    TemplateError
+        As :func:`template_path`.
+    """
+    path = template_path(cell)
+    if path.suffix != ".hoc":
+        return False
+    known = _hoc_templates.get(cell.template)
+    if known is not None:
+        return known.change_at(path) is not None
+    return hasattr(nrn.bare_hoc(), cell.template)
+
+
+def content_of(cell: CellTemplate) -> str:
+    """Return a key of the bytes of a template, and of what it mentions by name.
+
+    Raises
+    ------
+    TemplateError
+        As :func:`template_path`.
+    """
+    path = template_path(cell)
+    files = [path] if is_shipped(path) else [path, *sorted(mentioned(path))]
+    return content_key(*(file_sha256(file) for file in files))
 
 
 def python_class(cell: CellTemplate, path: Path) -> Any:

@@ -11,8 +11,7 @@ import numpy as np
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE
-from stpspec.engine.shortcuts.ladder import feasible
-from stpspec.engine.simulate import simulate
+from stpspec.engine.workers.place import feasible, simulate
 from stpspec.errors import FitError, MetricError
 from stpspec.fitters.evaluation import FLOOR, Evaluation
 from stpspec.fitters.numerics_notes import numerics_notes

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
-from stpspec.engine.workers.pool import pool_for
+from stpspec.engine.workers.place import bind, by_chance, pool_for
 from stpspec.fitters.confirm import Confirmed, confirm, sound
 from stpspec.fitters.data_noise import too_much_scatter
 from stpspec.fitters.effects import look_around
@@ -43,7 +43,7 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
     bound = bind(experiment)
     log.info("fit of %s with %s, seed %d; %s", experiment.name, experiment.fitter.kind,
              experiment.seed, ", ".join(f"{n} {v}" for n, v in versions().items()))  # fmt: skip
-    refuse_chance(bound)
+    refuse_chance(by_chance(bound))
     figures = TrialFigures(bound)
 
     def observe(problem: Problem) -> None:
@@ -56,7 +56,7 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
     searched, sources = for_search(bound), sources_of_bound(bound)
     with (
         study_for(searched.experiment, sources) or contextlib.nullcontext() as study,
-        pool_for(searched, executor) or contextlib.nullcontext() as pool,
+        pool_for(searched, executor) as pool,
         rigs_kept(),
     ):
         problem = Problem(searched, pool=pool, study=study, observe=observe)

@@ -11,7 +11,7 @@ import numpy as np
 
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.candidates import Candidates
-from stpspec.engine.simulate import evaluate
+from stpspec.engine.workers.place import evaluate
 from stpspec.engine.workers.pool import Pool
 from stpspec.errors import FitError, MetricError
 from stpspec.fitters.evaluation import BudgetSpent, Evaluation

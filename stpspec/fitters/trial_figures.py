@@ -16,7 +16,7 @@ import numpy as np
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import REFERENCE
-from stpspec.engine.simulate import simulate
+from stpspec.engine.workers.place import simulate
 from stpspec.errors import StudyError
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem

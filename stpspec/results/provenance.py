@@ -6,8 +6,8 @@ import functools
 import platform
 from importlib.metadata import version
 
-from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.source_files import sources_of_bound
+from stpspec.engine.workers.place import bind
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import Sources
 

@@ -3,7 +3,7 @@ TITLE A synapse that breaks at certain values of its parameter, for the tests of
 COMMENT
   An exponential conductance of the size U. What happens at U > 0.7 depends on `fault`:
     1 the process dies of a segmentation fault, 2 it loops for ever, 3 the conductance is NaN,
-    4 NEURON stops with an error, 0 nothing.
+    4 NEURON stops with an error, 5 the process aborts, 6 it exits without an error, 0 nothing.
 ENDCOMMENT
 
 NEURON {
@@ -49,6 +49,8 @@ NET_RECEIVE(weight (1)) {
 VERBATIM
         if (fault == 1) { int* nowhere = 0; *nowhere = 1; }
         if (fault == 2) { volatile int on = 1; while (on) { } }
+        if (fault == 5) { abort(); }
+        if (fault == 6) { exit(0); }
         if (fault == 4) { hoc_execerror("Faulty:", "the value of U is not allowed"); }
 ENDVERBATIM
     }

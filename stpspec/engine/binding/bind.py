@@ -18,6 +18,7 @@ from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.mechanisms.description import Mechanism
+from stpspec.engine.reading import Readings
 from stpspec.errors import SpecError, SpecProblem, nearest
 from stpspec.resources import shipped
 from stpspec.specs.base import problems_of
@@ -45,6 +46,10 @@ class Bound:
     together : bool
         False where a comparison has shown that candidates influence each other, or where what they
         share is not known.
+    readings : tuple of Readings
+        What was read of the user's files for each cell that the experiment names.
+    contents : str
+        Key of what a process of its own has loaded for it; empty: this process has loaded it.
     """
 
     experiment: Experiment
@@ -55,6 +60,8 @@ class Bound:
     brief: bool = False
     scheme: Scheme = REFERENCE
     together: bool = True
+    readings: tuple[Readings, ...] = ()
+    contents: str = ""
 
     def located_data(self) -> dict[str, Any]:
         """Return the experiment's data with absolute paths, for a process somewhere else."""
@@ -135,20 +142,29 @@ class Bound:
         return source, [contents[path] for other, path in own.items() if other != name]
 
 
-def bind(experiment: Experiment) -> Bound:
+def bind(experiment: Experiment, facts: Facts | None = None) -> Bound:
     """Compile and load what an experiment needs, and bind it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    facts : Facts, optional
+        What NEURON tells of it in another process; nothing is loaded in this one then.
 
     Raises
     ------
     SpecError
         With every problem that only the loaded mechanism and the built cell can tell.
     """
-    problems, bound = examine(
-        {name: getattr(experiment, name) for name in Experiment.model_fields}, experiment
-    )
+    problems, bound = examine(parts_of(experiment), experiment, facts)
     if problems or bound is None:
         raise SpecError(problems)
     return bound
+
+
+def parts_of(experiment: Experiment) -> dict[str, Any]:
+    """Return the parts of an experiment, as :func:`examine` takes them."""
+    return {name: getattr(experiment, name) for name in Experiment.model_fields}
 
 
 def bind_again(bound: Bound, experiment: Experiment) -> Bound:
@@ -233,7 +249,8 @@ def examine(
     cell_specs = [model.cell, getattr(model, "second_cell", model.cell)]
     templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
-    return [], Bound(numbers, info, units, paths, templates, scheme=scheme)
+    readings = tuple(cell.readings for cell in facts.cells)
+    return [], Bound(numbers, info, units, paths, templates, scheme=scheme, readings=readings)
 
 
 def _without_mod(

@@ -13,7 +13,9 @@ from typing import Any
 from stpspec.engine import cells, nrn
 from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.description import Mechanism, describe
+from stpspec.engine.reading import Readings
 from stpspec.errors import MechanismError, SpecProblem, TemplateError
+from stpspec.resources import find_file
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,14 @@ class CellFacts:
         Section that it has not → what it has.
     shared : tuple of str
         Sections that were there before it was built.
+    readings : Readings
+        What was read of the user's files for it.
     """
 
     error: str = ""
     absent: dict[str, str] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
+    readings: Readings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,23 @@ def question_of(parts: Mapping[str, Any]) -> Question:
     electrode = () if recording is None else (recording.electrode_section,)
 
     def question(cell: Any, section: str) -> CellQuestion:
-        return CellQuestion(cell.file, cell.template, cell.arguments, (section, *electrode))
+        file = _located(cell.file, "templates")
+        return CellQuestion(file, cell.template, cell.arguments, (section, *electrode))
 
     asked = [question(model.cell, model.section)]
     second = getattr(model, "cell_2", None)
     if second is not None:
         asked.append(question(second, model.section_2 or model.section))
-    return Question(tuple(usable_sources(model)[0]), model.mechanism, tuple(asked))
+    usable = tuple(_located(entry, "mod") for entry in usable_sources(model)[0])
+    return Question(usable, model.mechanism, tuple(asked))
+
+
+def _located(name: str, folder: str) -> str:
+    """Return the path of a file for a process with another current folder; the name without one."""
+    try:
+        return str(find_file(name, folder))
+    except FileNotFoundError:
+        return name
 
 
 def gather(question: Question) -> Facts:
@@ -144,22 +159,4 @@ def _cell(question: CellQuestion) -> CellFacts:
                 shared.append(name)
         except TemplateError as error:
             absent[name] = str(error)
-    return CellFacts(absent=absent, shared=tuple(shared))
-
-
-def question_from(data: Mapping[str, Any]) -> Question:
-    """Return a question that was sent as JSON."""
-    asked = tuple(CellQuestion(**{**c, "sections": tuple(c["sections"])}) for c in data["cells"])
-    return Question(tuple(data["mod"]), data["mechanism"], asked)
-
-
-def facts_from(data: Mapping[str, Any]) -> Facts:
-    """Return facts that were sent as JSON."""
-    mechanism, others = data["mechanism"], data["of_shipped"]
-    return Facts(
-        load_error=data["load_error"],
-        of_shipped=None if others is None else facts_from(others),
-        cells=tuple(CellFacts(**{**c, "shared": tuple(c["shared"])}) for c in data["cells"]),
-        mechanism=None if mechanism is None else Mechanism.from_data(mechanism),
-        mechanism_error=data["mechanism_error"],
-    )
+    return CellFacts("", absent, tuple(shared), cells.readings_of(question))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stpspec.engine import cells
+from stpspec.engine.binding.bind import Bound
 from stpspec.engine.mechanisms.library import sources
 from stpspec.engine.mechanisms.nmodl import included_in
 from stpspec.engine.reading import Readings
@@ -65,16 +66,16 @@ def named_sources(experiment: Experiment) -> Sources:
     StpspecError
         If one is not there.
     """
-    return _files(sources(experiment.model.mod), experiment, lambda _: {}).read()
+    return _files(sources(experiment.model.mod), experiment).read()
 
 
-def sources_of_bound(bound: Any) -> Sources:
+def sources_of_bound(bound: Bound) -> Sources:
     """Return the files of a bound experiment, those that were read for its cells among them."""
-    return _files(bound.sources, bound.experiment, cells.readings_of).read()
+    return _files(bound.sources, bound.experiment, bound.readings).read()
 
 
 def _files(
-    mechanisms: Mapping[str, Path], experiment: Experiment, readings_of: Callable[[Any], Readings]
+    mechanisms: Mapping[str, Path], experiment: Experiment, readings: Sequence[Readings] = ()
 ) -> _Files:
     files = _Files()
     names = [p.name.casefold() for p in mechanisms.values()]  # two folders may hold one name
@@ -85,8 +86,8 @@ def _files(
         for written, path in included_in(source).items():
             files.paths[f"mod/{written}"] = path
             files.names[f"mod/{written}"] = written
-    for key, cell in _cells(experiment):
-        _add_cell(files, f"model.{key}", cell, readings_of(cell))
+    for (key, cell), read in itertools.zip_longest(_cells(experiment), readings, fillvalue={}):
+        _add_cell(files, f"model.{key}", cell, read)
     for name, path in plugin_files(experiment.plugins).items():
         files.paths[f"plugins/{name}"] = path
         files.names[f"plugins/{name}"] = f"plugins/{name}"
@@ -190,8 +191,8 @@ def _same_bytes(one: Path, other: Path) -> bool:
     return one == other or one.read_bytes() == other.read_bytes()
 
 
-def readings_of(experiment: Experiment) -> list[tuple[str, str, str]]:
-    """Return what was read for the cells of an experiment in this process.
+def readings_of(bound: Bound) -> list[tuple[str, str, str]]:
+    """Return what was read for the cells of an experiment.
 
     Returns
     -------
@@ -199,9 +200,9 @@ def readings_of(experiment: Experiment) -> list[tuple[str, str, str]]:
         Template as ``cell`` or ``cell_2``, file as seen from it, and sha256 of its bytes.
     """
     found = []
-    for key, cell in _cells(experiment):
+    for (key, cell), readings in zip(_cells(bound.experiment), bound.readings, strict=True):
         folder = template_path(cell).parent
-        for file, reading in cells.readings_of(cell).items():
+        for file, reading in readings.items():
             name = os.path.relpath(file, folder) if _is_near(file, folder) else str(file)
             found.append((key, Path(name).as_posix(), reading.sha256))
     return found

@@ -9,6 +9,8 @@ from pathlib import Path
 from stpspec.engine.mechanisms.nmodl import text_of
 from stpspec.engine.mechanisms.tokens import tokens
 
+_MOST = 8  # lines of the compilers that are told
+
 
 def summary(output: str, named: Mapping[str, Path]) -> str:
     """Return what of the compilers' output tells why, and where.
@@ -21,12 +23,14 @@ def summary(output: str, named: Mapping[str, Path]) -> str:
         Name under which each was compiled → .mod file.
     """
     telling = [
-        line.strip()
+        re.sub(r"\S*/(?=\w+\.(?:cpp|c|mod):\d)", "", line.strip())  # it was compiled elsewhere
         for line in output.splitlines()
-        if re.search(r"error|at line|illegal|undefined|\.mod:", line, re.IGNORECASE)
+        if re.search(r"error|at line|illegal|undefined|not found|\.mod:", line, re.IGNORECASE)
         and not re.match(r"\s*(make|g\+\+|\(cd|NOTE:|raise |subprocess\.)", line)
     ]
-    text = "\n    ".join(dict.fromkeys(telling)) or output.strip()[-1500:]
+    lines = list(dict.fromkeys(telling)) or [x for x in output.splitlines() if x.strip()][-_MOST:]
+    more = [f"… and {len(lines) - _MOST} lines more"] if len(lines) > _MOST else []
+    text = "\n    ".join([*lines[:_MOST], *more])
     places = ", ".join(_places(output, named))
     return f"the mechanisms do not compile:{' ' if places else ''}{places}\n    {text}"
 

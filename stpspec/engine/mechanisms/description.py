@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stpspec.engine import nrn
-from stpspec.engine.mechanisms.library import is_ours, loaded_names
+from stpspec.engine.mechanisms.library import artificial_cells, is_ours, loaded_names
 from stpspec.errors import MechanismError, unknown_name
 
 
@@ -88,14 +88,8 @@ def describe(name: str) -> Mechanism:
 
 
 def _point_processes() -> list[str]:
-    h = nrn.hoc()
-    types, text, names = h.MechanismType(1), h.ref(""), []
-    for index in range(int(types.count())):
-        types.select(index)
-        types.selected(text)
-        if not types.is_artificial(index):
-            names.append(text[0])
-    return names
+    artificial = artificial_cells()
+    return [name for name in loaded_names(1) if name not in artificial]
 
 
 def _variables(name: str, kind: int) -> dict[str, float]:

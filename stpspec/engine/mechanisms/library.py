@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stpspec.engine import nrn
@@ -42,12 +45,17 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
             place = find_file(entry, "mod")
         except FileNotFoundError as error:
             raise MechanismError(f"mod: {error}") from None
-        own = sorted(place.glob("*.mod")) if place.is_dir() else [place]
+        own = _mod_files(place) if place.is_dir() else [place]
         if not own:
             raise MechanismError(f"mod: the folder {place} holds no .mod file")
         paths += [p for p in own if p not in paths]
-    ours = sorted(p for p in shipped("mod").glob("*.mod") if p not in paths)
+    ours = [p for p in _mod_files(shipped("mod")) if p not in paths]
     return nmodl.declared_in(ours) | nmodl.declared_in(paths)
+
+
+def _mod_files(folder: Path) -> list[Path]:
+    """Return the .mod files of a folder, without what editors and macOS put beside them."""
+    return sorted(p for p in folder.glob("*.mod") if p.is_file() and not p.name.startswith("."))
 
 
 def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
@@ -66,7 +74,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
     h = nrn.hoc()
     wanted = sources(mod)
     shas = {name: nmodl.content_of(path) for name, path in wanted.items()}
-    present = set(loaded_names())
+    present = {*loaded_names(), *_loaded}
     for name, path in wanted.items():
         if name in present and (name not in _loaded or _loaded[name][0] != shas[name]):
             first = f" ({_loaded[name][1]})" if name in _loaded else ""
@@ -84,25 +92,61 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
             continue
         library = compile_library(list(group.values()))
         with nrn.border(MechanismError, f"loading {library}"):
-            h.nrn_load_dll(str(library))
-        _loaded.update({name: (shas[name], path) for name, path in group.items()})
-        absent = set(group) - set(loaded_names())
+            h.nrn_load_dll(os.fsencode(library))  # a text must be ASCII, bytes need not
+        absent = {n for n, p in group.items() if nmodl.is_mechanism(p)} - set(loaded_names())
         if absent:
-            raise MechanismError(f"{library} was loaded but lacks {', '.join(sorted(absent))}")
+            raise MechanismError(_why_not_loaded(library, sorted(absent)))
+        _loaded.update({name: (shas[name], path) for name, path in group.items()})
     return wanted
 
 
 def loaded_names(*sorts: int) -> list[str]:
     """Return the names of density mechanisms (0) and of point processes (1); both by default."""
-    h = nrn.hoc()
-    names, text = [], h.ref("")
-    for sort in sorts or (0, 1):
-        types = h.MechanismType(sort)
-        for index in range(int(types.count())):
-            types.select(index)
-            types.selected(text)
-            names.append(text[0])
-    return names
+    return [name for sort in sorts or (0, 1) for name, _ in _loaded_types(sort)]
+
+
+def artificial_cells() -> list[str]:
+    """Return the names of the loaded artificial cells."""
+    return [name for name, is_artificial in _loaded_types(1) if is_artificial]
+
+
+def _loaded_types(sort: int) -> Iterator[tuple[str, bool]]:
+    h = nrn.bare_hoc()
+    types, text = h.MechanismType(sort), h.ref("")
+    for index in range(int(types.count())):
+        types.select(index)
+        types.selected(text)
+        yield text[0], bool(sort and types.is_artificial(index))
+
+
+def contradicts(mod: Sequence[str]) -> bool:
+    """Tell whether this process has loaded a mechanism of some name from another source.
+
+    Raises
+    ------
+    MechanismError
+        As :func:`sources`.
+    """
+    names = {*loaded_names(), *_loaded}
+    return any(
+        name in names and (name not in _loaded or _loaded[name][0] != nmodl.content_of(path))
+        for name, path in sources(mod).items()
+    )
+
+
+def foreign(mod: Sequence[str]) -> dict[str, str]:
+    """Return mechanism name → key of its content, of all in ``mod`` that are not shipped ones.
+
+    Raises
+    ------
+    MechanismError
+        As :func:`sources`.
+    """
+    if not mod:
+        return {}
+    ours = {name: nmodl.content_of(path) for name, path in sources(()).items()}
+    given = {name: nmodl.content_of(path) for name, path in sources(mod).items()}
+    return {name: key for name, key in given.items() if ours.get(name) != key}
 
 
 def compile_library(paths: Sequence[Path]) -> Path:
@@ -140,6 +184,22 @@ def compile_library(paths: Sequence[Path]) -> Path:
     return _library_in(final)
 
 
+def _why_not_loaded(library: Path, names: Sequence[str]) -> str:
+    """Return why a library that was compiled has not brought its mechanisms: NEURON only prints."""
+    if os.statvfs(library).f_flag & getattr(os, "ST_NOEXEC", 0):
+        return (
+            f"compiled mechanisms cannot be loaded from {library.parents[2]}: nothing is executed "
+            f"on its file system (noexec); name another folder in the environment variable "
+            f"STPSPEC_CACHE"
+        )
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        reason = str(error).removeprefix(f"{library}: ")
+        return f"the compiled mechanisms cannot be loaded: {reason} ({', '.join(names)})"
+    return f"{library} was loaded but lacks {', '.join(names)}"
+
+
 def _library_in(folder: Path) -> Path:
     # NEURON 9 puts it into x86_64/, NEURON 8.2 into x86_64/.libs/; arm64 on other machines.
     for pattern in ("*/libnrnmech.*", "*/.libs/libnrnmech.*"):
@@ -166,20 +226,34 @@ def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
     command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
     if command is None:
         raise MechanismError("nrnivmodl was not found; install NEURON again: pip install neuron")
-    for needed in ("g++", "make"):
-        if shutil.which(needed) is None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    for needed, source in _programs():
+        if shutil.which(needed, path=path) is None:
             raise MechanismError(
-                f"compiling mechanisms needs {needed}, which is not installed "
+                f"compiling mechanisms needs {needed}{source}, which is not installed "
                 f"(Debian and Ubuntu: apt-get install g++ make)"
             )
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [command, "."], cwd=build, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        env={**os.environ, "PATH": path, "MAKEFLAGS": "k"},  # all that is wrong, not the first
-        check=False,
+        check=False, errors="replace",
+        # All that is wrong, not the first; and in the language that is understood here.
+        env={**os.environ, "PATH": path, "MAKEFLAGS": "k", "LC_ALL": "C.UTF-8"},
     )  # fmt: skip
     if done.returncode != 0 or not any(build.rglob("libnrnmech.*")):
         raise MechanismError(compiler_messages.summary(done.stdout + "\n" + done.stderr, named))
+
+
+def _programs() -> list[tuple[str, str]]:
+    """Return what nrnivmodl calls, as it chooses it, and where that is written."""
+    variables = ["CXX"] if int(nrn.version().partition(".")[0]) >= 9 else ["CC", "CXX"]
+    programs = [("make", "")]
+    for variable in variables:
+        named = os.environ.get(variable)
+        words = shlex.split(named or sysconfig.get_config_var(variable) or "")
+        source = f" (the environment variable {variable})" if named else ""
+        if words:
+            programs.insert(0, (words[0], source))
+    return programs
 
 
 def is_ours(name: str) -> bool:

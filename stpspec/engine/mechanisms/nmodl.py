@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,8 @@ from stpspec.engine.mechanisms import mod_file, syntax, tokens
 from stpspec.engine.mechanisms.mod_file import ModFile
 from stpspec.errors import MechanismError
 from stpspec.resources import cache_folder, content_key
+
+_NOTHING = "nothing"  # the SUFFIX of a file that declares functions for HOC, and no mechanism
 
 _Version = tuple[Path, int, int, int]  # a file, and what tells that it has changed
 
@@ -40,6 +43,8 @@ def read_all(paths: Iterable[Path]) -> dict[Path, ModFile]:
 def declared_in(paths: Iterable[Path]) -> dict[str, Path]:
     """Return mechanism name → .mod file.
 
+    A file of functions alone, ``SUFFIX nothing``, has the name of the file after ``nothing_``.
+
     Raises
     ------
     MechanismError
@@ -51,13 +56,21 @@ def declared_in(paths: Iterable[Path]) -> dict[str, Path]:
             raise MechanismError(
                 f"{path}: no SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL in this file"
             )
-        other = found.setdefault(content.name, path)
+        name = content.name
+        if name == _NOTHING:
+            name = f"{_NOTHING}_{re.sub(r'[^A-Za-z0-9]', '_', path.stem)}"
+        other = found.setdefault(name, path)
         if other != path and content_of(other) != content_of(path):
             raise MechanismError(
-                f"two files define the mechanism {content.name!r}, and differ: {other} and {path}; "
+                f"two files define the mechanism {name!r}, and differ: {other} and {path}; "
                 f"leave one of them out, or rename the mechanism in one"
             )
     return found
+
+
+def is_mechanism(path: Path) -> bool:
+    """Tell whether a .mod file declares a mechanism, and not functions alone."""
+    return read(path).name != _NOTHING
 
 
 def contents(path: Path) -> list[bytes]:

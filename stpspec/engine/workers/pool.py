@@ -6,26 +6,24 @@ number of workers changes nothing of the result.
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from stpspec.engine.batch import Run, batches
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
 from stpspec.engine.candidates import Candidates, candidates_of
-from stpspec.engine.shortcuts.ladder import feasible
+from stpspec.engine.child import ChildEndedError
 from stpspec.engine.simulate import measured_runs, stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
 from stpspec.engine.workers.processes import (
     ADVICE,
     Brought,
     Foreign,
+    OwnProcess,
     Row,
     Workers,
     task_of,
@@ -37,10 +35,7 @@ from stpspec.metrics.requests import Request
 from stpspec.registry import METRICS
 from stpspec.specs.protocol import Stimulus
 
-if TYPE_CHECKING:
-    from pebble import ProcessExpired
-
-_TURN, _FORGOTTEN = 0.1, 5  # s, and turns after which a batch of a broken pool is forgotten
+_TURN = 0.1  # s
 _GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
 _LOSSES = 2  # times that a batch is run again whole before it is split
 _BROKEN = 30  # times in a row that all workers end without a batch being to blame
@@ -52,13 +47,12 @@ class Pool:
     Parameters
     ----------
     bound : Bound
-    workers : Workers or Foreign
+        On a rung of the ladder that is known to be feasible: found out once, not by each worker.
+    workers : Workers, OwnProcess or Foreign
     """
 
-    def __init__(self, bound: Bound, workers: Workers | Foreign):
-        self.bound = feasible(
-            bound
-        )  # found out here, so that it is told once and not by each worker
+    def __init__(self, bound: Bound, workers: Workers | OwnProcess | Foreign):
+        self.bound = bound
         self.workers = workers
         self._scheme = self.bound.scheme
         schemes = (self._scheme, PLAIN_REFERENCE)
@@ -75,33 +69,49 @@ class Pool:
         values: Candidates | Mapping[str, object],
         protocols: Sequence[str],
         requests: Sequence[Request],
+        *,
+        quietly: bool = False,
     ) -> list[dict[str, Measurement]]:
         """Do what :func:`stpspec.engine.simulate.evaluate` does, in the workers."""
         candidates = candidates_of(self.bound, values)
-        rows = candidates.rows
-        stimuli = stimuli_of(self.bound, candidates, protocols)
+        stimuli = stimuli_of(self.bound, candidates, protocols, quietly=quietly)
         # A metric defined in a notebook is known here only: the traces come back to be measured.
-        here = any(_is_local(r.metric) for r in requests)
-        found: list[dict[str, Measurement]] = [{}] * len(rows)
+        known = all(self._is_known_there(r.metric) for r in requests)
+        if known:
+            found = self._results(candidates.rows, stimuli, requests)
+            return [
+                missing(requests, one.failure) if isinstance(one, Run) and one.failure else one
+                for one in found
+            ]  # pyright: ignore[reportReturnType]  # no traces came back
+        return measured_runs(self.bound, self.runs(candidates, stimuli), stimuli, requests)
+
+    def runs(self, candidates: Candidates, stimuli: Mapping[str, Stimulus]) -> list[Run]:
+        """Simulate in the workers; return the traces of each candidate, or why it has none."""
+        found = self._results(candidates.rows, stimuli, None)
+        return [one for one in found if isinstance(one, Run)]
+
+    def _results(
+        self,
+        rows: Sequence[Row],
+        stimuli: Mapping[str, Stimulus],
+        requests: Sequence[Request] | None,
+    ) -> list[Run | dict[str, Measurement]]:
+        """Return what each candidate gave; a run with its failure where nothing came back."""
+        found: list[Run | dict[str, Measurement]] = [{}] * len(rows)
         waiting = [_Batch(batch, self._scheme) for batch in batches(self.bound, rows)]
         broken = 0
         while waiting:
-            futures = [self._submit(t, rows, stimuli, None if here else requests) for t in waiting]
+            futures = [self._submit(t, rows, stimuli, requests) for t in waiting]
             again: list[_Batch] = []
             for task, future in zip(waiting, futures, strict=True):
-                outcome = _outcome(future, self.workers.is_abandoned)
+                outcome = _outcome(future)
                 if isinstance(outcome, _Lost):
                     again += task.after(outcome)
                     for index in task.given_up(outcome):
-                        text = f"the worker process was lost: {outcome.reason}"
-                        found[index] = missing(requests, Failure("worker", text))
+                        found[index] = Run(failure=self._failure(outcome, rows[index]))
                     continue
-                measured = [one for one in outcome if not isinstance(one, Run)]
-                if here:
-                    runs = [one for one in outcome if isinstance(one, Run)]
-                    measured = measured_runs(self.bound, runs, stimuli, requests)
-                for index, values_of_one in zip(task.batch, measured, strict=True):
-                    found[index] = values_of_one
+                for index, one in zip(task.batch, outcome, strict=True):
+                    found[index] = one
             # What breaks the process in one batch may do so in the proofs of all that follow.
             if any(task.scheme == PLAIN_REFERENCE for task in again):
                 self._scheme = PLAIN_REFERENCE
@@ -109,10 +119,23 @@ class Pool:
             if broken == _BROKEN:
                 raise SimulationError(
                     f"the worker processes ended {_BROKEN} times before any had simulated a batch; "
-                    f"is there memory for {self.bound.experiment.workers} of them?"
+                    f"is there memory for {self.bound.experiment.workers or 1} of them?"
                 )
             waiting = again
         return found
+
+    def _failure(self, lost: _Lost, row: Row) -> Failure:
+        values = ", ".join(f"{name} = {value:.6g}" for name, value in row.items())
+        what = f"{self.bound.mechanism.name}{' with ' if values else ''}{values}"
+        return Failure("worker", f"the worker process was lost: {lost.reason} ({what})")
+
+    def _is_known_there(self, metric: str) -> bool:
+        """Tell whether a worker knows a metric, too: ours, or one of a plug-in that it imports."""
+        module = str(METRICS.get(metric).function.__module__)
+        named = ("stpspec", *self.bound.experiment.plugins)
+        return METRICS.is_installed(metric) or any(
+            module == name or module.startswith(f"{name}.") for name in named
+        )
 
     def _submit(
         self,
@@ -161,38 +184,23 @@ class _Batch:
         return () if self.after(lost) else self.batch
 
 
-def _comes_back(future: Future[Brought], is_abandoned: Callable[[Future[Brought]], bool]) -> bool:
-    """Wait for a batch, until it is back or nobody works on it any more."""
-    # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock. And a pool that
-    # breaks while a batch is on its way into it may forget the batch.
-    turns = 0
-    while not wait([future], timeout=_TURN).done:
-        turns = turns + 1 if is_abandoned(future) else 0
-        if turns > _FORGOTTEN:
-            return False
-    return True
-
-
-def _outcome(
-    future: Future[Brought], is_abandoned: Callable[[Future[Brought]], bool]
-) -> Brought | _Lost:
+def _outcome(future: Future[Brought]) -> Brought | _Lost:
     """Return what a batch brought back, or why it was lost."""
-    from pebble import ProcessExpired
-
-    if not _comes_back(future, is_abandoned):
-        return _Lost("the pool broke", guilty=False)
+    # In turns: once NEURON is imported, a Ctrl-C does not end the wait for a lock.
+    while not wait([future], timeout=_TURN).done:
+        pass
     try:
         return future.result()
     except FutureTimeoutError:
         return _Lost("it passed its time limit")
-    except ProcessExpired as error:
-        return _Lost(_death(error))
+    except ChildEndedError as error:
+        return _Lost(str(error), guilty=error.had_begun)
     except StpspecError:
         raise
     except MemoryError:
         return _Lost("it ran out of memory")
     except (RuntimeError, OSError, EOFError) as error:
-        # pebble and others: the pool broke, as when an idle worker was killed.
+        # Of an executor: the pool broke, as when an idle worker was killed.
         if isinstance(error, RuntimeError) and not _is_pool_error(error):
             raise
         return _Lost(f"the pool broke ({error})", guilty=False)
@@ -209,32 +217,25 @@ def _is_pool_error(error: Exception) -> bool:
     return bool(names & {"BrokenProcessPool", "BrokenExecutor"}) or "pool" in str(error).lower()
 
 
-def _death(error: ProcessExpired) -> str:
-    code = getattr(error, "exitcode", None)
-    if isinstance(code, int) and code < 0:
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-    return f"it ended with code {code}"
+def workers_for(n: int, executor: Executor | None = None) -> Workers | Foreign | None:
+    """Return the processes that the experiment or the caller asks for; None: this one.
 
-
-def _is_local(metric: str) -> bool:
-    return METRICS.get(metric).function.__module__ == "__main__"
-
-
-def pool_for(bound: Bound, executor: Executor | None = None) -> Pool | None:
-    """Return a pool as the experiment or the caller asks for one; None: in this process.
+    Parameters
+    ----------
+    n : int
+        Number of processes of our own.
+    executor : concurrent.futures.Executor, optional
 
     Raises
     ------
     FitError
         If the executor runs in this process; of those that do not show it, by the first batch.
+    SimulationError
+        If its processes could not import the script that runs.
     """
     if isinstance(executor, ThreadPoolExecutor):
         raise threads_refused(type(executor).__name__)
     if executor is not None:
-        return Pool(bound, Foreign(executor))
-    n = bound.experiment.workers
-    if not n:
-        return None
-    refuse_unguarded()
-    return Pool(bound, Workers(n))
+        refuse_unguarded(executor)
+        return Foreign(executor)
+    return Workers(n) if n else None

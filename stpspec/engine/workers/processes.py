@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from queue import SimpleQueue
 
 from stpspec.engine.batch import Run, run_batch
-from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding import host
+from stpspec.engine.binding.bind import Bound, bind, parts_of
+from stpspec.engine.binding.facts import question_of
 from stpspec.engine.binding.scheme import Scheme
+from stpspec.engine.child import Child, module_path
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.simulate import measured_batch
 from stpspec.errors import FitError, SimulationError
@@ -25,14 +25,14 @@ from stpspec.metrics.requests import Request
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import Stimulus
 
-if TYPE_CHECKING:
-    from pebble import ProcessPool
-
 ADVICE = "processes of our own (workers: n) find the candidate that ends them, and go on without it"
 _GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself
 
 Row = Mapping[str, float]
 Brought = Sequence[Run] | Sequence[dict[str, Measurement]]  # traces, or measured values
+
+# What a simulation does not depend on; it may be of a kind that only the main process knows.
+_NOT_SIMULATED = ("objective", "fitter", "study", "workers")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class WorkerTask:
     Attributes
     ----------
     spec : str
-        The experiment as JSON, with plain numbers.
+        What is simulated of the experiment, as JSON with plain numbers.
     path : tuple of str
         Where modules are looked for.
     scheme : Scheme
@@ -59,8 +59,8 @@ class WorkerTask:
 
 def task_of(bound: Bound) -> WorkerTask:
     """Return the task of an experiment."""
-    spec = json.dumps(bound.located_data())
-    return WorkerTask(spec, tuple(sys.path), bound.scheme, _this_process())
+    data = {n: v for n, v in bound.located_data().items() if n not in _NOT_SIMULATED}
+    return WorkerTask(json.dumps(data), tuple(module_path()), bound.scheme, _this_process())
 
 
 _token = uuid.uuid4().hex
@@ -82,6 +82,26 @@ def threads_refused(what: str) -> FitError:
 _bound: dict[WorkerTask, Bound] = {}
 
 
+def bound_of(task: WorkerTask) -> Bound:
+    """Return the experiment of a task, bound in this process."""
+    if task not in _bound:
+        sys.path[:] = task.path
+        experiment = Experiment.from_data(json.loads(task.spec))
+        _refuse_a_host(experiment)
+        bound = bind(experiment)
+        _bound[task] = replace(bound, scheme=task.scheme)
+    return _bound[task]
+
+
+def _refuse_a_host(experiment: Experiment) -> None:
+    if host.is_in_the_way(question_of(parts_of(experiment))):
+        raise SimulationError(
+            "the processes of the executor hold a NEURON model or settings of NEURON that are not "
+            "ours, as processes do that are forked from one that does; take processes that are "
+            "spawned, or workers: n"
+        )
+
+
 def work(
     task: WorkerTask,
     rows: Sequence[Row],
@@ -97,23 +117,26 @@ def work(
     """
     if task.sender == _this_process():
         raise threads_refused("in one of its threads")
-    if task not in _bound:
-        sys.path[:] = task.path
-        bound = bind(Experiment.from_data(json.loads(task.spec)))
-        _bound[task] = replace(bound, scheme=task.scheme)
     if requests is None:
-        return run_batch(_bound[task], rows, stimuli)
-    return measured_batch(_bound[task], rows, stimuli, requests)
+        return run_batch(bound_of(task), rows, stimuli)
+    return measured_batch(bound_of(task), rows, stimuli, requests)
 
 
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, not when Python's turn comes
-    rigs_kept().__enter__()  # this process has nothing else to do
+def work_only(
+    task: WorkerTask,
+    rows: Sequence[Row],
+    stimuli: Mapping[str, Stimulus],
+    requests: Sequence[Request] | None,
+) -> Brought:
+    """Do what :func:`work` does, in a process that does nothing else: its rigs are kept."""
+    if not host.is_absent():
+        host.declare_absent()
+        rigs_kept().__enter__()
+    return work(task, rows, stimuli, requests)
 
 
 class Workers:
-    """Processes of our own: killed at a time limit, replaced when they die.
+    """Processes of our own: ended at a time limit, replaced when they die.
 
     Parameters
     ----------
@@ -122,9 +145,11 @@ class Workers:
     """
 
     def __init__(self, n: int):
-        self.n = n
-        self._pool: ProcessPool | None = None
-        self._pool_of: WeakKeyDictionary[Future[Brought], ProcessPool] = WeakKeyDictionary()
+        self.children = [Child() for _ in range(n)]
+        self._free: SimpleQueue[Child] = SimpleQueue()
+        for child in self.children:
+            self._free.put(child)
+        self._threads = ThreadPoolExecutor(n, thread_name_prefix="stpspec-worker")
 
     def submit(
         self,
@@ -135,41 +160,54 @@ class Workers:
         requests: Sequence[Request] | None,
     ) -> Future[Brought]:
         """Hand a batch over."""
-        while True:
-            pool = self._living()
-            try:
-                future = pool.schedule(
-                    work, args=(task, rows, stimuli, requests), timeout=limit + _GRACE
-                )
-            except RuntimeError:  # it has broken since
-                if pool.active:
-                    raise
-                continue
-            self._pool_of[future] = pool
-            return future
+        return self._threads.submit(self._call, limit + _GRACE, task, rows, stimuli, requests)
 
-    def _living(self) -> ProcessPool:
-        from pebble import ProcessPool
+    def _call(self, limit: float, *batch: object) -> Brought:
+        child = self._free.get()
+        try:
+            return child.call(work_only, *batch, limit=limit)
+        finally:
+            self._free.put(child)
 
-        if self._pool is None or not self._pool.active:
-            self._drop()
-            self._pool = ProcessPool(
-                max_workers=self.n, context=multiprocessing.get_context("spawn"),
-                initializer=_begin,
-            )  # fmt: skip
-        return self._pool
+    def close(self) -> None:
+        """End the processes at once."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for child in self.children:
+            child.close()
+        self._threads.shutdown()
 
-    def is_abandoned(self, future: Future[Brought]) -> bool:
-        """Tell whether nobody works on a batch any more: its pool has ended."""
-        return not self._pool_of[future].active
 
-    def _drop(self) -> None:
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join(5)
-            self._pool = None
+class OwnProcess:
+    """One process of our own that is there already, and stays there.
 
-    close = _drop
+    Parameters
+    ----------
+    child : Child
+    """
+
+    def __init__(self, child: Child):
+        self.child = child
+
+    def submit(
+        self,
+        limit: float,
+        task: WorkerTask,
+        rows: Sequence[Row],
+        stimuli: Mapping[str, Stimulus],
+        requests: Sequence[Request] | None,
+    ) -> Future[Brought]:
+        """Hand a batch over, and wait for it."""
+        future: Future[Brought] = Future()
+        try:
+            future.set_result(
+                self.child.call(work_only, task, rows, stimuli, requests, limit=limit + _GRACE)
+            )
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Leave the process to the next that needs it."""
 
 
 class Foreign:
@@ -197,10 +235,6 @@ class Foreign:
             return self.executor.submit(work, task, rows, stimuli, requests)
         except BrokenExecutor as error:
             raise SimulationError(f"the executor is broken ({error}); {ADVICE}") from error
-
-    def is_abandoned(self, future: Future[Brought]) -> bool:
-        """Tell whether nobody works on a batch any more; of an executor nothing is known."""
-        return False
 
     def close(self) -> None:
         """Leave the executor to its owner."""
