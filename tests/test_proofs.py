@@ -11,6 +11,7 @@ from stpspec.engine.confirmation import ends
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.reference import finer_step
 from stpspec.engine.shortcuts import equivalence, independence
+from stpspec.engine.workers import place
 
 ONE = {"one": {"kind": "single_event"}}
 GAINS = [1, 2, 3, 3.5]
@@ -61,8 +62,11 @@ def test_few_candidates_in_fixed_steps_are_right_before_any_proof():
 
 
 @pytest.mark.parametrize("integrator", ["auto", "fixed"])
-def test_candidates_that_share_nothing_are_proven_once_and_simulated_together(integrator, caplog):
+def test_candidates_that_share_nothing_are_proven_once_and_simulated_together(
+    integrator, caplog, monkeypatch
+):
     equivalence.forget()
+    monkeypatch.setattr(place, "_contents_apart", lambda question: "")  # proven in this process
     numerics = {"settle": 50, "integrator": integrator}
     made = of("OwnWeight", parameters={"tau": {"min": 2, "max": 20}}, numerics=numerics)
     for frequency in (20, 50):
