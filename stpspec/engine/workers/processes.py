@@ -107,7 +107,9 @@ def work(
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    for name in ("SIGINT", "SIGHUP"):  # they are for the parent, which stops us
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at once, not when Python's turn comes
     rigs_kept().__enter__()  # this process has nothing else to do
 
