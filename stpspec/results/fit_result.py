@@ -173,6 +173,8 @@ class FitResult:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the result into a new folder: in one piece, or not at all.
 
+        Figures come last; one that cannot be drawn or written is left out with a warning.
+
         Parameters
         ----------
         folder : path
@@ -188,7 +190,10 @@ class FitResult:
         ResultError
             If the folder exists and is not to be overwritten, or cannot be written.
         """
-        return write_folder(folder, self._write, overwrite=overwrite)
+        return write_folder(folder, self._write, overwrite=overwrite, draw=self._draw)
+
+    def _draw(self, folder: Path) -> None:
+        write_figures(self, folder)
 
     def _write(self, folder: Path) -> None:
         import xarray as xr
@@ -207,7 +212,6 @@ class FitResult:
         (folder / "experiment.yaml").write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
         write_log(folder, self.log)
-        write_figures(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> FitResult:

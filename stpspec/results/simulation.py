@@ -64,10 +64,12 @@ def save_run(
         write_netcdf(kept, temporary / "simulation.nc")
         (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
-        if not str(tree.dataset["failure"].values[0]):
-            write_traces(tree, temporary)
 
-    return write_folder(folder, write, overwrite=overwrite)
+    def draw(saved: Path) -> None:
+        if not str(tree.dataset["failure"].values[0]):
+            write_traces(tree, saved)
+
+    return write_folder(folder, write, overwrite=overwrite, draw=draw)
 
 
 def _at(experiment: Experiment, tree: xr.DataTree) -> Experiment:
@@ -113,9 +115,11 @@ def save_sweep(
         kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
         swept.to_dataframe().to_csv(temporary / "sweep.csv")
         (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
-        write_sweep(swept, temporary, scale=scale)
 
-    return write_folder(folder, write, overwrite=overwrite)
+    def draw(saved: Path) -> None:
+        write_sweep(swept, saved, scale=scale)
+
+    return write_folder(folder, write, overwrite=overwrite, draw=draw)
 
 
 def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:

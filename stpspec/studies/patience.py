@@ -62,26 +62,26 @@ class Patience:
                 except self._errors as error:
                     action, now = again or action, time.monotonic()
                     if getattr(error, "errno", None) in _LASTING:
-                        raise self._given_up(reason_of(error)) from error
+                        raise self._told(reason_of(error)) from error
                     if began is None:
                         began = now
                         log.warning("%s is locked or gone, and is waited for: %s",
                                     self._what, reason_of(error))  # fmt: skip
                     if now - began > PATIENCE:
                         waited = f"; it was waited for {PATIENCE:g} s"
-                        raise self._given_up(reason_of(error) + waited) from error
+                        self._error = self._told(reason_of(error) + waited)
+                        raise self._error from error
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         except KeyboardInterrupt:
             if began is not None:  # whoever has had enough does not want another minute
-                self._given_up("it was locked or gone when the fit was interrupted")
+                self._error = self._told("it was locked or gone when the fit was interrupted")
             raise
         finally:
             self._is_inside = False
 
-    def _given_up(self, why: str) -> StudyError:
-        self._error = StudyError(f"{self._what} cannot be written: {why}")
-        return self._error
+    def _told(self, why: str) -> StudyError:
+        return StudyError(f"{self._what} cannot be written: {why}")
 
 
 def reason_of(error: BaseException) -> str:

@@ -14,13 +14,15 @@ from stpspec.cli.experiment import (
     located,
     named_experiments,
     pop_values,
-    result_folder,
+    result_place,
     validated,
 )
 from stpspec.cli.terminal import DONE, bar, shown_path
 from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stpspec.cli.verb import FlagGroup
 
 
@@ -32,6 +34,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
 def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
     from stpspec.config.compose import compose
     from stpspec.config.sweep_overrides import list_overrides
+    from stpspec.fitters import interrupts
     from stpspec.log import recorded
     from stpspec.results.simulation import save_sweep
     from stpspec.sweeps import frequency_grid, sweep
@@ -41,10 +44,14 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
     fields, rest = list_overrides(path, overrides)
     data, origin = compose(path, rest)
     values = pop_values(data, fitted)
-    with located(origin.knowing(overrides)), recorded(command=True) as log:
+    with (
+        located(origin.knowing(overrides)),
+        recorded(command=True) as log,
+        interrupts.saved_first(),
+    ):
         experiment = validated(data)
         fields = fields or frequency_grid(experiment)
-        folder = result_folder(arguments, experiment.name, "sweep")
+        place = result_place(arguments, experiment.name, "sweep")
         with bar(experiment.name, "combination", None, arguments.quiet) as shown:
 
             def progress(done: int, total: int) -> None:
@@ -52,11 +59,15 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
                 shown.update(done - shown.n)
 
             swept = sweep(experiment, fields, values=values, progress=progress)
-    print(sweep_table(swept))
-    saved = save_sweep(
-        folder, experiment, swept, scale=arguments.axis, overwrite=arguments.overwrite
-    )
-    log.write(saved)
+
+        def save(folder: Path, *, overwrite: bool) -> Path:
+            return save_sweep(folder, experiment, swept, scale=arguments.axis, overwrite=overwrite)
+
+        interrupts.hold()
+        try:
+            saved = place.save(save, log)
+        finally:
+            print(sweep_table(swept))
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
     return DONE
 
