@@ -11,6 +11,7 @@ from stpspec.campaigns.plan import Connection, plan
 from stpspec.campaigns.record import (
     CAMPAIGN_FILE,
     RESULT,
+    ConnectionRecord,
     locked,
     note,
     read_record,
@@ -18,7 +19,8 @@ from stpspec.campaigns.record import (
 )
 from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import TableSource
-from stpspec.errors import FitError, StpspecError
+from stpspec.errors import FitError, StpspecError, StudyError
+from stpspec.fitters import interrupts
 from stpspec.log import FILE as LOG
 from stpspec.log import recorded
 from stpspec.results.folder import as_result_error
@@ -142,20 +144,24 @@ def fit_connection(
     str
         ``done``, ``failed``, ``interrupted``, or ``running`` if another process fits it.
     """
-    from stpspec import api
-
     with locked(folder) as mine:
         record = read_record(folder)
         if not mine or record.get("status") == "done":  # by another process, in the meantime
             return "done" if mine else "running"
-        note(folder, status="running", reason="")
-        (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
         with recorded() as messages:
             try:
-                result = api.fit(Experiment.from_data(record.get("spec", {})), progress=progress)
-                result.save(folder / RESULT, overwrite=True)
+                with interrupts.saved_first():
+                    note(folder, status="running", reason="")
+                    (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
+                    status = _fit(record, folder, progress)
+                    interrupts.hold()
+                    note(folder, status=status)
+                    return status
             except KeyboardInterrupt:
-                note(folder, status="stopped")
+                interrupts.note()
+                if read_record(folder).get("status") == "done":  # meanwhile
+                    return "done"
+                note(folder, status="interrupted")
                 return "interrupted"
             except Exception as error:  # whatever it is, the other connections are fitted
                 named = isinstance(error, StpspecError)
@@ -167,6 +173,21 @@ def fit_connection(
                 if isinstance(error, FitError):  # another try shall not recall what has failed
                     _set_aside(folder.glob("study-????????.journal"), "-failed")
                 return "failed"
-        status = "interrupted" if result.status == "interrupted" else "done"
-        note(folder, status=status)
-        return status
+
+
+def _fit(
+    record: ConnectionRecord,
+    folder: Path,
+    progress: Callable[[int, int | None, float], None] | None,
+) -> str:
+    """Fit and save; of a fit that its study has ended, the best point so far."""
+    from stpspec import api
+
+    try:
+        result = api.fit(Experiment.from_data(record.get("spec", {})), progress=progress)
+    except StudyError as error:
+        if error.result is not None:
+            error.result.save(folder / RESULT, overwrite=True)
+        raise
+    result.save(folder / RESULT, overwrite=True)
+    return "interrupted" if result.status == "interrupted" else "done"

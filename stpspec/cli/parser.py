@@ -21,9 +21,10 @@ examples:
 
 exit codes:
   {DONE}  done
-  {FAILED}  the experiment is not valid, or something failed or was interrupted
+  {FAILED}  the experiment is not valid, or something failed
   {NOT_UNDERSTOOD}  the command line is not valid
   {MISSED}  a fit has ended and is saved, and misses a target by more than 3 sd
+  130, 143, 129  interrupted by Ctrl-C, SIGTERM, a closed terminal; results so far are saved
 
 stpspec VERB --help explains a verb, its flags and its words.
 """

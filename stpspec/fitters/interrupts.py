@@ -103,6 +103,7 @@ def caught(*, for_good: bool = False) -> Iterator[None]:
         yield
         return
     _state = state = _State()
+    state.is_passed_on = for_good
     handlers = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in _DEFAULTS}
     for number in handlers:
         signal.signal(number, state.on_signal)
