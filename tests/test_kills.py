@@ -80,7 +80,7 @@ def children_of_nobody(folder):
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = (path / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
-            if Path(os.readlink(path / "cwd")) == Path(folder) and parent == "1":
+            if (path / "cwd").readlink() == Path(folder) and parent == "1":
                 orphans.append(path.name)
     return orphans
 
@@ -90,7 +90,7 @@ def trials(place):
     storage = open_storage(place)
     try:
         return [t for s in storage.optuna.get_all_studies()
-                for t in storage.optuna.get_all_trials(s._study_id)]  # noqa: SLF001  # fmt: skip
+                for t in storage.optuna.get_all_trials(s._study_id)]  # fmt: skip
     finally:
         storage.close()
 
@@ -119,7 +119,7 @@ def test_a_fit_that_is_ended_leaves_a_whole_result_or_none(here, tmp_path, ends,
     assert code in (0, 3), err
     assert hidden(tmp_path) == []
     assert children_of_nobody(tmp_path) == []
-    print(f"fit, {ends}: {times} ended, {saved} saved so far, 0 half")
+    print(f"fit, {ends}: {times} ended, {saved} saved so far, 0 half")  # noqa: T201 - the counts, for pytest -s
 
 
 @contextlib.contextmanager
@@ -170,7 +170,7 @@ def test_a_study_that_is_ended_loses_and_doubles_nothing(here, tmp_path, kind, e
         assert hidden(tmp_path) == []
         assert not (tmp_path / "s.journal.lock").exists()
         assert children_of_nobody(tmp_path) == []
-        print(f"study in {kind}, {ends}: {times} ended, 0 lost, 0 double, {in_flight} in flight")
+        print(f"study in {kind}, {ends}: {times} ended, 0 lost, 0 double, {in_flight} in flight")  # noqa: T201 - the counts, for pytest -s
 
 
 @pytest.mark.parametrize("times", [1, *LONG])
@@ -187,7 +187,7 @@ def test_a_sweep_that_is_ended_leaves_a_whole_table_or_none(here, tmp_path, ends
             assert (folder / "sweep.nc").stat().st_size > 1000
     here.run([*words, "last"])
     assert hidden(tmp_path) == []
-    print(f"sweep, {ends}: {times} ended, {saved} saved, 0 half")
+    print(f"sweep, {ends}: {times} ended, {saved} saved, 0 half")  # noqa: T201 - the counts, for pytest -s
 
 
 @pytest.mark.parametrize("times", [2, *LONG])
@@ -218,7 +218,7 @@ def test_a_campaign_that_is_ended_goes_on_where_it_was(here, tmp_path, ends, tim
             assert len(done) == state.summary["evaluations"] == BUDGET
             assert len({tuple(t.params.values()) for t in done}) == BUDGET
     assert hidden(tmp_path) == []
-    print(f"campaign, {ends}: {times} ended, all done afterwards, 0 lost, 0 double")
+    print(f"campaign, {ends}: {times} ended, all done afterwards, 0 lost, 0 double")  # noqa: T201 - the counts, for pytest -s
 
 
 @pytest.mark.parametrize("times", [3, *LONG])
@@ -243,4 +243,4 @@ def test_a_result_whose_saving_is_killed_is_whole_or_not_there(here, tmp_path, t
             assert json.loads((folder / "summary.json").read_text())["loss"] == result.loss
     result.save(tmp_path / "last")
     assert hidden(tmp_path) == []
-    print(f"saving, SIGKILL: {times} killed, 0 lost, 0 half, 0 left behind")
+    print(f"saving, SIGKILL: {times} killed, 0 lost, 0 half, 0 left behind")  # noqa: T201 - the counts, for pytest -s

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from stpspec.errors import ResultError
+from stpspec.formatting import first_line
 from stpspec.log import LogRecorder
-from stpspec.results.folder import TakenError, first_line, identity, numbered
+from stpspec.results.folder import TakenError, identity, numbered
 
 log = logging.getLogger("stpspec")
 

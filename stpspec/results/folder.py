@@ -122,12 +122,6 @@ def identity(folder: Path) -> tuple[int, int] | None:
     return None
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
-    said = getattr(error, "strerror", None) or str(error)
-    return (said.strip().splitlines() or [type(error).__name__])[0]
-
-
 def _taken(target: Path) -> TakenError:
     return TakenError(
         f"{target} exists already; choose another name, or overwrite it (--overwrite)"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from stpspec.errors import StudyError
+from stpspec.formatting import first_line
 
 log = logging.getLogger("stpspec.studies")
 
@@ -88,6 +89,4 @@ def reason_of(error: BaseException) -> str:
     """Return the line of an error that says what is wrong; a library may have wrapped it."""
     while error.__cause__ is not None:
         error = error.__cause__
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return first_line(error)

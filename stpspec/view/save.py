@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stpspec.formatting import first_line
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.multirun import plot_jobs
 from stpspec.view.path import plot_path
@@ -89,7 +90,6 @@ def write_figure(plot: Callable[[], Any], path: Path) -> list[Path]:
         temporary.replace(path)
     except Exception as error:  # whatever it is, as matplotlib without the LaTeX that it is to use
         temporary.unlink(missing_ok=True)
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        log.warning("the figure %s is left out: %s", path, reason)
+        log.warning("the figure %s is left out: %s", path, first_line(error))
         return []
     return [path]
