@@ -75,7 +75,7 @@ def _run(name: str, verb: Verb, words: Sequence[str]) -> int:
     from stpspec.fitters import interrupts
 
     with_traceback = False
-    with interrupts.caught():
+    with interrupts.caught(instead_of=_end):
         try:
             arguments = parser_of(name, verb).parse(words)
             with_traceback = arguments.traceback

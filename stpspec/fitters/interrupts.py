@@ -89,7 +89,7 @@ _state: _State | None = None
 
 
 @contextlib.contextmanager
-def caught(*, for_good: bool = False) -> Iterator[None]:
+def caught(*, for_good: bool = False, instead_of: object = None) -> Iterator[None]:
     """Have signals raise :class:`Interrupted`, except those that our parent has turned off.
 
     Parameters
@@ -97,6 +97,8 @@ def caught(*, for_good: bool = False) -> Iterator[None]:
     for_good : bool
         Whether signals that come after it are still caught, and then only remembered: so it is in
         the worker process of a launcher, which waits there for its next job.
+    instead_of : callable, optional
+        A handler that takes signals until now, beside Python's own.
     """
     global _state
     if _state is not None or threading.current_thread() is not threading.main_thread():
@@ -104,7 +106,8 @@ def caught(*, for_good: bool = False) -> Iterator[None]:
         return
     _state = state = _State()
     state.is_passed_on = for_good
-    handlers = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in _DEFAULTS}
+    ours = (*_DEFAULTS, instead_of or signal.SIG_DFL)
+    handlers = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in ours}
     for number in handlers:
         signal.signal(number, state.on_signal)
     try:

@@ -170,7 +170,7 @@ class FitResult:
 
     # -- to and from a folder ---------------------------------------------------------------
 
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False, figures: bool = True) -> Path:
         """Write the result into a new folder: in one piece, or not at all.
 
         Figures come last; one that cannot be drawn or written is left out with a warning.
@@ -180,6 +180,8 @@ class FitResult:
         folder : path
         overwrite : bool
             Replace a result that is there already.
+        figures : bool
+            Draw the figures, too.
 
         Returns
         -------
@@ -190,10 +192,10 @@ class FitResult:
         ResultError
             If the folder exists and is not to be overwritten, or cannot be written.
         """
-        return write_folder(folder, self._write, overwrite=overwrite, draw=self._draw)
-
-    def _draw(self, folder: Path) -> None:
-        write_figures(self, folder)
+        saved = write_folder(folder, self._write, overwrite=overwrite)
+        if figures:
+            write_figures(self, saved)
+        return saved
 
     def _write(self, folder: Path) -> None:
         import xarray as xr

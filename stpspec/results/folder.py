@@ -29,9 +29,10 @@ def write_folder(
     write: Callable[[Path], None],
     *,
     overwrite: bool = False,
-    draw: Callable[[Path], object] | None = None,
 ) -> Path:
-    """Let ``write`` fill a temporary folder, then give it its name, then draw figures into it.
+    """Let ``write`` fill a temporary folder, then give it its name.
+
+    What a result can do without, as figures, is added to it afterwards.
 
     Parameters
     ----------
@@ -40,8 +41,6 @@ def write_folder(
         Writes what the result consists of.
     overwrite : bool
         Replace a result of that name.
-    draw : callable, optional
-        Adds what can be done without; it is to raise nothing.
 
     Raises
     ------
@@ -61,8 +60,6 @@ def write_folder(
             _give_name(temporary, target, overwrite=overwrite)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    if draw is not None:
-        draw(target)
     return target
 
 

@@ -19,13 +19,12 @@ from stpspec.results.folder import (
 from stpspec.results.provenance import Sources, versions
 from stpspec.specs.experiment import Experiment
 from stpspec.view.multirun import jobs_rows
-from stpspec.view.save import write_jobs, write_sweep, write_traces
+from stpspec.view.save import write_jobs, write_traces
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from stpspec.view.contract import JobState
-    from stpspec.view.sweep import Scale
 
 
 def save_run(
@@ -36,7 +35,7 @@ def save_run(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write a simulation: ``simulation.nc``, ``experiment.yaml``, sources, figures of the traces.
+    """Write a simulation: ``simulation.nc``, ``experiment.yaml`` and sources.
 
     Parameters
     ----------
@@ -65,11 +64,13 @@ def save_run(
         (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
 
-    def draw(saved: Path) -> None:
-        if not str(tree.dataset["failure"].values[0]):
-            write_traces(tree, saved)
+    return write_folder(folder, write, overwrite=overwrite)
 
-    return write_folder(folder, write, overwrite=overwrite, draw=draw)
+
+def draw_run(tree: xr.DataTree, folder: Path) -> None:
+    """Draw the traces of a simulation into its folder, unless it failed."""
+    if not str(tree.dataset["failure"].values[0]):
+        write_traces(tree, folder)
 
 
 def _at(experiment: Experiment, tree: xr.DataTree) -> Experiment:
@@ -99,10 +100,9 @@ def save_sweep(
     experiment: Experiment,
     swept: xr.Dataset,
     *,
-    scale: Scale = "auto",
     overwrite: bool = False,
 ) -> Path:
-    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and ``sweep.png``.
+    """Write a sweep: ``sweep.nc``, ``sweep.csv`` and ``experiment.yaml``.
 
     Raises
     ------
@@ -116,10 +116,7 @@ def save_sweep(
         swept.to_dataframe().to_csv(temporary / "sweep.csv")
         (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
 
-    def draw(saved: Path) -> None:
-        write_sweep(swept, saved, scale=scale)
-
-    return write_folder(folder, write, overwrite=overwrite, draw=draw)
+    return write_folder(folder, write, overwrite=overwrite)
 
 
 def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -70,13 +71,15 @@ def fit_composed(arguments: argparse.Namespace, data: dict[str, object], origin:
 
 
 def _save(result: FitResult, place: Place, log: LogRecorder) -> None:
-    """Save a result, then print its table and where it is."""
+    """Save the numbers of a result, then print them, then draw what they look like."""
+    from stpspec.view.save import write_figures
     from stpspec.view.tables import fit_table
 
     try:
-        saved = place.save(result.save, log)
+        saved = place.save(functools.partial(result.save, figures=False), log)
     finally:  # also if it is nowhere else
         print(fit_table(result), flush=True)
+    write_figures(result, saved)
     print(f"files in {shown_path(saved)}", flush=True)
 
 

@@ -57,7 +57,7 @@ def run_composed(
     from stpspec.fitters import interrupts
     from stpspec.log import recorded
     from stpspec.results.provenance import sources_of
-    from stpspec.results.simulation import save_run
+    from stpspec.results.simulation import draw_run, save_run
     from stpspec.view.tables import run_table
 
     values = pop_values(data, fitted or {})
@@ -77,7 +77,8 @@ def run_composed(
             saved = place.save(save, log)
         finally:
             print(f"{experiment.name} at {_at(tree)}\n")
-            print(run_table(measured, experiment.protocols))
+            print(run_table(measured, experiment.protocols), flush=True)
+        draw_run(tree, saved)
     print(f"\nfiles in {shown_path(saved)}")
     failed = str(tree.dataset["failure"].values[0])
     if failed:

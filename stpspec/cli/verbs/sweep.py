@@ -38,6 +38,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
     from stpspec.log import recorded
     from stpspec.results.simulation import save_sweep
     from stpspec.sweeps import frequency_grid, sweep
+    from stpspec.view.save import write_sweep
     from stpspec.view.tables import sweep_table
 
     fitted = fitted_values(path)
@@ -61,13 +62,14 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
             swept = sweep(experiment, fields, values=values, progress=progress)
 
         def save(folder: Path, *, overwrite: bool) -> Path:
-            return save_sweep(folder, experiment, swept, scale=arguments.axis, overwrite=overwrite)
+            return save_sweep(folder, experiment, swept, overwrite=overwrite)
 
         interrupts.hold()
         try:
             saved = place.save(save, log)
         finally:
-            print(sweep_table(swept))
+            print(sweep_table(swept), flush=True)
+        write_sweep(swept, saved, scale=arguments.axis)
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
     return DONE
 
