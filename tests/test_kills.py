@@ -27,7 +27,11 @@ FIT = ["fit", "small.yaml", *RANDOM, "--quiet"]
 ONE, TWO = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT)
 ENDS = {"SIGKILL": ONE, "SIGTERM": (signal.SIGTERM,), "SIGHUP": (signal.SIGHUP,),
         "Ctrl-C twice": TWO}  # fmt: skip
-LONG = [pytest.param(30, marks=pytest.mark.long)]
+CASES = [  # how, and at how many instants; only the first two among the fast tests
+    ("SIGKILL", 2), ("SIGTERM", 1),
+    *(pytest.param(ends, 30 if ends == "SIGKILL" else 10, marks=pytest.mark.long) for ends in ENDS),
+]  # fmt: skip
+each_end = pytest.mark.parametrize(("ends", "times"), CASES)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +103,7 @@ def evaluated(place):
     return [t for t in trials(place) if "evaluation" in t.user_attrs]
 
 
-@pytest.mark.parametrize("times", [2, *LONG])
-@pytest.mark.parametrize("ends", ENDS)
+@each_end
 def test_a_fit_that_is_ended_leaves_a_whole_result_or_none(here, tmp_path, ends, times):
     words = [*FIT, "--out"]
     saved = 0
@@ -132,8 +135,7 @@ def places(kind, folder):
         yield url
 
 
-@pytest.mark.parametrize("times", [2, *LONG])
-@pytest.mark.parametrize("ends", ENDS)
+@each_end
 @pytest.mark.parametrize(
     "kind",
     ["journal", pytest.param("SQLite", marks=pytest.mark.long),
@@ -173,8 +175,7 @@ def test_a_study_that_is_ended_loses_and_doubles_nothing(here, tmp_path, kind, e
         print(f"study in {kind}, {ends}: {times} ended, 0 lost, 0 double, {in_flight} in flight")  # noqa: T201 - the counts, for pytest -s
 
 
-@pytest.mark.parametrize("times", [1, *LONG])
-@pytest.mark.parametrize("ends", ENDS)
+@each_end
 def test_a_sweep_that_is_ended_leaves_a_whole_table_or_none(here, tmp_path, ends, times):
     words = ["sweep", "small.yaml", "U=[0.1,0.2,0.3,0.4,0.5]", "--quiet", "--out"]
     saved = 0
@@ -190,8 +191,7 @@ def test_a_sweep_that_is_ended_leaves_a_whole_table_or_none(here, tmp_path, ends
     print(f"sweep, {ends}: {times} ended, {saved} saved, 0 half")  # noqa: T201 - the counts, for pytest -s
 
 
-@pytest.mark.parametrize("times", [2, *LONG])
-@pytest.mark.parametrize("ends", ENDS)
+@each_end
 def test_a_campaign_that_is_ended_goes_on_where_it_was(here, tmp_path, ends, times):
     rows = [{"connection": f"c{i}", "size": 30 + i} for i in range(3)]
     (tmp_path / "table.yaml").write_text(json.dumps(rows))
@@ -221,7 +221,7 @@ def test_a_campaign_that_is_ended_goes_on_where_it_was(here, tmp_path, ends, tim
     print(f"campaign, {ends}: {times} ended, all done afterwards, 0 lost, 0 double")  # noqa: T201 - the counts, for pytest -s
 
 
-@pytest.mark.parametrize("times", [3, *LONG])
+@pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.long)])
 def test_a_result_whose_saving_is_killed_is_whole_or_not_there(here, tmp_path, times):
     assert here.run([*FIT, "--out", "first"])[0] in (0, 3)
     result, rng = FitResult.load(tmp_path / "first"), np.random.default_rng(times)

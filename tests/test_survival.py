@@ -45,7 +45,7 @@ def in_shell(line, here, **environment):
     with_command = f'stpspec() {{ "{sys.executable}" -m stpspec.cli "$@"; }}; {line}'
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", with_command], cwd=here, text=True, capture_output=True,
-        env=os.environ | environment, timeout=300, check=False,
+        errors="replace", env=os.environ | environment, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def test_a_signal_ends_a_fit_with_its_result_saved_and_its_study_in_order(here, 
     assert f"interrupted by {who}" in result.message
     storage = open_storage(str(here / "s.journal")).optuna
     trials = storage.get_all_trials(storage.get_all_studies()[0]._study_id)
-    assert not [t for t in trials if not t.state.is_finished()]
+    assert optuna.trial.TrialState.RUNNING not in {t.state for t in trials}
     assert len([t for t in trials if "evaluation" in t.user_attrs]) == result.n_evaluations
     assert not list(here.glob("*.lock"))
 

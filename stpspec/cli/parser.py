@@ -24,7 +24,7 @@ exit codes:
   {FAILED}  the experiment is not valid, or something failed
   {NOT_UNDERSTOOD}  the command line is not valid
   {MISSED}  a fit has ended and is saved, and misses a target by more than 3 sd
-  130, 143, 129  interrupted by Ctrl-C, SIGTERM, a closed terminal; results so far are saved
+  128+n  ended by signal n, as 130 by Ctrl-C; what there is so far is saved
 
 stpspec VERB --help explains a verb, its flags and its words.
 """

@@ -80,6 +80,7 @@ class Optuna(FitterSpec):
                 while True:  # the budget ends it
                     self._step(sampling, problem)
             finally:
+                sampling.retry_dead()  # what an interrupt has left as running is ours
                 records = [] if study is None else study.records()
                 if study is not None and len(records) != len(problem.history):
                     problem.restore(records)  # with what other processes have added
