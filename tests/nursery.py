@@ -75,7 +75,8 @@ class Nursery:
         pid = self._ask(job)
         for seconds, number in signals:
             time.sleep(seconds)
-            os.kill(pid, number)  # it is not reaped before we read its code, or it may be, and gone
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(pid, number)
         code = self._answer()
         return code, out.read_text(errors="replace"), err.read_text(errors="replace")
 

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from stpspec.studies import patience
+
 SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
@@ -105,6 +107,7 @@ def caught(*, for_good: bool = False, instead_of: object = None) -> Iterator[Non
         yield
         return
     _state = state = _State()
+    patience.is_hurried = lambda: state.first is not None
     state.is_passed_on = for_good
     ours = (*_DEFAULTS, instead_of or signal.SIG_DFL)
     handlers = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in ours}
@@ -156,6 +159,20 @@ def hold() -> None:
     """Let signals wait until the end of the :func:`saved_first` around; without one, do nothing."""
     if _state is not None:
         _state.waits = _state.may_wait
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Let signals wait for the end of a step that is short, and worth nothing when half done."""
+    if _state is None:
+        yield
+        return
+    before, _state.waits = _state.waits, True
+    try:
+        yield
+    finally:
+        _state.waits = before
+    raise_lost()
 
 
 @contextlib.contextmanager

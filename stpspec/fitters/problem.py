@@ -191,7 +191,8 @@ class Problem:
         self.history += done
         self._known |= {e.point.tobytes(): e for e in done}
         if made and self.study is not None and not self.fitter.keeps_its_trials:
-            self.study.record([e.to_record(key, i) for i, e in made.items()])
+            with interrupts.deferred():
+                self.study.record([e.to_record(key, i) for i, e in made.items()])
         if self.observe is not None:
             self.observe(self)
         return done

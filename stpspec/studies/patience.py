@@ -19,6 +19,9 @@ _LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # a full disk
 
 T = TypeVar("T")
 
+is_hurried: Callable[[], bool] = lambda: False  # noqa: E731 - set by whoever catches signals
+"""Whether the fit has been asked to end, although its signal may wait for the end of a step."""
+
 
 class Patience:
     """Repeats what fails, for a minute; then the storage is given up, and not waited for again.
@@ -62,16 +65,9 @@ class Patience:
                     return action()
                 except self._errors as error:
                     action, now = again or action, time.monotonic()
-                    if getattr(error, "errno", None) in _LASTING:
-                        raise self._told(reason_of(error)) from error
                     if began is None:
                         began = now
-                        log.warning("%s is locked or gone, and is waited for: %s",
-                                    self._what, reason_of(error))  # fmt: skip
-                    if now - began > PATIENCE:
-                        waited = f"; it was waited for {PATIENCE:g} s"
-                        self._error = self._told(reason_of(error) + waited)
-                        raise self._error from error
+                    self._look_at(error, now - began)
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         except KeyboardInterrupt:
@@ -80,6 +76,20 @@ class Patience:
             raise
         finally:
             self._is_inside = False
+
+    def _look_at(self, error: Exception, waited: float) -> None:
+        """Raise unless an error may still pass."""
+        if getattr(error, "errno", None) in _LASTING:
+            raise self._told(reason_of(error)) from error
+        if is_hurried():
+            raise KeyboardInterrupt from error
+        if waited > PATIENCE:
+            reason = f"{reason_of(error)}; it was waited for {PATIENCE:g} s"
+            self._error = self._told(reason)
+            raise self._error from error
+        if not waited:
+            log.warning("%s is locked or gone, and is waited for: %s",
+                        self._what, reason_of(error))  # fmt: skip
 
     def _told(self, why: str) -> StudyError:
         return StudyError(f"{self._what} cannot be written: {why}")
