@@ -236,13 +236,13 @@ def test_a_signal_ends_a_fit_with_its_result_saved_and_its_study_in_order(here, 
 
 @pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.long)])
 def test_a_signal_ends_the_jobs_of_a_multirun_as_interrupted(here, launcher):
-    study = "study={name: '${seed}', storage: '${seed}.journal'}"
+    study = "study={name: 's${seed}', storage: 's${seed}.journal'}"
     words = ["seed=1,2,3", f"hydra/launcher={launcher}"]
     words += ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
     with running(here, "fit", "-m", "small.yaml", *ENDLESS, study, *words, "--out", "j") as process:
-        wait_for(here / "1.journal", process)
+        wait_for(here / "s1.journal", process)
         if launcher == "joblib":
-            wait_for(here / "2.journal", process)
+            wait_for(here / "s2.journal", process)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=200)
     assert process.returncode == 143, err
