@@ -60,7 +60,11 @@ class Task:
                 interrupts.hold()
                 multirun.end(folder, overrides)
         except KeyboardInterrupt:  # it is meant for all of them; what this one had found is kept
-            return _interrupted(lambda: multirun.end(folder, overrides, interrupted=True))
+            has_begun = (folder / multirun.JOB_FILE).exists()
+            interrupts.note()
+            if has_begun:
+                multirun.end(folder, overrides, interrupted=True)
+            return _interrupted()
         except Exception as error:  # whatever it is, the other jobs run
             multirun.end(folder, overrides, error)
             complain(error, mine.traceback)
@@ -115,10 +119,9 @@ def _job() -> Iterator[None]:
         yield
 
 
-def _interrupted(note: Callable[[], None] = lambda: None) -> str:
-    """Note that a job was interrupted. In the command's own process the others do not begin."""
+def _interrupted() -> str:
+    """End a job that was interrupted. In the command's own process the others do not begin."""
     interrupts.note()
-    note()
     if _is_launching:
         raise KeyboardInterrupt
     return "interrupted"  # the process of a launcher lets those of its jobs that wait be, likewise
