@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # of `typing`: until signals are caught, Ctrl-C would show a traceback
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,8 @@ _PUBLIC = {
 }
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from stpspec.api import check, fit, measure, simulate
     from stpspec.campaigns.run import campaign
     from stpspec.config.compose import load

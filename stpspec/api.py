@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stpspec.errors import SpecProblem, unknown_name
+from stpspec.errors import SpecProblem, StudyError, unknown_name
 from stpspec.log import recorded
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
@@ -157,13 +157,21 @@ def fit(
         If the experiment is not valid.
     FitError
         If there is nothing to fit, every evaluation fails, or a mechanism draws random numbers.
+    StudyError
+        If the study cannot be opened, or was locked or gone for a minute in mid-fit; its ``result``
+        is then that of the best point so far.
     """
     from stpspec.fitters.fit import fit as run_fit
 
     needed(experiment)
     with recorded() as told:
         warn_of_slips(experiment)
-        result = run_fit(experiment, progress, executor)
+        try:
+            result = run_fit(experiment, progress, executor)
+        except StudyError as error:
+            if error.result is not None:
+                error.result = replace(error.result, log=tuple(told.lines))
+            raise
     return replace(result, log=tuple(told.lines))
 
 

@@ -11,7 +11,7 @@
     ├── SimulationError    NEURON stopped, or gave something that is not a number
     ├── MetricError        a trace does not give the metric that is asked of it
     ├── FitError           a fitter cannot start or cannot go on
-    ├── StudyError         a study cannot be opened, or belongs to another experiment
+    ├── StudyError         a study cannot be opened or written, or belongs to another experiment
     ├── DashboardError     a study cannot be shown in the browser
     └── ResultError        a result cannot be written or read
 """
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 
 class StpspecError(Exception):
@@ -58,7 +58,15 @@ class FitError(StpspecError):
 
 
 class StudyError(StpspecError):
-    """A study cannot be opened, or belongs to another experiment."""
+    """A study cannot be opened, read or written, or belongs to another experiment.
+
+    Attributes
+    ----------
+    result : FitResult or None
+        Of a fit that it has ended: with the best point so far.
+    """
+
+    result: Any = None  # of a row above this one
 
 
 class DashboardError(StpspecError):

@@ -113,3 +113,9 @@ def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[int] = ()) 
         for i, (cell, w) in enumerate(zip(row, widths, strict=True))
     ]
     return "  ".join(cells).rstrip()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, without its class; never empty."""
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.strip().splitlines() or [type(error).__name__])[0]

@@ -111,8 +111,9 @@ print(sorted(output.loaded & {UNUSED}), units._pint.cache_info().currsize)
 # (xarray itself imports a pint that is installed; reading its definitions takes longer.)
 UNUSED = {
     "check": {"neuron", "pint", "scipy", "xarray", "pandas", "matplotlib", "optuna", "netCDF4"},
-    "run": {"scipy.optimize", "scipy.stats", "matplotlib", "optuna", "netCDF4"},
-    "fit": {"scipy.stats", "matplotlib", "optuna", "netCDF4"},
+    # They have saved their numbers by then, in netCDF.
+    "run": {"scipy.optimize", "scipy.stats", "matplotlib", "optuna"},
+    "fit": {"scipy.stats", "matplotlib", "optuna"},
 }
 
 
@@ -720,10 +721,10 @@ def interrupted(here, *words):
     return process.returncode, out, err
 
 
-def test_interrupted_fit_keeps_its_result_and_ends_with_1(here, monkeypatch):
+def test_interrupted_fit_keeps_its_result_and_ends_as_shells_expect(here, monkeypatch):
     monkeypatch.syspath_prepend(here)
     code, out, _ = interrupted(here, "fit", "small.yaml", "--out", "kept")
-    assert code == 1
+    assert code == 130
     assert "interrupted" in out
     assert FitResult.load(here / "kept").status == "interrupted"
 
@@ -731,7 +732,7 @@ def test_interrupted_fit_keeps_its_result_and_ends_with_1(here, monkeypatch):
 def test_interrupt_stops_a_multirun_and_keeps_what_its_job_had_found(here, monkeypatch):
     monkeypatch.syspath_prepend(here)
     code, out, err = interrupted(here, "fit", "-m", "small.yaml", "seed=1,2,3", "--out", "jobs")
-    assert code == 1
+    assert code == 130
     assert "1 interrupted" in out
     assert "interrupted; the jobs so far are kept" in err
     assert [p.name for p in sorted((here / "jobs").iterdir()) if p.is_dir()] == ["0"]

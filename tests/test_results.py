@@ -252,7 +252,7 @@ def test_a_failure_half_way_leaves_neither_a_folder_nor_a_temporary_one(
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(fit_result, "write_figures", fail)
+    monkeypatch.setattr(fit_result, "write_log", fail)
     with pytest.raises(ResultError if isinstance(error, OSError) else RuntimeError, match=r"[Nn]o"):
         result.save(tmp_path / "out")
     assert left_over(tmp_path) == []
@@ -265,7 +265,7 @@ def test_a_failure_half_way_keeps_the_result_that_was_to_be_replaced(
         raise OSError(28, "No space left on device")
 
     before = {p.name: p.read_bytes() for p in saved.iterdir() if p.is_file()}
-    monkeypatch.setattr(fit_result, "write_figures", fail)
+    monkeypatch.setattr(fit_result, "write_log", fail)
     with pytest.raises(ResultError, match="No space left"):
         result.save(saved, overwrite=True)
     assert {p.name: p.read_bytes() for p in saved.iterdir() if p.is_file()} == before

@@ -48,8 +48,9 @@ class ConnectionState:
     label, name : str
         As written in the table, and as the name of its folder.
     status : str
-        ``done``, ``interrupted`` (with a result so far), ``failed``, ``running``, ``stopped``
-        (its process has ended: the same command goes on with it) or ``waiting``.
+        ``done``, ``interrupted`` (with a result so far, if there was one), ``failed``,
+        ``running``, ``stopped`` (its process was killed) or ``waiting``. The same command goes on
+        with all but the first.
     reason : str
         Why it failed.
     summary : dict

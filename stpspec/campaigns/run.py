@@ -18,7 +18,8 @@ from stpspec.campaigns.record import (
 )
 from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import TableSource
-from stpspec.errors import FitError, StpspecError
+from stpspec.errors import FitError, StpspecError, StudyError
+from stpspec.fitters import interrupts
 from stpspec.log import FILE as LOG
 from stpspec.log import recorded
 from stpspec.results.folder import as_result_error
@@ -143,7 +144,6 @@ def fit_connection(
     str
         ``done``, ``failed``, ``interrupted``, or ``running`` if another process fits it.
     """
-    from stpspec import api
     from stpspec.engine.binding.source_files import readings_of
     from stpspec.engine.workers.place import bind
 
@@ -151,15 +151,22 @@ def fit_connection(
         record = read_record(folder)
         if not mine or record.get("status") == "done":  # by another process, in the meantime
             return "done" if mine else "running"
-        note(folder, status="running", reason="")
-        (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
         with recorded() as messages:
             try:
-                experiment = Experiment.from_data(record.get("spec", {}))
-                result = api.fit(experiment, progress=progress)
-                result.save(folder / RESULT, overwrite=True)
+                with interrupts.saved_first():
+                    note(folder, status="running", reason="")
+                    (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
+                    experiment = Experiment.from_data(record.get("spec", {}))
+                    status = _fit(experiment, folder, progress)
+                    read = readings_of(bind(experiment))
+                    interrupts.hold()
+                    note(folder, status=status, read=read)
+                    return status
             except KeyboardInterrupt:
-                note(folder, status="stopped")
+                interrupts.note()
+                if read_record(folder).get("status") == "done":  # meanwhile
+                    return "done"
+                note(folder, status="interrupted")
                 return "interrupted"
             except Exception as error:  # whatever it is, the other connections are fitted
                 named = isinstance(error, StpspecError)
@@ -171,6 +178,21 @@ def fit_connection(
                 if isinstance(error, FitError):  # another try shall not recall what has failed
                     _set_aside(folder.glob("study-????????.journal"), "-failed")
                 return "failed"
-        status = "interrupted" if result.status == "interrupted" else "done"
-        note(folder, status=status, read=readings_of(bind(experiment)))
-        return status
+
+
+def _fit(
+    experiment: Experiment,
+    folder: Path,
+    progress: Callable[[int, int | None, float], None] | None,
+) -> str:
+    """Fit and save; of a fit that its study has ended, the best point so far."""
+    from stpspec import api
+
+    try:
+        result = api.fit(experiment, progress=progress)
+    except StudyError as error:
+        if error.result is not None:
+            error.result.save(folder / RESULT, overwrite=True)
+        raise
+    result.save(folder / RESULT, overwrite=True)
+    return "interrupted" if result.status == "interrupted" else "done"

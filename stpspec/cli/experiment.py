@@ -13,8 +13,7 @@ from stpspec.cli.terminal import DONE, UsageError, complain
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from stpspec.cli.saving import Place
     from stpspec.cli.words import Words
     from stpspec.config.locations import Origin
     from stpspec.specs.experiment import Experiment
@@ -254,14 +253,16 @@ def located(origin: Origin, data: Mapping[str, object] | None = None) -> Iterato
         ) from error
 
 
-def result_folder(arguments: argparse.Namespace, name: str, verb: str) -> Path:
+def result_place(arguments: argparse.Namespace, name: str, verb: str) -> Place:
     """Return where the results go; find out now, not after an hour, that it cannot be written."""
     import datetime
     from pathlib import Path
 
-    from stpspec.results.folder import writable
+    from stpspec.cli.saving import Place
+    from stpspec.results.folder import identity, writable
 
     if arguments.out:
-        return writable(Path(arguments.out), overwrite=arguments.overwrite)
+        folder = writable(Path(arguments.out), overwrite=arguments.overwrite)
+        return Place(folder, identity(folder) if arguments.overwrite else None)
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3]
-    return writable(Path("stpspec-results") / name / f"{verb}_{stamp}")
+    return Place(writable(Path("stpspec-results") / name / f"{verb}_{stamp}"))

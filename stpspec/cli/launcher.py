@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from stpspec.cli.terminal import FAILED, complain
 from stpspec.config.locations import FILE
 from stpspec.config.yaml_files import relative
 from stpspec.errors import StpspecError
+from stpspec.fitters import interrupts
 from stpspec.resources import extra_folders, search_in, shipped
 from stpspec.results import multirun
 
@@ -50,19 +52,25 @@ class Task:
         mine = argparse.Namespace(**{**vars(self.arguments), "out": out})
         log.enable()
         print(f"\n── job {here.job.num}: {' '.join(overrides)}", flush=True)
-        multirun.begin(folder, overrides)
         try:
-            with search_in(self.folders):
-                data, origin = data_of(config, self.file)
-                data = with_files_located(data, self.file)
-                code = self.action(mine, data, origin)
+            with _job():
+                multirun.begin(folder, overrides)
+                with search_in(self.folders):
+                    data, origin = data_of(config, self.file)
+                    data = with_files_located(data, self.file)
+                    self.action(mine, data, origin)
+                interrupts.hold()
+                multirun.end(folder, overrides)
+        except KeyboardInterrupt:  # it is meant for all of them; what this one had found is kept
+            has_begun = (folder / multirun.JOB_FILE).exists()
+            interrupts.note()
+            if has_begun:
+                multirun.end(folder, overrides, interrupted=True)
+            return _interrupted()
         except Exception as error:  # whatever it is, the other jobs run
             multirun.end(folder, overrides, error)
             complain(error, mine.traceback)
             return "failed"
-        multirun.end(folder, overrides, interrupted=code == FAILED)
-        if code == FAILED:  # Ctrl-C is meant for all of them; what this one had found is kept
-            raise KeyboardInterrupt
         return "done"
 
     def _shown(self, override: str) -> str:
@@ -86,12 +94,42 @@ class ConnectionTask:
 
         log.enable()
         name = str(config.connection)
-        status = fit_connection(self.root / name)
+        try:
+            with _job():
+                status = fit_connection(self.root / name)
+        except KeyboardInterrupt:
+            return _interrupted()
         if not self.quiet:
             print(status_line(self.labels[name], status), flush=True)
-        if status == "interrupted":  # Ctrl-C is meant for all of them
-            raise KeyboardInterrupt
-        return status
+        over = status == "interrupted" or interrupts.received() is not None
+        return _interrupted() if over else status
+
+
+@contextlib.contextmanager
+def _job() -> Iterator[None]:
+    """Have signals end one job in good order, in the command's process or in one of a launcher's.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If one has come before the job.
+    """
+    with interrupts.caught(for_good=True), interrupts.passed_on(False), interrupts.saved_first():
+        interrupts.raise_lost()
+        if (interrupt := interrupts.received()) is not None:
+            raise interrupt
+        yield
+
+
+def _interrupted() -> str:
+    """End a job that was interrupted. In the command's own process the others do not begin."""
+    interrupts.note()
+    if _is_launching:
+        raise KeyboardInterrupt
+    return "interrupted"  # the process of a launcher lets those of its jobs that wait be, likewise
+
+
+_is_launching = False  # whether the launcher runs in this process
 
 
 def launch_jobs(
@@ -121,7 +159,7 @@ def launch_jobs(
     with sources(file, overrides), fault_named(chosen, file, overrides):
         interrupted = _launch(task, words, sweep)
     print()
-    return max(sum_up_multirun(sweep), int(interrupted))
+    return max(sum_up_multirun(sweep), FAILED * interrupted)
 
 
 def launch_campaign(
@@ -165,6 +203,7 @@ def _launch(task: Callable[[DictConfig], str], words: Sequence[str], sweep: str)
 
     from stpspec.config.overrides import quoted
 
+    global _is_launching
     settings = [f"hydra.sweep.dir={quoted(sweep)}", "hydra.job.chdir=false",
                 "hydra.output_subdir=null", "hydra/job_logging=disabled",
                 "hydra/hydra_logging=disabled", "hydra.job.name=stpspec"]  # fmt: skip
@@ -172,14 +211,23 @@ def _launch(task: Callable[[DictConfig], str], words: Sequence[str], sweep: str)
     sys.argv = ["stpspec", *words, *settings, "--multirun"]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, who know how to tell them
     try:
-        conf = str(shipped("conf"))
-        hydra.main(config_path=conf, config_name="config", version_base="1.3")(task)()
+        conf, _is_launching = str(shipped("conf")), True
+        with interrupts.passed_on():
+            hydra.main(config_path=conf, config_name="config", version_base="1.3")(task)()
     except KeyboardInterrupt:
-        print("\nstpspec: interrupted; the jobs so far are kept", file=sys.stderr)
-        return True
+        return _told_of_interrupt()
     except RuntimeError as error:  # what a job raises is kept with the job
+        if interrupts.received() is not None:  # a process that had not begun its job was ended
+            return _told_of_interrupt()
         raise StpspecError(f"the launcher could not run the jobs: {error}") from error
     finally:
+        _is_launching = False
         sys.argv, os.environ["HYDRA_FULL_ERROR"] = before, full
         log.enable()  # also when Hydra has ended before any job began
-    return False
+    return interrupts.received() is not None and _told_of_interrupt()
+
+
+def _told_of_interrupt() -> bool:
+    interrupts.note()
+    print("\nstpspec: interrupted; the jobs so far are kept", file=sys.stderr)
+    return True

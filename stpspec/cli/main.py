@@ -2,65 +2,119 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from stpspec.cli.parser import CommandParser, find_verb, parser_of, without_verb
-from stpspec.cli.terminal import DONE, FAILED, NOT_UNDERSTOOD, UsageError, complain
-from stpspec.cli.terminal import complain_of_usage as refuse
-from stpspec.cli.verb import Verb, load_verb
-from stpspec.errors import StpspecError, UnknownNameError
+TYPE_CHECKING = False  # of `typing`, which takes half the time until signals are caught
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from stpspec.cli.verb import Verb
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    if argv is not None:
+        return _main(list(argv))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU"):  # nothing is lost yet, nor any more
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _end)
+    return _main(sys.argv[1:])
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """End at once: the command has only begun, or has done everything."""
+    try:
+        os.write(2, b"\nstpspec: interrupted\n")
+    finally:
+        os._exit(128 + number)
+
+
+def _main(words: list[str]) -> int:
+    from stpspec.cli.terminal import DONE, FAILED, steady_output
+
+    with steady_output() as output:
+        code, saves = _of_words(words)
+        output.finish()
+    # What could not be printed of a saved result is in its folder.
+    return FAILED if output.is_lost and code == DONE and not saves else code
+
+
+def _of_words(words: list[str]) -> tuple[int, bool]:
+    """Return the exit code of a command line, and whether it had results to save."""
+    from stpspec.cli import flags
+    from stpspec.cli.parser import find_verb, without_verb
+    from stpspec.cli.terminal import DONE, UsageError, complain_of_usage
+    from stpspec.cli.verb import load_verb
+    from stpspec.errors import UnknownNameError
+
     if words[:1] == ["__complete"]:  # asked by the scripts of `stpspec completion`
         from stpspec.cli.completion.shells import answer
 
         print(answer(words[1:]))
-        return DONE
+        return DONE, False
     try:
-        Path.cwd()
+        os.getcwd()  # noqa: PTH109  # pathlib takes its time
     except FileNotFoundError:
-        return refuse(UsageError("the current folder was deleted: cd into one that exists"), None)
+        deleted = UsageError("the current folder was deleted: cd into one that exists")
+        return complain_of_usage(deleted, None), False
     try:
         name, rest = find_verb(words)
         if name is None:
-            return _without_verb(rest)
+            return _without_verb(rest), False
         verb = load_verb(name)
     except UsageError as error:
-        return refuse(error, None)
+        return complain_of_usage(error, None), False
     except UnknownNameError as error:
-        return refuse(UsageError(without_verb(words) or str(error)), None)
-    return _run(name, verb, rest)
+        return complain_of_usage(UsageError(without_verb(words) or str(error)), None), False
+    return _run(name, verb, rest), flags.out in verb.flags
 
 
 def _run(name: str, verb: Verb, words: Sequence[str]) -> int:
-    with_traceback = False
-    try:
-        arguments = parser_of(name, verb).parse(words)
-        with_traceback = arguments.traceback
-        from stpspec.log import to_terminal
+    from stpspec.cli.parser import parser_of
+    from stpspec.cli.terminal import UsageError, complain, complain_of_usage
+    from stpspec.errors import StpspecError
+    from stpspec.fitters import interrupts
 
-        to_terminal(arguments.log_level)
-        return verb.action(arguments)
-    except UsageError as error:
-        return refuse(error, name)
-    except StpspecError as error:
-        return complain(error, with_traceback)
-    except KeyboardInterrupt:
-        print("\nstpspec: interrupted", file=sys.stderr)
-        return FAILED
-    except BrokenPipeError:
-        sys.stderr.close()  # `stpspec … | head` is no error
-        return DONE
-    except Exception as error:  # a fault of ours: still one clear block, and how to see more
-        return complain(error, with_traceback)
+    with_traceback = False
+    with interrupts.caught(instead_of=_end):
+        try:
+            arguments = parser_of(name, verb).parse(words)
+            with_traceback = arguments.traceback
+            from stpspec.log import to_terminal
+
+            to_terminal(arguments.log_level)
+            code = verb.action(arguments)
+            return code if interrupts.received() is None else _interrupted()
+        except UsageError as error:
+            return complain_of_usage(error, name)
+        except KeyboardInterrupt:
+            return _interrupted()
+        except Exception as error:
+            # In the midst of an import, or of a library, an interrupt may come out as any error.
+            if interrupts.received() is None:
+                return complain(error, with_traceback)
+            if isinstance(error, StpspecError):
+                complain(error, with_traceback)
+            return _interrupted()
+
+
+def _interrupted() -> int:
+    from stpspec.fitters import interrupts
+
+    interrupts.note()
+    print("\nstpspec: interrupted", file=sys.stderr)
+    interrupt = interrupts.received()
+    return interrupts.exit_code(signal.SIGINT) if interrupt is None else interrupt.exit_code
 
 
 def _without_verb(words: Sequence[str]) -> int:
+    from stpspec.cli.parser import CommandParser
+    from stpspec.cli.terminal import NOT_UNDERSTOOD
+
     parser = CommandParser()
     parser.parse(words)
     parser.print_help()

@@ -22,9 +22,10 @@ examples:
 
 exit codes:
   {DONE}  done
-  {FAILED}  the experiment is not valid, or something failed or was interrupted
+  {FAILED}  the experiment is not valid, or something failed
   {NOT_UNDERSTOOD}  the command line is not valid
   {MISSED}  a fit has ended and is saved, and misses a target by more than 3 sd
+  128+n  ended by signal n, as 130 by Ctrl-C; what there is so far is saved
 
 stpspec VERB --help explains a verb, its flags and its words.
 """

@@ -43,7 +43,7 @@ def sum_up_multirun(folder: str) -> int:
     states = [job.status for job in found]
     count = ", ".join(
         f"{states.count(s)} {s}"
-        for s in ("done", "failed", "interrupted", "running")
+        for s in ("done", "failed", "interrupted", "stopped", "running")
         if s in states
     )
     print(f"\n{count}; jobs.csv and jobs.png in {folder}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from stpspec.errors import StpspecError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 DONE = 0
 FAILED = 1
-"""The experiment is not valid, or something failed or was interrupted."""
+"""The experiment is not valid, or something failed."""
 NOT_UNDERSTOOD = 2
 """The command line is not valid."""
 MISSED = 3
@@ -78,3 +79,87 @@ def shown_path(path: Path) -> str:
     """Return a path as it is shown: from the current folder, where it is inside."""
     full, here = path.resolve(), type(path).cwd().resolve()
     return str(full.relative_to(here)) if full.is_relative_to(here) else str(path)
+
+
+class _SteadyStream:
+    """A text stream that ends nothing: what it cannot write is lost, and only that."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+        self.error: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text; characters that the encoding lacks as question marks."""
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError as error:
+            self.write(text.encode(error.encoding, "replace").decode(error.encoding))
+        except (OSError, ValueError) as error:  # a full disk, a closed pipe, terminal or file
+            self._fail(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self.error is None:
+            self.error = error
+        with contextlib.suppress(OSError, ValueError):  # what is pending goes where all has room
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+
+
+class Output:
+    """Standard output and standard error of a command.
+
+    Attributes
+    ----------
+    is_lost : bool
+        Whether standard output could not be written although somebody was to read it.
+    """
+
+    def __init__(self, out: _SteadyStream, err: _SteadyStream):
+        self._out, self._err, self.is_lost = out, err, False
+
+    def finish(self) -> None:
+        """Write what is pending; say on standard error if something is lost."""
+        self._out.flush()
+        error = self._out.error
+        if error is not None and not isinstance(error, BrokenPipeError):  # `| head` is no error
+            self.is_lost = True
+            reason = getattr(error, "strerror", None) or error
+            self._err.write(f"stpspec: standard output cannot be written: {reason}\n")
+        self._err.flush()
+
+
+@contextlib.contextmanager
+def steady_output() -> Iterator[Output]:
+    """Have nothing end because it cannot be printed."""
+    _open_closed()
+    before = sys.stdout, sys.stderr
+    out, err = _SteadyStream(sys.stdout), _SteadyStream(sys.stderr)
+    sys.stdout, sys.stderr = out, err  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield Output(out, err)
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _open_closed() -> None:
+    """Open the streams that our parent has closed, or the first file would take their place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115

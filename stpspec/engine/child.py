@@ -270,7 +270,9 @@ def serve(descriptor: int) -> None:
     descriptor : int
         File descriptor of the connection.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    for name in ("SIGINT", "SIGHUP"):  # they are for the parent, which ends us
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     connection, heard = Connection(descriptor), _Heard()
     logger = logging.getLogger(_OURS)
     logger.addHandler(heard)

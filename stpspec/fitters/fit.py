@@ -17,6 +17,7 @@ from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
 from stpspec.engine.workers.place import bind, by_chance, pool_for
+from stpspec.fitters import interrupts
 from stpspec.fitters.confirm import Confirmed, confirm, sound
 from stpspec.fitters.data_noise import too_much_scatter
 from stpspec.fitters.effects import look_around
@@ -64,6 +65,7 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
         if not problem.fitter.takes_differences and not begun_before:
             look_around(problem)
         outcome = search(problem)
+        interrupts.hold()  # what is found is first confirmed and saved
         idle = idle_settings(problem)
         log.info("%s after %d evaluations: %s", outcome.status, len(problem.history),
                  outcome.message)  # fmt: skip
@@ -71,7 +73,8 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
         by_derivatives = bool(problem.stencil) and problem.stencil[0] is best
         is_optimum = outcome.status == "converged" and by_derivatives
         uncertainty = estimate(problem, best, is_optimum=is_optimum)
-        figures.finish(problem, best, here.traces)
+        if outcome.error is None:
+            figures.finish(problem, best, here.traces)
     confirmed = confirm(bound, problem, best, here, uncertainty)
     without = f"without effect on this fit: {', '.join(idle)}" if idle else ""
     parts = (outcome.message, passed_over, *problem.remarks, without)
@@ -80,7 +83,11 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
     misses = [judge.miss(n, confirmed.measured[n].value) for n in judge.counted]
     outcome = named_truly(replace(outcome, message=message), misses, problem.n)
     seconds = time.monotonic() - started
-    return _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)
+    result = _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)
+    if outcome.error is not None:
+        outcome.error.result = result
+        raise outcome.error
+    return result
 
 
 def _report(

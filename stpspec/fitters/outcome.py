@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from stpspec.errors import StudyError
+from stpspec.fitters import interrupts
 from stpspec.fitters.evaluation import BudgetSpent
 from stpspec.registry import FITTERS
 from stpspec.specs.fitter import FitterSpec
@@ -34,11 +36,14 @@ class Outcome:
     is_thorough : bool
         Whether the search has shown that no parameters within the bounds do better: it was
         repeated from starts all over the bounds, and none ended lower.
+    error : StudyError, optional
+        Why the search could not go on, although there is a best point so far.
     """
 
     status: str
     message: str
     is_thorough: bool = False
+    error: StudyError | None = None
 
 
 F = TypeVar("F", bound=FitterSpec)
@@ -50,7 +55,10 @@ def fitter(kind: str) -> Callable[[type[F]], type[F]]:
 
 
 def search(problem: Problem) -> Outcome:
-    """Let the problem's fitter minimize it; a spent budget or Ctrl-C ends it in good order."""
+    """Let the problem's fitter minimize it.
+
+    A spent budget, an interrupt, or a study that cannot be written any more ends it in good order.
+    """
     try:
         return problem.fitter.minimize(problem)
     except BudgetSpent as spent:
@@ -63,11 +71,17 @@ def search(problem: Problem) -> Outcome:
         return Outcome(
             "budget", "; ".join(filter(None, (f"the budget is spent ({of})", str(spent))))
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if not problem.history:
             raise
+        interrupts.note()
         log.warning("interrupted: the best point so far is kept")
-        return Outcome("interrupted", "interrupted by the user")
+        return Outcome("interrupted", f"interrupted by {interrupts.cause(interrupt)}")
+    except StudyError as error:
+        if not problem.history:
+            raise
+        log.warning("the study cannot go on: the best point so far is kept")
+        return Outcome("interrupted", str(error), error=error)
 
 
 def idle_settings(problem: Problem) -> list[str]:

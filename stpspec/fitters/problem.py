@@ -14,6 +14,7 @@ from stpspec.engine.candidates import Candidates
 from stpspec.engine.workers.place import evaluate
 from stpspec.engine.workers.pool import Pool
 from stpspec.errors import FitError, MetricError
+from stpspec.fitters import interrupts
 from stpspec.fitters.evaluation import BudgetSpent, Evaluation
 from stpspec.metrics.judge import Judge, why_no_residuals
 from stpspec.metrics.measure import Measurement
@@ -148,6 +149,7 @@ class Problem:
             Before anything is evaluated when the budget is spent; after as many as it allowed
             when the batch is larger than what is left.
         """
+        interrupts.raise_lost()
         points = np.clip(np.atleast_2d(np.asarray(points, float)), 0.0, 1.0)
         known = {} if together and not self.exact else self._known
         new = list({p.tobytes(): p for p in points if p.tobytes() not in known}.values())
@@ -181,8 +183,6 @@ class Problem:
             i: Evaluation(points[i], row, loss, residuals, metrics, why, now, self.start_index)
             for i, row, (loss, residuals, metrics, why) in zip(missing, rows, judged, strict=True)
         }
-        if made and self.study is not None and not self.fitter.keeps_its_trials:
-            self.study.record([e.to_record(key, i) for i, e in made.items()])
         done = [
             made[i] if record is None else Evaluation.from_record(record)
             for i, record in enumerate(stored)
@@ -190,6 +190,9 @@ class Problem:
         self._tell(done)
         self.history += done
         self._known |= {e.point.tobytes(): e for e in done}
+        if made and self.study is not None and not self.fitter.keeps_its_trials:
+            with interrupts.deferred():
+                self.study.record([e.to_record(key, i) for i, e in made.items()])
         if self.observe is not None:
             self.observe(self)
         return done

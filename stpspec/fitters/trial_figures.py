@@ -17,7 +17,6 @@ from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import REFERENCE
 from stpspec.engine.workers.place import simulate
-from stpspec.errors import StudyError
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
 from stpspec.metrics.measure import measure_candidates
@@ -39,7 +38,7 @@ def _no_reason_to_end() -> Iterator[None]:
     """Go on without a figure that cannot be kept: the fit is worth more."""
     try:
         yield
-    except (OSError, StudyError) as error:
+    except Exception as error:  # whatever it is, as matplotlib without the LaTeX that it is to use
         log.warning("the figures of the study cannot be kept: %s", error)
 
 

@@ -184,14 +184,18 @@ class FitResult:
 
     # -- to and from a folder ---------------------------------------------------------------
 
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False, figures: bool = True) -> Path:
         """Write the result into a new folder: in one piece, or not at all.
+
+        Figures come last; one that cannot be drawn or written is left out with a warning.
 
         Parameters
         ----------
         folder : path
         overwrite : bool
             Replace a result that is there already.
+        figures : bool
+            Draw the figures, too.
 
         Returns
         -------
@@ -202,7 +206,10 @@ class FitResult:
         ResultError
             If the folder exists and is not to be overwritten, or cannot be written.
         """
-        return write_folder(folder, self._write, overwrite=overwrite)
+        saved = write_folder(folder, self._write, overwrite=overwrite)
+        if figures:
+            write_figures(self, saved)
+        return saved
 
     def _write(self, folder: Path) -> None:
         import xarray as xr
@@ -223,7 +230,6 @@ class FitResult:
         (folder / EXPERIMENT).write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
         write_log(folder, self.log)
-        write_figures(self, folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> FitResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,33 +16,114 @@ from stpspec.errors import ResultError
 from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import is_result, text_of, with_values
+from stpspec.studies.processes import has_ended, process_name
 
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
 
 
+class TakenError(ResultError):
+    """A folder that holds something already."""
+
+
 def write_folder(
-    folder: str | Path, write: Callable[[Path], None], *, overwrite: bool = False
+    folder: str | Path,
+    write: Callable[[Path], None],
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Let ``write`` fill a temporary folder, then give it its name.
 
+    What a result can do without, as figures, is added to it afterwards.
+
+    Parameters
+    ----------
+    folder : path
+    write : callable
+        Writes what the result consists of.
+    overwrite : bool
+        Replace a result of that name.
+
     Raises
     ------
+    TakenError
+        If the name is taken, perhaps in the meantime.
     ResultError
-        If the name is taken, or anything cannot be written; nothing half-written stays.
+        If anything cannot be written; nothing half-written stays.
     """
     target = writable(Path(folder), overwrite=overwrite)
     with as_result_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        _remove_leftovers(target.parent)
+        temporary = target.parent / _temporary_name(target.name)
         try:
-            temporary.chmod(0o755)
+            temporary.mkdir(0o755)
             write(temporary)
-            if target.exists():
-                shutil.rmtree(target) if target.is_dir() else target.unlink()
-            temporary.replace(target)
+            _give_name(temporary, target, overwrite=overwrite)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _temporary_name(name: str) -> str:
+    """Return a name that nobody else has, and that says whose it is."""
+    owner = process_name().replace(":", ",")
+    return f".{name[:80]}~{owner}~{uuid.uuid4().hex[:8]}"
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the temporary folders of processes that were killed."""
+    for path in parent.glob(".*~*~*"):
+        owner = path.name.rsplit("~", 2)[1].replace(",", ":")
+        if has_ended(owner):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _give_name(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a finished folder its name, unless there is something of that name."""
+    try:
+        temporary.rename(target)  # it fails where a folder is that is not empty
+    except OSError:
+        if not target.exists():
+            raise
+        if not overwrite:
+            raise _taken(target) from None
+        if not _exchange(temporary, target):
+            before = next(p for p in numbered(target.with_name(f"{target.name}-before"))
+                          if not p.exists())  # fmt: skip
+            target.rename(before)
+            temporary.rename(target)
+            shutil.rmtree(before, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system cannot."""
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = os.fsencode(first), os.fsencode(second)
+    return rename is not None and rename(here, paths[0], here, paths[1], exchange) == 0
+
+
+def numbered(folder: Path) -> Iterator[Path]:
+    """Yield a path, and then with -2, -3 … after its name."""
+    yield folder
+    for n in range(2, 1000):
+        yield folder.with_name(f"{folder.name}-{n}")
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another that has taken its name; None if there is none."""
+    with contextlib.suppress(OSError):
+        status = folder.stat()
+        return status.st_dev, status.st_ino
+    return None
+
+
+def _taken(target: Path) -> TakenError:
+    return TakenError(
+        f"{target} exists already; choose another name, or overwrite it (--overwrite)"
+    )
 
 
 def writable(folder: Path, *, overwrite: bool = False) -> Path:
@@ -56,9 +137,7 @@ def writable(folder: Path, *, overwrite: bool = False) -> Path:
     target = folder.expanduser().resolve()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         if not overwrite:
-            raise ResultError(
-                f"{target} exists already; choose another name, or overwrite it (--overwrite)"
-            )
+            raise _taken(target)
         # An overwrite replaces the whole folder: never one that holds something else.
         if not is_result(target):
             raise ResultError(f"{target} is no result of stpspec and is not overwritten")

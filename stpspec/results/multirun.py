@@ -12,6 +12,7 @@ import numpy as np
 
 from stpspec.errors import ResultError, SpecError
 from stpspec.specs.result_files import FIT, SUMMARY, summary_of
+from stpspec.studies.processes import has_ended, process_name
 from stpspec.view.contract import miss_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class JobRecord(TypedDict):
     status: str
     reason: NotRequired[str]
     cause: NotRequired[str]
+    process: NotRequired[str]
 
 
 def _no_summary() -> FitSummary:
@@ -46,7 +48,8 @@ class Job:
     overrides : dict of str to str
         What the command line set for it.
     status : str
-        ``done``, ``running``, ``failed`` or ``interrupted`` (with a result so far).
+        ``done``, ``running``, ``failed``, ``interrupted`` (with a result so far, if there was
+        one) or ``stopped`` (its process was killed).
     reason : str
         Why it failed.
     cause : str
@@ -106,7 +109,8 @@ class Jobs(list[Job]):
 
 def begin(folder: Path, overrides: Sequence[str]) -> None:
     """Note in a job's folder that it runs, and with which overrides."""
-    _write(folder, {"overrides": list(overrides), "status": "running"})
+    record: JobRecord = {"overrides": list(overrides), "status": "running"}
+    _write(folder, {**record, "process": process_name()})
 
 
 def end(
@@ -182,12 +186,16 @@ def _job(path: Path) -> Job:
         overrides = {key: value for key, _, value in pairs}
         status, reason = content["status"], content.get("reason", "")
         cause = content.get("cause", "")
+        if status == "running" and has_ended(content.get("process", "")):
+            status = "stopped"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Job(name, {}, "failed", f"its {JOB_FILE} cannot be read: {error}")
     result = path.parent / RESULT
     if status not in ("done", "interrupted"):
         return Job(name, overrides, status, reason, cause=cause)
     if not result.is_dir():
+        if status == "interrupted":
+            return Job(name, overrides, status, reason)
         return Job(name, overrides, "failed", f"its result is gone: {result}")
     if not (result / FIT).is_file() and not (result / SUMMARY).is_file():  # of `run`
         return Job(name, overrides, status, reason)

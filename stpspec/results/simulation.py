@@ -19,13 +19,12 @@ from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import EXPERIMENT, RUN, SWEEP, Sources, write_sources
 from stpspec.view.multirun import jobs_rows
-from stpspec.view.save import write_jobs, write_sweep, write_traces
+from stpspec.view.save import write_jobs, write_traces
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from stpspec.view.contract import JobState
-    from stpspec.view.sweep import Scale
 
 
 def save_run(
@@ -36,7 +35,7 @@ def save_run(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write a simulation: ``simulation.nc``, ``experiment.yaml``, sources, figures of the traces.
+    """Write a simulation: ``simulation.nc``, ``experiment.yaml`` and sources.
 
     Parameters
     ----------
@@ -65,10 +64,14 @@ def save_run(
         write_netcdf(kept, temporary / RUN)
         (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
-        if not str(tree.dataset["failure"].values[0]):
-            write_traces(tree, temporary)
 
     return write_folder(folder, write, overwrite=overwrite)
+
+
+def draw_run(tree: xr.DataTree, folder: Path) -> None:
+    """Draw the traces of a simulation into its folder, unless it failed."""
+    if not str(tree.dataset["failure"].values[0]):
+        write_traces(tree, folder)
 
 
 def _at(experiment: Experiment, tree: xr.DataTree) -> Experiment:
@@ -99,10 +102,9 @@ def save_sweep(
     swept: xr.Dataset,
     sources: Sources,
     *,
-    scale: Scale = "auto",
     overwrite: bool = False,
 ) -> Path:
-    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml``, sources, ``sweep.png``.
+    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and sources.
 
     Raises
     ------
@@ -119,7 +121,6 @@ def save_sweep(
         swept.to_dataframe().to_csv(temporary / "sweep.csv")
         (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
-        write_sweep(swept, temporary, scale=scale)
 
     return write_folder(folder, write, overwrite=overwrite)
 

@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from stpspec.errors import StudyError
 from stpspec.studies.journal_lock import JournalLock
 from stpspec.studies.optuna_internals import LINE_START, OPERATION
+from stpspec.studies.patience import Patience
 
 Line = dict[str, Any]  # of a journal, as Optuna's interface says
 _SYNC_INTERVAL = 1.0  # s between two times at which a journal is synced with the disk
@@ -72,12 +73,14 @@ class Journal(JournalFileBackend):
 
     def __init__(self, path: str):
         self.lock, self._path = JournalLock(path), Path(path)
+        self._patience = Patience(f"the journal {path}", OSError)
         self.lock.acquire()  # before Optuna creates the file
         try:
             trim(self._path)
+            super().__init__(path, lock_obj=self.lock)
+            self._file = _identity(self._path)
         finally:
             self.lock.release()
-        super().__init__(path, lock_obj=self.lock)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,43 +88,53 @@ class Journal(JournalFileBackend):
         self._depth += 1
         try:  # also while it is acquired: Ctrl-C may come just then
             if self._depth == 1:
-                self._acquire()
+                self._patience(self.lock.acquire)
             yield
         finally:
             self._depth -= 1
             if not self._depth:
                 self.lock.release()
 
-    def _acquire(self) -> None:
-        try:
-            self.lock.acquire()
-        except OSError as error:
-            raise self._write_error(error) from error
+    def _be_there(self) -> None:
+        """Raise where the file is not the one that was opened.
 
-    def _write_error(self, error: OSError) -> StudyError:
-        return StudyError(f"the journal {self._path} cannot be written: {error.strerror or error}")
+        Raises
+        ------
+        FileNotFoundError
+            If it is gone; it may come back.
+        StudyError
+            If another file has its name: what was read of it is not in there.
+        """
+        if _identity(self._path) != self._file:
+            raise StudyError(
+                f"the journal {self._path} was replaced by another file while it was in use"
+            )
 
     def append_logs(self, logs: list[Line]) -> None:
         """Write lines after the last complete one: another process may have died while writing."""
         if self.pending is not None:
             self.pending.extend(logs)
             return
-        lines = "".join(_ENCODER.encode(log) + "\n" for log in logs)
-        try:
-            with self.locked():
-                is_own = self._is_own()
-                if not is_own or self._depth == 1:
-                    self._revision += 1
-                if not is_own:
-                    trim(self._path)
-                self._append(lines.encode())
-        except OSError as error:
-            raise self._write_error(error) from error
+        lines = "".join(_ENCODER.encode(log) + "\n" for log in logs).encode()
+        with self.locked():
+            self._patience(lambda: self._append(lines))
 
     def _append(self, lines: bytes) -> None:
-        with self._path.open("ab") as file:
-            file.write(lines)
-            file.flush()
+        self._be_there()
+        is_own = self._is_own()
+        if not is_own or self._depth == 1:
+            self._revision += 1
+        if not is_own:
+            trim(self._path)
+        with self._path.open("rb+", buffering=0) as file:
+            start = file.seek(0, os.SEEK_END)
+            try:
+                written = 0
+                while written < len(lines):  # a full disk may take some of them
+                    written += file.write(lines[written:])
+            except BaseException:  # all or none: they are written again, or never
+                file.truncate(start)
+                raise
             self.end = file.tell()
             now = time.monotonic()
             if now - self.last_sync > _SYNC_INTERVAL:
@@ -137,9 +150,13 @@ class Journal(JournalFileBackend):
         if not self._is_own():
             self._revision += 1
             if self._depth:
-                trim(self._path)
-                self.end = self._path.stat().st_size
+                self._patience(self._take_over)
         return self._revision
+
+    def _take_over(self) -> None:
+        self._be_there()
+        trim(self._path)
+        self.end = self._path.stat().st_size
 
     def _is_own(self) -> bool:
         """Tell whether this process was the last to write."""
@@ -156,7 +173,14 @@ class Journal(JournalFileBackend):
         """Yield the lines from a number on; none while lines are collected."""
         if self.pending is not None:  # what is read is old until they are written
             return valid_lines(self._path, iter(()))
+        self._patience(self._be_there)
         return valid_lines(self._path, super().read_logs(log_number_from))
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what a file keeps when it grows, and another file of its name has not."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 class ReadOnlyJournal(JournalFileBackend):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from stpspec import log
 from stpspec.errors import StudyError
-from stpspec.studies.optuna_internals import allow_delayed_trials, cached_database
+from stpspec.studies.database import open_database
+from stpspec.studies.optuna_internals import allow_delayed_trials
+from stpspec.studies.patience import Patience
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -35,11 +38,14 @@ class Storage:
         The journal that it writes; None of a database, and of a journal that is only read.
     engine : sqlalchemy.Engine or None
         Of a database.
+    patience : Patience or None
+        With which a database is used.
     """
 
     optuna: BaseStorage
     journal: Journal | None = None
     engine: Engine | None = None
+    patience: Patience | None = None
 
     def revision(self) -> int | None:
         """Return a number that changes whenever the journal is written without its lock held here.
@@ -68,12 +74,18 @@ class Storage:
                     self.journal.append_logs(logs)
 
     def close(self) -> None:
-        """Close the connections to a database; sync a journal with the disk."""
-        self.optuna.remove_session()
-        if self.journal is not None:
-            self.journal.sync()
-        if self.engine is not None:
-            self.engine.dispose()
+        """Close the connections to a database; sync a journal with the disk.
+
+        Nothing depends on it any more: where it fails, that is but logged.
+        """
+        try:
+            self.optuna.remove_session()
+            if self.journal is not None:
+                self.journal.sync()
+            if self.engine is not None:
+                self.engine.dispose()
+        except Exception as error:  # of the file system, of a database's driver
+            logging.getLogger("stpspec.studies").info("the storage was not closed: %s", error)
 
 
 def open_storage(place: str, *, read_only: bool = False) -> Storage:
@@ -127,12 +139,14 @@ def _open_database(place: str) -> Storage:
     while True:
         attempts -= 1
         try:
-            storage, engine = cached_database(place)
+            storage, engine, patience = open_database(place, without_password(place))
             log.enable()
-            return Storage(storage, engine=engine)
+            return Storage(storage, engine=engine, patience=patience)
         except Exception as error:  # drivers and databases have exceptions of their own
-            concurrent = "already exists" in str(error) or type(error).__name__ == "IntegrityError"
-            if concurrent and attempts:  # another process is making the tables
+            said = str(error)  # another process is making the tables, or has locked them
+            passing = "already exists" in said or "database is locked" in said
+            passing = passing or type(error).__name__ == "IntegrityError"
+            if passing and attempts:
                 time.sleep(RETRY_PAUSE)
                 continue
             raise StudyError(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import io
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stpspec.formatting import first_line
+from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.multirun import plot_jobs
 from stpspec.view.path import plot_path
 from stpspec.view.style import DPI
 from stpspec.view.sweep import plot_sweep
 from stpspec.view.targets import plot_targets
 from stpspec.view.traces import plot_traces
+
+log = logging.getLogger("stpspec")
 
 
 def write_traces(tree: Any, folder: Path) -> list[Path]:
@@ -23,14 +30,13 @@ def write_traces(tree: Any, folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written.
+        Of the figures that could be drawn and written; of the others there is a warning.
     """
     files = {name: f"traces_{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png" for name in tree.children}
-    return [_save(plot_traces(tree, name), folder / file) for name, file in files.items()]
+    written = []
+    for name, file in files.items():
+        written += write_figure(functools.partial(plot_traces, tree, name), folder / file)
+    return written
 
 
 def write_figures(result: Any, folder: Path) -> list[Path]:
@@ -44,28 +50,46 @@ def write_figures(result: Any, folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        ``traces_PROTOCOL.png`` for each protocol, ``path.png`` and ``targets.png``.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written.
+        ``traces_PROTOCOL.png`` for each protocol, ``path.png`` and ``targets.png``, without those
+        that could not be drawn and written, of which there is a warning.
     """
-    path = _save(plot_path(result.history, result.experiment.parameters), folder / "path.png")
-    targets = _save(plot_targets(result), folder / "targets.png")
-    return [*write_traces(result.traces, folder), path, targets]
+    parameters = result.experiment.parameters
+    path = write_figure(lambda: plot_path(result.history, parameters), folder / "path.png")
+    targets = write_figure(lambda: plot_targets(result), folder / "targets.png")
+    return [*write_traces(result.traces, folder), *path, *targets]
 
 
-def write_sweep(swept: Any, folder: Path, *, scale: Any = "auto") -> Path:
-    """Write ``sweep.png`` into an existing folder; return its path."""
-    return _save(plot_sweep(swept, scale=scale), folder / "sweep.png")
+def write_sweep(swept: Any, folder: Path, *, scale: Any = "auto") -> list[Path]:
+    """Write ``sweep.png`` into an existing folder; return its path, if it could be written."""
+    return write_figure(lambda: plot_sweep(swept, scale=scale), folder / "sweep.png")
 
 
-def write_jobs(jobs: Sequence[Any], folder: Path) -> Path:
-    """Write ``jobs.png`` into an existing folder; return its path."""
-    return _save(plot_jobs(jobs), folder / "jobs.png")
+def write_jobs(jobs: Sequence[Any], folder: Path) -> list[Path]:
+    """Write ``jobs.png`` into an existing folder; return its path, if it could be written."""
+    return write_figure(lambda: plot_jobs(jobs), folder / "jobs.png")
 
 
-def _save(axes: Any, path: Path) -> Path:
-    np.ravel(axes)[0].get_figure().savefig(path, dpi=DPI)
-    return path
+def write_campaign(connections: Sequence[Any], folder: Path) -> list[Path]:
+    """Write ``summary.png`` into an existing folder; return its path, if it could be written."""
+    return write_figure(lambda: plot_campaign(connections), folder / "summary.png")
+
+
+def write_figure(plot: Callable[[], Any], path: Path) -> list[Path]:
+    """Draw a figure and write it in one piece; where that fails, warn: numbers do not depend on it.
+
+    Returns
+    -------
+    list of Path
+        Its path, or nothing.
+    """
+    temporary = path.with_name(f".{path.name}")
+    try:
+        drawn = io.BytesIO()
+        np.ravel(plot())[0].get_figure().savefig(drawn, dpi=DPI, format="png")
+        temporary.write_bytes(drawn.getvalue())
+        temporary.replace(path)
+    except Exception as error:  # whatever it is, as matplotlib without the LaTeX that it is to use
+        temporary.unlink(missing_ok=True)
+        log.warning("the figure %s is left out: %s", path, first_line(error))
+        return []
+    return [path]

@@ -59,6 +59,7 @@ def _fit_pending(arguments: argparse.Namespace, root: Path, pending: Sequence[Co
     """Fit one connection after the other."""
     from stpspec.campaigns.run import fit_connection
     from stpspec.cli.summaries import status_line
+    from stpspec.fitters import interrupts
 
     with bar(root.name, "connection", len(pending), arguments.quiet) as shown:
         for index, connection in enumerate(pending):
@@ -72,7 +73,7 @@ def _fit_pending(arguments: argparse.Namespace, root: Path, pending: Sequence[Co
                 line = f"[{index + 1}/{len(pending)}] {status_line(connection.label, status)}"
                 shown.write(line, file=sys.stdout)
                 sys.stdout.flush()
-            if status == "interrupted":
+            if status == "interrupted" or interrupts.received() is not None:
                 break
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,17 @@ from stpspec.cli.experiment import (
     named_experiments,
     one_path,
     ready,
-    result_folder,
+    result_place,
     validated,
 )
-from stpspec.cli.terminal import DONE, FAILED, MISSED, bar, shown_path
+from stpspec.cli.terminal import DONE, MISSED, bar, shown_path
 from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
+    from stpspec.cli.saving import Place
     from stpspec.config.locations import Origin
+    from stpspec.log import LogRecorder
+    from stpspec.results.fit_result import FitResult
     from stpspec.specs.experiment import Experiment
 
 
@@ -45,21 +49,39 @@ def _fit_one(arguments: argparse.Namespace, path: str | None, overrides: list[st
 def fit_composed(arguments: argparse.Namespace, data: dict[str, object], origin: Origin) -> int:
     """Fit, save, and print the table; return the exit code."""
     from stpspec import api
+    from stpspec.errors import StudyError
+    from stpspec.fitters import interrupts
     from stpspec.log import recorded
+
+    error: StudyError | None = None
+    with located(origin, data), recorded(command=True) as log, interrupts.saved_first():
+        experiment = validated(data)
+        place = result_place(arguments, experiment.name, "fit")
+        try:
+            with _progress(experiment, arguments.quiet) as progress:
+                result = api.fit(experiment, progress=progress)
+        except StudyError as study_error:
+            error = study_error
+            result = error.result
+            if result is None:
+                raise
+        _save(result, place, log)
+    if error is not None:
+        raise error
+    return MISSED if any(m.is_far for m in result.misses.values()) else DONE
+
+
+def _save(result: FitResult, place: Place, log: LogRecorder) -> None:
+    """Save the numbers of a result, then print them, then draw what they look like."""
+    from stpspec.view.save import write_figures
     from stpspec.view.tables import fit_table
 
-    with located(origin), recorded(command=True) as log:
-        experiment = validated(data)
-        folder = result_folder(arguments, experiment.name, "fit")
-        with _progress(experiment, arguments.quiet) as progress:
-            result = api.fit(experiment, progress=progress)
-    print(fit_table(result), flush=True)  # first: the disk may be full
-    saved = result.save(folder, overwrite=arguments.overwrite)
-    log.write(saved)
-    print(f"files in {shown_path(saved)}")
-    if result.status == "interrupted":
-        return FAILED
-    return MISSED if any(m.is_far for m in result.misses.values()) else DONE
+    try:
+        saved = place.save(functools.partial(result.save, figures=False), log)
+    finally:  # also if it is nowhere else
+        print(fit_table(result), flush=True)
+    write_figures(result, saved)
+    print(f"files in {shown_path(saved)}", flush=True)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from stpspec.cli.experiment import (
     one_path,
     pop_values,
     ready,
-    result_folder,
+    result_place,
     validated,
 )
 from stpspec.cli.terminal import DONE, shown_path
@@ -24,6 +24,8 @@ from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray as xr
 
     from stpspec.config.locations import Origin
@@ -53,25 +55,31 @@ def run_composed(
 ) -> int:
     """Simulate once and print every metric with its arithmetic; return the exit code."""
     from stpspec import api
+    from stpspec.fitters import interrupts
     from stpspec.log import recorded
     from stpspec.results.provenance import sources_of
-    from stpspec.results.simulation import save_run
+    from stpspec.results.simulation import draw_run, save_run
     from stpspec.view.tables import run_table
 
     values = pop_values(data, fitted or {})
-    with located(origin, data), recorded(command=True) as log:
+    with located(origin, data), recorded(command=True) as log, interrupts.saved_first():
         if lists := {n: v for n, v in values.items() if isinstance(v, list)}:
             rule = "run simulates one value; stpspec sweep measures over a list"
             raise SpecError([SpecProblem(n, rule, v) for n, v in lists.items()], "too many values")
         experiment = validated(data)
-        folder = result_folder(arguments, experiment.name, "run")
+        place = result_place(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)
-    print(f"{experiment.name} at {_at(tree)}\n")
-    print(run_table(measured, experiment.protocols))
-    saved = save_run(
-        folder, experiment, tree, sources_of(experiment), overwrite=arguments.overwrite
-    )
-    log.write(saved)
+
+        def save(folder: Path, *, overwrite: bool) -> Path:
+            return save_run(folder, experiment, tree, sources_of(experiment), overwrite=overwrite)
+
+        interrupts.hold()
+        try:
+            saved = place.save(save, log)
+        finally:
+            print(f"{experiment.name} at {_at(tree)}\n")
+            print(run_table(measured, experiment.protocols), flush=True)
+        draw_run(tree, saved)
     print(f"\nfiles in {shown_path(saved)}")
     failed = str(tree.dataset["failure"].values[0])
     if failed:

@@ -15,7 +15,7 @@ from stpspec.cli.experiment import (
     named_experiments,
     pop_values,
     ready,
-    result_folder,
+    result_place,
     validated,
 )
 from stpspec.cli.terminal import DONE, bar, shown_path
@@ -23,6 +23,8 @@ from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stpspec.cli.verb import FlagGroup
 
 
@@ -34,22 +36,28 @@ def _sweep(arguments: argparse.Namespace) -> int:
 def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[str]) -> int:
     from stpspec.config.compose import compose
     from stpspec.config.sweep_overrides import list_overrides
+    from stpspec.fitters import interrupts
     from stpspec.log import recorded
     from stpspec.results.provenance import sources_of
     from stpspec.results.simulation import save_sweep
     from stpspec.sweeps import frequency_grid, sweep
+    from stpspec.view.save import write_sweep
     from stpspec.view.tables import sweep_table
 
     fitted = fitted_values(path)
     fields, rest = list_overrides(path, overrides)
     data, origin = compose(path, rest)
     values = pop_values(data, fitted)
-    with located(origin.knowing(overrides), data), recorded(command=True) as log:
+    with (
+        located(origin.knowing(overrides), data),
+        recorded(command=True) as log,
+        interrupts.saved_first(),
+    ):
         experiment = validated(data)
         if problems := [p for name, value in values.items() if (p := _no_number(name, value))]:
             raise SpecError(problems, "the values are not valid")
         fields = fields or frequency_grid(experiment)
-        folder = result_folder(arguments, experiment.name, "sweep")
+        place = result_place(arguments, experiment.name, "sweep")
         with bar(experiment.name, "combination", None, arguments.quiet) as shown:
 
             def progress(done: int, total: int) -> None:
@@ -57,12 +65,18 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
                 shown.update(done - shown.n)
 
             swept = sweep(experiment, fields, values=values, progress=progress)
-    print(sweep_table(swept))
-    sources = sources_of(experiment)
-    saved = save_sweep(
-        folder, experiment, swept, sources, scale=arguments.axis, overwrite=arguments.overwrite
-    )
-    log.write(saved)
+
+        sources = sources_of(experiment)
+
+        def save(folder: Path, *, overwrite: bool) -> Path:
+            return save_sweep(folder, experiment, swept, sources, overwrite=overwrite)
+
+        interrupts.hold()
+        try:
+            saved = place.save(save, log)
+        finally:
+            print(sweep_table(swept), flush=True)
+        write_sweep(swept, saved, scale=arguments.axis)
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
     return DONE
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from stpspec.fitters import interrupts
 from stpspec.fitters.evaluation import BudgetSpent
 from stpspec.fitters.outcome import Outcome, fitter
 from stpspec.specs.fitter import Budget, FitterSpec
@@ -80,6 +81,7 @@ class Optuna(FitterSpec):
                 while True:  # the budget ends it
                     self._step(sampling, problem)
             finally:
+                sampling.retry_dead()  # what an interrupt has left as running is ours
                 records = [] if study is None else study.records()
                 if study is not None and len(records) != len(problem.history):
                     problem.restore(records)  # with what other processes have added
@@ -100,8 +102,9 @@ class Optuna(FitterSpec):
             problem.evaluate(np.array(points))
         finally:  # an interrupt, or a failure that ends the fit, loses nothing that is simulated
             found = [(a, problem.known_at(p)) for a, p in zip(asked, points, strict=True)]
-            sampling.tell([(a, e.to_record(f"trial {a.number}", 0)) for a, e in found if e])
-            sampling.drop([a for a, e in found if e is None], "the fit ended before")
+            with interrupts.deferred():
+                sampling.tell([(a, e.to_record(f"trial {a.number}", 0)) for a, e in found if e])
+                sampling.drop([a for a, e in found if e is None], "the fit ended before")
 
     def _sampler(self, optuna: Any, seed: int) -> Any:
         samplers = optuna.samplers
