@@ -126,17 +126,6 @@ def reach_plugins(names: Any, *folders: Path) -> None:
                 break
 
 
-def plugin_files(names: Sequence[str]) -> dict[str, Path]:
-    """Return name → file of the plug-ins that are one module of one's own, not installed."""
-    found = {}
-    for name in names:
-        file = Path(getattr(sys.modules.get(name), "__file__", None) or "")
-        installed = {"site-packages", "dist-packages"} & set(file.parts)
-        if file.name == f"{name}.py" and file.is_file() and not installed:
-            found[name] = file
-    return found
-
-
 def cache_folder(content: str) -> Path:
     """Return the folder for what can be made again; ``STPSPEC_CACHE`` replaces the user's cache.
 

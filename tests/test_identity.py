@@ -1,7 +1,12 @@
 """Identity: what a number depends on is the bytes that were read, wherever they lie."""
 
+import importlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -241,6 +246,17 @@ def test_without_a_watch_on_neuron_the_names_in_a_template_are_followed(tmp_path
     assert names == {"lib.hoc", "size.txt"}
 
 
+def test_what_other_threads_of_the_host_open_is_no_part_of_a_cell(tmp_path):
+    for name in ("ours.txt", "theirs.txt"):
+        (tmp_path / name).touch()
+    with reading.files_read() as seen:
+        (tmp_path / "ours.txt").read_text()
+        other = threading.Thread(target=(tmp_path / "theirs.txt").read_text)
+        other.start()
+        other.join()
+    assert [p.name for p in seen] == ["ours.txt"]
+
+
 def test_included_files_of_one_name_and_other_bytes_are_refused(tmp_path):
     for folder, factor in (("one", 1), ("two", 2)):
         (tmp_path / folder).mkdir()
@@ -316,6 +332,97 @@ def test_a_campaign_fits_anew_what_reads_a_changed_file_and_nothing_else(tmp_pat
     assert campaign["PV"].parameters["weight"] != weight
 
 
+# -- plug-ins --------------------------------------------------------------------------------------
+
+METRIC = """
+import pathlib
+import stpspec
+IMPORT
+@stpspec.metric("NAME", unit="1", needs=("pair",))
+def NAME(response):
+    "Scaled by a file beside it."
+    with open("NAME.log", "a") as log:
+        log.write("measured")
+    IMPORT
+    return float((pathlib.Path(__file__).parent / "scale.csv").read_text()) * FACTOR
+"""
+PLUGINS = {  # plug-in as named → its files beside the scale, and where the scale is
+    "lab_module": ({"lab_module.py": "from lab_sizes import FACTOR"}, "scale.csv", "lab_sizes.py"),
+    "lab_package": ({"lab_package/__init__.py": "from .inner.sizes import FACTOR",
+                     "lab_package/inner/__init__.py": "x = 1"},
+                    "lab_package/scale.csv", "lab_package/inner/sizes.py"),
+    "lab_late.metrics": ({"lab_late/__init__.py": "", "lab_late/metrics.py":
+                          "from lab_late.sizes import FACTOR"},
+                         "lab_late/scale.csv", "lab_late/sizes.py"),
+}  # fmt: skip
+
+
+@pytest.fixture(params=PLUGINS)
+def plugged(request, tmp_path, monkeypatch):
+    """A folder with an experiment of a plug-in, a helper module and a file of data."""
+    files, scale, helper = PLUGINS[request.param]
+    folder = tmp_path / "first"
+    name = request.param.replace(".", "_")
+    for path, line in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        text = METRIC.replace("NAME", name).replace("IMPORT", line, 1).replace("IMPORT", line)
+        (folder / path).write_text(text if "FACTOR" in line else line)
+    (folder / scale).write_text("2")
+    (folder / helper).write_text("FACTOR = 3\n")
+    (folder / "unrelated.csv").write_text("1")
+    term = {"metric": name, "protocol": "pair", "target": 6, "sd": 1}
+    data = {**EXPERIMENT, "plugins": [request.param], "objective": {"terms": {"term": term}}}
+    data["model"] = {**data["model"], "cell": {"file": "patch.py", "template": "Patch"}}
+    data["protocols"] = {"pair": {"kind": "train"}}
+    (folder / "e.yaml").write_text("# @package _global_\n" + yaml.safe_dump(data))
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield folder, folder / scale, folder / helper
+    top = request.param.partition(".")[0]
+    for module in [m for m in sys.modules if m.partition(".")[0] in (top, "lab_sizes")]:
+        del sys.modules[module]
+    importlib.invalidate_caches()
+
+
+def test_what_a_plug_in_imports_and_reads_is_part_of_the_experiment(plugged, monkeypatch):
+    folder, scale, helper = plugged
+    (folder / "lab_module.log").touch()
+    before = identity(folder, monkeypatch)
+    assert not [n for n in before["sources"] if n.endswith(("unrelated.csv", ".log"))]
+    for file in (scale, helper):
+        content = file.read_text()
+        file.write_text(content.replace("2", "4").replace("3", "5"))
+        told = compatibility.changes(before, identity(folder, monkeypatch))
+        assert told == [f"plugins/{file.relative_to(folder)}: the file was changed"]
+        file.write_text(content)
+    for log in folder.glob("*.log"):
+        log.write_text("more")
+    assert compatibility.is_same(before, identity(folder, monkeypatch))
+
+
+def test_a_result_takes_its_plug_ins_with_it(plugged, tmp_path, monkeypatch):
+    folder, _, helper = plugged
+    experiment = taken(folder / "e.yaml")
+    monkeypatch.setattr("stpspec.results.simulation.write_traces", lambda *_: None)  # figures
+    tree = stpspec.simulate(experiment, {"weight": 1})
+    saved = save_run(tmp_path / "saved", experiment, tree, sources_of(experiment))
+    folder.rename(tmp_path / "gone")
+    monkeypatch.chdir(tmp_path)
+    use = (
+        "import stpspec, sys\n"
+        "experiment = stpspec.load('saved')\n"
+        "tree = stpspec.simulate(experiment, {'weight': 1})\n"
+        "print(float(stpspec.measure(experiment, tree)['term'][0]))"
+    )
+    command = [sys.executable, "-P", "-c", use]
+    again = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    assert again.stdout.strip() == "6.0", again.stderr
+    copy = saved / "plugins" / helper.relative_to(folder)
+    copy.write_text("FACTOR = 4\n")
+    again = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    assert "was changed: the result was made with the file of sha256" in again.stderr
+
+
 # -- one truth -------------------------------------------------------------------------------------
 
 
@@ -337,6 +444,24 @@ def test_an_edited_summary_is_told_and_not_believed(saved, caplog):
         assert told in caplog.text
     (saved / "summary.json").unlink()
     assert result_files.fitted_values(saved)["weight"] == value
+
+
+def test_an_edited_experiment_in_a_result_is_told_field_by_field(saved, caplog):
+    path = saved / "experiment.yaml"
+    result_files._told.clear()
+    compose(saved)
+    FitResult.load(saved)
+    assert "was changed" not in caplog.text
+    path.write_text(path.read_text().replace("target: 5", "target: 7").replace("max: 20", "max: 9"))
+    for read in (compose, FitResult.load):
+        caplog.clear()
+        result_files._told.clear()
+        read(saved)
+        assert (
+            "experiment.yaml was changed; result.nc was made with another experiment" in caplog.text
+        )
+        assert "objective.terms.amplitude.target: 5.0 in result.nc, 7.0 in experi" in caplog.text
+        assert "parameters.weight.max: 20.0 in result.nc, 9.0 in experiment.yaml" in caplog.text
 
 
 def job_of(saved):

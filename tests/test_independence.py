@@ -250,6 +250,18 @@ def test_one_of_several_currents_is_recorded_where_it_is_asked_for():
     (sum_, i, ina) = (run(made)["one"][n].values for n in ("synaptic_current", "i", "ina"))
     np.testing.assert_allclose(sum_, 1000 * (i + ina), rtol=1e-12)
     np.testing.assert_allclose(amplitudes(made.changed({"model.current": "ina"})), 63, rtol=0.006)
+    np.testing.assert_allclose(amplitudes(made.changed({"model.current": "i"})), 7, rtol=0.006)
+
+
+def test_a_current_of_an_ion_alone_needs_no_name(tmp_path):
+    text = (MOD / "TwoCurrents.mod").read_text().replace("TwoCurrents", "OneIon")
+    for left_out in ("    NONSPECIFIC_CURRENT i\n", "    i (nA)\n", "    i = 0.1 * g * (v - e)\n"):
+        assert left_out in text
+        text = text.replace(left_out, "")
+    (tmp_path / "OneIon.mod").write_text(text.replace("e, i, g, ina", "e, g, ina"))
+    np.testing.assert_allclose(
+        amplitudes(of("OneIon", file=tmp_path / "OneIon.mod")), 63, rtol=0.006
+    )
 
 
 def test_current_that_cannot_be_recorded_is_told(caplog):

@@ -317,6 +317,20 @@ def test_candidate_that_failed_carries_its_reason_and_its_neighbour_a_value():
     np.testing.assert_allclose(second.value, 4, rtol=1e-5)
 
 
+@pytest.mark.parametrize("late", [0.05, 0.4, 2.0, 7.3])
+@pytest.mark.parametrize("dt", [0.0125, 0.025, 0.1])
+def test_a_current_that_jumps_later_than_its_event_has_the_height_of_the_jump(late, dt):
+    """As of a synapse that sends itself an event: a polynomial across the jump is 13 % too high."""
+    time = np.arange(450, 550, dt)
+    after = time - (500 + DELAY + late)
+    signal = np.where(after > -1e-6, -70.0 * np.exp(-np.maximum(after, 0) / 5), 0.0)
+    tree = tree_of({"one": dataset_of(time, signal, [500.0], kind="single_event")})
+    first = after[signal < 0][0]  # of the first sample after the jump
+    assert one(tree, "amplitude") == pytest.approx(70 * np.exp(-first / 5), rel=1e-6)
+    assert one(tree, "decay_time") == pytest.approx(5, rel=1e-3)
+    assert one(tree, "half_width") == pytest.approx(5 * np.log(2), abs=2 * dt)
+
+
 def test_maximum_at_the_end_of_its_window_is_noted_as_truncated():
     spikes = 500 + 5.0 * np.arange(12)  # 200 Hz; the response peaks after 12.8 ms
     tree = tree_of({"train": train(AMPLITUDES, kernel=(5.0, 50.0), spikes=spikes)})

@@ -31,7 +31,12 @@ from stpspec.resources import (
 )
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
-from stpspec.specs.result_files import fitted_values
+from stpspec.specs.result_files import (
+    EXPERIMENT,
+    fitted_values,
+    is_result,
+    tell_changed_experiment,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -172,6 +177,8 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
     near = [file.parent] if file is not None else []
     reach_plugins(data.get("plugins"), *near)
     if file is not None:
+        if file.name == EXPERIMENT and is_result(file.parent):
+            tell_changed_experiment(file.parent)
         data = as_recorded(data, file.parent)
     model = data.get("model")
     if not isinstance(model, dict):

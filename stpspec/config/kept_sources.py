@@ -167,20 +167,44 @@ def _value(data: Mapping[str, Any], path: str) -> object:
 
 
 def _plugins(data: Mapping[str, Any], kept: Mapping[str, _Kept]) -> None:
-    """See that the plug-ins that will be imported are those of the result."""
+    """See that what will be imported as plug-ins, and by them, is what the result recorded."""
     names = data.get("plugins")
-    for plugin in names if isinstance(names, list) else []:
-        source = kept.get(f"plugins/{plugin}.py")
-        spec = importlib.util.find_spec(plugin) if source and plugin.isidentifier() else None
-        origin = Path(spec.origin) if spec is not None and spec.origin else None
-        if source is None or (origin is not None and sha256_of(origin) == source.sha256):
-            continue
-        found = source.found()
-        if plugin in sys.modules:
-            _tell(f"the plug-in {plugin!r} of this process, from {origin}, is not that of "
-                  f"{source.folder}: start a new Python process to take {found}")  # fmt: skip
-        else:
-            sys.path.insert(0, str(found.parent))
-            importlib.invalidate_caches()
-            _tell(f"the plug-in {plugin!r} of {origin} is not that of {source.folder}: {found}, "
-                  f"which has the recorded bytes, is taken")  # fmt: skip
+    named = {str(n).partition(".")[0] for n in names} if isinstance(names, list) else set[str]()
+    sources = {n.removeprefix("plugins/"): s for n, s in kept.items() if n.startswith("plugins/")}
+    parts = {file.partition("/")[0].removesuffix(".py") for file in sources}
+    if not named & parts:  # an override
+        return
+    homes = {part: _home(part) for part in parts if part.isidentifier()}
+    folders = [home for home in homes.values() if home is not None]
+    changed = None
+    for file, source in sources.items():
+        top = file.partition("/")[0].removesuffix(".py")
+        home = homes.get(top) or next(iter(folders), None)  # data lie beside the modules
+        if home is None or sha256_of(home / file) != source.sha256:
+            source.found()
+            changed = changed or (top, home)
+    if changed is None:
+        return
+    plugin, home = changed
+    folder = next(iter(sources.values())).folder / "plugins"
+    loaded = next((p for p in sorted(parts) if p in sys.modules and homes.get(p) != folder), None)
+    if loaded is not None:
+        _tell(f"the plug-in {loaded!r} of this process, from {homes.get(loaded)}, is not that of "
+              f"{folder.parent}: start a new Python process to take {folder}")  # fmt: skip
+    else:
+        sys.path.insert(0, str(folder))
+        importlib.invalidate_caches()
+        _tell(f"the plug-in {plugin!r} of {home} is not that of {folder.parent}: {folder}, "
+              f"which has the recorded bytes, is taken")  # fmt: skip
+
+
+def _home(top: str) -> Path | None:
+    """Return the folder in which Python finds a module or package."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.origin:
+        return None
+    file = Path(spec.origin)
+    return file.parents[1] if file.name == "__init__.py" else file.parent

@@ -17,6 +17,7 @@ import site
 import struct
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,11 @@ class _Watch:
     here: Path = field(default_factory=Path.cwd)
     read: dict[Path, bool] = field(default_factory=dict)
     written: set[Path] = field(default_factory=set)
+    thread: int = field(default_factory=threading.get_ident)
 
     def note(self, name: str, *, writes: bool) -> None:
+        if threading.get_ident() != self.thread:  # of the host, not of what is watched
+            return
         path = _absolute(name)
         if writes:
             self.written.add(path)
@@ -225,7 +229,7 @@ def _slots() -> tuple[Any, ...]:
         )
         handle = ctypes.CDLL(name, os.RTLD_NOLOAD | os.RTLD_NOW)._handle  # its link_map
         places = [p for p in _fopen_places(handle) if _word(p).value == _address(_ours()[1])]
-    except (OSError, StopIteration, KeyError, AttributeError):
+    except (OSError, StopIteration, KeyError, AttributeError, MemoryError):
         return ()
     page = os.sysconf("SC_PAGE_SIZE")
     protect = ctypes.CDLL(None).mprotect

@@ -12,6 +12,7 @@ import numpy as np
 from stpspec.errors import MetricError
 
 _ROUNDING = 1e-14  # of the distance between two samples
+_JUMP = 4.0  # times as steep as the samples on either side
 _SLACK = 1e-6  # ms; a sample this close before an event is taken at it
 
 
@@ -26,6 +27,8 @@ def maximum(t: np.ndarray, y: np.ndarray) -> tuple[float, float, bool]:
     k = int(y.argmax())
     if k <= 1 or k == y.size - 1:  # at 1 the polynomial would reach back over a sudden jump
         return float(t[k]), float(y[k]), k == y.size - 1
+    if _jumps_to(t, y, k):  # the sample is the height; a polynomial across the jump overshoots
+        return float(t[k]), float(y[k]), False
     place, c = _polynomial(t, y, k, 5)
     left, right = place(t[k - 1]), place(t[k + 1])
     d1 = _derivative(c)
@@ -97,6 +100,19 @@ def resample(
                 weight *= (at - x[:, m]) / (x[:, j] - x[:, m])
         total += weight * values[:, j]
     return np.where(few, np.interp(at, t, y), total)
+
+
+def _jumps_to(t: np.ndarray, y: np.ndarray, k: int) -> bool:
+    """Tell whether the signal jumps between the sample before ``k`` and this one, its maximum.
+
+    As where a synapse releases by an event that it has sent to itself: near the maximum of
+    what is smooth and resolved the slope becomes less from sample to sample.
+    """
+    steps, rises = np.diff(t[k - 2 : k + 2]).tolist(), np.diff(y[k - 2 : k + 2]).tolist()
+    if min(steps) <= 0:
+        return steps[1] <= 0
+    before, into, after = (rise / step for rise, step in zip(rises, steps, strict=True))
+    return into > _JUMP * (abs(before) + abs(after))
 
 
 def _scale(t: np.ndarray, k: int) -> float:

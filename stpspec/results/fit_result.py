@@ -21,7 +21,14 @@ from stpspec.results.folder import (
     write_netcdf,
 )
 from stpspec.specs.experiment import FORMAT, Experiment, migrate
-from stpspec.specs.result_files import EXPERIMENT, FIT, SUMMARY, tell_differences, write_sources
+from stpspec.specs.result_files import (
+    EXPERIMENT,
+    FIT,
+    SUMMARY,
+    tell_changed_experiment,
+    tell_differences,
+    write_sources,
+)
 from stpspec.view.contract import terms_of
 from stpspec.view.save import write_figures
 from stpspec.view.tables import fit_table
@@ -260,6 +267,7 @@ class FitResult:
             experiment = Experiment.from_data(spec)
             migrate({"format": summary["format"]})
             tell_differences(path.parent, summary)
+            tell_changed_experiment(path.parent)
         except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
             raise ResultError(f"{path} cannot be read as a result: {error}") from error
         parameters: dict[str, ParameterSummary] = summary["parameters"]

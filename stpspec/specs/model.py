@@ -72,7 +72,10 @@ class Synapse(_Placed):
 
     kind: Literal["synapse"] = "synapse"
     net_con: NetCon = Field(default_factory=NetCon)
-    current: str = Field(default="i", description="variable of the synaptic current, nA")
+    current: str | None = Field(
+        default=None,
+        description="variable of the synaptic current, nA; by default all that is passed",
+    )
     conductance: str = Field(default="g", description="variable of the synaptic conductance, uS")
     reversal: str = Field(default="e", description="parameter of the reversal potential, mV")
     roles: Roles = Field(default_factory=Roles)
@@ -88,7 +91,10 @@ class GapJunction(_Placed):
     cell_2: Cell | None = None
     section_2: str | None = None
     position_2: float | None = Field(default=None, ge=0, le=1)
-    current: str = Field(default="i", description="variable of the junctional current, nA")
+    current: str | None = Field(
+        default=None,
+        description="variable of the junctional current, nA; by default all that is passed",
+    )
     partner_voltage: str = Field(
         default="vgap", description="POINTER to the voltage of the other side"
     )

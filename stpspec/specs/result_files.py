@@ -169,25 +169,61 @@ def tell_differences(folder: Path, summary: Mapping[str, Any]) -> None:
             raise ValueError("not a mapping")
     except (OSError, ValueError, TypeError) as error:
         raise ResultError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-    lines = list(_differences(json.loads(json.dumps(summary)), written))
+    lines = [
+        f"{field}: {true!r} in {FIT}, {changed!r} in {SUMMARY}"
+        for field, true, changed in _differences(json.loads(json.dumps(summary)), written)
+    ]
     if lines:
-        listed = "\n  ".join(lines)
-        text = f"{path} was changed; the result is what {FIT} says:\n  {listed}"
-        if text not in _told:
-            _told.add(text)
-            log.warning("%s", text)
+        _tell(f"{path} was changed; the result is what {FIT} says:", lines)
 
 
 _told: set[str] = set()
 
 
-def _differences(true: object, written: object, path: str = "") -> Iterator[str]:
+def tell_changed_experiment(folder: Path) -> None:
+    """Tell each field in which ``experiment.yaml`` is not what the result was made with.
+
+    It is what runs again; but what was fitted or simulated is what the result says.
+    """
+    import yaml
+
+    path = folder / EXPERIMENT
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):  # where it is composed, that is an error
+        return
+    recorded = attributes(folder)
+    if not isinstance(written, dict) or "spec" not in recorded:
+        return
+    names = json.loads(recorded.get("places", "{}")).items()
+    files = {field: name.removeprefix("templates/") for field, name in names}
+    true = with_values(json.loads(recorded["spec"]), files)
+    result = next(n for n in (FIT, RUN, SWEEP) if (folder / n).is_file())
+    lines = [
+        f"{field}: {value!r} in {result}, {changed!r} in {EXPERIMENT}"
+        for field, value, changed in _differences(true, written)
+        if field != "model.mod"  # each mechanism is taken by its hash
+    ]
+    if lines:
+        _tell(f"{path} was changed; {result} was made with another experiment:", lines)
+
+
+def _tell(text: str, lines: list[str]) -> None:
+    text = "\n  ".join([text, *lines])
+    if text not in _told:
+        _told.add(text)
+        log.warning("%s", text)
+
+
+def _differences(
+    true: object, written: object, path: str = ""
+) -> Iterator[tuple[str, object, object]]:
     if isinstance(true, dict) and isinstance(written, dict):
         for key in dict.fromkeys([*true, *written]):
             inner = f"{path}.{key}" if path else str(key)
             yield from _differences(true.get(key, "(none)"), written.get(key, "(none)"), inner)
     elif true != written and not (_is_nan(true) and _is_nan(written)):
-        yield f"{path}: {true!r} in {FIT}, {written!r} in {SUMMARY}"
+        yield path, true, written
 
 
 def _is_nan(value: object) -> bool:

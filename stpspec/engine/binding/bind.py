@@ -105,7 +105,7 @@ class Bound:
 
     @property
     def currents(self) -> tuple[str, ...]:
-        """The variables whose sum is the current that is recorded, that of the model first."""
+        """The variables whose sum is the current that is recorded."""
         return tuple(n for n in self._passed if n in self.mechanism.recordable)
 
     @property
@@ -115,14 +115,11 @@ class Bound:
 
     @functools.cached_property
     def _passed(self) -> tuple[str, ...]:
-        """All currents of the mechanism, unless one is asked for; that of the model first."""
+        """All currents of the mechanism, unless one is asked for; one that is known first."""
         model = self.experiment.model
         source = self.sources.get(model.mechanism)
-        usual = type(model).model_fields["current"].default
         passed = nmodl.read(source).membrane_currents if source is not None else ()
-        if model.current != usual or usual not in passed:
-            return (model.current,)
-        return (usual, *(n for n in passed if n != usual))
+        return model_checks.currents_recorded(model.current, passed, self.mechanism.recordable)
 
     @functools.cached_property
     def foreign(self) -> tuple[str, ...]:
@@ -225,7 +222,9 @@ def examine(
     units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
     info = replace(info, limits=limits)
-    problems += model_checks.variable_problems(model, info, parts.get("recording"))
+    problems += model_checks.variable_problems(
+        model, info, parts.get("recording"), paths.get(model.mechanism)
+    )
     problems += model_checks.role_problems(model, info, paths.get(model.mechanism))
     fixed, found = _fixed(model, units, limits)
     problems += found

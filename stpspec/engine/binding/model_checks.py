@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,31 @@ from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, nearest
 from stpspec.specs.model import Roles
 
+_USUAL = "i"  # the name of a current
 _TAKE_EVENTS = ("ExpSyn", "Exp2Syn")  # of the point processes that NEURON brings
 
 
-def variable_problems(model: Any, info: Mechanism, recording: Any) -> list[SpecProblem]:
+def currents_recorded(
+    asked: str | None, passed: Sequence[str], recordable: Collection[str]
+) -> tuple[str, ...]:
+    """Return the variables whose sum is the current of a synapse or junction.
+
+    That is the one asked for, or all that the mechanism passes. Where one of these is no RANGE
+    variable, and ``i``, which passes nothing by itself, is one, that is their sum by its name.
+    """
+    if asked is not None:
+        return (asked,)
+    if _USUAL in passed:
+        return (_USUAL, *(n for n in passed if n != _USUAL))
+    known = [n for n in passed if n in recordable]
+    if not known or (_USUAL in recordable and len(known) < len(passed)):
+        return (_USUAL,)
+    return tuple(passed)
+
+
+def variable_problems(
+    model: Any, info: Mechanism, recording: Any, source: Path | None
+) -> list[SpecProblem]:
     """Find variables to record that the mechanism has not."""
     problems = []
 
@@ -27,7 +48,10 @@ def variable_problems(model: Any, info: Mechanism, recording: Any) -> list[SpecP
     if recording is None:
         return problems
     if model.stimulated_by == "step" or "synaptic_current" in recording.signals:
-        need("model.current", model.current, info.recordable, "variable")
+        passed = nmodl.read(source).membrane_currents if source is not None else ()
+        currents = currents_recorded(model.current, passed, info.recordable)
+        if not set(currents) & set(info.recordable):
+            need("model.current", currents[0], info.recordable, "variable")
     for index, name in enumerate(recording.variables):
         need(f"recording.variables.{index}", name, info.recordable, "recordable variable")
     if model.stimulated_by == "event" and "conductance" in recording.signals:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.plugin_files import plugin_files
 from stpspec.engine.mechanisms.library import sources
 from stpspec.engine.mechanisms.nmodl import included_in
 from stpspec.engine.reading import Readings
 from stpspec.engine.templates import current_folder, is_shipped, template_path
 from stpspec.errors import StpspecError
-from stpspec.resources import CURRENT_FOLDER, plugin_files
+from stpspec.resources import CURRENT_FOLDER
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import Sources, sha256_of, text_of
 
