@@ -22,11 +22,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+from stpspec.formatting import presentable
+
 
 class StpspecError(Exception):
-    """Base of every error that stpspec raises on purpose."""
+    """Base of every error that stpspec raises on purpose.
+
+    Its message may quote files of others: it holds no password and no control character.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *parts: object):
+        super().__init__(*(presentable(part) if isinstance(part, str) else part for part in parts))
 
 
 class UnknownNameError(StpspecError):
@@ -114,7 +122,7 @@ class SpecProblem:
         # Of an unknown field the name is wrong, and what was received is the value beside it.
         parts = [guess, received] if self.kind == "unknown_field" else [received, guess]
         text = f"{self.path or '(whole file)'}: {self.rule}{''.join(parts)}"
-        return f"{self.where} | {text}" if self.where else text
+        return presentable(f"{self.where} | {text}" if self.where else text)
 
 
 @dataclass(frozen=True)

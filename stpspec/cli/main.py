@@ -10,11 +10,12 @@ from stpspec.cli.terminal import DONE, FAILED, NOT_UNDERSTOOD, UsageError, compl
 from stpspec.cli.terminal import complain_of_usage as refuse
 from stpspec.cli.verb import Verb, load_verb
 from stpspec.errors import StpspecError, UnknownNameError
+from stpspec.formatting import PASSWORD_VARIABLE, hide
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    words = _without_passwords(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["__complete"]:  # asked by the scripts of `stpspec completion`
         from stpspec.cli.completion.shells import answer
 
@@ -30,6 +31,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnknownNameError as error:
         return refuse(UsageError(str(error)), None)
     return _run(name, verb, rest)
+
+
+def _without_passwords(argv: Sequence[str]) -> list[str]:
+    """Return the words with ``***`` for their passwords: they go on to Hydra and into logs.
+
+    Those of the process itself are seen by everybody on the machine, which is told.
+    """
+    words = [hide(word) for word in argv]
+    if words != list(argv):
+        print(
+            f"stpspec: other users of this machine can read a password on the command line, and "
+            f"the shell keeps it; {PASSWORD_VARIABLE} is the place for it",
+            file=sys.stderr,
+        )
+    return words
 
 
 def _run(name: str, verb: Verb, words: Sequence[str]) -> int:

@@ -15,6 +15,8 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from stpspec.config.safeguards import refuse_unsafe, without_passwords
+
 _GROUP = "experiment"
 _KINDS = ("recording", "fitter")  # groups that config.yaml always chooses
 
@@ -129,10 +131,12 @@ class ExperimentsSource(FileConfigSource):
         if not isinstance(config, DictConfig):
             raise ConfigCompositionException(f"{file}: an experiment is a mapping")
         data = OmegaConf.to_container(config)
-        if isinstance(data, dict) and isinstance(
-            data.get("study"), str
-        ):  # so that an override of another field finds it
-            config.study = {"name": data["study"]}
+        refuse_unsafe(data, file)
+        study = data.get("study") if isinstance(data, dict) else None
+        if isinstance(study, str):  # so that an override of another field finds it
+            config.study = {"name": study}
+        elif study is not None:
+            config.study = without_passwords(study)
         self._prefer_inline(config)
         return ConfigResult(
             config=config,

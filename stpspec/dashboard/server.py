@@ -22,9 +22,10 @@ import yaml
 
 from stpspec.dashboard.storage_view import StudyPage
 from stpspec.errors import DashboardError, StudyError, nearest
+from stpspec.formatting import hide
 from stpspec.studies.artifacts import artifact_folders
 from stpspec.studies.compatibility import of_name
-from stpspec.studies.storage import open_storage, without_password
+from stpspec.studies.storage import open_storage
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -117,7 +118,7 @@ def application(
     if not matches:
         names = ", ".join(studies) or "no study"
         other = f", not {name}" if name else ""
-        raise StudyError(f"the storage {without_password(place)} holds {names}{other}")
+        raise StudyError(f"the storage {hide(place)} holds {names}{other}")
     number = storage.get_study_id_from_name(matches[-1 if name else 0])
     path = f"/dashboard/studies/{number}" if len(studies) == 1 or name else "/dashboard"
     BaseStorage.register(StudyPage)

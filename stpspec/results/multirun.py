@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 import numpy as np
 
 from stpspec.errors import ResultError, SpecError
+from stpspec.formatting import presentable
 from stpspec.metrics.miss import Miss
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Job:
     def __repr__(self) -> str:
         said = ", ".join(f"{key}={value}" for key, value in self.overrides.items())
         loss = f", loss {self.summary['loss']:.4g}" if "loss" in self.summary else ""
-        return (
+        return presentable(
             f"Job({self.name}: {said}; {self.status}{loss}{': ' * bool(self.reason)}{self.reason})"
         )
 
@@ -118,7 +119,7 @@ def end(
     status = "failed" if error is not None else "interrupted" if interrupted else "done"
     content: JobRecord = {"overrides": list(overrides), "status": status, "reason": ""}
     if error is not None:
-        content["reason"] = f"{type(error).__name__}: {error}"
+        content["reason"] = presentable(f"{type(error).__name__}: {error}")
         content["cause"] = _cause(error)
     _write(folder, content)
 
@@ -132,7 +133,7 @@ def _cause(error: Exception) -> str:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1].strip()
+    return (presentable(text).strip().splitlines() or [""])[-1].strip()
 
 
 def _write(folder: Path, content: JobRecord) -> None:

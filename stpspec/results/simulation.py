@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stpspec.formatting import spreadsheet_rows
 from stpspec.results.folder import (
     as_result_error,
     nodes,
@@ -111,11 +113,19 @@ def save_sweep(
     def write(temporary: Path) -> None:
         kept = swept.assign_attrs(spec=json.dumps(experiment.to_data()))
         kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
-        swept.to_dataframe().to_csv(temporary / "sweep.csv")
+        frame = swept.to_dataframe().reset_index()
+        rows = [list(map(str, frame.columns)), *frame.map(_cell).to_numpy().tolist()]
+        with (temporary / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(spreadsheet_rows(rows))
         (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
         write_sweep(swept, temporary, scale=scale)
 
     return write_folder(folder, write, overwrite=overwrite)
+
+
+def _cell(value: object) -> str:
+    """Return a value of a sweep with all its digits; nothing where there is none."""
+    return "" if value != value else str(value)
 
 
 def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:
@@ -126,9 +136,7 @@ def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> 
     ResultError
         If they cannot be written.
     """
-    import csv
-
     with as_result_error(folder):
         with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(jobs_rows(jobs, varied, show=repr))
+            csv.writer(file).writerows(spreadsheet_rows(jobs_rows(jobs, varied, show=repr)))
         write_jobs(jobs, folder)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from stpspec import log
 from stpspec.errors import StudyError
+from stpspec.formatting import HIDDEN, PASSWORD_VARIABLE, hide, revealed
 from stpspec.studies.optuna_internals import allow_delayed_trials, cached_database
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from stpspec.studies.journal import Journal
 
 ATTEMPTS = 20
+_WITH_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]+)(?::\*\*\*)?(?=@)")
 RETRY_PAUSE = 0.2  # s between two looks for what another process is about to write
 
 
@@ -102,9 +106,27 @@ def open_storage(place: str, *, read_only: bool = False) -> Storage:
         ) from error
 
 
-def without_password(place: str) -> str:
-    """Return the place of a storage without the password that a URL may hold."""
-    return re.sub(r"(://[^:/@]*:)[^@/]*@", r"\1***@", place)
+def with_password(place: str) -> str:
+    """Return the URL of a storage with its password, as the connection needs it.
+
+    It was in the URL when that was read, or stands in the environment variable
+    ``STPSPEC_STORAGE_PASSWORD``; drivers have ways of their own beside, such as ``~/.pgpass``.
+
+    Raises
+    ------
+    StudyError
+        If the URL had a password, and it is not known here.
+    """
+    hidden = hide(place)
+    known, variable = revealed(hidden), os.environ.get(PASSWORD_VARIABLE)
+    if known is not None and (variable is None or HIDDEN in hidden):
+        return known
+    if variable is not None:
+        return _WITH_USER.sub(lambda m: f"{m[1]}:{quote(variable, safe='')}", hidden)
+    raise StudyError(
+        f"the password of the storage {hidden} is not known: results and logs never hold it; put "
+        f"it into the environment variable {PASSWORD_VARIABLE}"
+    )
 
 
 def _open_journal(path: Path, read_only: bool) -> Storage:
@@ -123,11 +145,11 @@ def _open_journal(path: Path, read_only: bool) -> Storage:
 
 def _open_database(place: str) -> Storage:
     """Open a database; of processes that start together one makes its tables, the others wait."""
-    attempts = ATTEMPTS
+    url, attempts = with_password(place), ATTEMPTS
     while True:
         attempts -= 1
         try:
-            storage, engine = cached_database(place)
+            storage, engine = cached_database(url)
             log.enable()
             return Storage(storage, engine=engine)
         except Exception as error:  # drivers and databases have exceptions of their own
@@ -136,6 +158,5 @@ def _open_database(place: str) -> Storage:
                 time.sleep(RETRY_PAUSE)
                 continue
             raise StudyError(
-                f"the storage {without_password(place)} cannot be opened: "
-                f"{type(error).__name__}: {error}"
+                f"the storage {hide(place)} cannot be opened: {type(error).__name__}: {error}"
             ) from error

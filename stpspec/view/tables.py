@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.formatting import Rows, columns, number, unit_text
+from stpspec.formatting import Rows, columns, number, presentable, unit_text
 from stpspec.metrics.miss import Miss
 from stpspec.view.contract import terms_of
 from stpspec.view.style import UNITS
@@ -34,7 +34,7 @@ def with_error(value: float, error: float) -> str:
 def fit_table(result: Fit) -> str:
     """Return the report of a fit: what was asked and achieved, the parameters, the cost."""
     head, targets, parameters, closing = fit_parts(result)
-    return "\n\n".join([head, columns(targets), columns(parameters), closing])
+    return presentable("\n\n".join([head, columns(targets), columns(parameters), closing]))
 
 
 def fit_parts(result: Fit) -> tuple[str, Rows, Rows, str]:
@@ -187,7 +187,7 @@ def run_table(measured: Mapping[Request, Measurement], protocols: Mapping[str, P
         if notes:
             block += "\n\n" + "\n".join(f"note: {n}" for n in notes)
         blocks.append(block)
-    return "\n\n\n".join(blocks)
+    return presentable("\n\n\n".join(blocks))
 
 
 def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: int = 40) -> str:
@@ -218,7 +218,7 @@ def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: i
     if len(frame) > rows:
         text += f"\n… and {len(frame) - rows} more"
     reasons = dict.fromkeys(r for n in names for r in frame["reason"][frame[n].isna()] if r)
-    return "\n".join([text, *(f"– is missing: {r}" for r in reasons)])
+    return presentable("\n".join([text, *(f"– is missing: {r}" for r in reasons)]))
 
 
 def _arithmetic(measured: Mapping[Request, Measurement]) -> str:
