@@ -13,7 +13,8 @@
     ├── FitError           a fitter cannot start or cannot go on
     ├── StudyError         a study cannot be opened, or belongs to another experiment
     ├── DashboardError     a study cannot be shown in the browser
-    └── ResultError        a result cannot be written or read
+    ├── ResultError        a result cannot be written or read
+    └── TrustError         code inside a result has not been trusted yet
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ class DashboardError(StpspecError):
 
 class ResultError(StpspecError):
     """A result cannot be written or read."""
+
+
+class TrustError(StpspecError):
+    """Code that lies inside a result would be run, and has neither been run before nor trusted."""
 
 
 # What the rest of the program has to tell apart; everything else breaks a "rule".

@@ -70,7 +70,7 @@ def sweep(
     from stpspec.engine.rigs.reuse import rigs_kept
     from stpspec.engine.stochastic import warn_of_chance
 
-    needed(experiment)
+    experiment = needed(experiment)
     given = dict(fields) if fields else frequency_grid(experiment)
     _check(experiment, given)
     # Candidates of one run differ in parameters of the mechanism; all else is a run of its own.

@@ -8,13 +8,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from typing_extensions import TypedDict, Unpack
 
 from stpspec.errors import ResultError
 from stpspec.metrics.miss import Miss
-
-if TYPE_CHECKING:
-    from stpspec.view.contract import FitSummary
+from stpspec.resources import path_inside, replaced
+from stpspec.specs.records import read_record as read_json
+from stpspec.view.contract import FitSummary, read_summary
 
 CAMPAIGN_FILE = "campaign.json"
 RECORD_FILE = "connection.json"
@@ -30,6 +31,12 @@ class ConnectionRecord(TypedDict, total=False):
     spec: dict[str, object]
     status: str
     reason: str
+
+
+class _CampaignRecord(TypedDict):
+    """``campaign.json``: the folders of the connections."""
+
+    connections: list[str]
 
 
 def _no_summary() -> FitSummary:
@@ -73,20 +80,17 @@ class ConnectionState:
 
 def read_record(folder: Path) -> ConnectionRecord:
     """Return what was noted last in the folder of a connection; empty if nothing was."""
-    try:
-        return json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = folder / RECORD_FILE
+    if not path.is_file():
         return {}
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{folder / RECORD_FILE} cannot be read: {error}") from error
+    return read_json(path, ConnectionRecord, "record of a connection")
 
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON in one piece."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(path)
+    with replaced(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def note(folder: Path, **changes: Unpack[ConnectionRecord]) -> None:
@@ -130,8 +134,8 @@ def connection_states(root: str | Path) -> list[ConnectionState]:
     path = Path(root) / CAMPAIGN_FILE
     if not path.is_file():
         raise ResultError(f"no campaign in {root}: it would have left a {CAMPAIGN_FILE} there")
-    names = json.loads(path.read_text(encoding="utf-8"))["connections"]
-    return [_state(Path(root) / name, name) for name in names]
+    names = read_json(path, _CampaignRecord, "record of a campaign")["connections"]
+    return [_state(path_inside(Path(root), name), name) for name in names]
 
 
 def _state(folder: Path, name: str) -> ConnectionState:
@@ -143,5 +147,5 @@ def _state(folder: Path, name: str) -> ConnectionState:
     summary = folder / RESULT / "summary.json"
     if status not in ("done", "interrupted") or not summary.is_file():
         return ConnectionState(label, name, status, record.get("reason", ""))
-    content = json.loads(summary.read_text(encoding="utf-8"))
+    content = read_summary(summary)
     return ConnectionState(label, name, status, record.get("reason", ""), content)

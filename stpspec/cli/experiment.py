@@ -103,19 +103,14 @@ def fitted_values(path: str | None) -> dict[str, float]:
     StpspecError
         If its summary is damaged.
     """
-    import json
-
     from stpspec.config.compose import choose
+    from stpspec.specs.records import fitted_values as saved_values
 
     _, file = choose(path)
     summary = file.parent / "summary.json" if file else None
     if summary is None or not summary.is_file() or not (summary.parent / "result.nc").is_file():
         return {}
-    try:
-        parameters = json.loads(summary.read_text(encoding="utf-8"))["parameters"]
-        return {name: p["value"] for name, p in parameters.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise StpspecError(f"{summary} cannot be read: {type(error).__name__}: {error}") from error
+    return dict(saved_values(summary))
 
 
 def pop_values(data: dict[str, object], fitted: dict[str, float]) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from stpspec.resources import (
 )
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.records import fitted_values as saved_values
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -103,11 +103,7 @@ def _begun_at_result(
     chosen = [o.lstrip("+").partition("=")[0] for o in overrides]
     if summary is None or not summary.is_file() or data.get("study") or "fitter.start" in chosen:
         return data
-    try:
-        fitted = json.loads(summary.read_text(encoding="utf-8"))["parameters"]
-        values = {name: saved["value"] for name, saved in fitted.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{summary} cannot be read: {type(error).__name__}: {error}") from error
+    values = saved_values(summary)
     parameters = data.get("parameters")
     if not isinstance(parameters, dict):
         return data

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from stpspec.config.errors import ConfigError
 from stpspec.formatting import PASSWORD_VARIABLE, hide
@@ -37,8 +38,8 @@ def refuse_unsafe(data: object, file: Path) -> None:
     hydra = data.get("hydra", {"sweeper": {"params": {}}})
     if not (_keys(hydra) <= {"sweeper"} and _keys(_of(hydra, "sweeper")) <= {"params"}):
         raise ConfigError(
-            f"{_line(file, 'hydra')}: an experiment sets nothing of Hydra but hydra.sweeper.params: "
-            f"the rest belongs on the command line"
+            f"{_line(file, 'hydra')}: an experiment sets nothing of Hydra but "
+            f"hydra.sweeper.params: the rest belongs on the command line"
         )
     for text in _texts(data.get("defaults")):
         if ".." in re.split(r"[/@. ]*/[/ ]*|[ @]", text) or "@hydra" in text:
@@ -50,8 +51,8 @@ def refuse_unsafe(data: object, file: Path) -> None:
         for resolver, argument, written in _resolvers(text):
             if resolver not in RESOLVERS and not (resolver == "oc.env" and _is_ours(argument)):
                 raise ConfigError(
-                    f"{_line(file, written)}: {written} is not for an experiment file, which others "
-                    f"may have written: it may use its own fields (${{seed}}), "
+                    f"{_line(file, written)}: {written} is not for an experiment file, which "
+                    f"others may have written: it may use its own fields (${{seed}}), "
                     f"{', '.join(RESOLVERS)}, and oc.env of variables that are named STPSPEC_…; "
                     f"the command line may use all: FIELD='{written}'"
                 )
@@ -94,10 +95,11 @@ def _resolvers(text: str) -> Iterator[tuple[str, str, str]]:
     if "${" not in text:
         return
     from omegaconf.errors import GrammarParseError
-    from omegaconf.grammar_parser import OmegaConfGrammarParser, parse
+    from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
+    from omegaconf.grammar_parser import parse
 
     try:
-        waiting = [parse(text)]
+        waiting: list[Any] = [parse(text)]
     except GrammarParseError:
         return  # told where it is resolved
     while waiting:
@@ -106,7 +108,8 @@ def _resolvers(text: str) -> Iterator[tuple[str, str, str]]:
         if isinstance(here, OmegaConfGrammarParser.InterpolationResolverContext):
             sequence = here.sequence()
             arguments = "" if sequence is None else sequence.getText()
-            yield here.resolverName().getText(), arguments.partition(",")[0], here.getText()
+            name: Any = here.resolverName()
+            yield name.getText(), arguments.partition(",")[0], here.getText()
 
 
 def _line(file: Path, text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from stpspec.engine import nrn
 from stpspec.errors import TemplateError, nearest
-from stpspec.resources import file_sha256, find_file
+from stpspec.resources import file_sha256, find_file, require_trust, result_around
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 
@@ -86,6 +86,7 @@ def builder(cell: CellTemplate) -> Callable[[], Any]:
         As :func:`build`; what is returned raises it too.
     """
     path = template_path(cell)
+    require_trust(path)
     factory = _hoc_template(cell, path) if path.suffix == ".hoc" else _python_class(cell, path)
     arguments = cell.arguments
     if path.suffix == ".hoc" and isinstance(arguments, dict):
@@ -145,6 +146,8 @@ def _python_class(cell: CellTemplate, path: Path) -> Any:
             raise TemplateError(f"{path} cannot be imported")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
+        if result_around(path) is not None:
+            sys.dont_write_bytecode = True  # a result stays as it is
         with nrn.border(TemplateError, f"importing the template file {path}"):
             spec.loader.exec_module(module)
         _modules[key] = module

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.errors import ResultError
-from stpspec.resources import shipped
+from stpspec.errors import ResultError, StpspecError
+from stpspec.resources import SOURCE_FOLDERS, path_inside, shipped
 from stpspec.specs.experiment import Experiment
 
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
@@ -100,6 +100,30 @@ def write_netcdf(tree: Any, path: Path) -> None:
     tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
 
 
+@contextlib.contextmanager
+def read_netcdf(path: Path) -> Iterator[Any]:
+    """Yield the DataTree of a netCDF file while it is open.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read, at any depth: HDF5, netCDF and xarray have errors of many kinds.
+    """
+    import xarray as xr
+
+    try:
+        with xr.open_datatree(path, engine="netcdf4") as opened:
+            yield opened
+    except StpspecError:
+        raise
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        raise ResultError(
+            f"{path} is damaged, or no netCDF file of stpspec: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _fits_float32(values: Any) -> bool:
     """Tell whether nothing becomes infinite, or 0, in four bytes."""
     largest = np.nanmax(np.abs(values), initial=0.0)
@@ -146,5 +170,6 @@ def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
 def write_sources(folder: Path, files: Mapping[str, str]) -> None:
     """Write sources, by ``mod/NAME``, ``templates/NAME`` and ``plugins/NAME``, into a folder."""
     for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+        path = path_inside(folder, name, of=SOURCE_FOLDERS)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -6,16 +6,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from stpspec.errors import ResultError, SpecError
 from stpspec.formatting import presentable
 from stpspec.metrics.miss import Miss
-
-if TYPE_CHECKING:
-    from stpspec.view.contract import FitSummary
+from stpspec.resources import replaced
+from stpspec.results.folder import read_netcdf
+from stpspec.specs.records import read_record
+from stpspec.view.contract import FitSummary, read_summary
 
 JOB_FILE = "job.json"
 RESULT = "result"
@@ -138,9 +140,8 @@ def _last_line(text: str) -> str:
 
 def _write(folder: Path, content: JobRecord) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{JOB_FILE}"
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / JOB_FILE)
+    with replaced(folder / JOB_FILE) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def collect(folder: str | Path) -> Jobs:
@@ -176,13 +177,13 @@ def _natural(name: str) -> tuple[int, str]:
 def _job(path: Path) -> Job:
     name = path.parent.name
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
-        overrides = {key: value for key, _, value in pairs}
-        status, reason = content["status"], content.get("reason", "")
-        cause = content.get("cause", "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Job(name, {}, "failed", f"its {JOB_FILE} cannot be read: {error}")
+        content = read_record(path, JobRecord, "record of a job")
+    except ResultError as error:
+        return Job(name, {}, "failed", str(error))
+    pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
+    overrides = {key: value for key, _, value in pairs}
+    status, reason = content["status"], content.get("reason", "")
+    cause = content.get("cause", "")
     result = path.parent / RESULT
     if status not in ("done", "interrupted"):
         return Job(name, overrides, status, reason, cause=cause)
@@ -191,18 +192,20 @@ def _job(path: Path) -> Job:
     if not (result / "summary.json").is_file():  # of `run`
         return Job(name, overrides, status, reason)
     try:
-        summary = json.loads((result / "summary.json").read_text(encoding="utf-8"))
+        summary = read_summary(result / "summary.json")
         losses, seconds = _path_of(result / "result.nc")
-    except (OSError, ValueError, KeyError) as error:
-        return Job(name, overrides, "failed", f"its result cannot be read: {error}")
+    except ResultError as error:
+        return Job(name, overrides, "failed", str(error))
     return Job(name, overrides, status, reason, summary, losses, seconds)
 
 
 def _path_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import xarray as xr
-
-    with xr.open_dataset(path, group="history", engine="netcdf4") as history:
-        losses, seconds = history["loss"].values, history["seconds"].values
+    with read_netcdf(path) as tree:
+        history = tree.children["history"].dataset if "history" in tree.children else {}
+        columns = [np.asarray(history[n].values) for n in ("loss", "seconds") if n in history]
+    if len(columns) < 2 or any(c.dtype.kind != "f" or c.ndim != 1 for c in columns):
+        raise ResultError(f"{path} is damaged, or no result of a fit: it has no history of losses")
+    losses, seconds = columns
     best = np.fmin.accumulate(np.where(np.isnan(losses), np.inf, losses))
     return np.where(np.isinf(best), np.nan, best), seconds
 

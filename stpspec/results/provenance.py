@@ -6,12 +6,13 @@ import functools
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.source_files import source_paths
-from stpspec.resources import file_sha256
+from stpspec.resources import file_sha256, remember_code
 from stpspec.specs.experiment import Experiment
 
 
@@ -31,11 +32,12 @@ class Sources:
 
 
 def read_sources(paths: Mapping[str, Path]) -> Sources:
-    """Return the texts and hashes of some source files."""
-    return Sources(
-        {n: p.read_text(encoding="utf-8", errors="replace") for n, p in paths.items()},
-        {n: file_sha256(p) for n, p in paths.items()},
-    )
+    """Return the texts and hashes of some source files, which this process has loaded."""
+    texts = {n: p.read_text(encoding="utf-8", errors="replace") for n, p in paths.items()}
+    hashes = {n: file_sha256(p) for n, p in paths.items()}
+    # They have been run: a result that holds them, or what is written of them, may run them again.
+    remember_code({*hashes.values(), *(sha256(t.encode()).hexdigest() for t in texts.values())})
+    return Sources(texts, hashes)
 
 
 def sources_of(experiment: Experiment) -> Sources:

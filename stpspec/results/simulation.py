@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpspec.formatting import spreadsheet_rows
+from stpspec.resources import replaced
 from stpspec.results.folder import (
     as_result_error,
     nodes,
@@ -137,6 +138,9 @@ def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> 
         If they cannot be written.
     """
     with as_result_error(folder):
-        with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
+        with (
+            replaced(folder / "jobs.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             csv.writer(file).writerows(spreadsheet_rows(jobs_rows(jobs, varied, show=repr)))
         write_jobs(jobs, folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stpspec.formatting import columns, html_lines, html_table, presentable, wrapped
+from stpspec.resources import replaced
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.style import DPI, cut
 from stpspec.view.tables import number, unit_text, with_error
@@ -166,7 +167,6 @@ def _portions(widths: Sequence[int], wanted: Sequence[int], width: int) -> Itera
 
 def write_campaign(connections: Sequence[Connection], folder: Path) -> Path:
     """Write ``summary.png`` in one piece into an existing folder; return its path."""
-    path, temporary = folder / "summary.png", folder / ".summary.png"
-    plot_campaign(connections)[0].get_figure().savefig(temporary, dpi=DPI, format="png")
-    temporary.replace(path)
-    return path
+    with replaced(folder / "summary.png") as temporary:
+        plot_campaign(connections)[0].get_figure().savefig(temporary, dpi=DPI, format="png")
+    return folder / "summary.png"

@@ -6,13 +6,19 @@ The classes themselves are of higher rows (:mod:`stpspec.results`, :mod:`stpspec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, Protocol
+
+from typing_extensions import TypedDict
+
+from stpspec.errors import MetricError, ResultError
+from stpspec.metrics.miss import Miss
+from stpspec.specs.records import read_record
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from stpspec.metrics.miss import Miss
     from stpspec.specs.experiment import Experiment
     from stpspec.specs.objective import Term
 
@@ -58,6 +64,38 @@ class FitSummary(TypedDict, total=False):
     fitter: str
     versions: dict[str, str]
     sources: dict[str, str]
+
+
+def read_summary(path: Path) -> FitSummary:
+    """Read the ``summary.json`` of a fit.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read, or is damaged.
+    """
+    return checked_summary(read_record(path, FitSummary, "summary of a fit"), str(path))
+
+
+def checked_summary(summary: FitSummary, where: str) -> FitSummary:
+    """Return a summary in which what was achieved can be compared with the targets.
+
+    Raises
+    ------
+    ResultError
+        If it cannot.
+    """
+    for name, metric in summary.get("metrics", {}).items():
+        try:
+            miss = Miss.of(metric["achieved"], metric["target"], metric.get("sd"))
+            fault = "" if miss.target.size else "the target is empty"
+        except (MetricError, ValueError, TypeError) as error:
+            fault = str(error)
+        if fault:
+            raise ResultError(
+                f"{where} is damaged, or no summary of a fit: metrics.{name}: {fault}"
+            )
+    return summary
 
 
 class Achieved(Protocol):

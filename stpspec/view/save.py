@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stpspec.resources import replaced
 from stpspec.view.multirun import plot_jobs
 from stpspec.view.path import plot_path
 from stpspec.view.style import DPI
@@ -63,9 +64,11 @@ def write_sweep(swept: Any, folder: Path, *, scale: Any = "auto") -> Path:
 
 def write_jobs(jobs: Sequence[Any], folder: Path) -> Path:
     """Write ``jobs.png`` into an existing folder; return its path."""
-    return _save(plot_jobs(jobs), folder / "jobs.png")
+    with replaced(folder / "jobs.png") as temporary:
+        _save(plot_jobs(jobs), temporary)
+    return folder / "jobs.png"
 
 
 def _save(axes: Any, path: Path) -> Path:
-    np.ravel(axes)[0].get_figure().savefig(path, dpi=DPI)
+    np.ravel(axes)[0].get_figure().savefig(path, dpi=DPI, format="png")
     return path
