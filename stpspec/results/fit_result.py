@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.errors import ResultError, StpspecError
+from stpspec.errors import ResultError
+from stpspec.formatting import masked, presentable
 from stpspec.log import write as write_log
 from stpspec.metrics.miss import Miss
-from stpspec.resources import reach_plugins
+from stpspec.resources import note_plugins
 from stpspec.results.folder import (
     nodes,
+    read_netcdf,
     to_yaml,
     with_own_files,
     write_folder,
     write_netcdf,
     write_sources,
 )
-from stpspec.specs.experiment import FORMAT, Experiment, migrate
+from stpspec.results.saved_fit import saved_fit
+from stpspec.specs.experiment import FORMAT, Experiment
 from stpspec.view.contract import terms_of
 from stpspec.view.save import write_figures
 from stpspec.view.tables import fit_table
@@ -114,7 +117,8 @@ class FitResult:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{n}={v:.4g}" for n, v in self.parameters.items())
-        return f"FitResult({self.experiment.name}: {values}; loss {self.loss:.4g}, {self.status})"
+        text = f"FitResult({self.experiment.name}: {values}; loss {self.loss:.4g}, {self.status})"
+        return presentable(text)
 
     def _repr_html_(self) -> str:
         from stpspec.view.html import fit_html
@@ -194,15 +198,16 @@ class FitResult:
         import xarray as xr
 
         attrs = {
-            "spec": json.dumps(self.experiment.to_data()),
-            "summary": json.dumps(self.summary()),
+            "spec": masked(json.dumps(self.experiment.to_data())),
+            "summary": masked(json.dumps(self.summary())),
             "files": json.dumps(self.files),
-            "log": json.dumps(self.log),
+            "log": masked(json.dumps(self.log)),
         }
         tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
         tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
         write_netcdf(xr.DataTree.from_dict(tree), folder / "result.nc")
-        (folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
+        text = masked(json.dumps(self.summary(), indent=2))
+        (folder / "summary.json").write_text(f"{text}\n", encoding="utf-8")
         text = to_yaml(with_own_files(self.experiment, self.files))
         (folder / "experiment.yaml").write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
@@ -211,7 +216,7 @@ class FitResult:
 
     @classmethod
     def load(cls, folder: str | Path) -> FitResult:
-        """Load a saved result.
+        """Load a saved result; nothing that it names, such as its plug-ins, is run.
 
         Parameters
         ----------
@@ -229,16 +234,11 @@ class FitResult:
         path = path / "result.nc" if path.is_dir() else path
         if not path.is_file():
             raise ResultError(f"no result at {path} (a result folder holds result.nc)")
-        try:
-            with xr.open_datatree(path, engine="netcdf4") as opened:
-                tree = opened.load()
-            summary = json.loads(tree.attrs["summary"])
-            spec = migrate(json.loads(tree.attrs["spec"]))
-            reach_plugins(spec.get("plugins"), path.parent)
-            experiment = Experiment.from_data(spec)
-            migrate({"format": summary["format"]})
-        except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
-            raise ResultError(f"{path} cannot be read as a result: {error}") from error
+        with read_netcdf(path) as opened:
+            tree = opened.load()
+        saved = saved_fit(tree, path)
+        experiment, summary = saved.experiment, saved.summary
+        note_plugins(path.parent)
         parameters: dict[str, ParameterSummary] = summary["parameters"]
         metrics: dict[str, MetricSummary] = summary["metrics"]
         return cls(
@@ -263,8 +263,8 @@ class FitResult:
             notes=summary["notes"],
             versions=summary["versions"],
             sources=summary["sources"],
-            files=json.loads(tree.attrs["files"]),
-            log=tuple(json.loads(tree.attrs.get("log", "[]"))),
+            files=saved.files,
+            log=saved.log,
         )
 
 

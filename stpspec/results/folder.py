@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.errors import ResultError, StpspecError
+from stpspec.formatting import masked
 from stpspec.resources import SOURCE_FOLDERS, path_inside, shipped
 from stpspec.specs.experiment import Experiment
 
@@ -164,7 +165,7 @@ def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
 
     data = experiment.to_data() if isinstance(experiment, Experiment) else dict(experiment)
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    return "# @package _global_\n" + _SCHEMA_LINE + body
+    return "# @package _global_\n" + _SCHEMA_LINE + masked(body)
 
 
 def write_sources(folder: Path, files: Mapping[str, str]) -> None:

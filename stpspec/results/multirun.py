@@ -179,7 +179,7 @@ def _job(path: Path) -> Job:
     try:
         content = read_record(path, JobRecord, "record of a job")
     except ResultError as error:
-        return Job(name, {}, "failed", str(error))
+        return Job(name, {}, "failed", f"its {JOB_FILE} cannot be read: {error}")
     pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
     overrides = {key: value for key, _, value in pairs}
     status, reason = content["status"], content.get("reason", "")
@@ -195,7 +195,7 @@ def _job(path: Path) -> Job:
         summary = read_summary(result / "summary.json")
         losses, seconds = _path_of(result / "result.nc")
     except ResultError as error:
-        return Job(name, overrides, "failed", str(error))
+        return Job(name, overrides, "failed", f"its result cannot be read: {error}")
     return Job(name, overrides, status, reason, summary, losses, seconds)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stpspec.formatting import spreadsheet_rows
+from stpspec.formatting import masked, spreadsheet_rows
 from stpspec.resources import replaced
 from stpspec.results.folder import (
     as_result_error,
@@ -60,7 +60,7 @@ def save_run(
     def write(temporary: Path) -> None:
         kept = xr.DataTree.from_dict(nodes(tree))
         again = with_own_files(_at(experiment, tree), sources.texts)
-        kept.attrs["spec"] = json.dumps(again.to_data())
+        kept.attrs["spec"] = masked(json.dumps(again.to_data()))
         kept.attrs["versions"] = json.dumps(versions())
         kept.attrs["files"] = json.dumps(sources.texts)
         kept.attrs["sources"] = json.dumps(sources.sha256)
@@ -112,7 +112,7 @@ def save_sweep(
     """
 
     def write(temporary: Path) -> None:
-        kept = swept.assign_attrs(spec=json.dumps(experiment.to_data()))
+        kept = swept.assign_attrs(spec=masked(json.dumps(experiment.to_data())))
         kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
         frame = swept.to_dataframe().reset_index()
         rows = [list(map(str, frame.columns)), *frame.map(_cell).to_numpy().tolist()]
