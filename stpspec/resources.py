@@ -22,6 +22,7 @@ ALL_GROUPS = (*GROUPS, "protocol")
 
 # What a saved result is known by, and where it has code that can be run.
 _SAVED = ("result.nc", "simulation.nc", "sweep.nc")
+_RUN = (".mod", ".py", ".hoc")
 SOURCE_FOLDERS = ("mod", "templates", "plugins")
 
 _HERE = Path(__file__).resolve().parent
@@ -264,6 +265,7 @@ def _untrusted(folder: Path, named: Sequence[Path] = ()) -> list[Path]:
     """Return the files inside a result that may be run and are neither trusted nor shipped."""
     known, ours = cache_folder("trusted"), _shipped_hashes()
     files = {p for n in SOURCE_FOLDERS for p in (folder / n).rglob("*") if p.is_file()}
+    named = [p for p in named if p.suffix in _RUN]
     files |= {Path(os.path.abspath(p)) for p in named if result_around(p) == folder and p.is_file()}  # noqa: PTH100
     shas = {path: file_sha256(path) for path in sorted(files)}
     return [p for p, sha in shas.items() if sha not in ours and not (known / sha).is_file()]

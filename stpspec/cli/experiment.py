@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stpspec.cli.terminal import DONE, UsageError, complain
 from stpspec.errors import SpecError, SpecProblem, StpspecError
+from stpspec.formatting import presentable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,32 @@ def named_experiments(arguments: argparse.Namespace) -> Iterator[tuple[list[str]
     overrides = [word for word in arguments.words if _is_override(word)]
     paths = [word for word in arguments.words if not _is_override(word)]
     with search_in(arguments.config_dir):
+        for path in paths:
+            _ask_for_trust(path, trusts=arguments.trust)
         yield paths, overrides
+
+
+def _ask_for_trust(path: str, *, trusts: bool) -> None:
+    """Say which code of a saved result would be run, before anything is; trust it if told so.
+
+    Raises
+    ------
+    TrustError
+        If it was neither run before nor trusted.
+    """
+    from pathlib import Path
+
+    from stpspec.resources import require_trust, result_around, trust
+
+    place = Path(path).expanduser()
+    folder = result_around(place / "experiment.yaml") or result_around(place)
+    if folder is None:
+        return
+    if not trusts:
+        require_trust(folder / "experiment.yaml")
+        return
+    for file in trust(folder):
+        print(f"trusted: {presentable(str(file))}")
 
 
 def each_experiment(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stpspec.errors import StudyError
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.records import parsed_record
 from stpspec.specs.study import StudySpec
 from stpspec.studies.records import EvaluationRecord
 from stpspec.studies.storage import ATTEMPTS, RETRY_PAUSE
@@ -219,7 +220,8 @@ def _spec_of(study: optuna.Study, spec: StudySpec) -> ExperimentData | None:
     for _ in range(ATTEMPTS):  # another process may be about to write it
         text = study.user_attrs.get("spec")
         if text is not None:
-            return json.loads(text)
+            where, what = f"the study {spec.name!r} in {spec.place}", "study of stpspec"
+            return parsed_record(text, dict[str, Any], where, what, StudyError)
         if study.user_attrs or study.get_trials(deepcopy=False):
             raise StudyError(
                 f"the study {spec.name!r} in {spec.place} was not made by "

@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from stpspec import log
 from stpspec.errors import StudyError
 from stpspec.formatting import HIDDEN, PASSWORD_VARIABLE, hide, revealed
-from stpspec.studies.optuna_internals import allow_delayed_trials, cached_database
+from stpspec.studies.optuna_internals import allow_delayed_trials, cached_database, journal_storage
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -130,15 +130,13 @@ def with_password(place: str) -> str:
 
 
 def _open_journal(path: Path, read_only: bool) -> Storage:
-    from optuna.storages import JournalStorage
-
     from stpspec.studies.journal import Journal, ReadOnlyJournal
 
     if read_only:
-        return Storage(JournalStorage(ReadOnlyJournal(str(path))))
+        return Storage(journal_storage(ReadOnlyJournal(str(path)), str(path)))
     path.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(str(path))
-    storage = JournalStorage(journal)
+    storage: Any = journal_storage(journal, str(path))
     allow_delayed_trials(storage)
     return Storage(storage, journal=journal)
 

@@ -150,6 +150,6 @@ parallel.""",
          "one connection, beginning with a file of your own"),
     ),
     action=_campaign,
-    flags=(_flags, flags.out, flags.config_dir, flags.quiet),
+    flags=(_flags, flags.out, flags.trust, flags.config_dir, flags.quiet),
     complete=_complete,
 )  # fmt: skip

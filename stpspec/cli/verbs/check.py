@@ -54,6 +54,6 @@ compiled and cells are built for it, but nothing is simulated.""",
         ("check experiment=pvalb_pyr fitter=tpe", "a shipped experiment with another fitter"),
     ),
     action=_check,
-    flags=(flags.config_dir,),
+    flags=(flags.trust, flags.config_dir,),
     complete=_complete,
 )  # fmt: skip
