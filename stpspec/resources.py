@@ -24,6 +24,8 @@ ALL_GROUPS = (*GROUPS, "protocol")
 _SAVED = ("result.nc", "simulation.nc", "sweep.nc")
 _RUN = (".mod", ".py", ".hoc")
 SOURCE_FOLDERS = ("mod", "templates", "plugins")
+# The file in the templates of a result that names the folder in which they were read.
+CURRENT_FOLDER = ".current_folder"
 
 _HERE = Path(__file__).resolve().parent
 _plugin_folders: list[Path] = []  # of the results that this process has loaded
@@ -112,12 +114,19 @@ def find_file(name: str, folder: str) -> Path:
     raise FileNotFoundError(f"no file {name!r} in {looked}.{hint}")
 
 
-def reach_plugins(names: Any, *folders: Path) -> None:
+def reach_plugins(names: Any, *folders: Path, trusted: bool = False) -> None:
     """Let Python find the modules that an experiment names in ``plugins``.
 
     What can be imported goes first; else a module is looked for in ``folders``, the current one
     and those that :func:`search_in` has added, and in ``plugins/`` in each: an installed command
-    does not look into the current folder by itself, and a result keeps its plug-ins there.
+    does not look into the current folder by itself, and a result keeps its plug-ins there. Those
+    of a result come onto the path of Python only when they are about to be imported (``trusted``):
+    there they could take the place of a module that is not installed.
+
+    Raises
+    ------
+    TrustError
+        If one is in a result that was neither run before nor trusted, and is to be imported.
     """
     for name in names if isinstance(names, list) else []:
         top = str(name).partition(".")[0]
@@ -126,8 +135,12 @@ def reach_plugins(names: Any, *folders: Path) -> None:
         places = [p for f in (*folders, Path.cwd(), *_EXTRA.get()) for p in (f, f / "plugins")]
         for place in places:
             if (place / f"{top}.py").is_file() or (place / top / "__init__.py").is_file():
-                if result_around(place / top) is not None:
-                    sys.dont_write_bytecode = True  # a result stays as it is
+                folder = result_around(place / f"{top}.py")
+                if folder is not None:  # asked for where it is imported, if it ever is
+                    note_plugins(folder)
+                    if not trusted:
+                        break
+                    require_trust(place / f"{top}.py")
                 sys.path.append(str(place.resolve()))
                 importlib.invalidate_caches()
                 break
@@ -136,8 +149,7 @@ def reach_plugins(names: Any, *folders: Path) -> None:
 def note_plugins(folder: Path) -> None:
     """Note the folder of a result, so that its plug-ins are found if they are imported at all.
 
-    It does not come onto the path of Python yet, where it could take the place of a module that
-    is not installed.
+    It does not come onto the path of Python yet.
     """
     if folder not in _plugin_folders:
         _plugin_folders.append(folder)
@@ -146,7 +158,7 @@ def note_plugins(folder: Path) -> None:
 def reach_noted_plugins(names: Sequence[str]) -> None:
     """Let Python find modules also in the results that :func:`note_plugins` was told of."""
     if _plugin_folders:
-        reach_plugins(list(names), *_plugin_folders)
+        reach_plugins(list(names), *_plugin_folders, trusted=True)
 
 
 def plugin_files(names: Sequence[str]) -> dict[str, Path]:
@@ -230,7 +242,10 @@ def require_trust(*paths: Path) -> None:
         With the files.
     """
     for folder in dict.fromkeys(result_around(path) for path in paths):
-        if folder is not None and (unknown := _untrusted(folder, paths)):
+        if folder is None:
+            continue
+        sys.dont_write_bytecode = True  # a result stays as it is
+        if unknown := _untrusted(folder, paths):
             files = ", ".join(str(p.relative_to(folder)) for p in unknown)
             raise TrustError(
                 f"{folder} holds code that was not run on this machine before: {files}; it can do "

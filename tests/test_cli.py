@@ -487,7 +487,7 @@ def test_a_result_whose_summary_is_damaged_is_named(here, main, text):
     (folder / "experiment.yaml").write_text(YAML)
     (folder / "result.nc").touch()
     (folder / "summary.json").write_text(text)
-    assert "summary.json cannot be read" in clear(main("run", "damaged"), 1)
+    assert "result.nc cannot be read as a result" in clear(main("run", "damaged"), 1)
 
 
 # -- what can be wrong ------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_every_field_of_a_result_is_compared_by_these_tests():
     assert fields == {
         "experiment", "parameters", "units", "errors", "undetermined", "at_bound", "loss",
         "loss_start", "loss_search", "metrics", "metric_units", "history", "traces", "status",
-        "message", "seconds", "notes", "versions", "sources", "files", "log",
+        "message", "seconds", "notes", "versions", "sources", "files", "places", "log",
     }  # fmt: skip
 
 

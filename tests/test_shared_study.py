@@ -16,9 +16,8 @@ from test_studies import accepting, studied
 import stpspec
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.numerics import for_search
-from stpspec.engine.binding.source_files import source_paths
+from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.errors import StudyError
-from stpspec.results.provenance import read_sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies.journal_lock import JournalLock
 from stpspec.studies.processes import has_ended, process_name
@@ -36,7 +35,7 @@ def entered(tmp_path, **options):
 
 def entered_by_a_fit(experiment):
     bound = bind(experiment)
-    study = study_for(for_search(bound).experiment, read_sources(source_paths(bound)).sha256)
+    study = study_for(for_search(bound).experiment, sources_of_bound(bound))
     assert study is not None
     return study
 

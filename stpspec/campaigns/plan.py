@@ -10,14 +10,14 @@ from pathlib import Path
 
 from stpspec.campaigns.bases import Bases
 from stpspec.campaigns.problems import gathered
-from stpspec.campaigns.record import is_done
+from stpspec.campaigns.record import has_result, read_record
 from stpspec.campaigns.rows import RowExperiment, row_experiment, unknown_columns
 from stpspec.campaigns.table import Table, TableSource, read
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest, place
-from stpspec.resources import file_sha256
 from stpspec.specs.base import canonical_json
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.recovery import unseen
+from stpspec.specs.result_files import Sources
 
 _NOT_OF_THE_RESULT = ("study", "workers", "description", "source")
 
@@ -46,7 +46,16 @@ class Connection:
     @property
     def is_done(self) -> bool:
         """Whether its result is there, and from the same experiment."""
-        return is_done(self.folder, self.digest)
+        return self.is_same and has_result(self.folder)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether what its folder records is of the same experiment, with the same files read."""
+        from stpspec.engine.binding.source_files import is_as_read
+
+        record = read_record(self.folder)
+        same = record.get("digest") == self.digest
+        return same and is_as_read(self.experiment, record.get("read", []))
 
 
 def plan(
@@ -77,8 +86,8 @@ def plan(
     rows = [row_experiment(row, bases) for row in content.rows]
     problems = [*content.problems, *unknown_columns(rows, content.header)]
     problems += _unknown_names(content, only)
-    hashes = _Hashes()
-    connections = {r.row.name: _connection(r, root, hashes) for r in rows if r.experiment}
+    files = _Files()
+    connections = {r.row.name: _connection(r, root, files) for r in rows if r.experiment}
     asked = {n for n in connections if not only or n in only or connections[n].label in only}
     pending = [c for c in connections.values() if c.name in asked and not c.is_done]
     to_check = [r for r in rows if r.experiment is None or connections[r.row.name] in pending]
@@ -97,26 +106,25 @@ def _unknown_names(table: Table, only: Sequence[str]) -> list[SpecProblem]:
             for name in only if name not in names]  # fmt: skip
 
 
-class _Hashes(dict[str, dict[str, str]]):
-    """Hashes of the files of experiments; those of rows with the same ones are read once."""
+class _Files(dict[str, Sources]):
+    """Files that experiments name; those of rows with the same ones are read once."""
 
-    def of(self, experiment: Experiment) -> dict[str, str]:
-        from stpspec.engine.binding.source_files import named_paths
+    def of(self, experiment: Experiment) -> Sources:
+        from stpspec.engine.binding.source_files import named_sources
 
         data = experiment.to_data()
         key = canonical_json([data["plugins"], {**data["model"], "fixed": None}])
         if key not in self:
-            self[key] = {}
+            self[key] = Sources()
             with contextlib.suppress(StpspecError, OSError):  # what is not there is told as such
-                files = named_paths(experiment)
-                self[key] = {name: file_sha256(path) for name, path in files.items()}
+                self[key] = named_sources(experiment)
         return self[key]
 
 
-def _connection(entry: RowExperiment, root: Path, hashes: _Hashes) -> Connection:
+def _connection(entry: RowExperiment, root: Path, files: _Files) -> Connection:
     experiment, row = entry.experiment, entry.row
     assert experiment is not None
-    data = {**experiment.to_data(), "files": hashes.of(experiment)}
+    data = files.of(experiment).placeless(experiment.to_data())
     for name in _NOT_OF_THE_RESULT:
         data.pop(name)
     digest = _hash(data)
@@ -125,8 +133,8 @@ def _connection(entry: RowExperiment, root: Path, hashes: _Hashes) -> Connection
     named = {
         "name": f"{study.name if study is not None else _plain(root.name)}.{row.name}",
         "storage": (study and study.storage) or str(folder / f"study-{_hash(data)[:8]}.journal"),
-        # Of a changed row the study in a storage of one's own goes on beside the first.
-        "accept_changes": study is not None and (study.accept_changes or bool(study.storage)),
+        # Of a changed row, or file that its cell reads, the study goes on beside the first.
+        "accept_changes": True,
     }
     return Connection(row.label, row.name, folder, experiment.copy_with(study=named), digest)
 

@@ -15,6 +15,7 @@ from stpspec.errors import ResultError
 from stpspec.metrics.miss import Miss
 from stpspec.resources import path_inside, replaced
 from stpspec.specs.records import read_record as read_json
+from stpspec.specs.result_files import FIT
 from stpspec.view.contract import FitSummary, read_summary
 
 CAMPAIGN_FILE = "campaign.json"
@@ -29,6 +30,7 @@ class ConnectionRecord(TypedDict, total=False):
     connection: str
     digest: str
     spec: dict[str, object]
+    read: list[tuple[str, str, str]]
     status: str
     reason: str
 
@@ -98,11 +100,9 @@ def note(folder: Path, **changes: Unpack[ConnectionRecord]) -> None:
     write_json(folder / RECORD_FILE, {**read_record(folder), **changes})
 
 
-def is_done(folder: Path, digest: str) -> bool:
-    """Tell whether a connection has its result, from the experiment of this digest."""
-    record = read_record(folder)
-    same = record.get("digest") == digest and record.get("status") == "done"
-    return same and (folder / RESULT / "summary.json").is_file()
+def has_result(folder: Path) -> bool:
+    """Tell whether a connection is done and has its result."""
+    return read_record(folder).get("status") == "done" and (folder / RESULT / FIT).is_file()
 
 
 @contextlib.contextmanager
@@ -144,8 +144,7 @@ def _state(folder: Path, name: str) -> ConnectionState:
     if status == "running":
         with locked(folder, 0.0) as free:
             status = "stopped" if free and read_record(folder) == record else status
-    summary = folder / RESULT / "summary.json"
-    if status not in ("done", "interrupted") or not summary.is_file():
+    if status not in ("done", "interrupted") or not (folder / RESULT / FIT).is_file():
         return ConnectionState(label, name, status, record.get("reason", ""))
-    content = read_summary(summary)
-    return ConnectionState(label, name, status, record.get("reason", ""), content)
+    summary = read_summary(folder / RESULT)
+    return ConnectionState(label, name, status, record.get("reason", ""), summary)

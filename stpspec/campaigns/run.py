@@ -103,7 +103,7 @@ def begin(root: Path, connections: Sequence[Connection], pending: Sequence[Conne
 
 def _write_task(connection: Connection) -> None:
     folder, before = connection.folder, read_record(connection.folder)
-    if before.get("digest") != connection.digest:
+    if not connection.is_same:
         if (folder / RESULT).exists():
             _set_aside([folder / RESULT], f"-{before.get('digest', '')[:8]}")
         before = {}
@@ -111,6 +111,7 @@ def _write_task(connection: Connection) -> None:
         folder,
         status=before.get("status", "waiting"),
         reason=before.get("reason", ""),
+        read=before.get("read", []),
         connection=connection.label,
         digest=connection.digest,
         spec=connection.experiment.to_data(),
@@ -144,6 +145,7 @@ def fit_connection(
         ``done``, ``failed``, ``interrupted``, or ``running`` if another process fits it.
     """
     from stpspec import api
+    from stpspec.engine.binding.source_files import readings_of
 
     with locked(folder) as mine:
         record = read_record(folder)
@@ -153,7 +155,8 @@ def fit_connection(
         (folder / LOG).unlink(missing_ok=True)  # of a fit that failed
         with recorded() as messages:
             try:
-                result = api.fit(Experiment.from_data(record.get("spec", {})), progress=progress)
+                experiment = Experiment.from_data(record.get("spec", {}))
+                result = api.fit(experiment, progress=progress)
                 result.save(folder / RESULT, overwrite=True)
             except KeyboardInterrupt:
                 note(folder, status="stopped")
@@ -169,5 +172,5 @@ def fit_connection(
                     _set_aside(folder.glob("study-????????.journal"), "-failed")
                 return "failed"
         status = "interrupted" if result.status == "interrupted" else "done"
-        note(folder, status=status)
+        note(folder, status=status, read=readings_of(experiment))
         return status

@@ -130,13 +130,10 @@ def fitted_values(path: str | None) -> dict[str, float]:
         If its summary is damaged.
     """
     from stpspec.config.compose import choose
-    from stpspec.specs.records import fitted_values as saved_values
+    from stpspec.specs import result_files
 
     _, file = choose(path)
-    summary = file.parent / "summary.json" if file else None
-    if summary is None or not summary.is_file() or not (summary.parent / "result.nc").is_file():
-        return {}
-    return dict(saved_values(summary))
+    return {} if file is None else result_files.fitted_values(file.parent)
 
 
 def pop_values(data: dict[str, object], fitted: dict[str, float]) -> dict[str, object]:

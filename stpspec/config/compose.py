@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stpspec.config.defaults_list import defaults_problems
 from stpspec.config.errors import ConfigError, OverrideError, translated
+from stpspec.config.kept_sources import as_recorded
 from stpspec.config.locations import FILE, Origin
 from stpspec.config.overrides import at, check_overrides, forced, leave_out_other_kinds
 from stpspec.errors import SpecError, unknown_name
@@ -26,7 +27,7 @@ from stpspec.resources import (
 from stpspec.resources import trust as trust_code
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
-from stpspec.specs.records import fitted_values as saved_values
+from stpspec.specs.result_files import fitted_values
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -109,11 +110,10 @@ def _begun_at_result(
     An override of ``fitter.start`` or of anything of a parameter goes before, and so does the
     study of an experiment, which holds all that was evaluated.
     """
-    summary = file.with_name("summary.json") if file is not None else None
     chosen = [o.lstrip("+").partition("=")[0] for o in overrides]
-    if summary is None or not summary.is_file() or data.get("study") or "fitter.start" in chosen:
+    if file is None or data.get("study") or "fitter.start" in chosen:
         return data
-    values = saved_values(summary)
+    values = fitted_values(file.parent)
     parameters = data.get("parameters")
     if not isinstance(parameters, dict):
         return data
@@ -141,29 +141,36 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
     """
     near = [file.parent] if file is not None else []
     reach_plugins(data.get("plugins"), *near)
+    if file is not None:
+        data = as_recorded(data, file.parent)
     model = data.get("model")
     if not isinstance(model, dict):
         return data
 
-    def located(name: object, folder: str) -> object:
-        if not isinstance(name, str) or not name:
-            return name
-        for base in (*near, Path.cwd(), *extra_folders()):
-            for place in (base / name, base / folder / name):
-                if place.exists():
-                    ours = shipped(folder) / name
-                    same = ours.is_file() and ours.read_bytes() == place.read_bytes()
-                    here = base == Path.cwd() and base not in near
-                    return name if same or here else str(place)
-        return name
-
     changed = dict(model)
     if isinstance(model.get("mod"), list):
-        changed["mod"] = [located(m, "mod") for m in model["mod"]]
+        changed["mod"] = [_located(m, "mod", near) for m in model["mod"]]
     for key in ("cell", "cell_2"):
         if isinstance(model.get(key), dict):
-            changed[key] = {**model[key], "file": located(model[key].get("file"), "templates")}
+            changed[key] = {
+                **model[key],
+                "file": _located(model[key].get("file"), "templates", near),
+            }
     return {**data, "model": changed}
+
+
+def _located(name: object, folder: str, near: Sequence[Path]) -> object:
+    """Return the place of a file that lies in a folder of its own; else the name as it is."""
+    if not isinstance(name, str) or not name:
+        return name
+    for base in (*near, Path.cwd(), *extra_folders()):
+        for place in (base / name, base / folder / name):
+            if place.exists():
+                ours = shipped(folder) / name
+                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
+                here = base == Path.cwd() and base not in near
+                return name if same or here else str(place)
+    return name
 
 
 def choose(name: str | Path | None) -> tuple[list[str], Path | None]:

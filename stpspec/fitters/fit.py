@@ -13,7 +13,7 @@ import numpy as np
 
 from stpspec.engine.binding.bind import Bound, bind
 from stpspec.engine.binding.numerics import for_search
-from stpspec.engine.binding.source_files import source_paths
+from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
 from stpspec.engine.workers.pool import pool_for
@@ -27,8 +27,9 @@ from stpspec.fitters.trial_figures import TrialFigures
 from stpspec.fitters.uncertainty import Uncertainty, estimate
 from stpspec.metrics.miss import Miss
 from stpspec.results.fit_result import FitResult
-from stpspec.results.provenance import Sources, read_sources, versions
+from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import Sources
 from stpspec.studies.study import study_for
 
 log = logging.getLogger("stpspec")
@@ -52,9 +53,9 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
             budget = problem.fitter.budget.evaluations
             progress(len(problem.history), budget, min(losses, default=float("nan")))
 
-    searched, sources = for_search(bound), read_sources(source_paths(bound))
+    searched, sources = for_search(bound), sources_of_bound(bound)
     with (
-        study_for(searched.experiment, sources.sha256) or contextlib.nullcontext() as study,
+        study_for(searched.experiment, sources) or contextlib.nullcontext() as study,
         pool_for(searched, executor) or contextlib.nullcontext() as pool,
         rigs_kept(),
     ):
@@ -118,4 +119,5 @@ def _report(
         versions=versions(),
         sources=sources.sha256,
         files=sources.texts,
+        places=sources.places,
     )

@@ -21,10 +21,10 @@ from stpspec.results.folder import (
     with_own_files,
     write_folder,
     write_netcdf,
-    write_sources,
 )
 from stpspec.results.saved_fit import saved_fit
 from stpspec.specs.experiment import FORMAT, Experiment
+from stpspec.specs.result_files import EXPERIMENT, FIT, SUMMARY, tell_differences, write_sources
 from stpspec.view.contract import terms_of
 from stpspec.view.save import write_figures
 from stpspec.view.tables import fit_table
@@ -75,6 +75,8 @@ class FitResult:
         File of each mechanism and template → sha256.
     files : dict of str to str
         Their texts, by ``mod/NAME`` and ``templates/NAME``.
+    places : dict of str to str
+        Field of the experiment that names a file → which of these it is.
     log : tuple of str
         What was logged from INFO on, line by line.
     """
@@ -99,6 +101,7 @@ class FitResult:
     versions: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     log: tuple[str, ...] = ()
 
     @property
@@ -201,15 +204,17 @@ class FitResult:
             "spec": masked(json.dumps(self.experiment.to_data())),
             "summary": masked(json.dumps(self.summary())),
             "files": json.dumps(self.files),
+            "sources": json.dumps(self.sources),
+            "places": json.dumps(self.places),
             "log": masked(json.dumps(self.log)),
         }
         tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
         tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
-        write_netcdf(xr.DataTree.from_dict(tree), folder / "result.nc")
+        write_netcdf(xr.DataTree.from_dict(tree), folder / FIT)
         text = masked(json.dumps(self.summary(), indent=2))
-        (folder / "summary.json").write_text(f"{text}\n", encoding="utf-8")
-        text = to_yaml(with_own_files(self.experiment, self.files))
-        (folder / "experiment.yaml").write_text(text, encoding="utf-8")
+        (folder / SUMMARY).write_text(f"{text}\n", encoding="utf-8")
+        text = to_yaml(with_own_files(self.experiment, self.files, self.places))
+        (folder / EXPERIMENT).write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
         write_log(folder, self.log)
         write_figures(self, folder)
@@ -231,13 +236,14 @@ class FitResult:
         import xarray as xr
 
         path = Path(folder)
-        path = path / "result.nc" if path.is_dir() else path
+        path = path / FIT if path.is_dir() else path
         if not path.is_file():
             raise ResultError(f"no result at {path} (a result folder holds result.nc)")
         with read_netcdf(path) as opened:
             tree = opened.load()
         saved = saved_fit(tree, path)
         experiment, summary = saved.experiment, saved.summary
+        tell_differences(path.parent, summary)
         note_plugins(path.parent)
         parameters: dict[str, ParameterSummary] = summary["parameters"]
         metrics: dict[str, MetricSummary] = summary["metrics"]
@@ -264,6 +270,7 @@ class FitResult:
             versions=summary["versions"],
             sources=summary["sources"],
             files=saved.files,
+            places=saved.places,
             log=saved.log,
         )
 

@@ -7,15 +7,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stpspec.errors import ResultError, StpspecError
 from stpspec.formatting import masked
-from stpspec.resources import SOURCE_FOLDERS, path_inside, shipped
+from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import is_result, text_of, with_values
 
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
 
@@ -60,8 +61,7 @@ def writable(folder: Path, *, overwrite: bool = False) -> Path:
                 f"{target} exists already; choose another name, or overwrite it (--overwrite)"
             )
         # An overwrite replaces the whole folder: never one that holds something else.
-        known = {"result.nc", "simulation.nc", "sweep.nc"}
-        if not target.is_dir() or not known & {p.name for p in target.iterdir()}:
+        if not is_result(target):
             raise ResultError(f"{target} is no result of stpspec and is not overwritten")
     existing = next(p for p in (target.parent, *target.parent.parents) if p.exists())
     if not existing.is_dir():
@@ -137,26 +137,35 @@ def nodes(tree: Any) -> dict[str, Any]:
     return {"/": tree.to_dataset(inherit=False), **children}
 
 
-def with_own_files(experiment: Experiment, files: Mapping[str, str]) -> Experiment:
+def with_own_files(
+    experiment: Experiment, files: Mapping[str, str], places: Mapping[str, str]
+) -> Experiment:
     """Return the experiment with its mechanisms and templates as the files that are kept of it.
 
     A result can then be run again in another place, or after the originals have changed.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    files : mapping of str to str
+        Text of each, by its name in the result.
+    places : mapping of str to str
+        Field of the experiment that names a file → its name in the result.
     """
-    model = experiment.to_data()["model"]
-    if model["mod"]:
-        own = [PurePath(n).name for n, text in files.items() if n.startswith("mod/")
-               and n.endswith(".mod") and text != _shipped_text(n)]  # fmt: skip
-        model["mod"] = own
-    for cell in (model["cell"], model.get("cell_2")):
-        if cell and f"templates/{PurePath(cell['file']).name}" in files:
-            cell["file"] = PurePath(cell["file"]).name
-    return experiment.copy_with(model=model)
+    in_templates = {p: n.removeprefix("templates/") for p, n in places.items() if n in files}
+    data = with_values(experiment.to_data(), in_templates)
+    if data["model"]["mod"]:
+        data["model"]["mod"] = [
+            name.removeprefix("mod/") for name, text in files.items()
+            if name.startswith("mod/") and name.endswith(".mod") and text != _shipped_text(name)
+        ]  # fmt: skip
+    return experiment.copy_with(model=data["model"])
 
 
 def _shipped_text(name: str) -> str | None:
     folder, _, file = name.partition("/")
     path = shipped(folder) / file
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    return text_of(path.read_bytes()) if path.is_file() else None
 
 
 def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
@@ -166,11 +175,3 @@ def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
     data = experiment.to_data() if isinstance(experiment, Experiment) else dict(experiment)
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     return "# @package _global_\n" + _SCHEMA_LINE + masked(body)
-
-
-def write_sources(folder: Path, files: Mapping[str, str]) -> None:
-    """Write sources, by ``mod/NAME``, ``templates/NAME`` and ``plugins/NAME``, into a folder."""
-    for name, text in files.items():
-        path = path_inside(folder, name, of=SOURCE_FOLDERS)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")

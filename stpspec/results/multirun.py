@@ -17,6 +17,7 @@ from stpspec.metrics.miss import Miss
 from stpspec.resources import replaced
 from stpspec.results.folder import read_netcdf
 from stpspec.specs.records import read_record
+from stpspec.specs.result_files import FIT, SUMMARY
 from stpspec.view.contract import FitSummary, read_summary
 
 JOB_FILE = "job.json"
@@ -189,11 +190,11 @@ def _job(path: Path) -> Job:
         return Job(name, overrides, status, reason, cause=cause)
     if not result.is_dir():
         return Job(name, overrides, "failed", f"its result is gone: {result}")
-    if not (result / "summary.json").is_file():  # of `run`
+    if not (result / FIT).is_file() and not (result / SUMMARY).is_file():  # of `run`
         return Job(name, overrides, status, reason)
     try:
-        summary = read_summary(result / "summary.json")
-        losses, seconds = _path_of(result / "result.nc")
+        summary = read_summary(result)
+        losses, seconds = _path_of(result / FIT)
     except ResultError as error:
         return Job(name, overrides, "failed", f"its result cannot be read: {error}")
     return Job(name, overrides, status, reason, summary, losses, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,14 @@ class SavedFit:
     summary : dict
         Whole, and of this experiment.
     files : dict of str to str
+    places : dict of str to str
     log : tuple of str
     """
 
     experiment: Experiment
     summary: Any  # a FitSummary that lacks nothing
     files: dict[str, str]
+    places: dict[str, str]
     log: tuple[str, ...]
 
 
@@ -49,9 +52,10 @@ def saved_fit(tree: xr.DataTree, path: Path) -> SavedFit:
     for name, text in texts.items():
         if not isinstance(text, str):
             raise ResultError(f"{path} is damaged, or no result of a fit: it has no {name}")
-    files = parsed_record(str(texts["files"]), dict[str, str], where, "result of a fit")
-    for name in files:
-        path_inside(path.parent, name, of=SOURCE_FOLDERS)
+    files = _sources(str(texts["files"]), path)
+    places = parsed_record(
+        str(tree.attrs.get("places", "{}")), dict[str, str], where, "result of a fit"
+    )
     log = parsed_record(str(tree.attrs.get("log", "[]")), list[str], where, "result of a fit")
     summary: Any = parsed_record(str(texts["summary"]), FitSummary, where, "summary of a fit")
     missing = [name for name in FitSummary.__annotations__ if name not in summary]
@@ -65,7 +69,20 @@ def saved_fit(tree: xr.DataTree, path: Path) -> SavedFit:
         raise ResultError(f"{path} cannot be read as a result: {error}") from error
     for fault in _faults(experiment, summary, tree):
         raise ResultError(f"{path} is damaged: {fault}")
-    return SavedFit(experiment, checked_summary(summary, where), files, tuple(log))
+    return SavedFit(experiment, checked_summary(summary, where), files, places, tuple(log))
+
+
+def _sources(text: str, path: Path) -> dict[str, str]:
+    """Return name → text of the sources; bytes that are no UTF-8 are surrogates in them."""
+    try:
+        files = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{path} is damaged: its files are no JSON: {error}") from error
+    if not isinstance(files, dict) or not all(isinstance(t, str) for t in files.values()):
+        raise ResultError(f"{path} is damaged: its files are no texts by name")
+    for name in files:
+        path_inside(path.parent, name, of=SOURCE_FOLDERS)
+    return files
 
 
 def _faults(experiment: Experiment, summary: Any, tree: xr.DataTree) -> list[str]:

@@ -17,10 +17,10 @@ from stpspec.results.folder import (
     with_own_files,
     write_folder,
     write_netcdf,
-    write_sources,
 )
-from stpspec.results.provenance import Sources, versions
+from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import EXPERIMENT, RUN, SWEEP, Sources, write_sources
 from stpspec.view.multirun import jobs_rows
 from stpspec.view.save import write_jobs, write_sweep, write_traces
 
@@ -59,13 +59,14 @@ def save_run(
 
     def write(temporary: Path) -> None:
         kept = xr.DataTree.from_dict(nodes(tree))
-        again = with_own_files(_at(experiment, tree), sources.texts)
+        again = with_own_files(_at(experiment, tree), sources.texts, sources.places)
         kept.attrs["spec"] = masked(json.dumps(again.to_data()))
         kept.attrs["versions"] = json.dumps(versions())
         kept.attrs["files"] = json.dumps(sources.texts)
         kept.attrs["sources"] = json.dumps(sources.sha256)
-        write_netcdf(kept, temporary / "simulation.nc")
-        (temporary / "experiment.yaml").write_text(to_yaml(again), encoding="utf-8")
+        kept.attrs["places"] = json.dumps(sources.places)
+        write_netcdf(kept, temporary / RUN)
+        (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
         if not str(tree.dataset["failure"].values[0]):
             write_traces(tree, temporary)
@@ -99,11 +100,12 @@ def save_sweep(
     folder: Path,
     experiment: Experiment,
     swept: xr.Dataset,
+    sources: Sources,
     *,
     scale: Scale = "auto",
     overwrite: bool = False,
 ) -> Path:
-    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml`` and ``sweep.png``.
+    """Write a sweep: ``sweep.nc``, ``sweep.csv``, ``experiment.yaml``, sources, ``sweep.png``.
 
     Raises
     ------
@@ -112,13 +114,17 @@ def save_sweep(
     """
 
     def write(temporary: Path) -> None:
-        kept = swept.assign_attrs(spec=masked(json.dumps(experiment.to_data())))
-        kept.to_netcdf(temporary / "sweep.nc", engine="netcdf4")
+        again = with_own_files(experiment, sources.texts, sources.places)
+        told = {"files": sources.texts, "sources": sources.sha256, "places": sources.places}
+        kept = swept.assign_attrs({name: json.dumps(value) for name, value in told.items()})
+        kept.attrs["spec"] = masked(json.dumps(again.to_data()))
+        kept.to_netcdf(temporary / SWEEP, engine="netcdf4")
         frame = swept.to_dataframe().reset_index()
         rows = [list(map(str, frame.columns)), *frame.map(_cell).to_numpy().tolist()]
         with (temporary / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(spreadsheet_rows(rows))
-        (temporary / "experiment.yaml").write_text(to_yaml(experiment), encoding="utf-8")
+        (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
+        write_sources(temporary, sources.texts)
         write_sweep(swept, temporary, scale=scale)
 
     return write_folder(folder, write, overwrite=overwrite)

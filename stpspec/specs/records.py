@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict
+from pydantic import TypeAdapter, ValidationError
 
 from stpspec.errors import ResultError, StpspecError
 
@@ -83,24 +81,3 @@ def _told(fault: Exception) -> str:
 @functools.cache
 def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
-
-
-@with_config(ConfigDict(allow_inf_nan=False))
-class _Value(TypedDict):
-    value: float
-
-
-class _Fitted(TypedDict):
-    parameters: dict[str, _Value]
-
-
-def fitted_values(summary: Path) -> Mapping[str, float]:
-    """Return parameter → value of the ``summary.json`` of a saved fit.
-
-    Raises
-    ------
-    ResultError
-        If it is damaged.
-    """
-    fitted = read_record(summary, _Fitted, "summary of a fit")
-    return {name: parameter["value"] for name, parameter in fitted["parameters"].items()}

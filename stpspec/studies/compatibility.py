@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stpspec.errors import StudyError
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.records import parsed_record
+from stpspec.specs.result_files import Sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies.records import EvaluationRecord
 from stpspec.studies.storage import ATTEMPTS, RETRY_PAUSE
@@ -69,7 +70,7 @@ def enter(spec: StudySpec, now: ExperimentData, storage: BaseStorage) -> Entry:
         versions = _versions_of(spec, storage)
         for place in reversed(range(len(versions))):
             study, experiment = versions[place]
-            if experiment == now:
+            if experiment is not None and is_same(experiment, now):
                 is_incomplete = place > 0 and CARRIED not in study.user_attrs
                 return Entry(study, _earlier(versions[:place]) if is_incomplete else None)
         study = _new_study(spec, versions, now, storage)
@@ -78,38 +79,66 @@ def enter(spec: StudySpec, now: ExperimentData, storage: BaseStorage) -> Entry:
             return Entry(study, _earlier(versions))
 
 
-def comparable(experiment: Experiment, sources: Mapping[str, str]) -> ExperimentData:
+def comparable(experiment: Experiment, sources: Sources) -> ExperimentData:
     """Return the data of an experiment without what may change between two runs.
 
     Parameters
     ----------
     experiment : Experiment
-    sources : mapping of str to str
-        Hash of each mechanism, template and plug-in.
+    sources : Sources
+        Its files; what they are counts, not where they lie.
     """
-    data = experiment.to_data()
+    data = sources.placeless(experiment.to_data())
     for name in _FREE:
         data.pop(name, None)
     data["fitter"].pop("budget", None)
     data["numerics"].pop("time_limit", None)
-    return {**data, "sources": dict(sources)}
+    return {**data, "sources": dict(sources.sha256)}
+
+
+def is_same(before: ExperimentData, now: ExperimentData) -> bool:
+    """Tell whether two experiments are one: of the same data, with files of the same bytes."""
+    return {**before, "sources": None} == {**now, "sources": None}
+
+
+def changes(before: ExperimentData, now: ExperimentData) -> list[str]:
+    """Return one line for each field in which two experiments differ, and for each file."""
+    files = [before.get("sources", {}), now.get("sources", {})]
+    lines = list(differences(_shown(before, files[0]), _shown(now, files[1])))
+    if before.get("identity") == now.get("identity"):
+        return lines
+    (then, today), known = files, [set(of.values()) for of in files]
+    for name in dict.fromkeys([*then, *today]):
+        here, there = then.get(name), today.get(name)
+        if here == there or (here in known[1] and there in known[0]):
+            continue  # or it has only another name
+        told = "was changed" if here and there else "is new" if there else "is not read any more"
+        lines.append(f"{name}: the file {told}")
+    return lines or ["the names of the files"]
+
+
+def _shown(data: ExperimentData, files: Mapping[str, str]) -> ExperimentData:
+    """Return the data with files by their names, which are the same in both if all is well."""
+    names = set(files.values())
+    plain = json.dumps({n: v for n, v in data.items() if n not in ("sources", "identity")})
+    for sha in names:
+        plain = plain.replace(f'"{sha}"', '"a file"')
+    return json.loads(plain)
 
 
 def differences(before: object, now: object, path: str = "") -> Iterator[str]:
-    """Yield one line for each field that differs, and for each file."""
+    """Yield one line for each field that differs."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys([*before, *now]):
             inner = f"{path}.{key}" if path else str(key)
             yield from differences(before.get(key, "(none)"), now.get(key, "(none)"), inner)
     elif before != now:
-        file = path.removeprefix("sources.")
-        same = file == path or "(none)" in (before, now)
-        yield f"{path}: {before!r} then, {now!r} now" if same else f"{file}: the file was changed"
+        yield f"{path}: {before!r} then, {now!r} now"
 
 
 def still_true(
     records: Iterable[EvaluationRecord], before: ExperimentData, experiment: Experiment,
-    sources: Mapping[str, str],
+    sources: Sources,
 ) -> list[EvaluationRecord]:  # fmt: skip
     """Return those evaluations of an earlier experiment that this one would give as well.
 
@@ -120,7 +149,7 @@ def still_true(
     free, bounds = experiment.parameters, before["parameters"]
     if set(free) != set(bounds):
         return []
-    if any(before.get(n) != now.get(n) for n in {*before, *now} - set(_WITHOUT_EFFECT)):
+    if any(before.get(n) != now.get(n) for n in {*before, *now} - {"sources", *_WITHOUT_EFFECT}):
         return []
     same_cube = list(bounds.items()) == list(now["parameters"].items())
     valid: list[EvaluationRecord] = []
@@ -144,7 +173,7 @@ def of_name(name: str, studies: Iterable[str]) -> list[str]:
 
 def experiment_in(text: str) -> ExperimentData:
     """Return the experiment that a study holds, without the hashes of its files."""
-    return {n: v for n, v in json.loads(text).items() if n != "sources"}
+    return {n: v for n, v in json.loads(text).items() if n not in ("sources", "identity")}
 
 
 def _change_number(name: str, study: str) -> int | None:
@@ -158,7 +187,7 @@ def _change_number(name: str, study: str) -> int | None:
 def _refuse_changes(spec: StudySpec, before: ExperimentData, now: ExperimentData) -> None:
     if spec.accept_changes:
         return
-    listed = "\n  ".join(differences(before, now))
+    listed = "\n  ".join(changes(before, now))
     raise StudyError(
         f"the study {spec.name!r} in {spec.place} belongs to an experiment that "
         f"differs in\n"

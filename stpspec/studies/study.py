@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stpspec.errors import StudyError
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.result_files import Sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies import compatibility
 from stpspec.studies.artifacts import Artifacts
@@ -41,8 +42,8 @@ class Study:
     spec : StudySpec
     experiment : Experiment
         What is fitted; with plain numbers.
-    sources : mapping of str to str
-        Hash of each file that it is made of.
+    sources : Sources, optional
+        The files that it is made of.
 
     Attributes
     ----------
@@ -67,9 +68,7 @@ class Study:
         If the storage cannot be opened, or the study belongs to another experiment.
     """
 
-    def __init__(
-        self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str] | None = None
-    ):
+    def __init__(self, spec: StudySpec, experiment: Experiment, sources: Sources | None = None):
         import optuna
 
         self._states = optuna.trial.TrialState
@@ -82,11 +81,11 @@ class Study:
         self._revision: int | None = None  # of the storage, when it was last read
         self.place = spec.place
         with quiet(), damage_named(self.place):
-            self._open(spec, experiment, sources or {})
+            self._open(spec, experiment, sources or Sources())
             self.artifacts = Artifacts(self.study, spec, self.storage, self.lock)
         self.refresh()
 
-    def _open(self, spec: StudySpec, experiment: Experiment, sources: Mapping[str, str]) -> None:
+    def _open(self, spec: StudySpec, experiment: Experiment, sources: Sources) -> None:
         self.storage = open_storage(spec.place)
         self.lock = StorageLock(self.storage)
         data = compatibility.comparable(experiment, sources)
@@ -235,6 +234,6 @@ class Study:
         return [(n, self.key_of(n)) for n in (numbers[identity_of(t)] for t in trials)]
 
 
-def study_for(experiment: Experiment, sources: Mapping[str, str] | None = None) -> Study | None:
+def study_for(experiment: Experiment, sources: Sources | None = None) -> Study | None:
     """Return the study that an experiment names, opened; None if it names none."""
     return None if experiment.study is None else Study(experiment.study, experiment, sources)

@@ -13,7 +13,8 @@ from typing_extensions import TypedDict
 
 from stpspec.errors import MetricError, ResultError
 from stpspec.metrics.miss import Miss
-from stpspec.specs.records import read_record
+from stpspec.specs.records import checked_record
+from stpspec.specs.result_files import FIT, summary_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,15 +67,17 @@ class FitSummary(TypedDict, total=False):
     sources: dict[str, str]
 
 
-def read_summary(path: Path) -> FitSummary:
-    """Read the ``summary.json`` of a fit.
+def read_summary(folder: Path) -> FitSummary:
+    """Return the summary of a saved fit.
 
     Raises
     ------
     ResultError
         If it cannot be read, or is damaged.
     """
-    return checked_summary(read_record(path, FitSummary, "summary of a fit"), str(path))
+    where = str(folder / FIT)
+    summary = checked_record(summary_of(folder), FitSummary, where, "summary of a fit")
+    return checked_summary(summary, where)
 
 
 def checked_summary(summary: FitSummary, where: str) -> FitSummary:

@@ -189,7 +189,7 @@ def test_any_journal_is_a_study_or_told_to_be_damaged(saved, tmp_path, times):
 
     def call(lines: Any) -> None:
         _write_lines(file, lines)
-        with Study(experiment.study, experiment, {}) as study:
+        with Study(experiment.study, experiment) as study:
             study.records()
 
     spoiled = documents(_lines(saved)) | texts((saved / "s.journal").read_text())
@@ -239,7 +239,7 @@ def test_any_damaged_database_is_a_study_or_told_to_be_damaged(saved, tmp_path, 
 
     def call(data: bytes) -> None:
         file.write_bytes(data)
-        with Study(experiment.study, experiment, {}) as study:
+        with Study(experiment.study, experiment) as study:
             study.records()
 
     fuzz(bits(whole), call, 20 * times, folders=(tmp_path,))

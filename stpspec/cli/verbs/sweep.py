@@ -33,6 +33,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
     from stpspec.config.compose import compose
     from stpspec.config.sweep_overrides import list_overrides
     from stpspec.log import recorded
+    from stpspec.results.provenance import sources_of
     from stpspec.results.simulation import save_sweep
     from stpspec.sweeps import frequency_grid, sweep
     from stpspec.view.tables import sweep_table
@@ -53,8 +54,9 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
 
             swept = sweep(experiment, fields, values=values, progress=progress)
     print(sweep_table(swept))
+    sources = sources_of(experiment)
     saved = save_sweep(
-        folder, experiment, swept, scale=arguments.axis, overwrite=arguments.overwrite
+        folder, experiment, swept, sources, scale=arguments.axis, overwrite=arguments.overwrite
     )
     log.write(saved)
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")

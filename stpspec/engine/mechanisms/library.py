@@ -147,6 +147,13 @@ def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
     for name, path in named.items():
         shutil.copy2(path, build / f"{name}.mod")
         for written, included in nmodl.included_in(path).items():
+            if (build / written).exists() and (
+                build / written
+            ).read_bytes() != included.read_bytes():
+                raise MechanismError(
+                    f"two files called {written!r} are included, and differ: that of {path} is "
+                    f"{included}; give one of them another name"
+                )
             (build / written).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(included, build / written)
     tool = Path(sys.executable).with_name("nrnivmodl")

@@ -1,0 +1,260 @@
+"""Templates of cells: HOC templates and Python classes, each loaded once with what it reads."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from stpspec.engine import nrn
+from stpspec.engine.reading import (
+    Reading,
+    Readings,
+    files_read,
+    is_own,
+    is_watched,
+    mentioned,
+    modules_used,
+)
+from stpspec.errors import TemplateError, nearest
+from stpspec.resources import CURRENT_FOLDER, file_sha256, find_file, shipped
+
+_HOC_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_QUITS = re.compile(r"\bquit\s*\(")
+_LOADS = re.compile(r"\b(?:load_file|xopen)\s*\((?:\s*\d+\s*,)?\s*\"([^\"]+)\"")
+
+
+class CellTemplate(Protocol):
+    """What names a cell, as :class:`stpspec.specs.model.Cell` does."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+    @property
+    def arguments(self) -> dict[str, Any] | list[Any]: ...
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """A template file as this process has read it, and what else was read for it."""
+
+    path: Path
+    sha256: str
+    readings: Readings
+    module: ModuleType | None = None
+
+    def at(self, path: Path) -> Readings:
+        """Return what was read, as it lies beside an equal file in another folder."""
+        if path == self.path:
+            return self.readings
+        moved: Readings = {}
+        for file, reading in self.readings.items():
+            there = Path(os.path.normpath(path.parent / os.path.relpath(file, self.path.parent)))
+            moved[there if there.is_file() else file] = reading
+        return moved
+
+    def change_at(self, path: Path) -> Path | None:
+        """Return the first file that has other bytes than those that were read."""
+        if file_sha256(path) != self.sha256:
+            return path
+        return next((f for f, r in self.at(path).items() if _differs(f, r)), None)
+
+
+# HOC template name → what defined it; Python file → its module
+_hoc_templates: dict[str, _Definition] = {}
+_modules: dict[Path, _Definition] = {}
+# What HOC has loaded it does not load again.
+_hoc_files: Readings = {}
+
+
+def template_path(cell: CellTemplate) -> Path:
+    """Return the file of a template.
+
+    Raises
+    ------
+    TemplateError
+        If there is none of that name, or it is neither HOC nor Python.
+    """
+    try:
+        path = find_file(cell.file, "templates")
+    except FileNotFoundError as error:
+        raise TemplateError(f"template: {error}") from None
+    if path.suffix not in (".hoc", ".py"):
+        raise TemplateError(f"{path}: a template file ends in .hoc or .py")
+    return path
+
+
+def is_shipped(path: Path) -> bool:
+    """Tell whether a template is one of ours, which read nothing but themselves."""
+    return path.parent == _shipped_templates()
+
+
+@functools.cache
+def _shipped_templates() -> Path:
+    return shipped("templates").resolve()
+
+
+def hoc_template(cell: CellTemplate, path: Path) -> Any:
+    """Return the HOC template of a cell, its file loaded."""
+    h = nrn.hoc()
+    known = _hoc_templates.get(cell.template)
+    changed = known.change_at(path) if known is not None else None
+    if known is not None and changed == path:
+        raise TemplateError(
+            f"the HOC template {cell.template!r} of {path} is already defined in this process from "
+            f"another file ({known.path}); a HOC template cannot be redefined: start a new Python "
+            f"process, or rename it"
+        )
+    if changed is not None:
+        raise _loaded_before(changed, path)
+    if known is None:
+        if quitter := _quitter(path, set()):
+            raise TemplateError(f"{quitter} calls quit(), which would end this Python process")
+        with (
+            surroundings(path),
+            _readings_of_definition(path) as readings,
+            nrn.border(TemplateError, f"loading the template file {path}"),
+        ):
+            if h.load_file(1, str(path)) != 1.0:
+                raise RuntimeError("HOC could not read it")
+        if not hasattr(h, cell.template):
+            names = re.findall(r"begintemplate\s+(\w+)", path.read_text(errors="replace"))
+            raise TemplateError(_absent(cell.template, path, "HOC template", names))
+        sha = readings.pop(path, None) or Reading(file_sha256(path))
+        _hoc_templates[cell.template] = _Definition(path, sha.sha256, readings)
+    return getattr(h, cell.template)
+
+
+def python_class(cell: CellTemplate, path: Path) -> Any:
+    """Return the Python class of a cell, its file and what that reads loaded as they are now."""
+    known = _modules.get(path)
+    if known is None or known.change_at(path) is not None:
+        _modules[path] = known = _executed(path)
+    module = known.module
+    if not callable(getattr(module, cell.template, None)):
+        names = [n for n, v in vars(module).items() if isinstance(v, type)]
+        raise TemplateError(_absent(cell.template, path, "class", names))
+    return getattr(module, cell.template)
+
+
+def readings_of(cell: CellTemplate) -> Readings:
+    """Return what was read of the user's files while the template of a cell was loaded."""
+    path = template_path(cell)
+    known = _hoc_templates.get(cell.template) if path.suffix == ".hoc" else _modules.get(path)
+    return {} if known is None else known.at(path)
+
+
+@contextlib.contextmanager
+def surroundings(path: Path) -> Iterator[None]:
+    """Let a template find the modules beside it; in a result, what lay in the current folder.
+
+    The modules are its own: another template may have others of the same name beside it.
+    """
+    if is_shipped(path):
+        yield
+        return
+    here, before = current_folder(path), set(sys.modules)
+    folder, keeps_bytecode = str(path.parent), sys.dont_write_bytecode
+    sys.path.insert(0, folder)
+    # Bytecode is taken for the source of the same second and size, whatever that says.
+    sys.dont_write_bytecode = True
+    try:
+        with contextlib.chdir(here) if here is not None else contextlib.nullcontext():
+            yield
+    finally:
+        sys.dont_write_bytecode = keeps_bytecode
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(folder) and is_own(Path(file)):
+                del sys.modules[name]
+
+
+def current_folder(path: Path) -> Path | None:
+    """Return the folder in a result that stands for the one that was the current one."""
+    root = next((p for p in path.parents if p.name == "templates"), None)
+    if root is None or not (root / CURRENT_FOLDER).is_file():
+        return None
+    folder = (root / (root / CURRENT_FOLDER).read_text(encoding="utf-8").strip()).resolve()
+    return folder if folder.is_dir() and folder.is_relative_to(root) else None
+
+
+def _executed(path: Path) -> _Definition:
+    sha = file_sha256(path)
+    name = f"stpspec_template_{path.stem}_{sha[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TemplateError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    importlib.invalidate_caches()
+    with (
+        surroundings(path),
+        _readings_of_definition(path) as readings,
+        nrn.border(TemplateError, f"importing the template file {path}"),
+    ):
+        # From the bytes: an import may take bytecode that an earlier version left.
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    if not is_shipped(path):
+        readings |= {f: Reading(file_sha256(f)) for f in modules_used(module) - {*readings, path}}
+    readings.pop(path, None)
+    return _Definition(path, sha, readings, module)
+
+
+@contextlib.contextmanager
+def _readings_of_definition(path: Path) -> Iterator[Readings]:
+    """Give what is read of the user's files while a template is loaded; filled at its end."""
+    readings: Readings = {}
+    if is_shipped(path):
+        yield readings
+        return
+    with files_read() as seen:
+        yield readings
+    readings |= seen
+    named = mentioned(path)
+    if not is_watched():
+        readings |= {file: Reading(file_sha256(file)) for file in named - set(readings)}
+    readings |= {f: _hoc_files[f] for f in named & set(_hoc_files) if f not in seen}
+    changed = next((f for f, r in readings.items() if _differs(f, r)), None)
+    if changed is not None:
+        raise _loaded_before(changed, path)
+    _hoc_files.update({f: r for f, r in seen.items() if f.suffix == ".hoc"})
+
+
+def _differs(file: Path, reading: Reading) -> bool:
+    return not file.is_file() or file_sha256(file) != reading.sha256
+
+
+def _loaded_before(changed: Path, path: Path) -> TemplateError:
+    return TemplateError(
+        f"{path} loads {changed}, which HOC has loaded in this process with other content; what is "
+        f"loaded cannot be redefined: start a new Python process"
+    )
+
+
+def _quitter(path: Path, seen: set[Path]) -> Path | None:
+    """Return the first file, of this one and those that it loads, that calls quit()."""
+    seen.add(path)
+    code = _HOC_COMMENT.sub("", path.read_text(errors="replace"))
+    if _QUITS.search(code):
+        return path
+    loaded = (folder / name for name in _LOADS.findall(code) for folder in (Path(), path.parent))
+    new = (file.resolve() for file in loaded if file.is_file() and file.resolve() not in seen)
+    return next(filter(None, (_quitter(file, seen) for file in new)), None)
+
+
+def _absent(name: str, path: Path, what: str, names: list[str]) -> str:
+    guess = nearest(name, names)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return f"{path} defines no {what} {name!r}.{hint} Defined: {', '.join(names) or 'none'}."
