@@ -131,7 +131,10 @@ def convert(value: float | str, unit: str) -> float:
     if isinstance(value, bool):
         raise UnitError(f"expected a number in {unit or '1'}, not a truth value")
     if isinstance(value, Real):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # of an integer of hundreds of digits
+            raise UnitError("a number this large has no place in a computer") from None
     elif not isinstance(value, str):
         raise UnitError(f"expected a number in {unit or '1'}, or a string with a unit")
     else:

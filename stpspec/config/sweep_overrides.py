@@ -64,7 +64,10 @@ def _several(override: str) -> list[object] | None:
 
     text = override.partition("=")[2]
     if text.startswith("["):
-        value = yaml.safe_load(text)
+        try:
+            value = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return None  # told where the overrides are read
         return value if isinstance(value, list) else None
     try:
         parsed = OverridesParser.create().parse_override(override)

@@ -90,9 +90,13 @@ def documents(draw: Any, *bases: Any, most: int = 3) -> Any:
         elif kind == "rename" and isinstance(parent, dict):
             parent[draw(words)] = parent.pop(last)
         elif kind == "wrap":
-            parent[last] = draw(st.sampled_from([[parent[last]], {"value": parent[last]}, str(parent[last])]))
+            parent[last] = draw(
+                st.sampled_from([[parent[last]], {"value": parent[last]}, str(parent[last])])
+            )
         elif kind == "swap":
-            parent[last] = copy.deepcopy(_at(data, draw(st.sampled_from(places))) if len(places) < 500 else 0)
+            parent[last] = copy.deepcopy(
+                _at(data, draw(st.sampled_from(places))) if len(places) < 500 else 0
+            )
         elif isinstance(parent, dict):
             parent[draw(words)] = draw(junk)
         elif isinstance(parent, list):
@@ -114,7 +118,9 @@ def texts(draw: Any, *bases: str, most: int = 4) -> str:
     for _ in range(draw(st.integers(1, most))):
         start = draw(st.integers(0, len(text)))
         end = min(len(text), start + draw(st.sampled_from([0, 0, 1, 2, 5, 20, 80])))
-        put = draw(st.one_of(st.sampled_from(_TOKENS), words, st.just(""), st.just(text[start:end] * 2)))
+        put = draw(
+            st.one_of(st.sampled_from(_TOKENS), words, st.just(""), st.just(text[start:end] * 2))
+        )
         text = text[:start] + put + text[end:]
     return text
 

@@ -64,7 +64,9 @@ def test_any_forged_result_is_loaded_whole_or_told_to_be_damaged(saved, times):
         if not isinstance(attributes, dict):
             return
         forged = tree.copy()
-        forged.attrs = {str(n): v if isinstance(v, bytes) else json.dumps(v) for n, v in attributes.items()}
+        forged.attrs = {
+            str(n): v if isinstance(v, bytes) else json.dumps(v) for n, v in attributes.items()
+        }
         fit = saved_fit(forged, path)
         assert isinstance(fit.files, dict)
 
@@ -91,7 +93,10 @@ def test_any_saved_attribute_gives_tables_or_an_error(saved, tmp_path, times):
         assert "<script" not in result._repr_html_()
 
     change = st.sampled_from(sorted(base)).flatmap(
-        lambda n: st.tuples(st.just(n), texts(base[n]).map(lambda t: t.encode("utf-8", "replace").decode().replace("\x00", "")))
+        lambda n: st.tuples(
+            st.just(n),
+            texts(base[n]).map(lambda t: t.encode("utf-8", "replace").decode().replace("\x00", "")),
+        )
     )
     fuzz(change, call, 40 * times, folders=(tmp_path,))
 

@@ -86,7 +86,9 @@ OVERRIDES: tuple = ()
 def test_any_override_is_used_or_refused(tmp_path, times):
     file = tmp_path / "small.yaml"
     file.write_text(small.YAML)
-    value = st.one_of(words, texts("[1,2]", "{a: 1}", "range(1,5)", "'x y'", "choice(a,b)", "1,2", "${seed}"))
+    value = st.one_of(
+        words, texts("[1,2]", "{a: 1}", "range(1,5)", "'x y'", "choice(a,b)", "1,2", "${seed}")
+    )
     word = st.builds("{}={}".format, st.sampled_from(KEYS) | words, value) | texts(*KEYS)
 
     def call(overrides: list[str]) -> None:
@@ -94,7 +96,13 @@ def test_any_override_is_used_or_refused(tmp_path, times):
         assert isinstance(fields, dict)
         _examine(compose(file, rest)[0])
 
-    fuzz(st.lists(word, min_size=1, max_size=2), call, 100 * times, found=OVERRIDES, folders=(tmp_path,))
+    fuzz(
+        st.lists(word, min_size=1, max_size=2),
+        call,
+        100 * times,
+        found=OVERRIDES,
+        folders=(tmp_path,),
+    )
 
 
 CSV = """\
@@ -117,7 +125,9 @@ def _base() -> Base:
 
 
 @pytest.mark.parametrize("times", LENGTHS)
-@pytest.mark.parametrize(("name", "text"), [("t.csv", CSV), ("t.tsv", CSV.replace(",", "\t")), ("t.yaml", ROWS)])
+@pytest.mark.parametrize(
+    ("name", "text"), [("t.csv", CSV), ("t.tsv", CSV.replace(",", "\t")), ("t.yaml", ROWS)]
+)
 def test_any_table_gives_an_experiment_of_each_row_or_problems(tmp_path, name, text, times):
     file = tmp_path / name
 
@@ -145,7 +155,12 @@ ROW_LISTS: tuple = ()
 
 @pytest.mark.parametrize("times", LENGTHS)
 def test_any_rows_from_python_give_experiments_or_problems(times):
-    fuzz(documents([ROW], {"a": ROW}), lambda rows: _rows(copy.deepcopy(rows)), 200 * times, found=ROW_LISTS)
+    fuzz(
+        documents([ROW], {"a": ROW}),
+        lambda rows: _rows(copy.deepcopy(rows)),
+        200 * times,
+        found=ROW_LISTS,
+    )
 
 
 def test_loading_an_experiment_of_others_reads_only_its_folder(tmp_path):

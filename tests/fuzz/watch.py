@@ -37,7 +37,9 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event in _RUNS or (event == "import" and arguments[0] == MARK):
         _seen.append(f"{event}{arguments[:2]}")
-    elif event == "open" and isinstance(arguments[2], int) and isinstance(arguments[0], str | bytes):
+    elif (
+        event == "open" and isinstance(arguments[2], int) and isinstance(arguments[0], str | bytes)
+    ):
         if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
             _note(event, arguments[0])
     elif event in _WRITES:
