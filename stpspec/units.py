@@ -307,6 +307,8 @@ def _quantity(value: Any) -> float | str:
         raise rule_error("quantity", 'a number or a string with a unit, such as "20 ms"')
     try:
         number, written = (float(value), "") if isinstance(value, int | float) else split(value)
+    except OverflowError:  # of an integer of hundreds of digits
+        raise rule_error("quantity", "a number that a computer can hold") from None
     except UnitError as error:
         raise rule_error("quantity", str(error)) from error
     if not math.isfinite(number):

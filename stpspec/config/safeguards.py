@@ -42,7 +42,7 @@ def refuse_unsafe(data: object, file: Path) -> None:
             f"hydra.sweeper.params: the rest belongs on the command line"
         )
     for text in _texts(data.get("defaults")):
-        if ".." in re.split(r"[/@. ]*/[/ ]*|[ @]", text) or "@hydra" in text:
+        if ".." in re.split(r"[/@:\s\\]+", text) or "@hydra" in text:
             raise ConfigError(
                 f"{_line(file, text)}: a defaults list names files of the groups, none above them "
                 f"and nothing of Hydra; received {text!r}"

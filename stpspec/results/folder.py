@@ -14,6 +14,7 @@ import numpy as np
 
 from stpspec.errors import ResultError, StpspecError
 from stpspec.formatting import masked
+from stpspec.registry import without_plugins
 from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import is_result, text_of, with_values
@@ -159,7 +160,8 @@ def with_own_files(
             name.removeprefix("mod/") for name, text in files.items()
             if name.startswith("mod/") and name.endswith(".mod") and text != _shipped_text(name)
         ]  # fmt: skip
-    return experiment.copy_with(model=data["model"])
+    with without_plugins():  # what was loaded to be looked at is saved without running them, too
+        return experiment.copy_with(model=data["model"])
 
 
 def _shipped_text(name: str) -> str | None:
