@@ -1,4 +1,4 @@
-"""Files of others: names stay inside, secrets are not kept, nothing runs unasked, text is harmless."""
+"""Files of others: names stay inside, secrets are not kept, nothing runs unasked."""
 
 from __future__ import annotations
 
@@ -48,8 +48,24 @@ def with_attribute(folder: Path, **texts: object) -> None:
 
 # -- names of files -------------------------------------------------------------------------------
 
-OUTSIDE = ["../x", "mod/../../x", "/etc/x", "mod/../x.mod", "C:\\x", "mod\\..\\x", "", ".", "x.mod",
-           "mod", "mod/", "other/x", "mod/a\x00b", "mod/\x1b[2J", "//x/y", "mod/../mod/../../x"]  # fmt: skip
+OUTSIDE = [
+    "../x",
+    "mod/../../x",
+    "/etc/x",
+    "mod/../x.mod",
+    "C:\\x",
+    "mod\\..\\x",
+    "",
+    ".",
+    "x.mod",
+    "mod",
+    "mod/",
+    "other/x",
+    "mod/a\x00b",
+    "mod/\x1b[2J",
+    "//x/y",
+    "mod/../mod/../../x",
+]
 
 
 @pytest.mark.parametrize("name", [*OUTSIDE, 5, None])
@@ -116,13 +132,19 @@ def test_the_password_of_a_storage_is_with_the_connection_only():
         ("redis://:hunter-2@h:6379/0", "redis://:***@h:6379/0"),
         ("postgresql://u:a@b/c:d@h/d", "postgresql://u:***@h/d"),
         ("sqlite:///x.db?password=abcdef", "sqlite:///x.db?password=***"),
-        ("postgresql://u@h/d?sslpassword=q-1-z&user=u", "postgresql://u@h/d?sslpassword=***&user=u"),
-        ("study={name: s, storage: 'mysql://u:pw@h/d'}", "study={name: s, storage: 'mysql://u:***@h/d'}"),
-        ("sqlite:////home/me/a.db", "sqlite:////home/me/a.db"),
+        (
+            "postgresql://u@h/d?sslpassword=q-1-z&user=u",
+            "postgresql://u@h/d?sslpassword=***&user=u",
+        ),
+        (
+            "study={name: s, storage: 'mysql://u:pw@h/d'}",
+            "study={name: s, storage: 'mysql://u:***@h/d'}",
+        ),
+        ("sqlite:////srv/me/a.db", "sqlite:////srv/me/a.db"),
         ("postgresql://me@h:5432/d", "postgresql://me@h:5432/d"),
         ("doi:10.1/2 at 12:30, me@x.org", "doi:10.1/2 at 12:30, me@x.org"),
     ],
-)  # fmt: skip
+)
 def test_passwords_are_masked_in_urls_of_every_shape(written, left):
     assert masked(written) == left
     assert hide(written) == left
@@ -168,10 +190,21 @@ def test_a_saved_run_of_an_experiment_with_a_password_holds_none(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["${oc.env:SECRET}", "a ${oc.env:SECRET,x} b", "${oc.decode:'1'}", "${hydra:runtime.cwd}",
-     "${now:%Y}", "${oc.create:{a: 1}}", "${mine:1}", "${${name}:1}", "${oc.env:STPSPEC_STORAGE_PASSWORD}",
-     "${oc.select:seed,${oc.env:SECRET}}", "${oc.deprecated:seed}", "${ oc.env : SECRET }"],
-)  # fmt: skip
+    [
+        "${oc.env:SECRET}",
+        "a ${oc.env:SECRET,x} b",
+        "${oc.decode:'1'}",
+        "${hydra:runtime.cwd}",
+        "${now:%Y}",
+        "${oc.create:{a: 1}}",
+        "${mine:1}",
+        "${${name}:1}",
+        "${oc.env:STPSPEC_STORAGE_PASSWORD}",
+        "${oc.select:seed,${oc.env:SECRET}}",
+        "${oc.deprecated:seed}",
+        "${ oc.env : SECRET }",
+    ],
+)
 def test_an_experiment_file_reads_nothing_of_the_process(tmp_path, monkeypatch, text):
     monkeypatch.setenv("SECRET", SECRET)
     file = tmp_path / "e.yaml"
@@ -198,10 +231,16 @@ def test_an_experiment_file_may_use_its_own_fields_and_variables_named_for_it(
 
 @pytest.mark.parametrize(
     "lines",
-    ["hydra: {callbacks: {a: {_target_: os.system, command: 'touch mark'}}}",
-     "hydra: {job: {env_set: {PATH: x}}}", "hydra: {sweep: {dir: /tmp/x}}", "hydra: 5", "hydra: [1]",
-     "hydra: {sweeper: {_target_: os.system}}", "hydra: {launcher: {setup: [x]}}"],
-)  # fmt: skip
+    [
+        "hydra: {callbacks: {a: {_target_: os.system, command: 'touch mark'}}}",
+        "hydra: {job: {env_set: {PATH: x}}}",
+        "hydra: {sweep: {dir: /tmp/x}}",
+        "hydra: 5",
+        "hydra: [1]",
+        "hydra: {sweeper: {_target_: os.system}}",
+        "hydra: {launcher: {setup: [x]}}",
+    ],
+)
 def test_an_experiment_file_cannot_have_hydra_call_anything(tmp_path, lines):
     file = tmp_path / "e.yaml"
     file.write_text(f"{small.YAML}{lines}\n")
@@ -209,8 +248,10 @@ def test_an_experiment_file_cannot_have_hydra_call_anything(tmp_path, lines):
         compose(file)
 
 
-@pytest.mark.parametrize("entry", ["/../../x", "/model/../../../x: y", "/model@hydra.callbacks.a: tm_patch",
-                                   "/model: ../../x"])  # fmt: skip
+@pytest.mark.parametrize(
+    "entry",
+    ["/../../x", "/model/../../../x: y", "/model@hydra.callbacks.a: tm_patch", "/model: ../../x"],
+)
 def test_a_defaults_list_reads_no_file_above_the_groups(tmp_path, entry):
     file = tmp_path / "e.yaml"
     file.write_text(small.YAML.replace("defaults:\n", f"defaults:\n  - {entry}\n"))
@@ -241,27 +282,54 @@ class StrangeTrain(Protocol):
 TEMPLATE = (
     'from pathlib import Path\nPath({mark!r}).write_text("template")\nclass Cell:\n    pass\n'
 )
-HOC = 'begintemplate Strange\npublic soma\ncreate soma\nproc init() {{ system("touch {mark}") }}\nendtemplate Strange\n'
-MOD = 'NEURON {{ POINT_PROCESS Strange }}\nVERBATIM\nstatic int a = system("touch {mark}");\nENDVERBATIM\n'
+HOC = """\
+begintemplate Strange
+public soma
+create soma
+proc init() {{ system("touch {mark}") }}
+endtemplate Strange
+"""
+MOD = """\
+NEURON {{ POINT_PROCESS Strange }}
+VERBATIM
+static int a = system("touch {mark}");
+ENDVERBATIM
+"""
 
 
 @pytest.fixture
 def stranger(fitted, tmp_path):
     """Return the folder of a result of others, whose every part leaves a mark, and the mark."""
     folder, mark = fitted.save(tmp_path / "stranger"), tmp_path / "mark"
-    parts = {"plugins/stranger_plugin.py": PLUGIN, "templates/strange.py": TEMPLATE,
-             "templates/strange.hoc": HOC, "mod/strange.mod": MOD}  # fmt: skip
+    parts = {
+        "plugins/stranger_plugin.py": PLUGIN,
+        "templates/strange.py": TEMPLATE,
+        "templates/strange.hoc": HOC,
+        "mod/strange.mod": MOD,
+    }
     texts = {name: text.format(mark=str(mark)) for name, text in parts.items()}
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     spec = small.data(
-        plugins=["stranger_plugin"], model__mod=["strange.mod"], model__mechanism="Strange",
+        plugins=["stranger_plugin"],
+        model__mod=["strange.mod"],
+        model__mechanism="Strange",
         model__cell={"file": "strange.py", "template": "Cell"},
         protocols={"single": {"kind": "strange_train", "n": 4}},
-    )  # fmt: skip
-    spec["objective"] = {"cost": "strange_cost", "terms": {"size": {
-        "metric": "stranger", "protocol": "single", "target": 42.0, "sd": 1.0, "loss": "strange"}}}  # fmt: skip
+    )
+    spec["objective"] = {
+        "cost": "strange_cost",
+        "terms": {
+            "size": {
+                "metric": "stranger",
+                "protocol": "single",
+                "target": 42.0,
+                "sd": 1.0,
+                "loss": "strange",
+            }
+        },
+    }
     with_attribute(folder, spec=spec, files=texts, sources={}, places={})
     (folder / "experiment.yaml").write_text(f"# @package _global_\n{json.dumps(spec)}\n")
     return folder, mark
@@ -372,14 +440,17 @@ def test_what_was_run_is_remembered_by_its_hash_alone(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("campaign.json", "{", "record of a campaign"), ("campaign.json", "[]", "record of a campaign"),
+        ("campaign.json", "{", "record of a campaign"),
+        ("campaign.json", "[]", "record of a campaign"),
         ("campaign.json", '{"connections": 5}', "connections: "),
         ("campaign.json", '{"connections": ["a"' + "]" * 9, "record of a campaign"),
-        ("campaign.json", "[" * 100_000, "record of a campaign"), ("campaign.json", "\xff", "campaign"),
-        ("a/connection.json", '{"status": 7}', "status: "), ("a/connection.json", "null", "record of a connection"),
+        ("campaign.json", "[" * 100_000, "record of a campaign"),
+        ("campaign.json", "\xff", "campaign"),
+        ("a/connection.json", '{"status": 7}', "status: "),
+        ("a/connection.json", "null", "record of a connection"),
         ("a/connection.json", '{"spec": 1e9999, "status": []}', "record of a connection"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_record_of_a_campaign_is_named_with_its_fault(tmp_path, name, content, words):
     write_json(tmp_path / "campaign.json", {"connections": ["a"]})
     write_json(tmp_path / "a/connection.json", {"connection": "a", "status": "waiting"})
@@ -391,9 +462,17 @@ def test_a_damaged_record_of_a_campaign_is_named_with_its_fault(tmp_path, name, 
 
 @pytest.mark.parametrize(
     "change",
-    [{"summary": {}}, {"summary": 5}, {"spec": []}, {"files": {"mod/x.mod": 5}}, {"log": {"a": 1}},
-     {"spec": small.data(parameters={})}, {"spec": small.data(objective=None)}, {"places": [1]}],
-)  # fmt: skip
+    [
+        {"summary": {}},
+        {"summary": 5},
+        {"spec": []},
+        {"files": {"mod/x.mod": 5}},
+        {"log": {"a": 1}},
+        {"spec": small.data(parameters={})},
+        {"spec": small.data(objective=None)},
+        {"places": [1]},
+    ],
+)
 def test_a_forged_result_says_what_does_not_go_together(fitted, tmp_path, change):
     folder = fitted.save(tmp_path / "r")
     with_attribute(folder, **change)
@@ -401,9 +480,17 @@ def test_a_forged_result_says_what_does_not_go_together(fitted, tmp_path, change
         stpspec.FitResult.load(folder)
 
 
-@pytest.mark.parametrize("rows", [{"a": {"size": 10**400}}, {"a": {"size.target.x.y": 1}}, {"a": {"size": [[1]]}},
-                                  {"a": {"recording.kind.a.b": 1, "size": 1}}, {"a": {"seed.x": 1, "size": 1}},
-                                  {"a": {"parameters.U.min.x.y": 3, "size": 1}}])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"a": {"size": 10**400}},
+        {"a": {"size.target.x.y": 1}},
+        {"a": {"size": [[1]]}},
+        {"a": {"recording.kind.a.b": 1, "size": 1}},
+        {"a": {"seed.x": 1, "size": 1}},
+        {"a": {"parameters.U.min.x.y": 3, "size": 1}},
+    ],
+)
 def test_a_table_with_numbers_and_paths_of_any_shape_has_problems_in_its_cells(rows):
     from stpspec.campaigns.bases import Bases
     from stpspec.campaigns.rows import row_experiment
@@ -445,10 +532,22 @@ def test_notes_and_names_of_a_result_are_shown_without_control_characters(fitted
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("=1+1", "'=1+1"), ("+cmd|' /C x'!A0", "'+cmd|' /C x'!A0"), ("-2+3", "'-2+3"), ("@SUM(A1)", "'@SUM(A1)"),
-     (" =1", " '=1"), ("a;=1", "a;'=1"), ("\t=1", "\t'=1"), ("＝1", "'＝1"), ("-0.5", "-0.5"), ("+1e-3", "+1e-3"),
-     ("-5 mV", "-5 mV"), ("a=b", "a=b"), ("pvalb→pyr", "pvalb→pyr")],
-)  # fmt: skip
+    [
+        ("=1+1", "'=1+1"),
+        ("+cmd|' /C x'!A0", "'+cmd|' /C x'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" =1", " '=1"),
+        ("a;=1", "a;'=1"),
+        ("\t=1", "\t'=1"),
+        ("＝1", "'＝1"),
+        ("-0.5", "-0.5"),
+        ("+1e-3", "+1e-3"),
+        ("-5 mV", "-5 mV"),
+        ("a=b", "a=b"),
+        ("pvalb→pyr", "pvalb→pyr"),
+    ],
+)
 def test_a_cell_that_a_spreadsheet_would_run_becomes_text(text, written):
     assert spreadsheet_cell(text) == written
 

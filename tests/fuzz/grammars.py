@@ -20,24 +20,106 @@ def _nested(depth: int, *, mapping: bool) -> Any:
 
 
 _WORDS = [
-    "", " ", "x", "1", "-1", "0.5 s", "20 mV", "1e999", "1e400 ms", "nan", "inf", "-inf pA", "1,5 s",
-    "µ", "\x1b[2J\x1b]0;owned\x07", "\u202egnp.exe", "\x9b31m", "a\nb", "a\tb", "\x00", "\ud800",
-    "../../../etc/passwd", "/etc/passwd", "..\\..\\x", "C:\\x", "~/x", "=1+1", "@SUM(A1)", "+cmd|' /C x'!A0",
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "```\n<b>", "${oc.env:HOME}",
-    "${seed}", "${a.b}", "${", "$", "{}", "[]", "???", "null", "~", "!!python/object/apply:os.system [x]",
-    "*a", "&a", "train", "synapse", "single_event", "amplitude", "squared", "least_squares", "optuna",
-    "postgresql://me:secret99@h/db", "sqlite:///x?password=secret99", MARK, "os", "None", "True",
-    "é" * 50, "9" * 400, "0x10", "1_000", "1:30", "2026-01-01", ".", "..", "a.b.c", "parameters.U.min",
-]  # fmt: skip
+    "",
+    " ",
+    "x",
+    "1",
+    "-1",
+    "0.5 s",
+    "20 mV",
+    "1e999",
+    "1e400 ms",
+    "nan",
+    "inf",
+    "-inf pA",
+    "1,5 s",
+    "µ",
+    "\x1b[2J\x1b]0;owned\x07",
+    "\u202egnp.exe",
+    "\x9b31m",
+    "a\nb",
+    "a\tb",
+    "\x00",
+    "\ud800",
+    "../../../etc/passwd",
+    "/etc/passwd",
+    "..\\..\\x",
+    "C:\\x",
+    "~/x",
+    "=1+1",
+    "@SUM(A1)",
+    "+cmd|' /C x'!A0",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "```\n<b>",
+    "${oc.env:HOME}",
+    "${seed}",
+    "${a.b}",
+    "${",
+    "$",
+    "{}",
+    "[]",
+    "???",
+    "null",
+    "~",
+    "!!python/object/apply:os.system [x]",
+    "*a",
+    "&a",
+    "train",
+    "synapse",
+    "single_event",
+    "amplitude",
+    "squared",
+    "least_squares",
+    "optuna",
+    "postgresql://me:secret99@h/db",
+    "sqlite:///x?password=secret99",
+    MARK,
+    "os",
+    "None",
+    "True",
+    "é" * 50,
+    "9" * 400,
+    "0x10",
+    "1_000",
+    "1:30",
+    "2026-01-01",
+    ".",
+    "..",
+    "a.b.c",
+    "parameters.U.min",
+]
 
 words = st.one_of(
     st.sampled_from(_WORDS), st.text(max_size=12), st.floats().map(repr), st.integers().map(str)
 )
 numbers = st.one_of(
-    st.sampled_from([0, 1, -1, 0.0, -0.0, 1e308, -1e308, 5e-324, 1e-300, 2**31, 2**63, 2**64,
-                     10**400, -(10**400), float("nan"), float("inf"), float("-inf"), True, False]),
-    st.integers(), st.floats(),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            0,
+            1,
+            -1,
+            0.0,
+            -0.0,
+            1e308,
+            -1e308,
+            5e-324,
+            1e-300,
+            2**31,
+            2**63,
+            2**64,
+            10**400,
+            -(10**400),
+            float("nan"),
+            float("inf"),
+            float("-inf"),
+            True,
+            False,
+        ]
+    ),
+    st.integers(),
+    st.floats(),
+)
 scalars = st.one_of(st.none(), st.booleans(), numbers, words)
 junk = st.one_of(
     scalars,
@@ -45,9 +127,12 @@ junk = st.one_of(
     st.dictionaries(words, scalars, max_size=3),
     st.builds(_nested, st.sampled_from(DEEP[:2]), mapping=st.booleans()),
     st.builds(lambda n, v: [v] * n, st.sampled_from([100, 2000]), scalars),
-    st.recursive(scalars, lambda s: st.lists(s, max_size=3) | st.dictionaries(words, s, max_size=3),
-                 max_leaves=6),
-)  # fmt: skip
+    st.recursive(
+        scalars,
+        lambda s: st.lists(s, max_size=3) | st.dictionaries(words, s, max_size=3),
+        max_leaves=6,
+    ),
+)
 
 
 def _places(data: Any) -> list[tuple[Any, ...]]:
@@ -72,43 +157,83 @@ def _at(data: Any, path: Sequence[Any]) -> Any:
 
 @st.composite
 def documents(draw: Any, *bases: Any, most: int = 3) -> Any:
-    """Draw a document in which up to ``most`` places are replaced, taken out, renamed or doubled."""
+    """Draw a document with up to ``most`` places replaced, taken out, renamed or doubled."""
     data = copy.deepcopy(draw(st.sampled_from(bases)))
     for _ in range(draw(st.integers(1, most))):
         places = _places(data)
         path = draw(st.sampled_from(places))
-        kind = draw(st.sampled_from(["put", "put", "drop", "rename", "add", "wrap", "swap"]))
-        if not path:
-            if kind == "put" and draw(st.integers(0, 9)) == 0:
-                return draw(junk)
-            continue
-        parent, last = _at(data, path[:-1]), path[-1]
-        if kind == "put":
-            parent[last] = draw(junk)
-        elif kind == "drop":
-            del parent[last]
-        elif kind == "rename" and isinstance(parent, dict):
-            parent[draw(words)] = parent.pop(last)
-        elif kind == "wrap":
-            parent[last] = draw(
-                st.sampled_from([[parent[last]], {"value": parent[last]}, str(parent[last])])
-            )
-        elif kind == "swap":
-            parent[last] = copy.deepcopy(
-                _at(data, draw(st.sampled_from(places))) if len(places) < 500 else 0
-            )
-        elif isinstance(parent, dict):
-            parent[draw(words)] = draw(junk)
-        elif isinstance(parent, list):
-            parent.insert(0, draw(junk))
+        if path:
+            _mutate(draw, data, path, places)
+        elif draw(st.integers(0, 9)) == 0:
+            return draw(junk)
     return data
 
 
+def _mutate(draw: Any, data: Any, path: tuple[Any, ...], places: list[tuple[Any, ...]]) -> None:
+    parent, last = _at(data, path[:-1]), path[-1]
+    value = parent[last]
+    kind = draw(st.sampled_from(["put", "put", "drop", "rename", "add", "wrap", "swap"]))
+    if kind == "put":
+        parent[last] = draw(junk)
+    elif kind == "drop":
+        del parent[last]
+    elif kind == "wrap":
+        parent[last] = draw(st.sampled_from([[value], {"value": value}, str(value)]))
+    elif kind == "swap":
+        other = draw(st.sampled_from(places))
+        parent[last] = copy.deepcopy(_at(data, other)) if len(places) < 500 else 0
+    elif isinstance(parent, list):
+        parent.insert(0, draw(junk))
+    else:
+        parent[draw(words)] = parent.pop(last) if kind == "rename" else draw(junk)
+
+
 _TOKENS = [
-    ":", ": ", ",", "\n", "\n\n", "  ", "\t", "- ", "#", "[", "]", "{", "}", '"', "'", "|", ">", "&a ", "*a",
-    "!!", "%", "---\n", "...", "\\", "\r", "\x00", "\x85", "\ufeff", "=", "+", "~", "@", "/", "(", ")", "$",
-    "? ", "<<: ", "±", ";", "e", "-", ".", "0",
-]  # fmt: skip
+    ":",
+    ": ",
+    ",",
+    "\n",
+    "\n\n",
+    "  ",
+    "\t",
+    "- ",
+    "#",
+    "[",
+    "]",
+    "{",
+    "}",
+    '"',
+    "'",
+    "|",
+    ">",
+    "&a ",
+    "*a",
+    "!!",
+    "%",
+    "---\n",
+    "...",
+    "\\",
+    "\r",
+    "\x00",
+    "\x85",
+    "\ufeff",
+    "=",
+    "+",
+    "~",
+    "@",
+    "/",
+    "(",
+    ")",
+    "$",
+    "? ",
+    "<<: ",
+    "±",
+    ";",
+    "e",
+    "-",
+    ".",
+    "0",
+]
 
 
 @st.composite

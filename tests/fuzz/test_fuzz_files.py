@@ -73,6 +73,10 @@ def test_any_forged_result_is_loaded_whole_or_told_to_be_damaged(saved, times):
     fuzz(documents(base, most=4), call, 300 * times, found=RESULTS, folders=(saved,))
 
 
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+
+
 @pytest.mark.parametrize("times", LENGTHS)
 def test_any_saved_attribute_gives_tables_or_an_error(saved, tmp_path, times):
     shutil.copytree(saved / "result", tmp_path / "result")
@@ -95,7 +99,7 @@ def test_any_saved_attribute_gives_tables_or_an_error(saved, tmp_path, times):
     change = st.sampled_from(sorted(base)).flatmap(
         lambda n: st.tuples(
             st.just(n),
-            texts(base[n]).map(lambda t: t.encode("utf-8", "replace").decode().replace("\x00", "")),
+            texts(base[n]).map(_storable),
         )
     )
     fuzz(change, call, 40 * times, folders=(tmp_path,))
@@ -124,8 +128,10 @@ def test_any_multirun_is_summed_up_with_its_damaged_jobs_named(saved, tmp_path, 
     multirun.begin(folder, ["seed=1"])
     multirun.end(folder, ["seed=1"])
     shutil.copytree(saved / "result", folder / "result")
-    base = {"job.json": json.loads((folder / "job.json").read_text()),
-            "result/summary.json": json.loads((folder / "result/summary.json").read_text())}  # fmt: skip
+    base = {
+        "job.json": json.loads((folder / "job.json").read_text()),
+        "result/summary.json": json.loads((folder / "result/summary.json").read_text()),
+    }
 
     def call(records: Any) -> None:
         _write(folder, base, records)
@@ -152,8 +158,16 @@ CAMPAIGNS: tuple = ()
 def test_any_campaign_folder_is_summed_up_or_told_to_be_damaged(saved, tmp_path, times):
     folder = tmp_path / "campaign"
     write_json(folder / "campaign.json", {"connections": ["a"]})
-    write_json(folder / "a/connection.json", {"connection": "a→b", "digest": "0" * 64, "status": "done",
-                                              "reason": "", "spec": small.DATA})  # fmt: skip
+    write_json(
+        folder / "a/connection.json",
+        {
+            "connection": "a→b",
+            "digest": "0" * 64,
+            "status": "done",
+            "reason": "",
+            "spec": small.DATA,
+        },
+    )
     shutil.copytree(saved / "result", folder / "a/result")
     names = ("campaign.json", "a/connection.json", "a/result/summary.json")
     base = {name: json.loads((folder / name).read_text()) for name in names}
@@ -210,8 +224,17 @@ def _write_lines(file: Path, lines: Any) -> None:
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-PAGES = ["/", "/dashboard", "/api/meta", "/api/studies", "/api/studies/0?after=0", "/csv/0",
-         "/api/studies/0/param_importances", "/artifacts/0/abc", "/api/studies/1"]  # fmt: skip
+PAGES = [
+    "/",
+    "/dashboard",
+    "/api/meta",
+    "/api/studies",
+    "/api/studies/0?after=0",
+    "/csv/0",
+    "/api/studies/0/param_importances",
+    "/artifacts/0/abc",
+    "/api/studies/1",
+]
 PAGE_JOURNALS: tuple = ()
 
 
@@ -227,8 +250,12 @@ def test_no_page_of_a_damaged_study_is_a_500(saved, tmp_path, times):
             environ: dict[str, Any] = {}
             setup_testing_defaults(environ)
             heads: list[str] = []
-            body = b"".join(app(environ | {"PATH_INFO": path, "QUERY_STRING": query},
-                                lambda status, *_: heads.append(status)))  # fmt: skip
+            body = b"".join(
+                app(
+                    environ | {"PATH_INFO": path, "QUERY_STRING": query},
+                    lambda status, *_, heads=heads: heads.append(status),
+                )
+            )
             assert not heads[-1].startswith("500"), (page, body)
             assert b"<img src=x" not in body
 

@@ -1,4 +1,4 @@
-"""Fuzzed input: specs, experiment files, overrides and tables end in a result or in an error of ours.
+"""Fuzzed input: specs, files, overrides and tables end in a result or in an error of ours.
 
 ``make test`` tries some thousand inputs of the grammars, ``make test-long`` a hundred thousand.
 """
@@ -29,17 +29,21 @@ LENGTHS = [
 ]
 # What makes each part of an experiment, so that every field is reached.
 WHOLE = small.data(
-    description="a note", study={"name": "mine", "storage": "mine.journal"}, plugins=[],
+    description="a note",
+    study={"name": "mine", "storage": "mine.journal"},
+    plugins=[],
     fitter={"kind": "optuna", "budget": {"evaluations": 9, "seconds": 2}},
     protocols__train={"kind": "train", "frequency": "20 Hz", "n_induction": 8},
     recording__signals=["synaptic_current", "conductance"],
     parameters__tau_rec={"min": "20 ms", "max": 1500, "scale": "log", "start": 100},
-)  # fmt: skip
+)
 GAP = small.data(
     model={"kind": "gap_junction", "cell": {"file": "patch.py", "template": "Patch"}},
     recording={"kind": "current_clamp"},
-    protocols={"step": {"kind": "gap_step", "amplitude": "-0.1 nA"}}, parameters={}, objective=None,
-)  # fmt: skip
+    protocols={"step": {"kind": "gap_step", "amplitude": "-0.1 nA"}},
+    parameters={},
+    objective=None,
+)
 SPECS: tuple = ()
 
 
@@ -76,9 +80,28 @@ def test_any_experiment_file_is_composed_or_has_an_error_that_says_where(tmp_pat
     fuzz(texts(small.YAML), call, 100 * times, found=YAMLS, folders=(tmp_path,))
 
 
-KEYS = ["seed", "fitter", "fitter.kind", "parameters.U.min", "protocols.train.frequency", "model.fixed.e",
-        "objective.terms.ppr.target", "study", "study.name", "+a.b", "++a", "~parameters.U", "recording",
-        "protocol@protocols.x", "hydra.run.dir", "numerics.dt", "workers", "experiment", "format"]  # fmt: skip
+KEYS = [
+    "seed",
+    "fitter",
+    "fitter.kind",
+    "parameters.U.min",
+    "protocols.train.frequency",
+    "model.fixed.e",
+    "objective.terms.ppr.target",
+    "study",
+    "study.name",
+    "+a.b",
+    "++a",
+    "~parameters.U",
+    "recording",
+    "protocol@protocols.x",
+    "hydra.run.dir",
+    "numerics.dt",
+    "workers",
+    "experiment",
+    "format",
+]
+VALUES = ["[1,2]", "{a: 1}", "range(1,5)", "'x y'", "choice(a,b)", "1,2", "${seed}"]
 OVERRIDES: tuple = ()
 
 
@@ -86,9 +109,7 @@ OVERRIDES: tuple = ()
 def test_any_override_is_used_or_refused(tmp_path, times):
     file = tmp_path / "small.yaml"
     file.write_text(small.YAML)
-    value = st.one_of(
-        words, texts("[1,2]", "{a: 1}", "range(1,5)", "'x y'", "choice(a,b)", "1,2", "${seed}")
-    )
+    value = st.one_of(words, texts(*VALUES))
     word = st.builds("{}={}".format, st.sampled_from(KEYS) | words, value) | texts(*KEYS)
 
     def call(overrides: list[str]) -> None:
@@ -111,7 +132,7 @@ pvalb→pyr,42 ± 2 pA,2,20 ms,0.8,1,30 ms
 "pyr, deep",120,5 pA,,0.9,2,0.03 s
 """
 ROWS = """\
-- {connection: a, size: 42 pA, size_sd: 2, model.fixed.tau_facil: 20 ms, parameters: {U: {max: 0.8}}}
+- {connection: a, size: 42 pA, size_sd: 2, model.fixed.e: 0 mV, parameters: {U: {max: 0.8}}}
 - connection: b
   size: 120
   seed: 3
@@ -147,9 +168,18 @@ def _rows(table: object) -> None:
     assert all(str(p) for p in [*content.problems, *unknown_columns(rows, content.header)])
 
 
-ROW = {"connection": "a", "size": "42 pA", "size_sd": 2, "model.fixed.tau_facil": "20 ms",
-       "parameters": {"U": {"max": 0.8}}, "seed": 3, "size.options.baseline": "x",
-       "protocols.single.duration": 30, "fitter.kind": "optuna", "recording": "voltage_clamp"}  # fmt: skip
+ROW = {
+    "connection": "a",
+    "size": "42 pA",
+    "size_sd": 2,
+    "model.fixed.tau_facil": "20 ms",
+    "parameters": {"U": {"max": 0.8}},
+    "seed": 3,
+    "size.options.baseline": "x",
+    "protocols.single.duration": 30,
+    "fitter.kind": "optuna",
+    "recording": "voltage_clamp",
+}
 ROW_LISTS: tuple = ()
 
 
