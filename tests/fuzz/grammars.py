@@ -188,6 +188,14 @@ def _mutate(draw: Any, data: Any, path: tuple[Any, ...], places: list[tuple[Any,
         parent[draw(words)] = parent.pop(last) if kind == "rename" else draw(junk)
 
 
+_NAMES = """
+    model cell file arguments fixed tau_decay mod 0 -1 recording kind signals protocols single
+    duration parameters U min start objective terms size target sd options loss_options cost fitter
+    budget evaluations numerics dt study name seed workers plugins format net_con weight x size_sd
+    experiment connection description
+""".split()
+paths = st.lists(st.sampled_from(["", *_NAMES]), min_size=1, max_size=6).map(".".join)
+
 _TOKENS = [
     ":",
     ": ",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import small
-from grammars import documents, texts, words
+from grammars import documents, junk, paths, texts, words
 from hypothesis import strategies as st
 from watch import fuzz
 
@@ -21,6 +21,7 @@ from stpspec.campaigns.table import read
 from stpspec.config.compose import compose, load
 from stpspec.config.sweep_overrides import list_overrides
 from stpspec.specs.diagnosis import examine
+from stpspec.specs.experiment import Experiment
 from stpspec.specs.plausible import implausible
 
 LENGTHS = [
@@ -44,7 +45,7 @@ GAP = small.data(
     parameters={},
     objective=None,
 )
-SPECS: tuple = ()
+SPECS: tuple = (small.data(recording__holding_potential=-(10**400)),)
 
 
 def _examine(data: object) -> None:
@@ -61,7 +62,7 @@ def _examine(data: object) -> None:
 
 @pytest.mark.parametrize("times", LENGTHS)
 def test_any_spec_is_valid_or_has_problems_that_are_told(times):
-    fuzz(documents(small.DATA, WHOLE, GAP), _examine, 500 * times, found=SPECS)
+    fuzz(documents(small.DATA, WHOLE, GAP), _examine, 400 * times, found=SPECS)
 
 
 YAMLS: tuple = ()
@@ -77,7 +78,7 @@ def test_any_experiment_file_is_composed_or_has_an_error_that_says_where(tmp_pat
         _examine(data)
         origin.where("protocols.single.duration")
 
-    fuzz(texts(small.YAML), call, 100 * times, found=YAMLS, folders=(tmp_path,))
+    fuzz(texts(small.YAML), call, 60 * times, found=YAMLS, folders=(tmp_path,))
 
 
 KEYS = [
@@ -102,7 +103,7 @@ KEYS = [
     "format",
 ]
 VALUES = ["[1,2]", "{a: 1}", "range(1,5)", "'x y'", "choice(a,b)", "1,2", "${seed}"]
-OVERRIDES: tuple = ()
+OVERRIDES: tuple = (["-99266=[2e-06", "fitter.kind= "],)
 
 
 @pytest.mark.parametrize("times", LENGTHS)
@@ -120,7 +121,7 @@ def test_any_override_is_used_or_refused(tmp_path, times):
     fuzz(
         st.lists(word, min_size=1, max_size=2),
         call,
-        100 * times,
+        60 * times,
         found=OVERRIDES,
         folders=(tmp_path,),
     )
@@ -180,16 +181,29 @@ ROW = {
     "fitter.kind": "optuna",
     "recording": "voltage_clamp",
 }
-ROW_LISTS: tuple = ()
+ROW_LISTS: tuple = ({"a": {"size": 10**400}}, {"a": {"recording.kind.a.b": 1, "size": 1}})
 
 
 @pytest.mark.parametrize("times", LENGTHS)
 def test_any_rows_from_python_give_experiments_or_problems(times):
+    columns = st.dictionaries(paths, junk, max_size=4)
+    rows = documents([ROW], {"a": ROW}) | columns.map(lambda row: [{"connection": "a", **row}])
+    fuzz(rows, lambda given: _rows(copy.deepcopy(given)), 300 * times, found=ROW_LISTS)
+
+
+CHANGES: tuple = (
+    {"seed": 10**400},
+    {"objective.terms.size.target": 10**400},
+    {"recording.holding_potential": -(10**400)},
+)
+
+
+@pytest.mark.parametrize("times", LENGTHS)
+def test_any_change_of_any_field_is_made_or_refused(times):
+    whole = Experiment.from_data(WHOLE)
+    changes = st.dictionaries(paths, junk, min_size=1, max_size=2)
     fuzz(
-        documents([ROW], {"a": ROW}),
-        lambda rows: _rows(copy.deepcopy(rows)),
-        200 * times,
-        found=ROW_LISTS,
+        changes, lambda given: _examine(whole.changed(given).to_data()), 300 * times, found=CHANGES
     )
 
 
