@@ -193,7 +193,7 @@ _NAMES = """
     duration parameters U min start objective terms size target sd options loss_options cost fitter
     budget evaluations numerics dt study name seed workers plugins format net_con weight x size_sd
     experiment connection description
-""".split()
+""".split()  # noqa: SIM905
 paths = st.lists(st.sampled_from(["", *_NAMES]), min_size=1, max_size=6).map(".".join)
 
 _TOKENS = [
