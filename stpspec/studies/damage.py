@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stpspec.errors import StpspecError, StudyError
 from stpspec.formatting import hide
 
-_RAW = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError,
+_RAW = (LookupError, TypeError, ValueError, AttributeError, OverflowError, AssertionError,
         RecursionError)  # fmt: skip
 
 
