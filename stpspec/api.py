@@ -62,7 +62,7 @@ def simulate(
     from stpspec.engine.workers.place import bind
     from stpspec.engine.workers.place import simulate as run
 
-    needed(experiment)
+    experiment = needed(experiment)
     warn_of_slips(experiment)
     names = [protocols] if isinstance(protocols, str) else protocols
     for name in names or ():
@@ -90,7 +90,7 @@ def measure(experiment: Experiment, tree: xr.DataTree, *, all_metrics: bool = Fa
     from stpspec.metrics.measure import to_dataset
     from stpspec.metrics.requests import requests_of
 
-    needed(experiment)
+    experiment = needed(experiment)
     wanted = requests_of(experiment, all_metrics=all_metrics)
     run = set(tree.children)
     return to_dataset(tree, [r for r in wanted if r.protocol in run])
@@ -163,7 +163,7 @@ def fit(
     """
     from stpspec.fitters.fit import fit as run_fit
 
-    needed(experiment)
+    experiment = needed(experiment)
     with recorded() as told:
         warn_of_slips(experiment)
         try:

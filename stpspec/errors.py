@@ -13,7 +13,8 @@
     ├── FitError           a fitter cannot start or cannot go on
     ├── StudyError         a study cannot be opened or written, or belongs to another experiment
     ├── DashboardError     a study cannot be shown in the browser
-    └── ResultError        a result cannot be written or read
+    ├── ResultError        a result cannot be written or read
+    └── TrustError         code inside a result has not been trusted yet
 """
 
 from __future__ import annotations
@@ -22,11 +23,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+from stpspec.formatting import presentable
+
 
 class StpspecError(Exception):
-    """Base of every error that stpspec raises on purpose."""
+    """Base of every error that stpspec raises on purpose.
+
+    Its message may quote files of others: it holds no password and no control character.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *parts: object):
+        super().__init__(*(presentable(part) if isinstance(part, str) else part for part in parts))
 
 
 class UnknownNameError(StpspecError):
@@ -77,6 +86,10 @@ class ResultError(StpspecError):
     """A result cannot be written or read."""
 
 
+class TrustError(StpspecError):
+    """Code that lies inside a result would be run, and has neither been run before nor trusted."""
+
+
 # What the rest of the program has to tell apart; everything else breaks a "rule".
 ProblemKind = Literal["rule", "unknown_field", "missing_kind"]
 
@@ -122,7 +135,7 @@ class SpecProblem:
         # Of an unknown field the name is wrong, and what was received is the value beside it.
         parts = [guess, received] if self.kind == "unknown_field" else [received, guess]
         text = f"{self.path or '(whole file)'}: {self.rule}{''.join(parts)}"
-        return f"{self.where} | {text}" if self.where else text
+        return presentable(f"{self.where} | {text}" if self.where else text)
 
 
 @dataclass(frozen=True)

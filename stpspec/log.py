@@ -8,7 +8,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-_FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+from stpspec.formatting import presentable
+
+
+class _Shown(logging.Formatter):
+    """Writes messages without passwords and control characters, also those of libraries."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return presentable(super().format(record))
+
+
+_FORMAT = _Shown("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
 _OURS = "stpspec"
 FILE = "log.txt"
 
@@ -74,7 +84,7 @@ class _AsBefore(logging.Filter):
 
 def write(folder: Path, lines: Sequence[str]) -> None:
     """Write ``log.txt`` into an existing folder."""
-    (folder / FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / FILE).write_text("".join(f"{presentable(n)}\n" for n in lines), encoding="utf-8")
 
 
 @contextlib.contextmanager

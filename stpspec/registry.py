@@ -6,14 +6,20 @@ third parties add theirs with the decorator or with an entry point.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
-from stpspec.errors import PluginError, unknown_name
+from stpspec.errors import PluginError, TrustError, unknown_name
+from stpspec.resources import reach_noted_plugins, require_trust
 
 
 class Registry:
@@ -146,21 +152,53 @@ def exports(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     return load
 
 
+_runs_nothing: contextvars.ContextVar[bool] = contextvars.ContextVar("runs", default=False)
+
+
+@contextlib.contextmanager
+def without_plugins() -> Iterator[None]:
+    """Import no plug-in module inside: what only they know stays data."""
+    token = _runs_nothing.set(True)
+    try:
+        yield
+    finally:
+        _runs_nothing.reset(token)
+
+
+def runs_nothing() -> bool:
+    """Tell whether this is inside :func:`without_plugins`."""
+    return _runs_nothing.get()
+
+
 def import_plugins(modules: Sequence[str]) -> None:
-    """Import the modules that a spec names in ``plugins``.
+    """Import the modules that a spec names in ``plugins``; none inside :func:`without_plugins`.
 
     Raises
     ------
     PluginError
         If one of them cannot be imported.
+    TrustError
+        If one lies in a result, and was neither run before nor trusted.
     """
-    for name in modules:
+    new = [] if runs_nothing() else [name for name in modules if name not in sys.modules]
+    reach_noted_plugins(new)
+    for name in new:
         try:
+            _require_trust(name)
             importlib.import_module(name)
+        except TrustError:
+            raise
         except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the plug-in module {name!r} cannot be imported: {type(error).__name__}: {error}"
             ) from error
+
+
+def _require_trust(module: str) -> None:
+    """Refuse a module that lies in a result, unless it is trusted; nothing is imported for it."""
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    places = [spec.origin, *(spec.submodule_search_locations or [])] if spec is not None else []
+    require_trust(*(Path(place) for place in places if place not in (None, "built-in", "frozen")))
 
 
 METRICS = Registry("metric", "stpspec.metrics", "stpspec.metrics")

@@ -75,7 +75,7 @@ def sweep(
     from stpspec.engine.stochastic import warn_of_chance
     from stpspec.engine.workers.place import by_chance
 
-    needed(experiment)
+    experiment = needed(experiment)
     given = dict(fields) if fields else frequency_grid(experiment)
     _check(experiment, given)
     # Candidates of one run differ in parameters of the mechanism; all else is a run of its own.

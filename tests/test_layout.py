@@ -18,7 +18,8 @@ IMPORTABLE = [path for path in MODULES if path.stem != "__main__"]  # which runs
 # What the user fixed, and what every Python project has beside it.
 TOP = {"mkdocs.yml",
     "pyproject.toml", "README.md", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
-    "CITATION.cff", "constraints.txt", "stpspec", "conf", "mod", "templates", "experiments",
+    "CITATION.cff", "SECURITY.md", "constraints.txt",
+    "stpspec", "conf", "mod", "templates", "experiments",
     "tests", "docs",
 }  # fmt: skip
 

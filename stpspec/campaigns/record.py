@@ -8,15 +8,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+
+from typing_extensions import TypedDict, Unpack
 
 from stpspec.errors import ResultError
-from stpspec.specs.result_files import FIT, summary_of
-from stpspec.view.contract import miss_of
-
-if TYPE_CHECKING:
-    from stpspec.metrics.miss import Miss
-    from stpspec.view.contract import FitSummary
+from stpspec.metrics.miss import Miss
+from stpspec.resources import path_inside, replaced
+from stpspec.specs.records import read_record as read_json
+from stpspec.specs.result_files import FIT
+from stpspec.view.contract import FitSummary, miss_of, read_summary
 
 CAMPAIGN_FILE = "campaign.json"
 RECORD_FILE = "connection.json"
@@ -33,6 +33,12 @@ class ConnectionRecord(TypedDict, total=False):
     read: list[tuple[str, str, str]]
     status: str
     reason: str
+
+
+class _CampaignRecord(TypedDict):
+    """``campaign.json``: the folders of the connections."""
+
+    connections: list[str]
 
 
 def _no_summary() -> FitSummary:
@@ -76,20 +82,17 @@ class ConnectionState:
 
 def read_record(folder: Path) -> ConnectionRecord:
     """Return what was noted last in the folder of a connection; empty if nothing was."""
-    try:
-        return json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = folder / RECORD_FILE
+    if not path.is_file():
         return {}
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{folder / RECORD_FILE} cannot be read: {error}") from error
+    return read_json(path, ConnectionRecord, "record of a connection")
 
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON in one piece."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(path)
+    with replaced(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def note(folder: Path, **changes: Unpack[ConnectionRecord]) -> None:
@@ -131,8 +134,8 @@ def connection_states(root: str | Path) -> list[ConnectionState]:
     path = Path(root) / CAMPAIGN_FILE
     if not path.is_file():
         raise ResultError(f"no campaign in {root}: it would have left a {CAMPAIGN_FILE} there")
-    names = json.loads(path.read_text(encoding="utf-8"))["connections"]
-    return [_state(Path(root) / name, name) for name in names]
+    names = read_json(path, _CampaignRecord, "record of a campaign")["connections"]
+    return [_state(path_inside(Path(root), name), name) for name in names]
 
 
 def _state(folder: Path, name: str) -> ConnectionState:
@@ -143,5 +146,5 @@ def _state(folder: Path, name: str) -> ConnectionState:
             status = "stopped" if free and read_record(folder) == record else status
     if status not in ("done", "interrupted") or not (folder / RESULT / FIT).is_file():
         return ConnectionState(label, name, status, record.get("reason", ""))
-    summary = cast("FitSummary", summary_of(folder / RESULT))
+    summary = read_summary(folder / RESULT)
     return ConnectionState(label, name, status, record.get("reason", ""), summary)

@@ -20,6 +20,7 @@ from stpspec.campaigns.summary import Campaign
 from stpspec.campaigns.table import TableSource
 from stpspec.errors import FitError, StpspecError, StudyError
 from stpspec.fitters import interrupts
+from stpspec.formatting import presentable
 from stpspec.log import FILE as LOG
 from stpspec.log import recorded
 from stpspec.results.folder import as_result_error
@@ -170,7 +171,7 @@ def fit_connection(
                 return "interrupted"
             except Exception as error:  # whatever it is, the other connections are fitted
                 named = isinstance(error, StpspecError)
-                reason = str(error) if named else f"{type(error).__name__}: {error}"
+                reason = str(error) if named else presentable(f"{type(error).__name__}: {error}")
                 log.info("failed: %s", reason, exc_info=not named)
                 note(folder, status="failed", reason=reason)
                 with contextlib.suppress(OSError):  # the disk may be full

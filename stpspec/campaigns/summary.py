@@ -7,6 +7,8 @@ from pathlib import Path
 
 from stpspec.campaigns.record import RESULT, ConnectionState, connection_states
 from stpspec.errors import ResultError, unknown_name
+from stpspec.formatting import presentable, spreadsheet_rows
+from stpspec.resources import replaced
 from stpspec.results.fit_result import FitResult
 from stpspec.results.folder import as_result_error
 from stpspec.view.campaign_table import campaign_html, campaign_rows, campaign_table
@@ -72,7 +74,7 @@ class Campaign:
 
     def __repr__(self) -> str:
         states = ", ".join(f"{n} {s}" for s, n in self.states.items())
-        return f"Campaign({self.folder.name}: {len(self)} connections; {states})"
+        return presentable(f"Campaign({self.folder.name}: {len(self)} connections; {states})")
 
     def _repr_html_(self) -> str:
         return campaign_html(self.connections)
@@ -90,8 +92,9 @@ class Campaign:
             If they cannot be written.
         """
         with as_result_error(self.folder):
-            temporary = self.folder / ".summary.csv"
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(campaign_rows(self.connections))
-            temporary.replace(self.folder / "summary.csv")
+            with (
+                replaced(self.folder / "summary.csv") as temporary,
+                temporary.open("w", newline="", encoding="utf-8") as file,
+            ):
+                csv.writer(file).writerows(spreadsheet_rows(campaign_rows(self.connections)))
             write_campaign(self.connections, self.folder)

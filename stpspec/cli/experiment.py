@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stpspec.cli.terminal import DONE, UsageError, complain
 from stpspec.errors import SpecError, SpecProblem, StpspecError
+from stpspec.formatting import presentable
 
 if TYPE_CHECKING:
     from stpspec.cli.saving import Place
@@ -51,7 +52,33 @@ def named_experiments(arguments: argparse.Namespace) -> Iterator[Words]:
         example, _ = load_verb(arguments.verb).examples[0]
         raise UsageError(f"{arguments.verb} what? For example: stpspec {example}")
     with search_in(arguments.config_dir):
-        yield understood(arguments.words)
+        words = understood(arguments.words)
+        for path in words.paths:
+            _ask_for_trust(path, trusts=arguments.trust)
+        yield words
+
+
+def _ask_for_trust(path: str, *, trusts: bool) -> None:
+    """Say which code of a saved result would be run, before anything is; trust it if told so.
+
+    Raises
+    ------
+    TrustError
+        If it was neither run before nor trusted.
+    """
+    from pathlib import Path
+
+    from stpspec.resources import require_trust, result_around, trust
+
+    place = Path(path).expanduser()
+    folder = result_around(place / "experiment.yaml") or result_around(place)
+    if folder is None:
+        return
+    if not trusts:
+        require_trust(folder / "experiment.yaml")
+        return
+    for file in trust(folder):
+        print(f"trusted: {presentable(str(file))}")
 
 
 def each_experiment(

@@ -34,6 +34,14 @@ def config_dir(group: FlagGroup) -> None:
     )  # fmt: skip
 
 
+def trust(group: FlagGroup) -> None:
+    """Add ``--trust``."""
+    group.add_argument(
+        "--trust", action="store_true",
+        help="run the code inside the results that are named, now and later",
+    )  # fmt: skip
+
+
 def quiet(group: FlagGroup) -> None:
     """Add ``--quiet``."""
     group.add_argument("--quiet", action="store_true", help="no progress bar")

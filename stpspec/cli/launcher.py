@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from stpspec import log
 from stpspec.cli.terminal import FAILED, complain
@@ -18,6 +19,7 @@ from stpspec.config.locations import FILE
 from stpspec.config.yaml_files import relative
 from stpspec.errors import StpspecError
 from stpspec.fitters import interrupts
+from stpspec.formatting import PASSWORD_VARIABLE, known_passwords
 from stpspec.resources import extra_folders, search_in, shipped
 from stpspec.results import multirun
 
@@ -207,6 +209,9 @@ def _launch(task: Callable[[DictConfig], str], words: Sequence[str], sweep: str)
     settings = [f"hydra.sweep.dir={quoted(sweep)}", "hydra.job.chdir=false",
                 "hydra.output_subdir=null", "hydra/job_logging=disabled",
                 "hydra/hydra_logging=disabled", "hydra.job.name=stpspec"]  # fmt: skip
+    known = known_passwords()
+    if len(known) == 1:  # the jobs of other processes need it, too, and read it there
+        os.environ.setdefault(PASSWORD_VARIABLE, unquote(known[0]))
     before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR", "0")
     sys.argv = ["stpspec", *words, *settings, "--multirun"]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, who know how to tell them

@@ -37,7 +37,7 @@ def _main(words: list[str]) -> int:
     from stpspec.cli.terminal import DONE, FAILED, steady_output
 
     with steady_output() as output:
-        code, saves = _of_words(words)
+        code, saves = _of_words(_without_passwords(words))
         output.finish()
     # What could not be printed of a saved result is in its folder.
     return FAILED if output.is_lost and code == DONE and not saves else code
@@ -71,6 +71,23 @@ def _of_words(words: list[str]) -> tuple[int, bool]:
     except UnknownNameError as error:
         return complain_of_usage(UsageError(without_verb(words) or str(error)), None), False
     return _run(name, verb, rest), flags.out in verb.flags
+
+
+def _without_passwords(argv: Sequence[str]) -> list[str]:
+    """Return the words with ``***`` for their passwords: they go on to Hydra and into logs.
+
+    Those of the process itself are seen by everybody on the machine, which is told.
+    """
+    from stpspec.formatting import PASSWORD_VARIABLE, hide
+
+    words = [hide(word) for word in argv]
+    if words != list(argv):
+        print(
+            f"stpspec: other users of this machine can read a password on the command line, and "
+            f"the shell keeps it; {PASSWORD_VARIABLE} is the place for it",
+            file=sys.stderr,
+        )
+    return words
 
 
 def _run(name: str, verb: Verb, words: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stpspec.campaigns.record import CAMPAIGN_FILE
 from stpspec.cli.terminal import DONE, FAILED, MISSED, shown_path
+from stpspec.formatting import presentable
 
 
 def is_campaign(folder: str) -> bool:
@@ -54,4 +55,4 @@ def sum_up_multirun(folder: str) -> int:
 
 def status_line(label: str, status: str) -> str:
     """Return the line about one connection of a campaign."""
-    return f"{label}: {status}{' elsewhere' if status == 'running' else ''}"
+    return presentable(f"{label}: {status}{' elsewhere' if status == 'running' else ''}")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stpspec.errors import StpspecError
+from stpspec.formatting import presentable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,10 +54,11 @@ def complain(error: Exception, with_traceback: bool) -> int:
     if with_traceback:
         import traceback
 
-        traceback.print_exception(error)
+        print(presentable("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     elif not isinstance(error, StpspecError):
         print(
-            f"stpspec: an error that should not happen: {type(error).__name__}: {error}\n"
+            f"stpspec: an error that should not happen: {type(error).__name__}: "
+            f"{presentable(str(error))}\n"
             f"  please report it with what --traceback shows",
             file=sys.stderr,
         )
@@ -71,14 +73,16 @@ def bar(name: str, unit: str, total: int | None, quiet: bool) -> Iterator[tqdm]:
     from tqdm import tqdm
 
     off = True if quiet else None  # None: silent when standard error is no terminal
-    with tqdm(total=total, desc=name, unit=f" {unit}", disable=off, leave=False) as shown:
+    with tqdm(
+        total=total, desc=presentable(name), unit=f" {unit}", disable=off, leave=False
+    ) as shown:
         yield shown
 
 
 def shown_path(path: Path) -> str:
     """Return a path as it is shown: from the current folder, where it is inside."""
     full, here = path.resolve(), type(path).cwd().resolve()
-    return str(full.relative_to(here)) if full.is_relative_to(here) else str(path)
+    return presentable(str(full.relative_to(here)) if full.is_relative_to(here) else str(path))
 
 
 class _SteadyStream:

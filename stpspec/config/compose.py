@@ -26,9 +26,11 @@ from stpspec.resources import (
     experiments,
     extra_folders,
     reach_plugins,
+    result_around,
     search_in,
     shipped,
 )
+from stpspec.resources import trust as trust_code
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import (
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) -> Experiment:
+def load(
+    name: str | Path | None = None, overrides: Sequence[str] | str = (), *, trust: bool = False
+) -> Experiment:
     """Compose an experiment from YAML and validate it.
 
     Parameters
@@ -52,6 +56,9 @@ def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) ->
         with an ``experiment.yaml`` such as a saved result.
     overrides : str or sequence of str
         In Hydra's syntax: ``"protocols.train.frequency=20"``, ``"fitter=tpe"``.
+    trust : bool
+        Whether the code inside a saved result may be run, now and later. What was run on this
+        machine before may be anyway.
 
     Returns
     -------
@@ -69,6 +76,9 @@ def load(name: str | Path | None = None, overrides: Sequence[str] | str = ()) ->
     >>> load("pvalb_pyr", ["protocols.train.frequency=20"]).protocols["train"].frequency
     20.0
     """
+    _, file = choose(name)
+    if trust and file is not None and (folder := result_around(file)) is not None:
+        trust_code(folder)
     data, origin = compose(name, [overrides] if isinstance(overrides, str) else overrides)
     experiment, problems, _ = examine(data)
     if experiment is None:

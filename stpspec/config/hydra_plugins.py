@@ -15,6 +15,7 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from stpspec.config.safeguards import refuse_unsafe, without_passwords
 from stpspec.config.yaml_files import document, file_named, mapping_in
 
 _GROUP = "experiment"
@@ -141,10 +142,12 @@ class ExperimentsSource(FileConfigSource):
             config = OmegaConf.create(read.text)
         assert isinstance(config, DictConfig)
         data = OmegaConf.to_container(config)
-        if isinstance(data, dict) and isinstance(
-            data.get("study"), str
-        ):  # so that an override of another field finds it
-            config.study = {"name": data["study"]}
+        refuse_unsafe(data, file)
+        study = data.get("study") if isinstance(data, dict) else None
+        if isinstance(study, str):  # so that an override of another field finds it
+            config.study = {"name": study}
+        elif study is not None:
+            config.study = without_passwords(study)
         self._prefer_inline(config)
         return ConfigResult(
             config=config,

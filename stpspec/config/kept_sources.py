@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import logging
 import sys
 from collections.abc import Mapping
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.errors import ResultError
-from stpspec.resources import shipped
-from stpspec.specs.result_files import attributes, is_result, place_in, sha256_of, with_values
+from stpspec.resources import SOURCE_FOLDERS, path_inside, require_trust, shipped
+from stpspec.specs.records import parsed_record
+from stpspec.specs.result_files import attributes, is_result, sha256_of, with_values
 
 log = logging.getLogger("stpspec")
 
@@ -39,7 +39,7 @@ class _Kept:
 
     @property
     def copy(self) -> Path:
-        return place_in(self.folder, self.name)
+        return path_inside(self.folder, self.name, of=SOURCE_FOLDERS)
 
     @property
     def ours(self) -> Path | None:
@@ -110,12 +110,16 @@ def as_recorded(data: dict[str, object], folder: Path) -> dict[str, object]:
     if not is_result(folder) or not isinstance(data.get("model"), dict):
         return data
     told = attributes(folder)
-    hashes: dict[str, str] = json.loads(told.get("sources", "{}"))
+    hashes = _mapping(told, "sources", folder)
     kept = {name: _Kept(folder, name, sha) for name, sha in hashes.items()}
     changed = _mechanisms(data, kept)
-    changed = _templates(changed, kept, json.loads(told.get("places", "{}")))
+    changed = _templates(changed, kept, _mapping(told, "places", folder))
     _plugins(changed, kept)
     return changed
+
+
+def _mapping(told: Mapping[str, str], name: str, folder: Path) -> dict[str, str]:
+    return parsed_record(told.get(name, "{}"), dict[str, str], f"{folder}", "result")
 
 
 def _mechanisms(data: Mapping[str, Any], kept: Mapping[str, _Kept]) -> dict[str, Any]:
@@ -192,6 +196,7 @@ def _plugins(data: Mapping[str, Any], kept: Mapping[str, _Kept]) -> None:
         _tell(f"the plug-in {loaded!r} of this process, from {homes.get(loaded)}, is not that of "
               f"{folder.parent}: start a new Python process to take {folder}")  # fmt: skip
     else:
+        require_trust(folder / next(iter(sources)))
         sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
         _tell(f"the plug-in {plugin!r} of {home} is not that of {folder.parent}: {folder}, "

@@ -65,7 +65,8 @@ def _several(override: str) -> list[object] | None:
 
     text = override.partition("=")[2]
     if text.startswith("["):
-        with contextlib.suppress(yaml.YAMLError, RecursionError):  # told with the overrides
+        # What is wrong is told with the overrides.
+        with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
             value = yaml.safe_load(text) if len(text) <= LENGTH else None
             return value if isinstance(value, list) else None
         return None

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import ipaddress
 import json
+import socket
 import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.util import setup_testing_defaults
 
@@ -22,9 +25,12 @@ import yaml
 
 from stpspec.dashboard.storage_view import StudyPage
 from stpspec.errors import DashboardError, StudyError, nearest
+from stpspec.formatting import hide
+from stpspec.specs.study import StudySpec
 from stpspec.studies.artifacts import artifact_folders
 from stpspec.studies.compatibility import of_name
-from stpspec.studies.storage import open_storage, without_password
+from stpspec.studies.damage import damage_named
+from stpspec.studies.storage import open_storage
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -75,15 +81,19 @@ def find_study(study: str | None) -> tuple[str, str | None]:
 
 def _of_result(folder: Path) -> tuple[str, str]:
     file = folder / "experiment.yaml"
-    spec = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    study = (spec or {}).get("study")
-    if not study:
-        raise DashboardError(f"{folder} is no result of a fit with a study (study: NAME)")
-    return study.get("storage") or f"{_HOME}/{study['name']}.journal", study["name"]
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        study = data.get("study") if isinstance(data, dict) else None
+        if not study:
+            raise DashboardError(f"{folder} is no result of a fit with a study (study: NAME)")
+        spec = StudySpec.model_validate(study)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DashboardError(f"{file} is damaged, or no experiment: {error}") from error
+    return spec.place, spec.name
 
 
 def application(
-    place: str, name: str | None = None, *, every: bool = False
+    place: str, name: str | None = None, *, every: bool = False, host: str = "127.0.0.1"
 ) -> tuple[WSGIApplication, str]:
     """Return the WSGI application that shows a storage, and the path of the study's page.
 
@@ -112,12 +122,13 @@ def application(
     if "://" not in place and not Path(place).is_file():
         raise StudyError(f"there is no journal {place}")
     storage = open_storage(place, read_only=True).optuna
-    studies = {s.study_name: s for s in storage.get_all_studies()}
+    with damage_named(place):
+        studies = {s.study_name: s for s in storage.get_all_studies()}
     matches = list(studies) if name is None else of_name(name, studies)
     if not matches:
         names = ", ".join(studies) or "no study"
         other = f", not {name}" if name else ""
-        raise StudyError(f"the storage {without_password(place)} holds {names}{other}")
+        raise StudyError(f"the storage {hide(place)} holds {names}{other}")
     number = storage.get_study_id_from_name(matches[-1 if name else 0])
     path = f"/dashboard/studies/{number}" if len(studies) == 1 or name else "/dashboard"
     BaseStorage.register(StudyPage)
@@ -125,7 +136,7 @@ def application(
     views: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
     figures: Any = _Figures(storage, place)
     page, download = (wsgi(view, artifact_store=figures) for view in views)
-    return _ReadOnly(page, download), path
+    return _ReadOnly(page, download, host), path
 
 
 def serve(
@@ -154,7 +165,7 @@ def serve(
     # A study is many small objects that stay: the garbage collector would take a fifth of the time
     # in which it opens to look through them.
     gc.set_threshold(200_000, 20, 100)
-    app, page = application(*find_study(study), every=every)
+    app, page = application(*find_study(study), every=every, host=host)
     gc.freeze()
     try:
         server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
@@ -218,41 +229,68 @@ class _ReadOnly:
     is left to the fit.
     """
 
-    def __init__(self, page: WSGIApplication, download: WSGIApplication):
-        self._page, self._download = page, download
+    def __init__(self, page: WSGIApplication, download: WSGIApplication, host: str):
+        self._page, self._download, self._host = page, download, host
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, _Head, list[bytes]]] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
+        if not self._is_own(environ.get("HTTP_HOST", "")):
+            # A page of others may have given its own name the address of this machine.
+            return _refusal(start_response, "403 Forbidden", "this dashboard has another address")
         if environ["REQUEST_METHOD"] not in _READS:
-            start_response("403 Forbidden", [("Content-Type", "application/json")])
             reason = "this dashboard only reads: the study belongs to the fit that writes it"
-            return [json.dumps({"reason": reason}).encode()]
-        if path.startswith("/csv/"):
-            return self._download(environ, start_response)
-        if not path.startswith("/api/"):
-            return self._page(environ, start_response)
-        with self._lock:
-            head, body = self._answer(environ)
-        start_response(*head)
+            return _refusal(start_response, "403 Forbidden", reason)
+        if path.startswith("/api/"):
+            with self._lock:
+                (status, headers), body = self._answer(environ)
+        else:
+            page = self._download if path.startswith("/csv/") else self._page
+            (status, headers), body = _called(page, environ)
+        if status.startswith("500"):
+            reason = "this part of the study is damaged, or not of stpspec, and cannot be shown"
+            return _refusal(start_response, "422 Unprocessable Content", reason)
+        if path.startswith("/artifacts/"):  # a figure, whatever else others put there: no script
+            headers = [*headers, ("Content-Security-Policy", "sandbox; default-src 'none'")]
+        start_response(status, [*headers, ("X-Content-Type-Options", "nosniff")])
         return body
+
+    def _is_own(self, host: str) -> bool:
+        """Tell whether a request names this machine: by its address, or as it was started."""
+        name = urlsplit(f"//{host}").hostname or "localhost"
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(name)
+            return True
+        return name in {"localhost", self._host.lower(), socket.gethostname().lower(),
+                        socket.getfqdn().lower()}  # fmt: skip
 
     def _answer(self, environ: WSGIEnvironment) -> tuple[_Head, list[bytes]]:
         start = time.monotonic()
         self._answers = {key: answer for key, answer in self._answers.items() if start < answer[0]}
         key = " ".join(environ.get(n, "") for n in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
         if key not in self._answers:
-            head: list[_Head] = []
-            body: list[bytes] = []
-
-            def take_head(
-                status: str, headers: list[tuple[str, str]], exc_info: object = None, /
-            ) -> Callable[[bytes], object]:
-                head.append((status, headers))
-                return body.append
-
-            body.extend(self._page(environ, take_head))
+            head, body = _called(self._page, environ)
             end = time.monotonic()
-            self._answers[key] = (end + _REUSE * (end - start), head[-1], body)
+            self._answers[key] = (end + _REUSE * (end - start), head, body)
         return self._answers[key][1:]
+
+
+def _called(page: WSGIApplication, environ: WSGIEnvironment) -> tuple[_Head, list[bytes]]:
+    """Return the answer of a page: status with headers, and content."""
+    head: list[_Head] = []
+    body: list[bytes] = []
+
+    def take_head(
+        status: str, headers: list[tuple[str, str]], exc_info: object = None, /
+    ) -> Callable[[bytes], object]:
+        head.append((status, headers))
+        return body.append
+
+    body.extend(page(environ, take_head))
+    return head[-1], body
+
+
+def _refusal(start_response: StartResponse, status: str, reason: str) -> list[bytes]:
+    start_response(status, [("Content-Type", "application/json")])
+    return [json.dumps({"reason": reason}).encode()]

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import bisect
 import copy
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Protocol
 
 import yaml
 
 from stpspec.dataset import SIGNALS
 from stpspec.errors import StpspecError, StudyError
+from stpspec.formatting import presentable
 from stpspec.registry import METRICS, RECORDINGS
 from stpspec.studies.compatibility import ExperimentData, experiment_in
 from stpspec.studies.messages import quiet
@@ -105,7 +108,7 @@ class StudyPage:
 
         number = self._storage.get_study_id_from_name(study.study_name)
         sample, n = self._sample(number, deepcopy=False)
-        lines = [*_how_many(len(sample), n), *_lines(experiment_in(str(study.user_attrs["spec"])))]
+        lines = [*_how_many(len(sample), n), *_told(str(study.user_attrs["spec"]))]
         storage = optuna.storages.InMemoryStorage()
         with quiet():
             page = optuna.create_study(storage=storage)
@@ -142,12 +145,12 @@ def thinned(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def _by_name(trial: FrozenTrial) -> FrozenTrial:
     """Return a copy of a trial with each metric, and the reason of a failure, by its own name."""
     record = trial.user_attrs.get(EVALUATION)
-    if record is None:
+    if not isinstance(record, dict) or not isinstance(record.get("metrics"), dict):
         return trial
-    facts = {n: v if not isinstance(v, list) else f"{len(v)} values"
+    facts: dict[str, object] = {n: v if not isinstance(v, list) else f"{len(v)} values"
              for n, v in record["metrics"].items()}  # fmt: skip
-    if record["reason"]:
-        facts["reason"] = record["reason"]
+    if record.get("reason"):
+        facts["reason"] = presentable(str(record["reason"]))
     view = copy.copy(trial)
     view.user_attrs = facts
     return view
@@ -176,9 +179,22 @@ def _how_many(shown: int, n: int) -> Iterator[str]:
         )
 
 
+def _told(text: str) -> list[str]:
+    """Return the lines on the experiment of a study; one that says so if it is damaged."""
+    try:
+        return list(_lines(experiment_in(text)))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
+        return ["the experiment that this study holds is damaged"]
+
+
+def _safe(text: object) -> str:
+    """Return text as a note in Markdown may hold it, in one cell of a table."""
+    return escape(" ".join(presentable(str(text)).split())).replace("|", "&#124;")
+
+
 def _lines(spec: ExperimentData) -> Iterator[str]:
     """Yield the targets as a table and the experiment as YAML, in Markdown."""
-    yield f"# {spec.get('name', 'experiment')}\n"
+    yield f"# {_safe(spec.get('name', 'experiment'))}\n"
     yield "| term | metric | protocol | unit | target | sd |\n|---|---|---|---|---|---|"
     for name, term in ((spec.get("objective") or {}).get("terms") or {}).items():
         target = term["target"]
@@ -187,9 +203,12 @@ def _lines(spec: ExperimentData) -> Iterator[str]:
         sd = term.get("sd")
         sd = "each its own" if isinstance(sd, list) else "" if sd is None else sd
         unit = _unit(term, spec["recording"]["kind"])
-        yield f"| {name} | {term['metric']} | {term['protocol']} | {unit} | {target} | {sd} |"
-    body = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True)
-    yield f"\n```yaml\n{body}```"
+        cells = (name, term["metric"], term["protocol"], unit, target, sd)
+        yield f"| {' | '.join(map(_safe, cells))} |"
+    body = presentable(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))
+    longest = max(map(len, re.findall("`+", body)), default=0)
+    fence = "`" * max(3, longest + 1)  # what is inside cannot end it
+    yield f"\n{fence}yaml\n{body}{fence}"
 
 
 def _unit(term: Mapping[str, object], recording: str) -> str:

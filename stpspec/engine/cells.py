@@ -10,6 +10,7 @@ from stpspec.engine import nrn, templates
 from stpspec.engine.reading import Readings, files_read
 from stpspec.engine.templates import CellTemplate, template_path
 from stpspec.errors import TemplateError, nearest
+from stpspec.resources import require_trust
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 
@@ -64,6 +65,7 @@ def builder(cell: CellTemplate) -> Callable[[], Any]:
         As :func:`build`; what is returned raises it too.
     """
     path = template_path(cell)
+    require_trust(path)
     factory = (
         templates.hoc_template(cell, path)
         if path.suffix == ".hoc"

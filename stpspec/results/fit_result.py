@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.errors import ResultError, StpspecError
+from stpspec.errors import ResultError
+from stpspec.formatting import masked, presentable
 from stpspec.log import write as write_log
 from stpspec.metrics.miss import Miss, is_own_ratio
-from stpspec.resources import reach_plugins
+from stpspec.resources import note_plugins
 from stpspec.results.folder import (
     nodes,
+    read_netcdf,
     to_yaml,
     with_own_files,
     write_folder,
     write_netcdf,
 )
-from stpspec.specs.experiment import FORMAT, Experiment, migrate
+from stpspec.results.saved_fit import saved_fit
+from stpspec.specs.experiment import FORMAT, Experiment
 from stpspec.specs.result_files import (
     EXPERIMENT,
     FIT,
@@ -128,7 +131,8 @@ class FitResult:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{n}={v:.4g}" for n, v in self.parameters.items())
-        return f"FitResult({self.experiment.name}: {values}; loss {self.loss:.4g}, {self.status})"
+        text = f"FitResult({self.experiment.name}: {values}; loss {self.loss:.4g}, {self.status})"
+        return presentable(text)
 
     def _repr_html_(self) -> str:
         from stpspec.view.html import fit_html
@@ -222,17 +226,18 @@ class FitResult:
         import xarray as xr
 
         attrs = {
-            "spec": json.dumps(self.experiment.to_data()),
-            "summary": json.dumps(self.summary()),
+            "spec": masked(json.dumps(self.experiment.to_data())),
+            "summary": masked(json.dumps(self.summary())),
             "files": json.dumps(self.files),
             "sources": json.dumps(self.sources),
             "places": json.dumps(self.places),
-            "log": json.dumps(self.log),
+            "log": masked(json.dumps(self.log)),
         }
         tree = {"/": xr.Dataset(attrs=attrs), "/history": self.history}
         tree |= {f"/traces{'' if p == '/' else p}": n for p, n in nodes(self.traces).items()}
         write_netcdf(xr.DataTree.from_dict(tree), folder / FIT)
-        (folder / SUMMARY).write_text(json.dumps(self.summary(), indent=2) + "\n")
+        text = masked(json.dumps(self.summary(), indent=2))
+        (folder / SUMMARY).write_text(f"{text}\n", encoding="utf-8")
         text = to_yaml(with_own_files(self.experiment, self.files, self.places))
         (folder / EXPERIMENT).write_text(text, encoding="utf-8")
         write_sources(folder, self.files)
@@ -240,7 +245,7 @@ class FitResult:
 
     @classmethod
     def load(cls, folder: str | Path) -> FitResult:
-        """Load a saved result.
+        """Load a saved result; nothing that it names, such as its plug-ins, is run.
 
         Parameters
         ----------
@@ -258,18 +263,13 @@ class FitResult:
         path = path / FIT if path.is_dir() else path
         if not path.is_file():
             raise ResultError(f"no result at {path} (a result folder holds result.nc)")
-        try:
-            with xr.open_datatree(path, engine="netcdf4") as opened:
-                tree = opened.load()
-            summary = json.loads(tree.attrs["summary"])
-            spec = migrate(json.loads(tree.attrs["spec"]))
-            reach_plugins(spec.get("plugins"), path.parent)
-            experiment = Experiment.from_data(spec)
-            migrate({"format": summary["format"]})
-            tell_differences(path.parent, summary)
-            tell_changed_experiment(path.parent)
-        except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:
-            raise ResultError(f"{path} cannot be read as a result: {error}") from error
+        with read_netcdf(path) as opened:
+            tree = opened.load()
+        saved = saved_fit(tree, path)
+        experiment, summary = saved.experiment, saved.summary
+        tell_differences(path.parent, summary)
+        note_plugins(path.parent)
+        tell_changed_experiment(path.parent)
         parameters: dict[str, ParameterSummary] = summary["parameters"]
         metrics: dict[str, MetricSummary] = summary["metrics"]
         return cls(
@@ -294,9 +294,9 @@ class FitResult:
             notes=summary["notes"],
             versions=summary["versions"],
             sources=summary["sources"],
-            files=json.loads(tree.attrs["files"]),
-            places=json.loads(tree.attrs.get("places", "{}")),
-            log=tuple(json.loads(tree.attrs.get("log", "[]"))),
+            files=saved.files,
+            places=saved.places,
+            log=saved.log,
             degrees_of_freedom={
                 n: p["degrees_of_freedom"]
                 for n, p in parameters.items()

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from stpspec.errors import ResultError
+from stpspec.errors import ResultError, StpspecError
+from stpspec.formatting import masked
+from stpspec.registry import without_plugins
 from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import is_result, text_of, with_values
@@ -179,6 +181,30 @@ def write_netcdf(tree: Any, path: Path) -> None:
     tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
 
 
+@contextlib.contextmanager
+def read_netcdf(path: Path) -> Iterator[Any]:
+    """Yield the DataTree of a netCDF file while it is open.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read, at any depth: HDF5, netCDF and xarray have errors of many kinds.
+    """
+    import xarray as xr
+
+    try:
+        with xr.open_datatree(path, engine="netcdf4") as opened:
+            yield opened
+    except StpspecError:
+        raise
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:
+        raise ResultError(
+            f"{path} is damaged, or no netCDF file of stpspec: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _fits_float32(values: Any) -> bool:
     """Tell whether nothing becomes infinite, or 0, in four bytes."""
     largest = np.nanmax(np.abs(values), initial=0.0)
@@ -213,7 +239,8 @@ def with_own_files(
             name.removeprefix("mod/") for name, text in files.items()
             if name.startswith("mod/") and name.endswith(".mod") and text != _shipped_text(name)
         ]  # fmt: skip
-    return experiment.copy_with(model=data["model"])
+    with without_plugins():  # what was loaded to be looked at is saved without running them, too
+        return experiment.copy_with(model=data["model"])
 
 
 def _shipped_text(name: str) -> str | None:
@@ -228,4 +255,4 @@ def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
 
     data = experiment.to_data() if isinstance(experiment, Experiment) else dict(experiment)
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    return "# @package _global_\n" + _SCHEMA_LINE + body
+    return "# @package _global_\n" + _SCHEMA_LINE + masked(body)

@@ -6,18 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+from typing import NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from stpspec.errors import ResultError, SpecError
-from stpspec.specs.result_files import FIT, SUMMARY, summary_of
+from stpspec.formatting import presentable
+from stpspec.metrics.miss import Miss
+from stpspec.resources import replaced
+from stpspec.results.folder import read_netcdf
+from stpspec.specs.records import read_record
+from stpspec.specs.result_files import FIT, SUMMARY
 from stpspec.studies.processes import has_ended, process_name
-from stpspec.view.contract import miss_of
-
-if TYPE_CHECKING:
-    from stpspec.metrics.miss import Miss
-    from stpspec.view.contract import FitSummary
+from stpspec.view.contract import FitSummary, miss_of, read_summary
 
 JOB_FILE = "job.json"
 RESULT = "result"
@@ -87,7 +89,7 @@ class Job:
     def __repr__(self) -> str:
         said = ", ".join(f"{key}={value}" for key, value in self.overrides.items())
         loss = f", loss {self.summary['loss']:.4g}" if "loss" in self.summary else ""
-        return (
+        return presentable(
             f"Job({self.name}: {said}; {self.status}{loss}{': ' * bool(self.reason)}{self.reason})"
         )
 
@@ -124,7 +126,7 @@ def end(
     status = "failed" if error is not None else "interrupted" if interrupted else "done"
     content: JobRecord = {"overrides": list(overrides), "status": status, "reason": ""}
     if error is not None:
-        content["reason"] = f"{type(error).__name__}: {error}"
+        content["reason"] = presentable(f"{type(error).__name__}: {error}")
         content["cause"] = _cause(error)
     _write(folder, content)
 
@@ -138,14 +140,13 @@ def _cause(error: Exception) -> str:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1].strip()
+    return (presentable(text).strip().splitlines() or [""])[-1].strip()
 
 
 def _write(folder: Path, content: JobRecord) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{JOB_FILE}"
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / JOB_FILE)
+    with replaced(folder / JOB_FILE) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def collect(folder: str | Path) -> Jobs:
@@ -181,15 +182,15 @@ def _natural(name: str) -> tuple[int, str]:
 def _job(path: Path) -> Job:
     name = path.parent.name
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
-        overrides = {key: value for key, _, value in pairs}
-        status, reason = content["status"], content.get("reason", "")
-        cause = content.get("cause", "")
-        if status == "running" and has_ended(content.get("process", "")):
-            status = "stopped"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = read_record(path, JobRecord, "record of a job")
+    except ResultError as error:
         return Job(name, {}, "failed", f"its {JOB_FILE} cannot be read: {error}")
+    pairs = (o.lstrip("+").partition("=") for o in content["overrides"])
+    overrides = {key: value for key, _, value in pairs}
+    status, reason = content["status"], content.get("reason", "")
+    cause = content.get("cause", "")
+    if status == "running" and has_ended(content.get("process", "")):
+        status = "stopped"
     result = path.parent / RESULT
     if status not in ("done", "interrupted"):
         return Job(name, overrides, status, reason, cause=cause)
@@ -200,18 +201,20 @@ def _job(path: Path) -> Job:
     if not (result / FIT).is_file() and not (result / SUMMARY).is_file():  # of `run`
         return Job(name, overrides, status, reason)
     try:
-        summary = cast("FitSummary", summary_of(result))
+        summary = read_summary(result)
         losses, seconds = _path_of(result / FIT)
-    except (OSError, ValueError, KeyError, ResultError) as error:
+    except ResultError as error:
         return Job(name, overrides, "failed", f"its result cannot be read: {error}")
     return Job(name, overrides, status, reason, summary, losses, seconds)
 
 
 def _path_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import xarray as xr
-
-    with xr.open_dataset(path, group="history", engine="netcdf4") as history:
-        losses, seconds = history["loss"].values, history["seconds"].values
+    with read_netcdf(path) as tree:
+        history = tree.children["history"].dataset if "history" in tree.children else {}
+        columns = [np.asarray(history[n].values) for n in ("loss", "seconds") if n in history]
+    if len(columns) < 2 or any(c.dtype.kind != "f" or c.ndim != 1 for c in columns):
+        raise ResultError(f"{path} is damaged, or no result of a fit: it has no history of losses")
+    losses, seconds = columns
     best = np.fmin.accumulate(np.where(np.isnan(losses), np.inf, losses))
     return np.where(np.isinf(best), np.nan, best), seconds
 

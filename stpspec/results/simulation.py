@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stpspec.formatting import masked, spreadsheet_rows
+from stpspec.resources import replaced
 from stpspec.results.folder import (
     as_result_error,
     nodes,
@@ -56,7 +59,7 @@ def save_run(
     def write(temporary: Path) -> None:
         kept = xr.DataTree.from_dict(nodes(tree))
         again = with_own_files(_at(experiment, tree), sources.texts, sources.places)
-        kept.attrs["spec"] = json.dumps(again.to_data())
+        kept.attrs["spec"] = masked(json.dumps(again.to_data()))
         kept.attrs["versions"] = json.dumps(versions())
         kept.attrs["files"] = json.dumps(sources.texts)
         kept.attrs["sources"] = json.dumps(sources.sha256)
@@ -115,14 +118,22 @@ def save_sweep(
     def write(temporary: Path) -> None:
         again = with_own_files(experiment, sources.texts, sources.places)
         told = {"files": sources.texts, "sources": sources.sha256, "places": sources.places}
-        told |= {"spec": again.to_data()}
         kept = swept.assign_attrs({name: json.dumps(value) for name, value in told.items()})
+        kept.attrs["spec"] = masked(json.dumps(again.to_data()))
         kept.to_netcdf(temporary / SWEEP, engine="netcdf4")
-        swept.to_dataframe().to_csv(temporary / "sweep.csv")
+        frame = swept.to_dataframe().reset_index()
+        rows = [list(map(str, frame.columns)), *frame.map(_cell).to_numpy().tolist()]
+        with (temporary / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(spreadsheet_rows(rows))
         (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
 
     return write_folder(folder, write, overwrite=overwrite)
+
+
+def _cell(value: object) -> str:
+    """Return a value of a sweep with all its digits; nothing where there is none."""
+    return "" if value != value else str(value)
 
 
 def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:
@@ -133,9 +144,10 @@ def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> 
     ResultError
         If they cannot be written.
     """
-    import csv
-
     with as_result_error(folder):
-        with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(jobs_rows(jobs, varied, show=repr))
+        with (
+            replaced(folder / "jobs.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file).writerows(spreadsheet_rows(jobs_rows(jobs, varied, show=repr)))
         write_jobs(jobs, folder)

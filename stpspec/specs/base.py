@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, core_schema
 
 from stpspec.errors import ProblemKind, SpecError, SpecProblem, UnknownNameError, nearest
-from stpspec.registry import Registry
+from stpspec.registry import Registry, runs_nothing
 from stpspec.units import NEAREST, RULE, rule_error
 
 # A part of an experiment as JSON has it; what is inside depends on the kinds that were chosen.
@@ -135,10 +135,13 @@ class KindOf:
     registry : Registry
     default : str or None
         The kind of what names none.
+    stand_in : type of Spec or None
+        What is made of an unknown kind where no plug-in may be imported.
     """
 
     registry: Registry
     default: str | None = None
+    stand_in: type[Spec] | None = None
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -159,7 +162,9 @@ class KindOf:
         try:
             cls = self.registry.get(str(name))
         except UnknownNameError as error:
-            raise rule_error("kind", str(error)) from None
+            if self.stand_in is None or not runs_nothing():
+                raise rule_error("kind", str(error)) from None
+            cls = self.stand_in
         return cls.model_validate({**value, "kind": name})
 
 

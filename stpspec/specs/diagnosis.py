@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
-from stpspec.errors import PluginError, SpecError, SpecProblem, nearest
+from stpspec.errors import PluginError, SpecError, SpecProblem, TrustError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, Registry, import_plugins
 from stpspec.resources import GROUPS, shipped
 from stpspec.specs.base import problems_of
@@ -127,7 +127,7 @@ def _without_bad_plugins(data: Mapping[str, object]) -> tuple[dict[str, object],
             if isinstance(name, str):
                 import_plugins([name])
             importable.append(name)
-        except PluginError as error:
+        except (PluginError, TrustError) as error:
             problems.append(SpecProblem(f"plugins.{index}", str(error), name))
     return {**data, "plugins": importable}, problems
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from os import PathLike
 from typing import Annotated, Any, Literal, Self
@@ -10,8 +11,16 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from stpspec.errors import SpecError, SpecProblem
-from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, import_plugins
-from stpspec.specs.base import KindOf
+from stpspec.registry import (
+    FITTERS,
+    MODELS,
+    PROTOCOLS,
+    RECORDINGS,
+    import_plugins,
+    runs_nothing,
+    without_plugins,
+)
+from stpspec.specs.base import KindOf, problems_of
 from stpspec.specs.changes import changed_data
 from stpspec.specs.consistency import cross_problems
 from stpspec.specs.fitter import FitterSpec
@@ -19,6 +28,7 @@ from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
 from stpspec.specs.protocol import Protocol
+from stpspec.specs.saved_parts import SavedFitter, SavedProtocol
 from stpspec.specs.study import StudySpec
 from stpspec.specs.summary import Overview
 from stpspec.units import rule_error
@@ -28,8 +38,8 @@ FORMAT = 1
 # The models have little in common beside `stimulated_by`, which says what one has.
 AnyModel = Annotated[Any, KindOf(MODELS, "synapse")]
 AnyRecording = Annotated[Any, KindOf(RECORDINGS)]
-AnyProtocol = Annotated[Protocol, KindOf(PROTOCOLS)]
-AnyFitter = Annotated[FitterSpec, KindOf(FITTERS)]
+AnyProtocol = Annotated[Protocol, KindOf(PROTOCOLS, stand_in=SavedProtocol)]
+AnyFitter = Annotated[FitterSpec, KindOf(FITTERS, stand_in=SavedFitter)]
 
 
 class Experiment(Overview):
@@ -70,6 +80,8 @@ class Experiment(Overview):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
+        if runs_nothing():  # metrics and losses of plug-ins are not known
+            return self
         problems = cross_problems({name: getattr(self, name) for name in type(self).model_fields})
         if problems:
             raise ValidationError.from_exception_data(
@@ -100,6 +112,23 @@ class Experiment(Overview):
         if experiment is None:
             raise SpecError(problems)
         return experiment
+
+    @classmethod
+    def from_saved(cls, data: Mapping[str, object]) -> Experiment:
+        """Validate what was saved, without running the plug-ins that it names.
+
+        What only they know stays data, until the experiment is simulated or fitted.
+
+        Raises
+        ------
+        SpecError
+            If it was not saved by stpspec.
+        """
+        with without_plugins():
+            try:
+                return cls.model_validate(migrate(data))
+            except ValidationError as error:
+                raise SpecError(problems_of(error)) from None
 
     def changed(self, changes: Mapping[str, object]) -> Experiment:
         """Return a validated copy with some fields replaced.
@@ -134,8 +163,8 @@ class Experiment(Overview):
         return self.model_dump(mode="json")
 
 
-def needed(given: object) -> None:
-    """Refuse what is no experiment, and say what would make one of it.
+def needed(given: object) -> Experiment:
+    """Return an experiment with its plug-ins imported; refuse what is none.
 
     Raises
     ------
@@ -143,7 +172,8 @@ def needed(given: object) -> None:
         If it is none.
     """
     if isinstance(given, Experiment):
-        return
+        lacking = [name for name in given.plugins if name not in sys.modules]
+        return Experiment.from_data(given.to_data()) if lacking else given
     cure = "stpspec.load(FILE) reads one"
     if isinstance(given, Mapping):
         cure = "stpspec.Experiment.from_data(…) makes one of plain data"

@@ -12,10 +12,15 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AllowInfNan
+from typing_extensions import TypedDict
 
 from stpspec.errors import ResultError
+from stpspec.resources import SOURCE_FOLDERS, path_inside
+from stpspec.specs.records import checked_record, parsed_record, read_record
 
 log = logging.getLogger("stpspec")
 
@@ -74,24 +79,10 @@ def bytes_of(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def place_in(folder: Path, name: str) -> Path:
-    """Return the place of a file in a result.
-
-    Raises
-    ------
-    ResultError
-        If the name leads out of the folder.
-    """
-    parts = PurePosixPath(name).parts
-    if not parts or PurePosixPath(name).is_absolute() or {"..", "\\"} & {*parts, *name}:
-        raise ResultError(f"{folder}: the name {name!r} of a source leads out of the result")
-    return folder.joinpath(*parts)
-
-
 def write_sources(folder: Path, texts: Mapping[str, str]) -> None:
     """Write sources into the folder of a result, byte by byte as they were."""
     for name, text in texts.items():
-        place = place_in(folder, name)
+        place = path_inside(folder, name, of=SOURCE_FOLDERS)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(bytes_of(text))
 
@@ -131,12 +122,18 @@ def summary_of(folder: Path) -> dict[str, Any]:
     """
     if not (folder / FIT).is_file():
         raise ResultError(f"no result at {folder / FIT} (a result folder holds {FIT})")
-    try:
-        summary = json.loads(attributes(folder)["summary"])
-    except (KeyError, ValueError) as error:
-        raise ResultError(f"{folder / FIT} cannot be read as a result: {error}") from error
+    text = attributes(folder).get("summary", "")
+    summary = parsed_record(text, dict[str, Any], str(folder / FIT), "result of a fit")
     tell_differences(folder, summary)
     return summary
+
+
+class _Value(TypedDict):
+    value: Annotated[float, AllowInfNan(False)]
+
+
+class _Fitted(TypedDict):
+    parameters: dict[str, _Value]
 
 
 def fitted_values(folder: Path) -> dict[str, float]:
@@ -149,7 +146,8 @@ def fitted_values(folder: Path) -> dict[str, float]:
     """
     if not (folder / FIT).is_file():
         return {}
-    return {name: p["value"] for name, p in summary_of(folder)["parameters"].items()}
+    fitted = checked_record(summary_of(folder), _Fitted, str(folder / FIT), "result of a fit")
+    return {name: parameter["value"] for name, parameter in fitted["parameters"].items()}
 
 
 def tell_differences(folder: Path, summary: Mapping[str, Any]) -> None:
@@ -163,12 +161,7 @@ def tell_differences(folder: Path, summary: Mapping[str, Any]) -> None:
     path = folder / SUMMARY
     if not path.is_file():
         return
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(written, dict):
-            raise ValueError("not a mapping")
-    except (OSError, ValueError, TypeError) as error:
-        raise ResultError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    written = read_record(path, dict[str, Any], "summary of a fit")
     lines = [
         f"{field}: {true!r} in {FIT}, {changed!r} in {SUMMARY}"
         for field, true, changed in _differences(json.loads(json.dumps(summary)), written)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import Field, field_validator, model_validator
 
+from stpspec.formatting import hide
 from stpspec.specs.base import Spec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
@@ -24,8 +25,8 @@ class StudySpec(Spec):
     )
     storage: str | None = Field(
         default=None,
-        description="a journal file, or any storage URL that Optuna knows; by default "
-        "stpspec-studies/NAME.journal",
+        description="a journal file, or any storage URL that Optuna knows, with its password in "
+        "STPSPEC_STORAGE_PASSWORD; by default stpspec-studies/NAME.journal",
     )
     accept_changes: bool = Field(
         default=False,
@@ -45,6 +46,12 @@ class StudySpec(Spec):
         if not _NAME.fullmatch(name):
             raise ValueError("a name of letters, digits, _, . and -, a letter or digit first")
         return name
+
+    @field_validator("storage")
+    @classmethod
+    def _without_its_password(cls, storage: str | None) -> str | None:
+        # Results, logs and other processes get the spec; the connection alone gets the password.
+        return None if storage is None else hide(storage)
 
     @property
     def place(self) -> str:

@@ -13,6 +13,7 @@ from stpspec.studies.storage_lock import StorageLock
 if TYPE_CHECKING:
     import optuna
 
+_ENDING = ".artifacts"
 _FOLDER = "artifacts"  # user attribute of a study: the folder of its files
 
 
@@ -75,8 +76,10 @@ def artifact_folders(studies: Iterable[_Study], place: str) -> list[Path]:
     """Return where the files of a storage's studies may be: beside it, or where they were added."""
     beside = [] if "://" in place else [_folder_beside(place)]
     stored = (study.user_attrs.get(_FOLDER) for study in studies)
-    return list(dict.fromkeys([*beside, *(Path(str(folder)) for folder in stored if folder)]))
+    named = (Path(folder) for folder in stored if isinstance(folder, str))
+    # A storage of others may name any folder: a fit gives them this ending.
+    return list(dict.fromkeys([*beside, *(f for f in named if f.suffix == _ENDING)]))
 
 
 def _folder_beside(journal: str) -> Path:
-    return Path(journal).expanduser().resolve().with_suffix(".artifacts")
+    return Path(journal).expanduser().resolve().with_suffix(_ENDING)

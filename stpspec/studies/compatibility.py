@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from stpspec.errors import StudyError
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.records import parsed_record
 from stpspec.specs.result_files import Sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies.records import EvaluationRecord
-from stpspec.studies.storage import ATTEMPTS, RETRY_PAUSE, without_password
+from stpspec.studies.storage import ATTEMPTS, RETRY_PAUSE
 
 if TYPE_CHECKING:
     import optuna
@@ -207,7 +208,7 @@ def _refuse_changes(spec: StudySpec, before: ExperimentData, now: ExperimentData
         return
     listed = "\n  ".join(changes(before, now))
     raise StudyError(
-        f"the study {spec.name!r} in {without_password(spec.place)} belongs to an experiment that "
+        f"the study {spec.name!r} in {spec.place} belongs to an experiment that "
         f"differs in\n"
         f"  {listed}\n  give the study another name, or accept the changes with "
         f"study.accept_changes=true (what was evaluated before stays, and counts where it is "
@@ -267,10 +268,11 @@ def _spec_of(study: optuna.Study, spec: StudySpec) -> ExperimentData | None:
     for _ in range(ATTEMPTS):  # another process may be about to write it
         text = study.user_attrs.get("spec")
         if text is not None:
-            return json.loads(text)
+            where, what = f"the study {spec.name!r} in {spec.place}", "study of stpspec"
+            return parsed_record(text, dict[str, Any], where, what, StudyError)
         if study.user_attrs or study.get_trials(deepcopy=False):
             raise StudyError(
-                f"the study {spec.name!r} in {without_password(spec.place)} was not made by "
+                f"the study {spec.name!r} in {spec.place} was not made by "
                 f"stpspec; give the study another name"
             )
         time.sleep(RETRY_PAUSE)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stpspec.studies.damage import damage_named
+
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, JournalStorage
+    from optuna.storages.journal import JournalFileBackend
     from sqlalchemy import Engine
 
 ENQUEUED_VALUES = "fixed_params"  # system attribute in which `enqueue_trial` leaves the values
@@ -28,6 +31,21 @@ def cached_database(url: str) -> tuple[BaseStorage, Engine]:
 
     database = RDBStorage(url)
     return get_storage(database), database.engine
+
+
+def journal_storage(backend: JournalFileBackend, place: str) -> JournalStorage:
+    """Return the storage on a journal; what Optuna raises of damaged lines names the journal.
+
+    Optuna trusts the fields of each line, which it reads whenever it is asked for anything.
+    """
+    from optuna.storages import JournalStorage
+
+    class Guarded(JournalStorage):
+        def _sync_with_backend(self) -> None:
+            with damage_named(place):
+                super()._sync_with_backend()
+
+    return Guarded(backend)
 
 
 def allow_delayed_trials(storage: JournalStorage) -> None:

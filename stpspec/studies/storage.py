@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from stpspec import log
 from stpspec.errors import StudyError
+from stpspec.formatting import HIDDEN, PASSWORD_VARIABLE, hide, revealed
 from stpspec.studies.database import open_database
-from stpspec.studies.optuna_internals import allow_delayed_trials
+from stpspec.studies.optuna_internals import allow_delayed_trials, journal_storage
 from stpspec.studies.patience import Patience
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from stpspec.studies.journal import Journal
 
 ATTEMPTS = 20
+_WITH_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]+)(?::\*\*\*)?(?=@)")
 RETRY_PAUSE = 0.2  # s between two looks for what another process is about to write
 
 
@@ -114,32 +118,48 @@ def open_storage(place: str, *, read_only: bool = False) -> Storage:
         ) from error
 
 
-def without_password(place: str) -> str:
-    """Return the place of a storage without the password that a URL may hold."""
-    return re.sub(r"(://[^:/@]*:)[^@/]*@", r"\1***@", place)
+def with_password(place: str) -> str:
+    """Return the URL of a storage with its password, as the connection needs it.
+
+    It was in the URL when that was read, or stands in the environment variable
+    ``STPSPEC_STORAGE_PASSWORD``; drivers have ways of their own beside, such as ``~/.pgpass``.
+
+    Raises
+    ------
+    StudyError
+        If the URL had a password, and it is not known here.
+    """
+    hidden = hide(place)
+    known, variable = revealed(hidden), os.environ.get(PASSWORD_VARIABLE)
+    if known is not None and (variable is None or HIDDEN in hidden):
+        return known
+    if variable is not None:
+        return _WITH_USER.sub(lambda m: f"{m[1]}:{quote(variable, safe='')}", hidden)
+    raise StudyError(
+        f"the password of the storage {hidden} is not known: results and logs never hold it; put "
+        f"it into the environment variable {PASSWORD_VARIABLE}"
+    )
 
 
 def _open_journal(path: Path, read_only: bool) -> Storage:
-    from optuna.storages import JournalStorage
-
     from stpspec.studies.journal import Journal, ReadOnlyJournal
 
     if read_only:
-        return Storage(JournalStorage(ReadOnlyJournal(str(path))))
+        return Storage(journal_storage(ReadOnlyJournal(str(path)), str(path)))
     path.parent.mkdir(parents=True, exist_ok=True)
     journal = Journal(str(path))
-    storage = JournalStorage(journal)
+    storage: Any = journal_storage(journal, str(path))
     allow_delayed_trials(storage)
     return Storage(storage, journal=journal)
 
 
 def _open_database(place: str) -> Storage:
     """Open a database; of processes that start together one makes its tables, the others wait."""
-    attempts = ATTEMPTS
+    url, attempts = with_password(place), ATTEMPTS
     while True:
         attempts -= 1
         try:
-            storage, engine, patience = open_database(place, without_password(place))
+            storage, engine, patience = open_database(url, hide(place))
             log.enable()
             return Storage(storage, engine=engine, patience=patience)
         except Exception as error:  # drivers and databases have exceptions of their own
@@ -150,6 +170,5 @@ def _open_database(place: str) -> Storage:
                 time.sleep(RETRY_PAUSE)
                 continue
             raise StudyError(
-                f"the storage {without_password(place)} cannot be opened: "
-                f"{type(error).__name__}: {error}"
+                f"the storage {hide(place)} cannot be opened: {type(error).__name__}: {error}"
             ) from error

@@ -11,15 +11,16 @@ from stpspec.specs.result_files import Sources
 from stpspec.specs.study import StudySpec
 from stpspec.studies import compatibility
 from stpspec.studies.artifacts import Artifacts
+from stpspec.studies.damage import damage_named
 from stpspec.studies.messages import quiet
 from stpspec.studies.optuna_internals import ENQUEUED_VALUES
 from stpspec.studies.records import EvaluationRecord, RecordIndex
 from stpspec.studies.storage import open_storage
 from stpspec.studies.storage_lock import StorageLock
 from stpspec.studies.trials import (
-    EVALUATION,
     finished_trial,
     identity_of,
+    record_of,
     records_in,
     running_trial,
     space_of,
@@ -78,9 +79,10 @@ class Study:
         self._count = 0  # trials in the study, finished or not
         self._key_offset: int | None = None  # what to add to a trial's number, to get its key
         self._revision: int | None = None  # of the storage, when it was last read
-        with quiet():
+        self.place = spec.place
+        with quiet(), damage_named(self.place):
             self._open(spec, experiment, sources or Sources())
-        self.artifacts = Artifacts(self.study, spec, self.storage, self.lock)
+            self.artifacts = Artifacts(self.study, spec, self.storage, self.lock)
         self.refresh()
 
     def _open(self, spec: StudySpec, experiment: Experiment, sources: Sources) -> None:
@@ -96,7 +98,7 @@ class Study:
         self.id: int = self.storage.optuna.get_study_id_from_name(self.study.study_name)
         if entry.earlier is not None:
             study, before = entry.earlier
-            records = records_in(study)
+            records = records_in(study, spec.place)
             self.record(compatibility.still_true(records, before, experiment, sources))
             self.study.set_user_attr(compatibility.CARRIED, True)
 
@@ -120,7 +122,7 @@ class Study:
         for trial in trials[self.index.first_unfinished :]:
             if trial.state.is_finished() and trial.number not in self.index:
                 self.other_trials.append(trial)
-                self.index.add(trial.number, trial.user_attrs.get(EVALUATION))
+                self.index.add(trial.number, record_of(trial, self.place))
 
     def invalidate(self) -> None:
         """Have the next refresh read the storage, whoever was the last to write."""

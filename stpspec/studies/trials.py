@@ -6,7 +6,10 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from stpspec.errors import StudyError
+from stpspec.formatting import hide
 from stpspec.specs.parameters import Parameter
+from stpspec.specs.records import checked_record
 from stpspec.studies.optuna_internals import ENQUEUED_VALUES
 from stpspec.studies.records import EvaluationRecord
 
@@ -78,13 +81,31 @@ def identity_of(trial: FrozenTrial) -> tuple[object, ...]:
     return (trial.datetime_start, *trial.params.items(), *enqueued.items())
 
 
-def records_in(study: optuna.Study) -> list[EvaluationRecord]:
+def records_in(study: optuna.Study, place: str) -> list[EvaluationRecord]:
     """Return the records of the finished trials of a study of Optuna, in their order."""
-    return [
-        trial.user_attrs[EVALUATION]
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.is_finished() and EVALUATION in trial.user_attrs
-    ]
+    finished = (t for t in study.get_trials(deepcopy=False) if t.state.is_finished())
+    return [record for t in finished if (record := record_of(t, place)) is not None]
+
+
+def record_of(trial: FrozenTrial, place: str) -> EvaluationRecord | None:
+    """Return the record of a finished trial; None if it was never evaluated.
+
+    Parameters
+    ----------
+    trial : optuna.trial.FrozenTrial
+    place : str
+        The storage, for the message.
+
+    Raises
+    ------
+    StudyError
+        If it is damaged.
+    """
+    record = trial.user_attrs.get(EVALUATION)
+    if record is None:
+        return None
+    where, what = f"trial {trial.number} of {hide(place)}", "evaluation"
+    return checked_record(record, EvaluationRecord, where, what, StudyError)
 
 
 def _trial(

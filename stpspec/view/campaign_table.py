@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from stpspec.formatting import columns, html_lines, html_table, wrapped
+from stpspec.formatting import columns, html_lines, html_table, presentable, wrapped
 from stpspec.view.contract import miss_of
 from stpspec.view.style import cut
 from stpspec.view.tables import number, unit_text, with_error
@@ -102,7 +102,7 @@ def campaign_table(connections: Sequence[Connection], width: int = 100) -> str:
                 f"{cut(c.label, _NAME)} failed: {' '.join(c.reason.split())}", width - 2
             )
             blocks.append("\n  ".join(lines))
-    return "\n\n".join(blocks)
+    return presentable("\n\n".join(blocks))
 
 
 def campaign_html(connections: Sequence[Connection]) -> str:

@@ -6,13 +6,20 @@ The classes themselves are of higher rows (:mod:`stpspec.results`, :mod:`stpspec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, Protocol
+
+from typing_extensions import TypedDict
+
+from stpspec.errors import MetricError, ResultError
+from stpspec.metrics.miss import Miss
+from stpspec.specs.records import checked_record
+from stpspec.specs.result_files import FIT, summary_of
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from stpspec.metrics.miss import Miss
     from stpspec.specs.experiment import Experiment
     from stpspec.specs.objective import Term
 
@@ -61,6 +68,40 @@ class FitSummary(TypedDict, total=False):
     fitter: str
     versions: dict[str, str]
     sources: dict[str, str]
+
+
+def read_summary(folder: Path) -> FitSummary:
+    """Return the summary of a saved fit.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read, or is damaged.
+    """
+    where = str(folder / FIT)
+    summary = checked_record(summary_of(folder), FitSummary, where, "summary of a fit")
+    return checked_summary(summary, where)
+
+
+def checked_summary(summary: FitSummary, where: str) -> FitSummary:
+    """Return a summary in which what was achieved can be compared with the targets.
+
+    Raises
+    ------
+    ResultError
+        If it cannot.
+    """
+    for name, metric in summary.get("metrics", {}).items():
+        try:
+            miss = Miss.of(metric["achieved"], metric["target"], metric.get("sd"))
+            fault = "" if miss.target.size else "the target is empty"
+        except (MetricError, ValueError, TypeError) as error:
+            fault = str(error)
+        if fault:
+            raise ResultError(
+                f"{where} is damaged, or no summary of a fit: metrics.{name}: {fault}"
+            )
+    return summary
 
 
 class Achieved(Protocol):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.formatting import first_line
+from stpspec.resources import replaced
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.multirun import plot_jobs
 from stpspec.view.path import plot_path
@@ -82,14 +83,12 @@ def write_figure(plot: Callable[[], Any], path: Path) -> list[Path]:
     list of Path
         Its path, or nothing.
     """
-    temporary = path.with_name(f".{path.name}")
     try:
         drawn = io.BytesIO()
         np.ravel(plot())[0].get_figure().savefig(drawn, dpi=DPI, format="png")
-        temporary.write_bytes(drawn.getvalue())
-        temporary.replace(path)
+        with replaced(path) as temporary:
+            temporary.write_bytes(drawn.getvalue())
     except Exception as error:  # whatever it is, as matplotlib without the LaTeX that it is to use
-        temporary.unlink(missing_ok=True)
         log.warning("the figure %s is left out: %s", path, first_line(error))
         return []
     return [path]

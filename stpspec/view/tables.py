@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.formatting import Rows, columns, number, unit_text
+from stpspec.formatting import Rows, columns, number, presentable, unit_text
 from stpspec.metrics.miss import Miss
 from stpspec.metrics.noise import students_t
 from stpspec.view.contract import terms_of
@@ -36,7 +36,7 @@ def with_error(value: float, error: float) -> str:
 def fit_table(result: Fit) -> str:
     """Return the report of a fit: what was asked and achieved, the parameters, the cost."""
     head, targets, parameters, closing = fit_parts(result)
-    return "\n\n".join([head, columns(targets), columns(parameters), closing])
+    return presentable("\n\n".join([head, columns(targets), columns(parameters), closing]))
 
 
 def fit_parts(result: Fit) -> tuple[str, Rows, Rows, str]:
@@ -202,7 +202,7 @@ def run_table(measured: Mapping[Request, Measurement], protocols: Mapping[str, P
         if notes:
             block += "\n\n" + "\n".join(f"note: {n}" for n in notes)
         blocks.append(block)
-    return "\n\n\n".join(blocks)
+    return presentable("\n\n\n".join(blocks))
 
 
 def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: int = 40) -> str:
@@ -235,7 +235,7 @@ def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: i
     reasons = dict.fromkeys(r for n in names for r in frame["reason"][frame[n].isna()] if r)
     told = swept.attrs.get("confirmed")
     confirmed = [f"note: {told}"] if told else []
-    return "\n".join([text, *(f"– is missing: {r}" for r in reasons), *confirmed])
+    return presentable("\n".join([text, *(f"– is missing: {r}" for r in reasons), *confirmed]))
 
 
 def _arithmetic(measured: Mapping[Request, Measurement]) -> str:

@@ -12,6 +12,7 @@ from stpspec.cli.experiment import named_experiments, table_and_base
 from stpspec.cli.parser import Refused
 from stpspec.cli.terminal import DONE, FAILED, bar, shown_path
 from stpspec.cli.verb import Candidates, Verb
+from stpspec.formatting import presentable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def _fit_pending(arguments: argparse.Namespace, root: Path, pending: Sequence[Co
         for index, connection in enumerate(pending):
 
             def progress(n: int, _: object, best: float, of: str = connection.label) -> None:
-                shown.set_postfix_str(f"loss {best:.4g}, {n} simulations of {of}")
+                shown.set_postfix_str(presentable(f"loss {best:.4g}, {n} simulations of {of}"))
 
             status = fit_connection(connection.folder, progress)
             shown.update()
@@ -89,7 +90,11 @@ def _sum_up(arguments: argparse.Namespace, root: Path) -> int:
     asked = [c for c in campaign.connections if {c.label, c.name} & set(arguments.only)]
     for c in asked:
         folder = shown_path(root / c.name / RESULT)
-        print(f"\n{campaign[c.name]}\nfiles in {folder}" if c.summary else f"\n{c.reason}")
+        print(
+            f"\n{campaign[c.name]}\nfiles in {folder}"
+            if c.summary
+            else presentable(f"\n{c.reason}")
+        )
     print(f"\nstpspec collect {shown_path(root)} sums up all connections")
     failed = any(c.status in ("failed", "interrupted", "stopped") for c in asked)
     return FAILED if failed else DONE
@@ -140,6 +145,6 @@ parallel.""",
          "one connection, beginning with a file of your own"),
     ),
     action=_campaign,
-    flags=(_flags, flags.out, flags.config_dir, flags.quiet),
+    flags=(_flags, flags.out, flags.trust, flags.config_dir, flags.quiet),
     complete=_complete,
 )  # fmt: skip

@@ -80,6 +80,6 @@ rows are checked; terms whose targets a table is to give have target: ???.""",
         ("check experiment=pvalb_pyr fitter=tpe", "a shipped experiment with another fitter"),
     ),
     action=_check,
-    flags=(flags.config_dir,),
+    flags=(flags.trust, flags.config_dir,),
     complete=_complete,
 )  # fmt: skip

@@ -123,6 +123,6 @@ commas; stpspec collect sums them up, also while they run.""",
          "three jobs, one per fitter; hydra/launcher=joblib runs them in parallel"),
     ),
     action=_fit,
-    flags=(flags.multirun, flags.out, flags.overwrite, flags.config_dir, flags.quiet),
+    flags=(flags.multirun, flags.out, flags.overwrite, flags.trust, flags.config_dir, flags.quiet),
     complete=_complete,
 )  # fmt: skip

@@ -120,6 +120,6 @@ values that are listed with commas.""",
          "a saved fit at its fitted values, with another train"),
     ),
     action=_run,
-    flags=(flags.multirun, flags.out, flags.overwrite, flags.config_dir),
+    flags=(flags.multirun, flags.out, flags.overwrite, flags.trust, flags.config_dir),
     complete=_complete,
 )  # fmt: skip

@@ -94,8 +94,8 @@ def _held_elsewhere(path: str) -> tuple[Mapping[str, object], str] | None:
 def _of_study(path: str) -> tuple[Mapping[str, object], str] | None:
     from stpspec.dashboard.server import find_study
     from stpspec.errors import DashboardError
+    from stpspec.formatting import hide
     from stpspec.studies.compatibility import experiments_of
-    from stpspec.studies.storage import without_password
 
     try:
         place, name = find_study(path)
@@ -103,9 +103,9 @@ def _of_study(path: str) -> tuple[Mapping[str, object], str] | None:
         return None
     held = experiments_of(place)
     if name is None and len(held) > 1:
-        raise UsageError(f"{without_password(path)} holds several studies: {', '.join(held)}")
+        raise UsageError(f"{hide(path)} holds several studies: {', '.join(held)}")
     spec = held.get(name) if name is not None else next(iter(held.values()), None)
-    return None if spec is None else (spec, f"the study in {without_password(place)}")
+    return None if spec is None else (spec, f"the study in {hide(place)}")
 
 
 def _print(

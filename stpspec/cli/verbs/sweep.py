@@ -125,6 +125,6 @@ Parameters have their start values, or those of a saved result that is named."""
          "the frequency response of a saved fit"),
     ),
     action=_sweep,
-    flags=(flags.out, flags.overwrite, flags.config_dir, _axis, flags.quiet),
+    flags=(flags.out, flags.overwrite, flags.trust, flags.config_dir, _axis, flags.quiet),
     complete=_complete,
 )  # fmt: skip

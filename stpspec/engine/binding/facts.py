@@ -14,7 +14,7 @@ from stpspec.engine import cells, nrn
 from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.engine.reading import Readings
-from stpspec.errors import MechanismError, SpecProblem, TemplateError
+from stpspec.errors import MechanismError, SpecProblem, TemplateError, TrustError
 from stpspec.resources import find_file
 
 
@@ -98,7 +98,7 @@ def usable_sources(model: Any) -> tuple[list[str], list[SpecProblem]]:
         try:
             library.sources([entry])
             usable.append(entry)
-        except MechanismError as error:
+        except (MechanismError, TrustError) as error:
             problems.append(SpecProblem(f"model.mod.{index}", str(error)))
     return usable, problems
 
@@ -137,26 +137,26 @@ def gather(question: Question) -> Facts:
 def _gathered(question: Question) -> Facts:
     try:
         library.ensure_loaded(question.mod)
-    except MechanismError as error:
+    except (MechanismError, TrustError) as error:
         others = gather(replace(question, mod=())) if question.mod else None
         return Facts(load_error=str(error), of_shipped=others)
     built = tuple(_cell(cell) for cell in question.cells)
     try:
         return Facts(cells=built, mechanism=describe(question.mechanism))
-    except MechanismError as error:
+    except (MechanismError, TrustError) as error:
         return Facts(cells=built, mechanism_error=str(error))
 
 
 def _cell(question: CellQuestion) -> CellFacts:
     try:
         cell, before = cells.build_alone(question)
-    except TemplateError as error:
+    except (TemplateError, TrustError) as error:
         return CellFacts(error=str(error))
     absent, shared = {}, []
     for name in dict.fromkeys(question.sections):
         try:
             if cells.section(cell, name) in before:
                 shared.append(name)
-        except TemplateError as error:
+        except (TemplateError, TrustError) as error:
             absent[name] = str(error)
     return CellFacts("", absent, tuple(shared), cells.readings_of(question))

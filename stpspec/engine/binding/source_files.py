@@ -18,7 +18,7 @@ from stpspec.engine.mechanisms.nmodl import included_in
 from stpspec.engine.reading import Readings
 from stpspec.engine.templates import current_folder, is_shipped, template_path
 from stpspec.errors import StpspecError
-from stpspec.resources import CURRENT_FOLDER
+from stpspec.resources import CURRENT_FOLDER, remember_code
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import Sources, sha256_of, text_of
 
@@ -72,7 +72,9 @@ def named_sources(experiment: Experiment) -> Sources:
 
 def sources_of_bound(bound: Bound) -> Sources:
     """Return the files of a bound experiment, those that were read for its cells among them."""
-    return _files(bound.sources, bound.experiment, bound.readings).read()
+    sources = _files(bound.sources, bound.experiment, bound.readings).read()
+    remember_code(sources.sha256.values())  # it was run: a result that holds it may run it again
+    return sources
 
 
 def _files(

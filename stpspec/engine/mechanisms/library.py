@@ -18,7 +18,7 @@ from pathlib import Path
 from stpspec.engine import nrn
 from stpspec.engine.mechanisms import compiler_messages, nmodl
 from stpspec.errors import MechanismError
-from stpspec.resources import cache_folder, content_key, find_file, shipped
+from stpspec.resources import cache_folder, content_key, find_file, require_trust, shipped
 
 _OF_NEURON = frozenset({
     "morphology", "capacitance", "pas", "extracellular", "fastpas", "hh", "IClamp", "AlphaSynapse",
@@ -83,6 +83,7 @@ def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
                 f"source{first}; a mechanism cannot be unloaded: start a new Python process, or "
                 f"rename it"
             )
+    require_trust(*(p for p in wanted.values() if p.parent != shipped("mod")))
     missing = {name: path for name, path in wanted.items() if name not in present}
     # The shipped ones are one library, so that its cached build serves every experiment.
     own = {n: p for n, p in missing.items() if p.parent == shipped("mod").resolve() or
