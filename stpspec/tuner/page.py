@@ -1,0 +1,434 @@
+"""The page: knobs, traces and numbers of one session, and what happens when a knob is moved."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+
+import panel as pn
+
+from stpspec.errors import SpecError, StpspecError
+from stpspec.specs.experiment import Experiment
+from stpspec.tuner.controls import Controls
+from stpspec.tuner.figures import Pin, TraceFigures
+from stpspec.tuner.fitting import Fitting
+from stpspec.tuner.knobs import Knob, addable, knobs_of
+from stpspec.tuner.layout import Layout
+from stpspec.tuner.messages import (
+    Answer,
+    Ask,
+    AskFacts,
+    AskTraces,
+    Facts,
+    Point,
+    Refused,
+    Targets,
+    Traces,
+    value_of,
+)
+from stpspec.tuner.palette import palette
+from stpspec.tuner.process import Engine
+from stpspec.tuner.state import CLAMP, State, from_link
+from stpspec.tuner.tables import metrics_html, targets_html
+from stpspec.tuner.views import RESPONSE, View, first_view, questions, views_of, with_protocol
+
+log = logging.getLogger("stpspec.tuner")
+
+_PIXELS = 1200  # of a figure; more than most have
+_GESTURE = 1.0  # s; what is shown at its begin is the ghost
+_MOST_PINS = 4
+
+
+class Page:
+    """One session: its state, its engine and its widgets.
+
+    Parameters
+    ----------
+    connections : mapping of str to Experiment
+        What can be chosen, by name.
+    theme : {"default", "dark"}
+    address : str
+        Of the page, without its query.
+    query : mapping of str to str
+        ``state``, ``view``, ``connection`` of a link, and what else the address has.
+    changes : mapping, optional
+        What is changed from the beginning.
+    on_change : callable, optional
+        Called with the state after each change.
+    """
+
+    def __init__(
+        self,
+        connections: Mapping[str, Experiment],
+        theme: str = "default",
+        address: str = "",
+        query: Mapping[str, str] | None = None,
+        changes: Mapping[str, Any] | None = None,
+        on_change: Callable[[State], None] | None = None,
+    ):
+        self._connections = connections
+        self._theme, self._address, self._query = theme, address, dict(query or {})
+        self._first_changes = changes
+        self._on_change = on_change
+        self._colors = palette(theme)
+        self.controls = Controls(self._moved, self._taken_away)
+        self.layout = Layout(self._colors, self.controls, theme)
+        self._document = pn.state.curdoc
+        self._engine = Engine(self._deliver)
+        self._engine.warm()
+        self.fitting = Fitting(self.layout, self._on_the_page, self._try_values, self._adopt)
+        self._traces: TraceFigures
+        self._view: View
+        self._protocol = ""
+        self._last: Traces | None = None
+        self._pins: list[Pin] = []
+        self._shown_at = 0.0
+        self._is_set = True  # no widget speaks before there is a state
+        self.state: State | None = None
+        self._connect()
+        label = self._query.get("connection", "")
+        self._open(label if label in connections else next(iter(connections)))
+
+    # -- opening ----------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        """Let the widgets do what they are for."""
+        lay = self.layout
+        labels = list(self._connections)
+        lay.connection.options, lay.connection.visible = labels, len(labels) > 1
+        lay.undo.on_click(lambda _: self._step("undo"))
+        lay.redo.on_click(lambda _: self._step("redo"))
+        lay.reset.on_click(lambda _: self._step("reset"))
+        lay.keep.on_click(lambda _: self._keep())
+        lay.fit.on_click(lambda _: self.fitting.begin(self._known().experiment))
+        lay.stop.on_click(lambda _: self.fitting.stop())
+        lay.save.callback = lambda: io.StringIO(self._known().yaml())
+        lay.theme.js_on_click(code="""
+            const url = new URL(window.location.href);
+            const dark = url.searchParams.get("theme") === "dark";
+            url.searchParams.set("theme", dark ? "default" : "dark");
+            window.location.assign(url.href);
+        """)  # fmt: skip
+        for widget, act in (
+            (lay.connection, self._choose), (lay.tabs, self._turn_to),
+            (lay.protocol, self._choose_protocol), (lay.axis, lambda _: self._show_response()),
+            (lay.clamp, lambda on: self._change({CLAMP: bool(on)})),
+            (lay.add, self._add), (lay.variables, self._record),
+        ):  # fmt: skip
+            widget.param.watch(
+                lambda event, act=act: None if self._is_set else act(event.new), "value"
+            )
+
+    def _choose(self, label: str) -> None:
+        self._query.pop("state", None)
+        self._first_changes = None
+        self._open(label)
+
+    def _open(self, label: str) -> None:
+        """Ask what the mechanism of a connection has; the rest follows with the answer."""
+        self.fitting.stop()
+        self._is_set = True
+        self.layout.connection.value = label
+        self._label = label
+        self.state, self._last, self._pins = None, None, []
+        self.layout.pins.objects = []
+        self.layout.status.object = "<p>Loading the mechanism …</p>"
+        data = self._connections[label].to_data()
+        self._engine.submit([AskFacts(data, tuple(sys.path))])
+
+    def _begin(self, facts: Facts) -> None:
+        base = self._connections[self._label]
+        text = self._query.pop("state", "")
+        message = ""
+        try:
+            changes = from_link(text) if text else self._first_changes
+            self.state = State(base, facts, changes)
+        except StpspecError as error:
+            self.state, message = State(base, facts), str(error)
+        self._traces = TraceFigures(self._colors)
+        lay, self._is_set = self.layout, True
+        lay.title.object = f"<h1>{escape(base.name)}</h1>"
+        lay.save.filename = f"{base.name}.yaml"
+        views = views_of(self.state.experiment)
+        lay.tabs.options = [v.title for v in views]
+        wanted = next((v for v in views if v.title == self._query.get("view")), first_view(views))
+        lay.tabs.value = wanted.title
+        is_synapse = base.model.stimulated_by == "event"
+        lay.clamp.visible = is_synapse
+        lay.record.visible = bool(facts.recordable)
+        lay.variables.options = sorted(facts.recordable)
+        lay.fitting.visible = bool(base.parameters) and base.objective is not None
+        self._is_set = False
+        self._turn_to(wanted.title)
+        self._tell(message)
+
+    def _known(self) -> State:
+        assert self.state is not None, "nothing can be moved before the mechanism is loaded"
+        return self.state
+
+    # -- changes by hand --------------------------------------------------------------------
+
+    def _moved(self, knob: Knob, value: float) -> str:
+        """Change a field; return why that cannot be."""
+        state, more = self._known(), {}
+        part = knob.path.split(".")
+        if part[0] == "protocols" and part[1] not in state.experiment.protocols:
+            more[f"protocols.{part[1]}"] = {"kind": self._view.kind}
+        more[knob.path] = int(value) if knob.is_whole else value
+        try:
+            state.change_all(more, knob.path)
+        except SpecError as error:
+            return "; ".join(str(p).removeprefix(f"{p.path}: ") for p in error.problems)
+        self._refresh()
+        return ""
+
+    def _change(self, more: Mapping[str, Any]) -> None:
+        try:
+            self._known().change_all(more)
+        except SpecError as error:
+            self._tell(str(error))
+        self._show_all()
+
+    def _add(self, label: str) -> None:
+        knobs = addable(self._known().experiment, self._known().facts)
+        for knob in knobs:
+            if label and knob.label == label.split(" ")[0]:
+                self._change({knob.path: knob.value})
+
+    def _taken_away(self, knob: Knob) -> None:
+        self._known().withdraw(knob.path)
+        self._show_all()
+
+    def _record(self, names: list[str]) -> None:
+        self._change({"recording.variables": list(names)})
+
+    def _step(self, what: str) -> None:
+        getattr(self._known(), what)()
+        self._show_all()
+
+    def _try_values(self, values: Mapping[str, float]) -> None:
+        """Show values that a fit tries."""
+        state = self._known()
+        for name, value in values.items():
+            row = self.controls.rows.get(f"parameters.{name}.start")
+            if row is not None:
+                row.show_value(value)
+        if not self._view.is_response:
+            tried = state.tried({f"parameters.{n}.start": v for n, v in values.items()})
+            self._engine.submit(questions(tried, self._view, self._protocol, _PIXELS)[:1])
+
+    def _adopt(self, values: Mapping[str, float]) -> None:
+        """Take over what a fit has found."""
+        self._change({f"parameters.{n}.start": v for n, v in values.items()})
+
+    # -- tabs -------------------------------------------------------------------------------
+
+    def _turn_to(self, title: str) -> None:
+        views = views_of(self._known().experiment)
+        self._view = next((v for v in views if v.title == title), first_view(views))
+        names = list(self._view.protocols)
+        wanted = self._query.get("protocol")
+        self._protocol = wanted if wanted in names else self._view.name
+        self._query["view"] = title
+        self._is_set = True
+        lay = self.layout
+        lay.protocol.options, lay.protocol.visible = names or [self._protocol], len(names) > 1
+        lay.protocol.value = self._protocol
+        lay.axis.visible = lay.progress.visible = title == RESPONSE
+        self._is_set = False
+        self._last = None
+        if self._view.is_response:
+            self._show_response()
+        self._show_all()
+
+    def _choose_protocol(self, name: str) -> None:
+        self._protocol = self._query["protocol"] = name
+        self._show_all()
+
+    def _show_response(self) -> None:
+        drawn = (
+            self.layout.response.log
+            if self.layout.axis.value == "log"
+            else self.layout.response.linear
+        )
+        self.layout.figures.objects = [pn.pane.Bokeh(drawn, sizing_mode="stretch_width")]
+
+    # -- showing ----------------------------------------------------------------------------
+
+    def _show_all(self) -> None:
+        """Show the state in all widgets, and simulate it."""
+        state, lay = self._known(), self.layout
+        shown = with_protocol(state.experiment, self._protocol, self._view.kind)
+        self._is_set = True
+        knobs = knobs_of(shown, state.facts, self._protocol, state.base.model.fixed)
+        self.controls.show(
+            [k for k in knobs if not (self._view.is_response and k.label == "frequency")]
+        )
+        lay.clamp.value = shown.recording.kind == "voltage_clamp"
+        lay.variables.value = list(shown.recording.variables)
+        lay.add.options = ["", *(f"{k.label} ({k.text}{' ' if k.unit else ''}{k.unit})"
+                                 for k in addable(shown, state.facts))]  # fmt: skip
+        lay.add.value = ""
+        self._is_set = False
+        self._tell("")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Simulate the state, and show what can be done with it."""
+        state, lay = self._known(), self.layout
+        if lay.undo.disabled == state.can_undo:
+            lay.undo.disabled = not state.can_undo
+            lay.reset.disabled = not state.can_undo
+        if lay.redo.disabled == state.can_redo:
+            lay.redo.disabled = not state.can_redo
+        if self._view.is_response:
+            lay.response.clear()
+            lay.progress.value = 0
+        try:
+            self._engine.submit(questions(state.experiment, self._view, self._protocol, _PIXELS))
+        except SpecError as error:  # a protocol that is looked at, and cannot be
+            self._tell(str(error))
+        if self._on_change is not None:
+            self._on_change(state)
+
+    def _tell(self, text: str) -> None:
+        message = self.layout.message
+        if text or message.visible:
+            message.param.update(object=escape(text), visible=bool(text))
+
+    def _keep(self) -> None:
+        if self._last is None or len(self._pins) == _MOST_PINS:
+            return
+        changed = [
+            f"{path.removesuffix('.start').rpartition('.')[2]}={value:.4g}"
+            for path, value in self._known().changes.items()
+            if isinstance(value, float)
+        ]
+        label = ", ".join(changed[-3:]) or "as opened"
+        self._show_pins([*self._pins, Pin(label, self._last.protocol, self._last.traces)])
+
+    def _show_pins(self, pins: list[Pin]) -> None:
+        self._pins = pins
+        self._traces.show_pins(pins)
+        views = []
+        for i, (pin, color) in enumerate(zip(pins, self._colors.pins, strict=False)):
+            button = pn.widgets.Button(
+                name=f"┅ {pin.protocol}: {pin.label} ✕", height=28, margin=(2, 4),
+                description="Take this trace away",
+                stylesheets=[f".bk-btn {{ color: {color}; border-color: {color}; }}"],
+            )  # fmt: skip
+            button.on_click(
+                lambda _, i=i: self._show_pins([p for k, p in enumerate(self._pins) if k != i])
+            )
+            views.append(button)
+        self.layout.pins.objects = views
+
+    # -- answers ----------------------------------------------------------------------------
+
+    def _deliver(self, question: Ask, answer: Answer) -> None:
+        """Hand an answer of the engine's over to the thread of the page."""
+        self._on_the_page(lambda: self._take(question, answer))
+
+    def _on_the_page(self, act: Callable[[], None]) -> None:
+        def told() -> None:
+            try:
+                act()
+            except Exception as error:  # else it would be lost in the loop of the server
+                log.exception("the tuner's page")
+                self._tell(f"{type(error).__name__}: {error}")
+
+        if self._document is None:
+            told()
+        else:
+            self._document.add_next_tick_callback(told)
+
+    def _take(self, question: Ask, answer: Answer) -> None:
+        if isinstance(answer, Refused):
+            self._refused(question, answer)
+        elif isinstance(answer, Facts):
+            self._begin(answer)
+        elif isinstance(answer, Traces):
+            self._show_traces(answer)
+        elif isinstance(answer, Targets):
+            html = targets_html(answer, self._known().aside)
+            self.layout.targets.object = html
+            self._show_link()
+        elif isinstance(answer, Point) and self._view.is_response:
+            lay = self.layout
+            lay.response.add(answer.frequency, lambda n: value_of(answer.metrics, n))
+            lay.progress.value = min(100, lay.progress.value + 100 // 16 + 1)
+            if lay.progress.value == 100:
+                self._show_link()
+
+    def _show_traces(self, answer: Traces) -> None:
+        if self._view.is_response or answer.protocol != self._protocol:
+            return  # of a tab that was left
+        now = time.monotonic()
+        others = self._traces.show(answer, ghost=now - self._shown_at > _GESTURE,
+                                   targets=self._amplitude_targets())  # fmt: skip
+        self._shown_at = now
+        if (
+            others
+            or len(self.layout.figures.objects) != len(self._traces.figures)
+            or self._last is None
+        ):
+            self.layout.figures.objects = [
+                pn.pane.Bokeh(f, sizing_mode="stretch_width") for f in self._traces.figures
+            ]
+        self._last = answer if answer.traces else self._last
+        self._tell(f"the simulation failed: {answer.failure}" if answer.failure else "")
+        self.layout.save.disabled = False
+        self.layout.metrics.object = metrics_html(answer.metrics)
+        self.layout.status.object = f"<p>simulated in {1e3 * answer.seconds:.0f} ms</p>"
+        if self._known().experiment.objective is None:
+            self.layout.targets.object = targets_html(
+                Targets((), float("nan")), self._known().aside
+            )
+            self._show_link()
+
+    def _amplitude_targets(self) -> Mapping[str, list[float]] | None:
+        """Return measured amplitudes of the protocol that is shown, if the objective has any."""
+        objective = self._known().experiment.objective
+        for term in objective.terms.values() if objective is not None else ():
+            plain = term.metric == "amplitudes" and not term.options
+            if plain and term.protocol == self._protocol and isinstance(term.target, list):
+                sd = term.sd if isinstance(term.sd, list) else [term.sd or 0.0] * len(term.target)
+                return {"target": [float(v) for v in term.target], "sd": [float(v) for v in sd]}
+        return None
+
+    def _refused(self, question: Ask, answer: Refused) -> None:
+        beside = [self.controls.complain(path, text) for path, text in answer.problems]
+        if not beside or not all(beside):
+            self._tell(answer.text)
+        if isinstance(question, AskFacts):
+            self.layout.status.object = ""
+        if isinstance(question, AskTraces) and not answer.ended:
+            self.layout.save.disabled = True  # nobody could run it
+        if answer.ended:
+            self._engine.submit([])
+
+    def _show_link(self) -> None:
+        """Write the link to what is shown; the address bar follows."""
+        query = {n: v for n, v in self._query.items() if v}
+        query["connection"] = self._label if len(self._connections) > 1 else ""
+        query["state"] = self._known().link()
+        text = urlencode({n: v for n, v in query.items() if v})
+        address = f"{self._address}?{text}" if text else self._address
+        if self.layout.link.value != address:
+            self.layout.link.value = address
+
+    def view(self) -> pn.Template:
+        """Return the page, to be served."""
+        first = next(iter(self._connections.values()))
+        return self.layout.template(self._colors, self._theme, f"{first.name} · stpspec")
+
+    def close(self) -> None:
+        """End the processes of the session."""
+        self.fitting.close()
+        self._engine.close()
