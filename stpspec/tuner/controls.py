@@ -76,8 +76,9 @@ class KnobRow:
         self._offer(value, moved=self.slider)
 
     def _offer(self, value: float, moved: pn.widgets.Widget) -> None:
+        wrong = self._on_value(self.knob, value)  # first, as the simulation takes longest
         self._set(value, [moved])
-        self.complain(self._on_value(self.knob, value))
+        self.complain(wrong)
 
     def show(self, knob: Knob) -> None:
         """Show the value of the knob as it is now."""
@@ -118,7 +119,7 @@ class KnobRow:
 
 _TRACK = (
     ".noUi-target { background: var(--tuner-grid); border-color: var(--tuner-faint); }"
-    " .noUi-connect { background: var(--tuner-now); }"
+    " .noUi-connect { background: var(--tuner-now) !important; }"
 )
 ERROR = ":host { color: var(--tuner-bad); font-size: 12px; line-height: 1.3; }"
 

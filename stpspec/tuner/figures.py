@@ -12,9 +12,10 @@ from bokeh.plotting import figure
 
 from stpspec.tuner.messages import Level, Pulses, Trace, Traces
 from stpspec.tuner.palette import Palette
-from stpspec.view.style import UNITS
+from stpspec.view.style import wrap
 
-_TALL, _LOW = 330, 150  # px; of the signal that is measured, and of the others
+_TALL, _EVEN, _LOW = 320, 230, 150  # px; of the signal that is measured, of one of two, of others
+_AXIS = 22  # px; for the name of the time axis
 _MOST_NUMBERS = 30  # more pulses than this are numbered by tens
 _EMPTY: dict[str, Any] = {"x": [], "y": []}
 _EMPTY_PULSES: dict[str, Any] = {
@@ -70,11 +71,15 @@ class TraceFigures:
         others = list(self._figures) != [t.signal for t in signals]
         moved = answer.protocol != self._protocol
         if others:
-            tall = answer.pulses.signal if answer.pulses else signals[0].signal
-            self._figures = {
-                t.signal: _SignalFigure(t, self._colors, self._shared, t.signal == tall)
-                for t in signals
-            }
+            levels = {v.signal for v in answer.levels}
+            measured = {answer.pulses.signal} if answer.pulses else levels or {signals[0].signal}
+            self._figures = {}
+            for t in signals:
+                height = (_EVEN if len(measured) > 1 else _TALL) if t.signal in measured else _LOW
+                is_last = t is signals[-1]
+                self._figures[t.signal] = _SignalFigure(
+                    t, self._colors, self._shared, height, is_last=is_last
+                )
         self._protocol = answer.protocol
         self._fit_axis(signals[0])
         for trace in signals:
@@ -112,12 +117,13 @@ def _ordered(answer: Traces) -> list[Trace]:
 class _SignalFigure:
     """The figure of one signal and the numbers in it."""
 
-    def __init__(self, trace: Trace, colors: Palette, x: Range1d, is_tall: bool):
-        unit = UNITS.get(trace.unit, trace.unit)
-        label = f"{trace.label} ({unit})" if unit else trace.label
-        self.figure = new_figure(colors, _TALL if is_tall else _LOW, x_range=x, name=trace.signal)
+    def __init__(self, trace: Trace, colors: Palette, x: Range1d, height: int, *, is_last: bool):
+        label = wrap(trace.label, 16 if height == _LOW else 40, trace.unit)
+        height += _AXIS * is_last
+        self.figure = new_figure(colors, height, x_range=x, name=trace.signal)
         self.figure.yaxis.axis_label = label[:1].upper() + label[1:]
-        self.figure.xaxis.axis_label = "Time after stimulus onset (ms)"
+        if is_last:
+            self.figure.xaxis.axis_label = "Time after stimulus onset (ms)"
         self._now = ColumnDataSource(dict(_EMPTY), name=f"trace {trace.signal}")
         self._ghost = ColumnDataSource(dict(_EMPTY), name=f"ghost {trace.signal}")
         self._pulses = ColumnDataSource(dict(_EMPTY_PULSES), name=f"pulses {trace.signal}")

@@ -13,7 +13,9 @@ from stpspec.tuner.palette import Palette
 _TABLE = """
 table { border-collapse: collapse; width: 100%; font-size: 13px; color: var(--tuner-ink); }
 th { text-align: left; font-weight: 600; padding: 3px 6px 1px 0; vertical-align: top; }
-td { text-align: right; padding: 3px 0 1px 6px; vertical-align: top; overflow-wrap: anywhere; }
+th { overflow-wrap: anywhere; }
+td { text-align: right; padding: 3px 0 1px 6px; vertical-align: top; white-space: nowrap; }
+td.arithmetic, td.reason { white-space: normal; overflow-wrap: anywhere; }
 tr:first-child th:not(:first-child):not([scope]) { text-align: right; }
 th small { display: block; font-weight: 400; color: var(--tuner-faint); }
 p { margin: 4px 0; font-size: 13px; color: var(--tuner-ink); }

@@ -284,8 +284,8 @@ Answer = Facts | Traces | Targets | Point | Better | Fitted | Refused
 
 
 def value_of(measured: Sequence[Metric], name: str) -> float:
-    """Return the value of a scalar metric by its name; NaN without one."""
+    """Return the value of a scalar metric by the metric's own name; NaN without one."""
     for metric in measured:
-        if metric.name == name and isinstance(metric.value, float):
+        if metric.metric == name and isinstance(metric.value, float):
             return metric.value
     return float("nan")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import sys
-import time
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -16,7 +15,6 @@ import panel as pn
 from stpspec.errors import SpecError, StpspecError
 from stpspec.specs.experiment import Experiment
 from stpspec.tuner.controls import Controls
-from stpspec.tuner.figures import Pin, TraceFigures
 from stpspec.tuner.fitting import Fitting
 from stpspec.tuner.knobs import Knob, addable, knobs_of
 from stpspec.tuner.layout import Layout
@@ -36,13 +34,18 @@ from stpspec.tuner.palette import palette
 from stpspec.tuner.process import Engine
 from stpspec.tuner.state import CLAMP, State, from_link
 from stpspec.tuner.tables import metrics_html, targets_html
-from stpspec.tuner.views import RESPONSE, View, first_view, questions, views_of, with_protocol
+from stpspec.tuner.trace_view import TraceView
+from stpspec.tuner.views import (
+    RESPONSE,
+    View,
+    amplitude_targets,
+    first_view,
+    questions,
+    views_of,
+    with_protocol,
+)
 
 log = logging.getLogger("stpspec.tuner")
-
-_PIXELS = 1200  # of a figure; more than most have
-_GESTURE = 1.0  # s; what is shown at its begin is the ghost
-_MOST_PINS = 4
 
 
 class Page:
@@ -83,12 +86,9 @@ class Page:
         self._engine = Engine(self._deliver)
         self._engine.warm()
         self.fitting = Fitting(self.layout, self._on_the_page, self._try_values, self._adopt)
-        self._traces: TraceFigures
         self._view: View
         self._protocol = ""
-        self._last: Traces | None = None
-        self._pins: list[Pin] = []
-        self._shown_at = 0.0
+        self.traces = TraceView(self.layout, self._colors)
         self._is_set = True  # no widget speaks before there is a state
         self.state: State | None = None
         self._connect()
@@ -136,8 +136,7 @@ class Page:
         self._is_set = True
         self.layout.connection.value = label
         self._label = label
-        self.state, self._last, self._pins = None, None, []
-        self.layout.pins.objects = []
+        self.state = None
         self.layout.status.object = "<p>Loading the mechanism …</p>"
         data = self._connections[label].to_data()
         self._engine.submit([AskFacts(data, tuple(sys.path))])
@@ -151,7 +150,7 @@ class Page:
             self.state = State(base, facts, changes)
         except StpspecError as error:
             self.state, message = State(base, facts), str(error)
-        self._traces = TraceFigures(self._colors)
+        self.traces.forget()
         lay, self._is_set = self.layout, True
         lay.title.object = f"<h1>{escape(base.name)}</h1>"
         lay.save.filename = f"{base.name}.yaml"
@@ -221,7 +220,9 @@ class Page:
                 row.show_value(value)
         if not self._view.is_response:
             tried = state.tried({f"parameters.{n}.start": v for n, v in values.items()})
-            self._engine.submit(questions(tried, self._view, self._protocol, _PIXELS)[:1])
+            self._engine.submit(
+                questions(tried, self._view, self._protocol, self.traces.pixels)[:1]
+            )
 
     def _adopt(self, values: Mapping[str, float]) -> None:
         """Take over what a fit has found."""
@@ -242,7 +243,7 @@ class Page:
         lay.protocol.value = self._protocol
         lay.axis.visible = lay.progress.visible = title == RESPONSE
         self._is_set = False
-        self._last = None
+        self.traces.leave()
         if self._view.is_response:
             self._show_response()
         self._show_all()
@@ -291,11 +292,16 @@ class Page:
             lay.response.clear()
             lay.progress.value = 0
         try:
-            self._engine.submit(questions(state.experiment, self._view, self._protocol, _PIXELS))
+            self._engine.submit(
+                questions(state.experiment, self._view, self._protocol, self.traces.pixels)
+            )
         except SpecError as error:  # a protocol that is looked at, and cannot be
             self._tell(str(error))
         if self._on_change is not None:
             self._on_change(state)
+
+    def _questions(self, experiment: Experiment) -> list[Ask]:
+        return questions(experiment, self._view, self._protocol, self.traces.pixels)
 
     def _tell(self, text: str) -> None:
         message = self.layout.message
@@ -303,31 +309,12 @@ class Page:
             message.param.update(object=escape(text), visible=bool(text))
 
     def _keep(self) -> None:
-        if self._last is None or len(self._pins) == _MOST_PINS:
-            return
         changed = [
             f"{path.removesuffix('.start').rpartition('.')[2]}={value:.4g}"
             for path, value in self._known().changes.items()
             if isinstance(value, float)
         ]
-        label = ", ".join(changed[-3:]) or "as opened"
-        self._show_pins([*self._pins, Pin(label, self._last.protocol, self._last.traces)])
-
-    def _show_pins(self, pins: list[Pin]) -> None:
-        self._pins = pins
-        self._traces.show_pins(pins)
-        views = []
-        for i, (pin, color) in enumerate(zip(pins, self._colors.pins, strict=False)):
-            button = pn.widgets.Button(
-                name=f"┅ {pin.protocol}: {pin.label} ✕", height=28, margin=(2, 4),
-                description="Take this trace away",
-                stylesheets=[f".bk-btn {{ color: {color}; border-color: {color}; }}"],
-            )  # fmt: skip
-            button.on_click(
-                lambda _, i=i: self._show_pins([p for k, p in enumerate(self._pins) if k != i])
-            )
-            views.append(button)
-        self.layout.pins.objects = views
+        self.traces.keep(", ".join(changed[-3:]) or "as opened")
 
     # -- answers ----------------------------------------------------------------------------
 
@@ -369,21 +356,12 @@ class Page:
     def _show_traces(self, answer: Traces) -> None:
         if self._view.is_response or answer.protocol != self._protocol:
             return  # of a tab that was left
-        now = time.monotonic()
-        others = self._traces.show(answer, ghost=now - self._shown_at > _GESTURE,
-                                   targets=self._amplitude_targets())  # fmt: skip
-        self._shown_at = now
-        if (
-            others
-            or len(self.layout.figures.objects) != len(self._traces.figures)
-            or self._last is None
-        ):
-            self.layout.figures.objects = [
-                pn.pane.Bokeh(f, sizing_mode="stretch_width") for f in self._traces.figures
-            ]
-        self._last = answer if answer.traces else self._last
+        self.traces.show(answer, amplitude_targets(self._known().experiment, self._protocol))
         self._tell(f"the simulation failed: {answer.failure}" if answer.failure else "")
         self.layout.save.disabled = False
+        self._on_the_page(lambda: self._show_metrics(answer))  # once the trace is on its way
+
+    def _show_metrics(self, answer: Traces) -> None:
         self.layout.metrics.object = metrics_html(answer.metrics)
         self.layout.status.object = f"<p>simulated in {1e3 * answer.seconds:.0f} ms</p>"
         if self._known().experiment.objective is None:
@@ -391,16 +369,6 @@ class Page:
                 Targets((), float("nan")), self._known().aside
             )
             self._show_link()
-
-    def _amplitude_targets(self) -> Mapping[str, list[float]] | None:
-        """Return measured amplitudes of the protocol that is shown, if the objective has any."""
-        objective = self._known().experiment.objective
-        for term in objective.terms.values() if objective is not None else ():
-            plain = term.metric == "amplitudes" and not term.options
-            if plain and term.protocol == self._protocol and isinstance(term.target, list):
-                sd = term.sd if isinstance(term.sd, list) else [term.sd or 0.0] * len(term.target)
-                return {"target": [float(v) for v in term.target], "sd": [float(v) for v in sd]}
-        return None
 
     def _refused(self, question: Ask, answer: Refused) -> None:
         beside = [self.controls.complain(path, text) for path, text in answer.problems]

@@ -18,7 +18,7 @@ from typing import IO
 from stpspec.tuner.child import BEGUN, DONE
 from stpspec.tuner.messages import Answer, Ask, Refused
 
-PATIENCE = 20.0  # s; a simulation takes a thousandth of it
+PATIENCE = 30.0  # s; a simulation takes a thousandth of it
 _LOADING = 300.0  # s; compiling a folder of mechanisms takes a minute or two
 _TURN = 0.1  # s, in which a stop is noticed
 _TAIL = 400  # characters of what a process wrote at its end

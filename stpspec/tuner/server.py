@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -65,18 +66,19 @@ class TunerServer:
         on_change: Callable[[State], None] | None = None,
     ):
         require_panel()
-        from bokeh.server.util import bind_sockets
-
         self._connections, self._changes, self._on_change = connections, changes, on_change
         self._host = host
         try:
-            self._sockets, self.port = bind_sockets(host, port)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._socket = socket.create_server((host, port), family=family)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise TunerError(
                 f"{host}:{port} cannot be listened on: {why}; another --port, or "
                 f"--port 0 for any that is free"
             ) from error
+        self._socket.setblocking(False)
+        self.port = int(self._socket.getsockname()[1])
         self.token = None if _is_local(host) else secrets.token_urlsafe(16)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -85,8 +87,6 @@ class TunerServer:
     @property
     def address(self) -> str:
         """Where a browser finds the tuner, with the token that it may need."""
-        import socket
-
         name = socket.gethostname() if self._host in ("0.0.0.0", "::", "") else self._host
         name = f"[{name}]" if ":" in name else name
         token = f"?token={self.token}" if self.token else ""
@@ -150,7 +150,7 @@ class TunerServer:
             websocket_compression_level=None,
         )  # fmt: skip
         http = HTTPServer(Guard(application, hosts, self.token))
-        http.add_sockets(self._sockets)
+        http.add_sockets([self._socket])
         return BaseServer(IOLoop.current(), application, http)
 
     def _page(self) -> pn.Template:

@@ -9,6 +9,8 @@ from stpspec.registry import PROTOCOLS
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.tuner.messages import Ask, AskPoint, AskTargets, AskTraces
+from stpspec.units import number_of
+from stpspec.view.contract import terms_of
 
 RESPONSE = "frequency response"
 # Kind of protocol → its tab; the shipped ones come in this order.
@@ -98,3 +100,13 @@ def questions(experiment: Experiment, view: View, protocol: str, pixels: int) ->
     if experiment.objective is not None:
         asked.append(AskTargets(experiment.to_data(), path))
     return asked
+
+
+def amplitude_targets(experiment: Experiment, protocol: str) -> dict[str, list[float]] | None:
+    """Return measured amplitudes of a protocol, if the objective has any: ``target`` and ``sd``."""
+    for term in terms_of(experiment).values():
+        is_plain = term.metric == "amplitudes" and not term.options
+        if is_plain and term.protocol == protocol and isinstance(term.target, list):
+            sds = term.sd if isinstance(term.sd, list) else [term.sd or 0.0] * term.size
+            return {"target": list(map(number_of, term.target)), "sd": list(map(number_of, sds))}
+    return None

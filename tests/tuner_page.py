@@ -1,0 +1,98 @@
+"""The tuner's page in a real Chromium: opened, moved by keys, and timed from key to paint."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import statistics
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from programs import path_of
+
+from stpspec.tuner.server import TunerServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+WAIT = 60_000  # ms; the machine may be busy
+
+# Time from the key on a slider to the frame after the figure has drawn the new trace.
+_CLOCK = """
+(signal) => {
+  const model = Bokeh.documents[0].get_model_by_name("trace " + signal)
+  const plot = Bokeh.documents[0].get_model_by_name(signal)
+  const view = Bokeh.index.find_one(plot)
+  window.moves = []
+  let began = null, changed = false
+  const begin = (event) => { began = event.timeStamp; changed = false }
+  document.addEventListener("keydown", begin, true)
+  model.properties.data.change.connect(() => { changed = began != null })
+  const paint = view._actual_paint.bind(view)
+  view._actual_paint = () => {
+    paint()
+    if (changed) {
+      const start = began
+      began = null; changed = false
+      requestAnimationFrame(() => window.moves.push(performance.now() - start))
+    }
+  }
+}
+"""
+
+
+@contextlib.contextmanager
+def served(*args: object, **settings: object) -> Iterator[TunerServer]:
+    """Serve a tuner while inside."""
+    server = TunerServer(*args, **settings)
+    server.begin()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Begin Debian's Chromium; no browser is downloaded."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path_of("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def opened(browser: Browser, address: str, **settings: object) -> Page:
+    """Open the page and wait for the first trace."""
+    page = browser.new_context(**settings).new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(address)
+    page.get_by_text("simulated in").wait_for()
+    return page
+
+
+def latencies(page: Page, knob: str, signal: str, moves: int = 50) -> list[float]:
+    """Return the milliseconds from key to paint of some moves of a slider."""
+    handle = slider(page, knob)
+    handle.focus()
+    page.evaluate(_CLOCK, signal)
+    for k in range(moves):
+        handle.press("ArrowRight" if k < moves // 2 else "ArrowLeft")
+        page.wait_for_function(f"window.moves.length > {k}")
+    return page.evaluate("window.moves")
+
+
+def slider(page: Page, knob: str):
+    """Return the handle of a knob's slider."""
+    title = page.locator(".bk-slider-title").filter(has_text=re.compile(rf"^{knob}\b"))
+    return page.locator(".bk-input-group").filter(has=title).locator(".noUi-handle").first
+
+
+def median(values: list[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
