@@ -16,7 +16,8 @@ from stpspec.view.style import wrap
 
 _TALL, _EVEN, _LOW = 320, 230, 150  # px; of the signal that is measured, of one of two, of others
 _AXIS = 22  # px; for the name of the time axis
-_MOST_NUMBERS = 30  # more pulses than this are numbered by tens
+_MOST_NUMBERS = 24  # of pulses; of more, only some are numbered
+_MOST_WIDE = 60  # more pulses than this are marked by thin lines
 _EMPTY: dict[str, Any] = {"x": [], "y": []}
 _EMPTY_PULSES: dict[str, Any] = {
     "arrival": [], "peak": [], "base": [], "top": [], "number": [],
@@ -121,7 +122,7 @@ class _SignalFigure:
         label = wrap(trace.label, 16 if height == _LOW else 40, trace.unit)
         height += _AXIS * is_last
         self.figure = new_figure(colors, height, x_range=x, name=trace.signal)
-        self.figure.yaxis.axis_label = label[:1].upper() + label[1:]
+        self.figure.yaxis.axis_label = label
         if is_last:
             self.figure.xaxis.axis_label = "Time after stimulus onset (ms)"
         self._now = ColumnDataSource(dict(_EMPTY), name=f"trace {trace.signal}")
@@ -137,12 +138,13 @@ class _SignalFigure:
         for source, color in zip(self._pins, colors.pins, strict=True):
             f.line("x", "y", source=source, color=color, line_width=1.4, line_dash="dashed")
         f.line("x", "y", source=self._now, color=colors.now, line_width=1.6)
-        f.segment("arrival", "base", "peak", "base", source=self._pulses, color=colors.level,
-                  line_width=2)  # fmt: skip
+        base = f.segment("arrival", "base", "peak", "base", source=self._pulses,
+                         color=colors.level, line_width=2)  # fmt: skip
         f.scatter("peak", "base", source=self._pulses, marker="dash", size=11, color=colors.level,
                   line_width=2)  # fmt: skip
-        f.segment("peak", "base", "peak", "top", source=self._pulses, color=colors.mark,
-                  line_width=1.5)  # fmt: skip
+        amplitude = f.segment("peak", "base", "peak", "top", source=self._pulses,
+                              color=colors.mark, line_width=2)  # fmt: skip
+        self._marks = (base.glyph, amplitude.glyph)
         f.segment("x0", "y", "x1", "y", source=self._levels, color=colors.mark, line_width=4)
         f.segment("x", "low", "x", "high", source=self._targets, color=colors.ink, line_width=1.5)
         f.scatter("x", "y", source=self._targets, marker="diamond", size=9, color=colors.ink,
@@ -176,9 +178,12 @@ class _SignalFigure:
 
     def _show_pulses(self, pulses: Pulses) -> None:
         there = np.flatnonzero(np.isfinite(pulses.amplitude))
-        n = pulses.amplitude.size
-        numbers = [str(k + 1) if n <= _MOST_NUMBERS or k in (0, n - 1) or (k + 1) % 10 == 0 else ""
-                   for k in there]  # fmt: skip
+        every = _every(pulses.amplitude.size)
+        numbers = ["" if k and (k + 1) % every else str(k + 1) for k in there]
+        width = 2 if there.size <= _MOST_WIDE else 0.5
+        for glyph in self._marks:
+            if glyph.line_width != width:
+                glyph.line_width = width
         self._pulses.data = {
             "arrival": pulses.arrival[there], "peak": pulses.peak[there],
             "base": pulses.base[there], "top": pulses.top[there], "number": numbers,
@@ -239,6 +244,11 @@ def new_figure(colors: Palette, height: int, **settings: Any) -> figure:
     return f
 
 
+def _every(n: int) -> int:
+    """Return which pulses of many are numbered: each, or each tenth …"""
+    return next(k for k in (1, 5, 10, 20, 50, 100, 1000, n) if n <= k * _MOST_NUMBERS or k >= n)
+
+
 class ResponseFigure:
     """Paired pulse ratio, induction and recovery against frequency, on either axis.
 
@@ -274,8 +284,9 @@ class ResponseFigure:
                       legend_label=label)  # fmt: skip
         f.legend.background_fill_color = colors.paper
         f.legend.label_text_color = colors.ink
-        f.legend.location = "top_right"
         f.legend.border_line_color = None
+        f.legend.orientation = "horizontal"
+        f.add_layout(f.legend[0], "above")  # where it hides no point
         return f
 
     def clear(self) -> None:

@@ -39,9 +39,8 @@ def _head(text: str, level: int = 2) -> pn.pane.HTML:
     return pn.pane.HTML(f"<h{level}>{text}</h{level}>", stylesheets=[_HEAD], margin=(6, 6, 0, 6))
 
 
-def _button(name: str, help_text: str, width: int, *, disabled: bool = False) -> pn.widgets.Button:
-    return pn.widgets.Button(name=name, description=help_text, width=width, height=30,
-                             disabled=disabled, margin=(4, 3))  # fmt: skip
+def _button(name: str, width: int, *, disabled: bool = False) -> pn.widgets.Button:
+    return pn.widgets.Button(name=name, width=width, height=30, disabled=disabled, margin=(4, 3))
 
 
 class Layout:
@@ -59,13 +58,11 @@ class Layout:
             "", stylesheets=[_HEAD], margin=(10, 8), sizing_mode="stretch_width"
         )
         self.connection = pn.widgets.Select(width=190, visible=False, margin=(4, 6))
-        self.undo = _button("Undo", "Take the last change back", 62, disabled=True)
-        self.redo = _button("Redo", "Make the change again", 62, disabled=True)
-        self.reset = _button(
-            "Reset", "Return to the experiment as it was opened", 62, disabled=True
-        )
-        self.keep = _button("Keep", "Pin the trace, to compare others with it", 62)
-        self.theme = _button("Light" if theme == "dark" else "Dark", "Change the theme", 62)
+        self.undo = _button("Undo", 62, disabled=True)
+        self.redo = _button("Redo", 62, disabled=True)
+        self.reset = _button("Reset", 62, disabled=True)
+        self.keep = _button("Keep trace", 90)
+        self.theme = _button("Light" if theme == "dark" else "Dark", 62)
         self.save = pn.widgets.FileDownload(
             label="Save as YAML", filename="experiment.yaml", width=124, height=30, margin=(4, 3),
             embed=False, auto=True, button_type="primary",
@@ -112,10 +109,8 @@ class Layout:
 
         self.targets = pn.pane.HTML("", stylesheets=[_TABLE], sizing_mode="stretch_width",
                                     margin=(0, 6))  # fmt: skip
-        self.fit = _button(
-            "Fit from here", "Fit the free parameters, beginning at these values", 110
-        )
-        self.stop = _button("Stop", "End the fit at the best values so far", 62, disabled=True)
+        self.fit = _button("Fit from here", 110)
+        self.stop = _button("Stop", 62, disabled=True)
         self.loss = LossFigure(colors)
         self.course = pn.pane.HTML(
             "", stylesheets=[_TABLE], margin=(0, 6), sizing_mode="stretch_width"

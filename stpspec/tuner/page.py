@@ -92,8 +92,6 @@ class Page:
         self._is_set = True  # no widget speaks before there is a state
         self.state: State | None = None
         self._connect()
-        label = self._query.get("connection", "")
-        self._open(label if label in connections else next(iter(connections)))
 
     # -- opening ----------------------------------------------------------------------------
 
@@ -124,6 +122,11 @@ class Page:
             widget.param.watch(
                 lambda event, act=act: None if self._is_set else act(event.new), "value"
             )
+
+    def begin(self) -> None:
+        """Open the experiment, once the browser has the page: before, it could miss a change."""
+        label = self._query.get("connection", "")
+        self._open(label if label in self._connections else next(iter(self._connections)))
 
     def _choose(self, label: str) -> None:
         self._query.pop("state", None)
@@ -245,6 +248,7 @@ class Page:
         self._is_set = False
         self.traces.leave()
         if self._view.is_response:
+            lay.metrics.object = lay.status.object = ""
             self._show_response()
         self._show_all()
 

@@ -170,6 +170,7 @@ class TunerServer:
             page.close()
 
         pn.state.on_session_destroyed(destroyed)
+        pn.state.onload(page.begin)
         return page.view()
 
 

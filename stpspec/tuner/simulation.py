@@ -122,7 +122,7 @@ def _first_shown(t: np.ndarray, onset: float, *, step: bool) -> int:
 
 def _trace(signal: str, unit: str, t: np.ndarray, y: np.ndarray, pixels: int) -> Trace:
     chosen = shown_samples(y, t, pixels)
-    label = SIGNALS[signal][1] if signal in SIGNALS else signal
+    label = SIGNALS[signal][1].capitalize() if signal in SIGNALS else signal
     return Trace(signal, label, unit, t[chosen], y[chosen])
 
 

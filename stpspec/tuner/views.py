@@ -87,18 +87,17 @@ def with_protocol(experiment: Experiment, name: str, kind: str) -> Experiment:
 
 
 def questions(experiment: Experiment, view: View, protocol: str, pixels: int) -> list[Ask]:
-    """Return what is asked of the engine for a tab: first what is looked at, then the targets."""
+    """Return what is asked of the engine for a tab: what is looked at, and the targets."""
     path = tuple(sys.path)
     shown = with_protocol(experiment, protocol, view.kind)
     asked: list[Ask] = []
-    if view.is_response:
-        for frequency in FREQUENCIES:
-            data = shown.changed({f"protocols.{protocol}.frequency": frequency}).to_data()
-            asked.append(AskPoint(data | {"objective": None}, path, protocol, frequency))
-    else:
+    if not view.is_response:
         asked.append(AskTraces(shown.to_data(), path, protocol, pixels))
     if experiment.objective is not None:
         asked.append(AskTargets(experiment.to_data(), path))
+    for frequency in FREQUENCIES if view.is_response else ():
+        data = shown.changed({f"protocols.{protocol}.frequency": frequency}).to_data()
+        asked.append(AskPoint(data | {"objective": None}, path, protocol, frequency))
     return asked
 
 
