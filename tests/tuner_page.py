@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 import statistics
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from programs import path_of
 
+import stpspec
 from stpspec.tuner.server import TunerServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-WAIT = 60_000  # ms; the machine may be busy
+WAIT = 30_000  # ms; the machine may be busy
 
 # Time from the key on a slider to the frame after the figure has drawn the new trace.
 _CLOCK = """
@@ -93,6 +95,44 @@ def slider(page: Page, knob: str):
     return page.locator(".bk-input-group").filter(has=title).locator(".noUi-handle").first
 
 
+def box(page: Page, knob: str):
+    """Return the number box beside a knob's slider."""
+    title = page.locator(".bk-slider-title").filter(has_text=re.compile(rf"^{knob}\b"))
+    row = page.locator(".bk-Row").filter(has=title).last
+    return row.locator("input[type=text]")
+
+
+def tab(page: Page, title: str):
+    """Return the button of a tab."""
+    return page.locator("main").get_by_role("button", name=title, exact=True)
+
+
+def source(page: Page, name: str, column: str = "y") -> list[float]:
+    """Return a column of what a figure draws."""
+    script = "([n, c]) => Array.from(Bokeh.documents[0].get_model_by_name(n).data[c])"
+    return page.evaluate(script, [name, column])
+
+
 def median(values: list[float]) -> float:
     """Return the median."""
     return statistics.median(values)
+
+
+def picture(file: str, theme: str = "default", size: tuple[int, int] = (1280, 800)) -> None:
+    """Take the picture of docs/tuner.md: a synapse that is moved, with a trace that is kept."""
+    width, height = size
+    connections = {"pvalb_pyr": stpspec.load("pvalb_pyr", ["fitter.start=given"])}
+    with served(connections) as server, chromium() as browser:
+        page = opened(browser, f"{server.address}?theme={theme}",
+                      viewport={"width": width, "height": height})  # fmt: skip
+        page.get_by_role("button", name="Keep trace").click()
+        page.wait_for_timeout(2000)
+        box(page, "U").fill("0.3")
+        box(page, "U").press("Enter")
+        page.wait_for_url(re.compile("state="))
+        page.wait_for_timeout(2000)
+        page.screenshot(path=file)
+
+
+if __name__ == "__main__":  # python tests/tuner_page.py docs/images/tuner.png
+    picture(sys.argv[1])

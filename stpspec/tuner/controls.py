@@ -31,7 +31,7 @@ class KnobRow:
         self._on_value = on_value
         self._is_set = False
         self.slider = pn.widgets.FloatSlider(
-            name=_title(knob), start=0.0, end=1.0, step=1 / max(knob.steps, 1), show_value=False,
+            label=_title(knob), start=0.0, end=1.0, step=1 / max(knob.steps, 1), show_value=False,
             value=knob.position(), tooltips=False, sizing_mode="stretch_width", height=32,
             margin=(0, 6), stylesheets=[_TRACK],
         )  # fmt: skip
@@ -46,7 +46,7 @@ class KnobRow:
         items = [self.slider, self.box, self.unit]
         if knob.can_leave:
             leave = pn.widgets.Button(
-                name="✕", width=24, height=28, margin=(10, 0, 0, 0), button_type="light",
+                label="✕", width=24, height=28, margin=(10, 0, 0, 0), color="light",
                 description=f"Take {knob.label} away",
             )  # fmt: skip
             leave.on_click(lambda _: on_leave(self.knob))
@@ -54,7 +54,7 @@ class KnobRow:
         else:
             items.append(pn.Spacer(width=24))
         self.view = pn.Column(pn.Row(*items, sizing_mode="stretch_width"), self.error,
-                              sizing_mode="stretch_width", name=knob.path)  # fmt: skip
+                              sizing_mode="stretch_width")  # fmt: skip
         self.slider.param.watch(lambda event: self._slid(event.new), "value")
         self.box.param.watch(lambda event: self._written(event.new), "value")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, DataRange1d, LabelSet, Range1d
+from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d, LabelSet, Range1d
 from bokeh.plotting import figure
 
 from stpspec.tuner.messages import Level, Pulses, Trace, Traces
@@ -240,6 +240,8 @@ def new_figure(colors: Palette, height: int, **settings: Any) -> figure:
         axis.axis_label_text_color = axis.major_label_text_color = colors.ink
         axis.axis_line_color = axis.major_tick_line_color = colors.faint
         axis.minor_tick_line_color = None
+    if isinstance(f.yaxis[0].formatter, BasicTickFormatter):
+        f.yaxis[0].formatter.power_limit_low = -6  # 0.0003, as long as that is short
     f.grid.grid_line_color = colors.grid
     return f
 

@@ -40,7 +40,7 @@ def _head(text: str, level: int = 2) -> pn.pane.HTML:
 
 
 def _button(name: str, width: int, *, disabled: bool = False) -> pn.widgets.Button:
-    return pn.widgets.Button(name=name, width=width, height=30, disabled=disabled, margin=(4, 3))
+    return pn.widgets.Button(label=name, width=width, height=30, disabled=disabled, margin=(4, 3))
 
 
 class Layout:
@@ -65,15 +65,15 @@ class Layout:
         self.theme = _button("Light" if theme == "dark" else "Dark", 62)
         self.save = pn.widgets.FileDownload(
             label="Save as YAML", filename="experiment.yaml", width=124, height=30, margin=(4, 3),
-            embed=False, auto=True, button_type="primary",
+            embed=False, auto=True, color="primary",
         )  # fmt: skip
         self.bar = pn.Row(
             self.title, self.connection, self.undo, self.redo, self.reset, self.keep, self.save,
             self.theme, sizing_mode="stretch_width", margin=(2, 6),
         )  # fmt: skip
 
-        self.clamp = pn.widgets.Checkbox(name="Voltage clamp", margin=(8, 6))
-        self.add = pn.widgets.Select(name="Add a parameter of the mechanism", options=[""],
+        self.clamp = pn.widgets.Checkbox(label="Voltage clamp", margin=(8, 6))
+        self.add = pn.widgets.Select(label="Add a parameter of the mechanism", options=[""],
                                      sizing_mode="stretch_width", margin=(4, 6))  # fmt: skip
         self.variables = pn.widgets.CheckBoxGroup(options=[], inline=True, margin=(0, 6))
         self.record = pn.Column(
@@ -86,12 +86,12 @@ class Layout:
             margin=(0, 4, 20, 4),
         )  # fmt: skip
 
-        self.tabs = pn.widgets.RadioButtonGroup(options=[""], button_type="primary", height=30,
-                                                button_style="outline", margin=(8, 6))  # fmt: skip
+        self.tabs = pn.widgets.RadioButtonGroup(options=[""], color="primary", height=30,
+                                                variant="outline", margin=(8, 6))  # fmt: skip
         self.protocol = pn.widgets.Select(width=170, visible=False, margin=(8, 6))
         self.axis = pn.widgets.RadioButtonGroup(
-            options=["log", "linear"], value="log", visible=False, button_type="primary",
-            button_style="outline", height=30, margin=(8, 6),
+            options=["log", "linear"], value="log", visible=False, color="primary",
+            variant="outline", height=30, margin=(8, 6),
         )  # fmt: skip
         self.message = pn.pane.HTML("", visible=False, stylesheets=[_MESSAGE], margin=(2, 12),
                                     sizing_mode="stretch_width")  # fmt: skip
@@ -118,7 +118,7 @@ class Layout:
         self.loss_view = pn.Column(sizing_mode="stretch_width", margin=0)
         self.metrics = pn.pane.HTML("", stylesheets=[_TABLE], sizing_mode="stretch_width",
                                     margin=(0, 6))  # fmt: skip
-        self.link = pn.widgets.TextInput(name="Link to this state", sizing_mode="stretch_width",
+        self.link = pn.widgets.TextInput(label="Link to this state", sizing_mode="stretch_width",
                                          margin=(4, 6))  # fmt: skip
         self.link.jscallback(value="""
             try { window.history.replaceState({}, "", cb_obj.value) } catch (error) {}

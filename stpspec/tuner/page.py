@@ -28,10 +28,10 @@ from stpspec.tuner.messages import (
     Refused,
     Targets,
     Traces,
-    value_of,
 )
 from stpspec.tuner.palette import palette
 from stpspec.tuner.process import Engine
+from stpspec.tuner.response_view import ResponseView
 from stpspec.tuner.state import CLAMP, State, from_link
 from stpspec.tuner.tables import metrics_html, targets_html
 from stpspec.tuner.trace_view import TraceView
@@ -88,7 +88,9 @@ class Page:
         self.fitting = Fitting(self.layout, self._on_the_page, self._try_values, self._adopt)
         self._view: View
         self._protocol = ""
+        self._is_of_trace = False  # the message that is shown
         self.traces = TraceView(self.layout, self._colors)
+        self._response = ResponseView(self.layout)
         self._is_set = True  # no widget speaks before there is a state
         self.state: State | None = None
         self._connect()
@@ -115,7 +117,7 @@ class Page:
         """)  # fmt: skip
         for widget, act in (
             (lay.connection, self._choose), (lay.tabs, self._turn_to),
-            (lay.protocol, self._choose_protocol), (lay.axis, lambda _: self._show_response()),
+            (lay.protocol, self._choose_protocol), (lay.axis, lambda _: self._response.show()),
             (lay.clamp, lambda on: self._change({CLAMP: bool(on)})),
             (lay.add, self._add), (lay.variables, self._record),
         ):  # fmt: skip
@@ -249,20 +251,12 @@ class Page:
         self.traces.leave()
         if self._view.is_response:
             lay.metrics.object = lay.status.object = ""
-            self._show_response()
+            self._response.show()
         self._show_all()
 
     def _choose_protocol(self, name: str) -> None:
         self._protocol = self._query["protocol"] = name
         self._show_all()
-
-    def _show_response(self) -> None:
-        drawn = (
-            self.layout.response.log
-            if self.layout.axis.value == "log"
-            else self.layout.response.linear
-        )
-        self.layout.figures.objects = [pn.pane.Bokeh(drawn, sizing_mode="stretch_width")]
 
     # -- showing ----------------------------------------------------------------------------
 
@@ -293,8 +287,7 @@ class Page:
         if lay.redo.disabled == state.can_redo:
             lay.redo.disabled = not state.can_redo
         if self._view.is_response:
-            lay.response.clear()
-            lay.progress.value = 0
+            self._response.begin()
         try:
             self._engine.submit(
                 questions(state.experiment, self._view, self._protocol, self.traces.pixels)
@@ -307,10 +300,12 @@ class Page:
     def _questions(self, experiment: Experiment) -> list[Ask]:
         return questions(experiment, self._view, self._protocol, self.traces.pixels)
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, *, of_trace: bool = False) -> None:
+        """Show a message; a good trace takes that of a bad one away, and no other."""
         message = self.layout.message
-        if text or message.visible:
+        if text or (message.visible and (self._is_of_trace or not of_trace)):
             message.param.update(object=escape(text), visible=bool(text))
+            self._is_of_trace = of_trace
 
     def _keep(self) -> None:
         changed = [
@@ -350,18 +345,15 @@ class Page:
             html = targets_html(answer, self._known().aside)
             self.layout.targets.object = html
             self._show_link()
-        elif isinstance(answer, Point) and self._view.is_response:
-            lay = self.layout
-            lay.response.add(answer.frequency, lambda n: value_of(answer.metrics, n))
-            lay.progress.value = min(100, lay.progress.value + 100 // 16 + 1)
-            if lay.progress.value == 100:
-                self._show_link()
+        elif isinstance(answer, Point) and self._view.is_response and self._response.add(answer):
+            self._show_link()
 
     def _show_traces(self, answer: Traces) -> None:
         if self._view.is_response or answer.protocol != self._protocol:
             return  # of a tab that was left
         self.traces.show(answer, amplitude_targets(self._known().experiment, self._protocol))
-        self._tell(f"the simulation failed: {answer.failure}" if answer.failure else "")
+        failed = f"the simulation failed: {answer.failure}" if answer.failure else ""
+        self._tell(failed, of_trace=True)
         self.layout.save.disabled = False
         self._on_the_page(lambda: self._show_metrics(answer))  # once the trace is on its way
 
@@ -377,7 +369,7 @@ class Page:
     def _refused(self, question: Ask, answer: Refused) -> None:
         beside = [self.controls.complain(path, text) for path, text in answer.problems]
         if not beside or not all(beside):
-            self._tell(answer.text)
+            self._tell(answer.text, of_trace=True)
         if isinstance(question, AskFacts):
             self.layout.status.object = ""
         if isinstance(question, AskTraces) and not answer.ended:

@@ -146,7 +146,7 @@ class TunerServer:
             extra_websocket_origins=sorted(hosts), sign_sessions=True,
             secret_key=secrets.token_bytes(32), ico_path=str(DIST_DIR / "images" / "favicon.ico"),
             index=INDEX_HTML, check_unused_sessions_milliseconds=2000,
-            unused_session_lifetime_milliseconds=5000,
+            unused_session_lifetime_milliseconds=15_000,
             websocket_compression_level=None,
         )  # fmt: skip
         http = HTTPServer(Guard(application, hosts, self.token))

@@ -82,7 +82,7 @@ class TraceView:
         """Return what names a pin in its color, and takes it away."""
         pin, color = self._pins[index], self._colors.pins[index]
         button = pn.widgets.Button(
-            name=f"┅ {pin.protocol}: {pin.label} ✕", height=28, margin=(2, 4),
+            label=f"┅ {pin.protocol}: {pin.label} ✕", height=28, margin=(2, 4),
             description="Take this trace away",
             stylesheets=[f".bk-btn {{ color: {color} !important; border-color: {color}; }}"],
         )  # fmt: skip
