@@ -43,6 +43,26 @@ _CLOCK = """
 """
 
 
+# While figures are exchanged there may be two of one name.
+_SOURCE = """
+([name, column]) => {
+  try { return Array.from(Bokeh.documents[0].get_model_by_name(name).data[column]) }
+  catch (error) { return [] }
+}
+"""
+_TEXT = """
+(part) => {
+  const text = (node) => {
+    if (node.nodeType === 3) return node.data
+    if (node.nodeName === "STYLE") return ""
+    const inside = [...(node.shadowRoot?.childNodes ?? []), ...node.childNodes]
+    return inside.map(text).join("") + "\\n"
+  }
+  return text(part)
+}
+"""
+
+
 @contextlib.contextmanager
 def served(*args: object, **settings: object) -> Iterator[TunerServer]:
     """Serve a tuner while inside."""
@@ -108,9 +128,13 @@ def tab(page: Page, title: str):
 
 
 def source(page: Page, name: str, column: str = "y") -> list[float]:
-    """Return a column of what a figure draws."""
-    script = "([n, c]) => Array.from(Bokeh.documents[0].get_model_by_name(n).data[c])"
-    return page.evaluate(script, [name, column])
+    """Return a column of what a figure draws; nothing while there is no such figure."""
+    return page.evaluate(_SOURCE, [name, column])
+
+
+def text_of(page: Page, part: str) -> str:
+    """Return all text of a part of the page, also that in shadow trees."""
+    return page.locator(part).evaluate(_TEXT)
 
 
 def median(values: list[float]) -> float:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic.fields import FieldInfo
 
 from stpspec.errors import UnknownNameError, nearest
+from stpspec.formatting import unit_text
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.plausible import Range
@@ -130,6 +131,12 @@ class Knob:
     def text(self) -> str:
         """The value as it is written into the number box."""
         return "" if self.value is None else f"{self.value:.10g}"
+
+    @property
+    def summary(self) -> str:
+        """Name, value, unit and limits on one line."""
+        bounds = f"; {self.bounds}" if self.bounds else ""
+        return f"{self.label} ({self.text} {unit_text(self.unit)}".rstrip() + f"{bounds})"
 
     def read(self, text: str) -> float | None:
         """Return what was written into the number box, in the unit of the knob.

@@ -24,6 +24,7 @@ p { margin: 4px 0; font-size: 13px; color: var(--tuner-ink); }
 .hit { color: var(--tuner-level); } .near { color: var(--tuner-ink); }
 .far { color: var(--tuner-bad); font-weight: 600; }
 """
+CLAMPED = "Voltage clamp"
 _HEAD = (
     "h2 { font-size: 12px; letter-spacing: .04em; text-transform: uppercase; margin: 0;"
     " color: var(--tuner-faint); } h1 { font-size: 16px; margin: 0; color: var(--tuner-ink); }"
@@ -72,7 +73,8 @@ class Layout:
             self.theme, sizing_mode="stretch_width", margin=(2, 6),
         )  # fmt: skip
 
-        self.clamp = pn.widgets.Checkbox(label="Voltage clamp", margin=(8, 6))
+        # A group of one: its label belongs to its box, for a click and for a screen reader.
+        self.clamp = pn.widgets.CheckBoxGroup(options=[CLAMPED], margin=(8, 6))
         self.add = pn.widgets.Select(label="Add a parameter of the mechanism", options=[""],
                                      sizing_mode="stretch_width", margin=(4, 6))  # fmt: skip
         self.variables = pn.widgets.CheckBoxGroup(options=[], inline=True, margin=(0, 6))

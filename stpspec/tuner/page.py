@@ -17,7 +17,7 @@ from stpspec.specs.experiment import Experiment
 from stpspec.tuner.controls import Controls
 from stpspec.tuner.fitting import Fitting
 from stpspec.tuner.knobs import Knob, addable, knobs_of
-from stpspec.tuner.layout import Layout
+from stpspec.tuner.layout import CLAMPED, Layout
 from stpspec.tuner.messages import (
     Answer,
     Ask,
@@ -202,7 +202,7 @@ class Page:
     def _add(self, label: str) -> None:
         knobs = addable(self._known().experiment, self._known().facts)
         for knob in knobs:
-            if label and knob.label == label.split(" ")[0]:
+            if label == knob.summary:
                 self._change({knob.path: knob.value})
 
     def _taken_away(self, knob: Knob) -> None:
@@ -269,10 +269,9 @@ class Page:
         self.controls.show(
             [k for k in knobs if not (self._view.is_response and k.label == "frequency")]
         )
-        lay.clamp.value = shown.recording.kind == "voltage_clamp"
+        lay.clamp.value = [CLAMPED] if shown.recording.kind == "voltage_clamp" else []
         lay.variables.value = list(shown.recording.variables)
-        lay.add.options = ["", *(f"{k.label} ({k.text}{' ' if k.unit else ''}{k.unit})"
-                                 for k in addable(shown, state.facts))]  # fmt: skip
+        lay.add.options = ["", *(k.summary for k in addable(shown, state.facts))]
         lay.add.value = ""
         self._is_set = False
         self._tell("")

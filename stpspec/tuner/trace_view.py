@@ -13,7 +13,7 @@ from stpspec.tuner.messages import Traces
 from stpspec.tuner.palette import Palette
 
 _GESTURE = 1.0  # s; what is shown when moves begin is the ghost of all of them
-_USUAL = 900  # px; of a figure that no browser has laid out yet
+_STEP = 400  # px; a figure is given as many samples as one that is up to so much wider
 
 
 class TraceView:
@@ -43,9 +43,9 @@ class TraceView:
 
     @property
     def pixels(self) -> int:
-        """Width of the figures as the browser has laid them out."""
+        """Width of the figures as the browser has laid them out, or a little more."""
         widths = [f.inner_width for f in self._traces.figures if f.inner_width]
-        return max(int(widths[0]), 200) if widths else _USUAL
+        return _STEP * max(2, -(-int(widths[0]) // _STEP)) if widths else 2 * _STEP
 
     def show(self, answer: Traces, targets: Mapping[str, Sequence[float]] | None) -> None:
         """Draw an answer; without a trace the last good one stays.
