@@ -1,14 +1,21 @@
 """The tuner in a real Chromium: each thing that the tuners of the predecessor do, and better."""
 
+import contextlib
+import functools
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import pytest
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import KernelManager
 from small import cli, experiment
 from test_workers import SEGFAULT, faulty
 from tuner_page import (
@@ -424,6 +431,68 @@ def test_the_command_opens_a_result_at_its_fitted_values(browser, tmp_path):
     finally:
         process.terminate()
         process.communicate()
+
+
+class Notebook:
+    """A kernel of this Python, as a notebook has one."""
+
+    def __init__(self, folder):
+        self.manager = KernelManager(connection_file=str(folder / "kernel.json"))
+        kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self.manager._kernel_spec = KernelSpec(argv=kernel, language="python")
+        self.manager.start_kernel(cwd=str(folder), env=dict(os.environ, IPYTHONDIR=str(folder)))
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=120)
+
+    def run(self, code):
+        """Run a cell; return its output as HTML, or else as text."""
+        shown = []
+
+        def hook(message):
+            content = message["content"]
+            if message["msg_type"] in ("execute_result", "display_data"):
+                data = content["data"]
+                shown.append(data.get("text/html") or data["text/plain"])
+            elif message["msg_type"] in ("stream", "error"):
+                shown.append(content.get("text") or content["evalue"])
+
+        self.client.execute_interactive(code, timeout=120, output_hook=hook)
+        return "".join(shown)
+
+    def close(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+
+
+def test_the_same_object_in_the_output_of_a_notebook(browser, tmp_path):
+    notebook = Notebook(tmp_path)
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with contextlib.closing(notebook), ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        html = notebook.run("import stpspec\ntuner = stpspec.tune('pvalb_pyr')\ntuner")
+        (tmp_path / "cell.html").write_text(f"<!DOCTYPE html><h1>A cell</h1>{html}")
+        context = browser.new_context()
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/cell.html")
+        frame = page.frame_locator("iframe")
+        frame.get_by_text("simulated in").wait_for()
+        write(frame, "U", "0.3")
+        frame.get_by_role("button", name="Undo", disabled=False).wait_for()
+        assert notebook.run("print(tuner.experiment.parameters['U'].start)").strip() == "0.3"
+        assert notebook.run("print(stpspec.fit(tuner.experiment).status)").strip() == "converged"
+        notebook.run("tuner.close()")
+        context.close()
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server of files that says nothing."""
+
+    def log_message(self, format, *args):
+        pass
 
 
 @pytest.mark.long

@@ -144,6 +144,8 @@ def median(values: list[float]) -> float:
 
 def picture(file: str, theme: str = "default", size: tuple[int, int] = (1280, 800)) -> None:
     """Take the picture of docs/tuner.md: a synapse that is moved, with a trace that is kept."""
+    from PIL import Image
+
     width, height = size
     connections = {"pvalb_pyr": stpspec.load("pvalb_pyr", ["fitter.start=given"])}
     with served(connections) as server, chromium() as browser:
@@ -156,6 +158,8 @@ def picture(file: str, theme: str = "default", size: tuple[int, int] = (1280, 80
         page.wait_for_url(re.compile("state="))
         page.wait_for_timeout(2000)
         page.screenshot(path=file)
+    with Image.open(file) as taken:  # a page has few colors
+        taken.quantize(64).save(file, optimize=True)
 
 
 if __name__ == "__main__":  # python tests/tuner_page.py docs/images/tuner.png

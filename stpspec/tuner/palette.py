@@ -33,7 +33,7 @@ class Palette:
 
 _PINS = LINES[2:6]  # green, purple, sky blue, amber
 
-LIGHT = Palette("#ffffff", "#1a1a1a", "#8a8a8a", "#e6e6e6", BLUE, ORANGE, GREEN, _PINS)
+LIGHT = Palette("#ffffff", "#1a1a1a", "#6a6a6a", "#e6e6e6", BLUE, ORANGE, GREEN, _PINS)
 DARK = Palette("#16181d", "#e8e8e8", "#8f959e", "#2c3038", "#56B4E9", "#E69F00", "#2FC79A",
                ("#2FC79A", "#E39CC4", "#F0E442", "#D55E00"))  # fmt: skip
 

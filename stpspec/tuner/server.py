@@ -139,7 +139,7 @@ class TunerServer:
         from stpspec.tuner.guard import Guard, names_of
 
         silence(EMPTY_LAYOUT, True)  # a group without knobs is no mistake
-        pn.extension(notifications=False, inline=False, console_output="disable")
+        pn.config.console_output = "disable"
         hosts = names_of(self._host, self.port)
         application = BokehTornado(
             build_applications({"/": self._page}, title="stpspec tuner", location=False),
