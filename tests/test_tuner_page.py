@@ -175,6 +175,7 @@ def test_synapse_tuner_any_numeric_parameter_of_the_mechanism_can_be_added(page)
 
 
 def test_synapse_tuner_clamp_off_is_a_free_cell(page):
+    write(page, "e", "-90 mV")  # away from rest
     page.get_by_label("Voltage clamp").uncheck()
     voltage = eventually(page, "trace somatic_voltage", lambda y: len(y) > 100)
     assert max(voltage) - min(voltage) > 0.01  # it moves

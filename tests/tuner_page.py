@@ -22,10 +22,12 @@ WAIT = 30_000  # ms; the machine may be busy
 # Time from the key on a slider to the frame after the figure has drawn the new trace.
 _CLOCK = """
 (signal) => {
+  window.moves = []
+  if (window.isTimed) return
+  window.isTimed = true
   const model = Bokeh.documents[0].get_model_by_name("trace " + signal)
   const plot = Bokeh.documents[0].get_model_by_name(signal)
   const view = Bokeh.index.find_one(plot)
-  window.moves = []
   let began = null, changed = false
   const begin = (event) => { began = event.timeStamp; changed = false }
   document.addEventListener("keydown", begin, true)
@@ -159,7 +161,7 @@ def picture(file: str, theme: str = "default", size: tuple[int, int] = (1280, 80
         page.wait_for_timeout(2000)
         page.screenshot(path=file)
     with Image.open(file) as taken:  # a page has few colors
-        taken.quantize(64).save(file, optimize=True)
+        taken.quantize(128).save(file, optimize=True)
 
 
 if __name__ == "__main__":  # python tests/tuner_page.py docs/images/tuner.png

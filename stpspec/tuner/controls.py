@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
+from typing import ClassVar
 
 import panel as pn
 
@@ -13,6 +14,12 @@ from stpspec.view.style import UNITS
 
 OnValue = Callable[[Knob, float], str]
 """Takes a new value; returns why it is refused, empty if it is not."""
+
+
+class _PromptSlider(pn.widgets.FloatSlider):
+    """A slider that tells of a move at once: Panel waits for 50 ms, in case there are more."""
+
+    _priority_changes: ClassVar[list[str]] = ["value"]
 
 
 class KnobRow:
@@ -30,7 +37,7 @@ class KnobRow:
         self.knob = knob
         self._on_value = on_value
         self._is_set = False
-        self.slider = pn.widgets.FloatSlider(
+        self.slider = _PromptSlider(
             label=_title(knob), start=0.0, end=1.0, step=1 / max(knob.steps, 1), show_value=False,
             value=knob.position(), tooltips=False, sizing_mode="stretch_width", height=32,
             margin=(0, 6), stylesheets=[_TRACK],

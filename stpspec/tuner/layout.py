@@ -29,6 +29,8 @@ _HEAD = (
     "h2 { font-size: 12px; letter-spacing: .04em; text-transform: uppercase; margin: 0;"
     " color: var(--tuner-faint); } h1 { font-size: 16px; margin: 0; color: var(--tuner-ink); }"
 )
+# The arrow of a list as the theme of the browser has it: Bokeh's own is black on black.
+_LIST = "select.bk-input { appearance: auto; background-image: none; }"
 _MESSAGE = (
     ":host { color: var(--tuner-bad); border: 1px solid var(--tuner-bad); border-radius: 4px;"
     " padding: 4px 8px; font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; }"
@@ -58,7 +60,9 @@ class Layout:
         self.title = pn.pane.HTML(
             "", stylesheets=[_HEAD], margin=(10, 8), sizing_mode="stretch_width"
         )
-        self.connection = pn.widgets.Select(width=190, visible=False, margin=(4, 6))
+        self.connection = pn.widgets.Select(
+            stylesheets=[_LIST], width=190, visible=False, margin=(4, 6)
+        )
         self.undo = _button("Undo", 62, disabled=True)
         self.redo = _button("Redo", 62, disabled=True)
         self.reset = _button("Reset", 62, disabled=True)
@@ -75,8 +79,10 @@ class Layout:
 
         # A group of one: its label belongs to its box, for a click and for a screen reader.
         self.clamp = pn.widgets.CheckBoxGroup(options=[CLAMPED], margin=(8, 6))
-        self.add = pn.widgets.Select(label="Add a parameter of the mechanism", options=[""],
-                                     sizing_mode="stretch_width", margin=(4, 6))  # fmt: skip
+        self.add = pn.widgets.Select(
+            label="Add a parameter of the mechanism", options=[""], stylesheets=[_LIST],
+            sizing_mode="stretch_width", margin=(4, 6),
+        )  # fmt: skip
         self.variables = pn.widgets.CheckBoxGroup(options=[], inline=True, margin=(0, 6))
         self.record = pn.Column(
             _head("Record"), self.variables, sizing_mode="stretch_width", margin=0
@@ -90,7 +96,9 @@ class Layout:
 
         self.tabs = pn.widgets.RadioButtonGroup(options=[""], color="primary", height=30,
                                                 variant="outline", margin=(8, 6))  # fmt: skip
-        self.protocol = pn.widgets.Select(width=170, visible=False, margin=(8, 6))
+        self.protocol = pn.widgets.Select(
+            stylesheets=[_LIST], width=170, visible=False, margin=(8, 6)
+        )
         self.axis = pn.widgets.RadioButtonGroup(
             options=["log", "linear"], value="log", visible=False, color="primary",
             variant="outline", height=30, margin=(8, 6),
@@ -145,6 +153,7 @@ class Layout:
         names = ("paper", "ink", "faint", "grid", "level", "now")
         shown = {name: getattr(colors, name) for name in names} | {"bad": bad}
         template.add_variable("colors", shown)
+        template.add_variable("scheme", "dark" if theme == "dark" else "light")
         for name in ("bar", "knobs", "traces", "numbers"):
             template.add_panel(name, getattr(self, name))
         return template

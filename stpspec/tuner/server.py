@@ -125,7 +125,6 @@ class TunerServer:
             server.stop(wait=False)
 
     def _server(self) -> BaseServer:
-        import panel as pn
         from bokeh.core.validation import silence
         from bokeh.core.validation.warnings import EMPTY_LAYOUT
         from bokeh.server.server import BaseServer
@@ -139,7 +138,6 @@ class TunerServer:
         from stpspec.tuner.guard import Guard, names_of
 
         silence(EMPTY_LAYOUT, True)  # a group without knobs is no mistake
-        pn.config.console_output = "disable"
         hosts = names_of(self._host, self.port)
         application = BokehTornado(
             build_applications({"/": self._page}, title="stpspec tuner", location=False),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from stpspec.dataset import SIGNALS, arrival_times
 from stpspec.engine.binding.bind import Bound, bind
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.simulate import simulate
-from stpspec.errors import MetricError, SpecError, StpspecError
+from stpspec.errors import Failure, MetricError, SpecError, StpspecError
 from stpspec.metrics.coupling import mean_voltage, window_length
 from stpspec.metrics.judge import Judge
-from stpspec.metrics.measure import Measurement, Recorded, measure_candidates
+from stpspec.metrics.measure import Measurement, Recorded, measure_candidates, measure_one
 from stpspec.metrics.requests import Request, protocols_read, requests_of
 from stpspec.metrics.response import Response
 from stpspec.specs.experiment import Experiment
@@ -41,6 +42,9 @@ from stpspec.tuner.messages import (
     Trace,
     Traces,
 )
+
+# What was shown last, so that its targets need no second simulation.
+_last: list[tuple[Mapping[str, Any], str, Recorded]] = []
 
 Tell = Callable[[Answer], None]
 
@@ -70,7 +74,7 @@ def answer(question: Ask, tell: Tell, begun: Callable[[], None]) -> Answer:
         if isinstance(question, AskPoint):
             return _point(bound, question)
         assert isinstance(question, AskTargets)
-        return _targets(bound)
+        return _targets(bound, question)
     except SpecError as error:
         told = tuple((p.path, _without_path(str(p), p.path)) for p in error.problems)
         return Refused(str(error), told)
@@ -102,6 +106,7 @@ def _traces(bound: Bound, question: AskTraces) -> Traces:
     if failure:
         return Traces(name, (), None, (), metrics, failure, seconds)
     recorded = Recorded.of(tree[name].to_dataset())
+    _last[:] = [(question.data, name, recorded)]
     t, signals = recorded.at(0, slice(None))
     response = Response(t, signals, recorded.units, recorded.stimulus)
     onset = recorded.stimulus["onset"]
@@ -170,13 +175,30 @@ def _metric(request: Request, measurement: Measurement) -> Metric:
     )  # fmt: skip
 
 
-def _targets(bound: Bound) -> Targets:
+def _known(question: Ask, protocol: str) -> Recorded | None:
+    """Return what the last simulation gave, if it was of this experiment and protocol."""
+    for data, name, recorded in _last:
+        if name == protocol and data == question.data:
+            return recorded
+    return None
+
+
+def _targets(bound: Bound, question: AskTargets) -> Targets:
     objective = bound.experiment.objective
     if objective is None:
         return Targets((), float("nan"), "the experiment has no objective")
     judge = Judge(objective)
-    tree = simulate(bound, None, protocols_read(judge.requests, bound.experiment.protocols))
-    measured = measure_candidates(tree, judge.requests)[0]
+    names = protocols_read(judge.requests, bound.experiment.protocols)
+    missing = [name for name in names if _known(question, name) is None]
+    if missing:
+        tree = simulate(bound, None, missing)
+        failure = str(tree.dataset["failure"].values[0])
+        recorded = {n: Recorded.of(tree[n].to_dataset()) for n in missing}
+    else:
+        failure, recorded = "", {}
+    children = {n: _known(question, n) or recorded[n] for n in names}
+    failed = Failure("simulation", failure) if failure else None
+    measured = measure_one(children, judge.requests, failed)
     metrics = tuple(_metric(r, measured[r.name]) for r in judge.requests)
     asked = {
         n: (_numbers(t.target), None if t.sd is None else _numbers(t.sd))

@@ -30,8 +30,7 @@ def targets_html(answer: Targets, aside: Mapping[str, str]) -> str:
         target, sd = _asked(*asked)
         name = f'<th scope="row">{escape(metric.name)}<small>{escape(metric.protocol)}</small></th>'
         if metric.reason:
-            why = f'<td colspan="3" class="reason">none: {escape(metric.reason)}</td>'
-            rows.append(f"<tr>{name}{why}</tr>")
+            rows.append(f"<tr>{name}{_reason(f'none: {metric.reason}')}</tr>")
             continue
         unit = escape(unit_text(metric.unit))
         off, grade = _off(metric, *asked)
@@ -39,8 +38,8 @@ def targets_html(answer: Targets, aside: Mapping[str, str]) -> str:
             f"<tr>{name}<td>{_value(metric)} {unit}</td><td>{target}{sd}</td>"
             f'<td class="{grade}">{off}</td></tr>'
         )
-    rows += [f'<tr><th scope="row">{escape(n)}</th><td colspan="3" class="reason">not asked: '
-             f"{escape(why)}</td></tr>" for n, why in aside.items()]  # fmt: skip
+    for name, why in aside.items():
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{_reason(f"not asked: {why}")}</tr>')
     if not rows:
         return "<p>No targets: the experiment has no objective.</p>"
     loss = f"loss <b>{number(answer.loss, 5)}</b>" if np.isfinite(answer.loss) else ""
@@ -48,6 +47,10 @@ def targets_html(answer: Targets, aside: Mapping[str, str]) -> str:
         loss = f"no loss: {escape(answer.reason)}"
     head = "<tr><th>target</th><th>now</th><th>target ± sd</th><th>off</th></tr>"
     return f"<table>{head}{''.join(rows)}</table><p>{loss}</p>"
+
+
+def _reason(text: str) -> str:
+    return f'<td colspan="3" class="reason">{escape(text)}</td>'
 
 
 def _asked(target: Numbers, sd: Numbers | None) -> tuple[str, str]:
