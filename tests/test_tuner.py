@@ -16,7 +16,7 @@ from stpspec.errors import SpecError, StpspecError, TunerError
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.tuner import Tuner, TunerServer, experiments_of
 from stpspec.tuner.decimation import shown_samples
-from stpspec.tuner.knobs import addable, knob_named, knobs_of
+from stpspec.tuner.knobs import addable, knobs_of
 from stpspec.tuner.messages import (
     AskFacts,
     AskFit,
@@ -31,7 +31,7 @@ from stpspec.tuner.messages import (
     Traces,
     value_of,
 )
-from stpspec.tuner.process import Engine, ask_once
+from stpspec.tuner.process import Engine
 from stpspec.tuner.state import CLAMP, State, changes_to, fit_data, from_link
 from stpspec.tuner.tables import metrics_html, targets_html
 from stpspec.tuner.views import first_view, questions, views_of, with_protocol
@@ -62,6 +62,21 @@ def engine():
     made = Engine(lambda question, answer: answers.put(answer), patience=20.0)
     yield made, answers
     made.close()
+
+
+def ask_once(question):
+    """Ask one question of a process that ends with it."""
+    answers = queue.Queue()
+    made = Engine(lambda question, answer: answers.put(answer), patience=60.0)
+    try:
+        made.submit([question])
+        return answers.get(timeout=300)
+    finally:
+        made.close()
+
+
+def knob_named(name, knobs):
+    return next(k for k in knobs if k.label == name)
 
 
 def state(changes=None, **fields):
@@ -123,11 +138,6 @@ def test_the_coupling_of_a_gap_junction_has_a_slider_from_1e_5_to_1e_2_microsiem
     facts = Facts({"g": "uS"}, {"g": 0.0}, {"g": (0.0, 1000.0)})
     (knob,) = addable(made, facts)
     assert (knob.low, knob.high, knob.scale) == (1e-5, 1e-2, "log")
-
-
-def test_a_wrong_name_of_a_knob_is_told_with_the_nearest():
-    with pytest.raises(StpspecError, match="did you mean 'tau_decay'"):
-        knob_named("tau_deca", knobs_of(experiment(), FACTS, "single"))
 
 
 # -- state ------------------------------------------------------------------------------------

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from pydantic.fields import FieldInfo
 
-from stpspec.errors import UnknownNameError, nearest
 from stpspec.formatting import unit_text
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
@@ -184,23 +183,6 @@ def addable(experiment: Experiment, facts: Facts) -> list[Knob]:
     known = {*experiment.parameters, *experiment.model.fixed, "weight"}
     names = [n for n in facts.units if n not in known]
     return [_mechanism_knob(n, facts.defaults[n], facts) for n in names]
-
-
-def knob_named(name: str, knobs: Sequence[Knob]) -> Knob:
-    """Return the knob of a parameter by its name.
-
-    Raises
-    ------
-    UnknownNameError
-        With the nearest name.
-    """
-    for knob in knobs:
-        if knob.label == name:
-            return knob
-    labels = [k.label for k in knobs]
-    guess = nearest(name, labels)
-    hint = f"; did you mean {guess!r}?" if guess else ""
-    raise UnknownNameError(f"no knob {name!r} here (there are: {', '.join(labels)}){hint}")
 
 
 def _free(experiment: Experiment, facts: Facts) -> Iterator[Knob]:

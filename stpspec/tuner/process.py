@@ -77,12 +77,6 @@ class Engine:
         if threading.current_thread() is not self._thread:
             self._thread.join(5)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits."""
-        with self._changed:
-            return not self._waiting
-
     def _serve(self) -> None:
         while True:
             with self._changed:
@@ -191,21 +185,3 @@ def _environment() -> dict[str, str]:
     """Return the environment of the process: it finds our package where we did."""
     path = os.pathsep.join(p for p in sys.path if p)
     return {**os.environ, "PYTHONPATH": path}
-
-
-def ask_once(question: Ask, engine_type: type[Engine] = Engine) -> Answer:
-    """Ask one question and wait for its last answer, in a process that ends with it."""
-    answers: list[Answer] = []
-    answered = threading.Event()
-
-    def deliver(_: Ask, answer: Answer) -> None:
-        answers.append(answer)
-        answered.set()
-
-    engine = engine_type(deliver)
-    try:
-        engine.submit([question])
-        answered.wait()
-    finally:
-        engine.close()
-    return answers[-1]
