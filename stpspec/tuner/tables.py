@@ -28,7 +28,9 @@ def targets_html(answer: Targets, aside: Mapping[str, str]) -> str:
     for metric in answer.metrics:
         asked = answer.asked[metric.name]
         target, sd = _asked(*asked)
-        name = f'<th scope="row">{escape(metric.name)}<small>{escape(metric.protocol)}</small></th>'
+        name = (
+            f'<th scope="row">{_broken(metric.name)}<small>{escape(metric.protocol)}</small></th>'
+        )
         if metric.reason:
             rows.append(f"<tr>{name}{_reason(f'none: {metric.reason}')}</tr>")
             continue
@@ -47,6 +49,11 @@ def targets_html(answer: Targets, aside: Mapping[str, str]) -> str:
         loss = f"no loss: {escape(answer.reason)}"
     head = "<tr><th>target</th><th>now</th><th>target ± sd</th><th>off</th></tr>"
     return f"<table>{head}{''.join(rows)}</table><p>{loss}</p>"
+
+
+def _broken(name: str) -> str:
+    """Return a name that breaks into lines at its underscores only."""
+    return escape(name).replace("_", "_<wbr>")
 
 
 def _reason(text: str) -> str:
