@@ -28,6 +28,7 @@ _PUBLIC = {
     "protocol": "stpspec.specs.protocol",
     "simulate": "stpspec.api",
     "sweep": "stpspec.sweeps",
+    "tune": "stpspec.tuner.launch",
 }
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from stpspec.specs.experiment import Experiment
     from stpspec.specs.protocol import protocol
     from stpspec.sweeps import sweep
+    from stpspec.tuner.launch import tune
 
 __all__ = [
     "Experiment",
@@ -64,6 +66,7 @@ __all__ = [
     "protocol",
     "simulate",
     "sweep",
+    "tune",
 ]
 
 

@@ -13,6 +13,7 @@
     ├── FitError           a fitter cannot start or cannot go on
     ├── StudyError         a study cannot be opened or written, or belongs to another experiment
     ├── DashboardError     a study cannot be shown in the browser
+    ├── TunerError         a tuner cannot be opened in the browser
     ├── ResultError        a result cannot be written or read
     └── TrustError         code inside a result has not been trusted yet
 """
@@ -80,6 +81,10 @@ class StudyError(StpspecError):
 
 class DashboardError(StpspecError):
     """A study cannot be shown."""
+
+
+class TunerError(StpspecError):
+    """A tuner cannot be opened in the browser."""
 
 
 class ResultError(StpspecError):

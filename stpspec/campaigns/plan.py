@@ -99,6 +99,27 @@ def plan(
     return root, list(connections.values()), pending
 
 
+def experiments_of_table(
+    table: TableSource, experiment: Experiment | str | Path | None, overrides: Sequence[str]
+) -> dict[str, Experiment]:
+    """Return the experiment of each row by its label; nothing is simulated or written.
+
+    Raises
+    ------
+    SpecError
+        With every problem of the table that its data tell.
+    """
+    content = read(table)
+    bases = Bases(experiment, overrides, content)
+    rows = [row_experiment(row, bases) for row in content.rows]
+    problems = [*content.problems, *unknown_columns(rows, content.header)]
+    problems += [p for r in rows for p in r.problems]
+    if problems:
+        problems = gathered(sorted(problems, key=place))
+        raise SpecError(problems, f"the table {content.stem!r} is not valid")
+    return {r.row.label: r.experiment for r in rows if r.experiment is not None}
+
+
 def _unknown_names(table: Table, only: Sequence[str]) -> list[SpecProblem]:
     names = [n for row in table.rows for n in dict.fromkeys((row.label, row.name))]
     rule = "--only takes the name of a connection in the table"

@@ -53,8 +53,9 @@ def named_experiments(arguments: argparse.Namespace) -> Iterator[Words]:
         raise UsageError(f"{arguments.verb} what? For example: stpspec {example}")
     with search_in(arguments.config_dir):
         words = understood(arguments.words)
-        for path in words.paths:
-            _ask_for_trust(path, trusts=arguments.trust)
+        if "trust" in arguments:  # else the verb runs nothing
+            for path in words.paths:
+                _ask_for_trust(path, trusts=arguments.trust)
         yield words
 
 

@@ -38,8 +38,16 @@ log = logging.getLogger("stpspec")
 Progress = Callable[[int, int | None, float], None]
 
 
-def fit(experiment: Experiment, progress: Progress | None, executor: Executor | None) -> FitResult:
-    """Fit an experiment; see :func:`stpspec.fit`."""
+def fit(
+    experiment: Experiment,
+    progress: Progress | None,
+    executor: Executor | None,
+    watch: Callable[[Problem], None] | None = None,
+) -> FitResult:
+    """Fit an experiment; see :func:`stpspec.fit`.
+
+    ``watch`` is called with the problem after each batch, for those who show its course.
+    """
     started = time.monotonic()
     bound = bind(experiment)
     log.info("fit of %s with %s, seed %d; %s", experiment.name, experiment.fitter.kind,
@@ -53,6 +61,8 @@ def fit(experiment: Experiment, progress: Progress | None, executor: Executor | 
             losses = [e.loss for e in problem.history if not e.failed]
             budget = problem.fitter.budget.evaluations
             progress(len(problem.history), budget, min(losses, default=float("nan")))
+        if watch is not None:
+            watch(problem)
 
     searched, sources = for_search(bound), sources_of_bound(bound)
     with (

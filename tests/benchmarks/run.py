@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,7 @@ import numpy as np
 import ours
 import problem
 import shown
+import tuned
 
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.numerics import for_search
@@ -363,6 +365,16 @@ class Bench:
             must = ("< 10 s", took < 10) if what == shown.DRAWN else ("",)
             self.line(f"study of 20,000 trials, {what}", f"{took:.1f} s", *must)
 
+    def tuner(self) -> None:
+        """How long a move of a slider of the tuner takes in a browser."""
+        if shutil.which("chromium") is None:
+            return
+        for what, (*_, most) in tuned.MOVES.items():
+            moved, alone = tuned.milliseconds(what)
+            figure = f"{moved:.0f} ms, {moved / alone:.1f} times its simulation"
+            self.line(f"a move in the tuner, from key to paint: {what}", figure,
+                      f"< {most} ms", moved < most)  # fmt: skip
+
     def startup(self) -> None:
         """Time to start."""
         command = Path(sys.executable).parent / "stpspec"
@@ -445,7 +457,7 @@ def machine(rounds: int) -> str:
 
 
 PARTS = ["fit", "candidates", "one", "accuracy", "startup", "table", "workers", "sweep",
-         "memory", "studies", "grows"]  # fmt: skip
+         "memory", "studies", "tuner", "grows"]  # fmt: skip
 
 
 def main() -> None:

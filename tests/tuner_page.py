@@ -1,0 +1,168 @@
+"""The tuner's page in a real Chromium: opened, moved by keys, and timed from key to paint."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import statistics
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from programs import path_of
+
+import stpspec
+from stpspec.tuner.server import TunerServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+WAIT = 30_000  # ms; the machine may be busy
+
+# Time from the key on a slider to the frame after the figure has drawn the new trace.
+_CLOCK = """
+(signal) => {
+  window.moves = []
+  if (window.isTimed) return
+  window.isTimed = true
+  const model = Bokeh.documents[0].get_model_by_name("trace " + signal)
+  const plot = Bokeh.documents[0].get_model_by_name(signal)
+  const view = Bokeh.index.find_one(plot)
+  let began = null, changed = false
+  const begin = (event) => { began = event.timeStamp; changed = false }
+  document.addEventListener("keydown", begin, true)
+  model.properties.data.change.connect(() => { changed = began != null })
+  const paint = view._actual_paint.bind(view)
+  view._actual_paint = () => {
+    paint()
+    if (changed) {
+      const start = began
+      began = null; changed = false
+      requestAnimationFrame(() => window.moves.push(performance.now() - start))
+    }
+  }
+}
+"""
+
+
+# While figures are exchanged there may be two of one name.
+_SOURCE = """
+([name, column]) => {
+  try { return Array.from(Bokeh.documents[0].get_model_by_name(name).data[column]) }
+  catch (error) { return [] }
+}
+"""
+_TEXT = """
+(part) => {
+  const text = (node) => {
+    if (node.nodeType === 3) return node.data
+    if (node.nodeName === "STYLE") return ""
+    const inside = [...(node.shadowRoot?.childNodes ?? []), ...node.childNodes]
+    return inside.map(text).join("") + "\\n"
+  }
+  return text(part)
+}
+"""
+
+
+@contextlib.contextmanager
+def served(*args: object, **settings: object) -> Iterator[TunerServer]:
+    """Serve a tuner while inside."""
+    server = TunerServer(*args, **settings)
+    server.begin()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Begin Debian's Chromium; no browser is downloaded."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path_of("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def opened(browser: Browser, address: str, **settings: object) -> Page:
+    """Open the page and wait for the first trace."""
+    page = browser.new_context(**settings).new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(address)
+    page.get_by_text("simulated in").wait_for()
+    return page
+
+
+def latencies(page: Page, knob: str, signal: str, moves: int = 50) -> list[float]:
+    """Return the milliseconds from key to paint of some moves of a slider."""
+    handle = slider(page, knob)
+    handle.focus()
+    page.evaluate(_CLOCK, signal)
+    for k in range(moves):
+        handle.press("ArrowRight" if k < moves // 2 else "ArrowLeft")
+        page.wait_for_function(f"window.moves.length > {k}")
+    return page.evaluate("window.moves")
+
+
+def slider(page: Page, knob: str):
+    """Return the handle of a knob's slider."""
+    title = page.locator(".bk-slider-title").filter(has_text=re.compile(rf"^{knob}\b"))
+    return page.locator(".bk-input-group").filter(has=title).locator(".noUi-handle").first
+
+
+def box(page: Page, knob: str):
+    """Return the number box beside a knob's slider."""
+    title = page.locator(".bk-slider-title").filter(has_text=re.compile(rf"^{knob}\b"))
+    row = page.locator(".bk-Row").filter(has=title).last
+    return row.locator("input[type=text]")
+
+
+def tab(page: Page, title: str):
+    """Return the button of a tab."""
+    return page.locator("main").get_by_role("button", name=title, exact=True)
+
+
+def source(page: Page, name: str, column: str = "y") -> list[float]:
+    """Return a column of what a figure draws; nothing while there is no such figure."""
+    return page.evaluate(_SOURCE, [name, column])
+
+
+def text_of(page: Page, part: str) -> str:
+    """Return all text of a part of the page, also that in shadow trees."""
+    return page.locator(part).evaluate(_TEXT)
+
+
+def median(values: list[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
+def picture(file: str, theme: str = "default", size: tuple[int, int] = (1280, 800)) -> None:
+    """Take the picture of docs/tuner.md: a synapse that is moved, with a trace that is kept."""
+    from PIL import Image
+
+    width, height = size
+    connections = {"pvalb_pyr": stpspec.load("pvalb_pyr", ["fitter.start=given"])}
+    with served(connections) as server, chromium() as browser:
+        page = opened(browser, f"{server.address}?theme={theme}",
+                      viewport={"width": width, "height": height})  # fmt: skip
+        page.get_by_role("button", name="Keep trace").click()
+        page.wait_for_timeout(2000)
+        box(page, "U").fill("0.3")
+        box(page, "U").press("Enter")
+        page.wait_for_url(re.compile("state="))
+        page.wait_for_timeout(2000)
+        page.screenshot(path=file)
+    with Image.open(file) as taken:  # a page has few colors
+        taken.quantize(128).save(file, optimize=True)
+
+
+if __name__ == "__main__":  # python tests/tuner_page.py docs/images/tuner.png
+    picture(sys.argv[1])
