@@ -110,7 +110,7 @@ def too_much_scatter(judge: Judge, measured: Mapping[str, Measurement], n_free: 
     str
         Empty if there is nothing to say.
     """
-    from scipy.stats import chi2, f
+    from scipy.special import chdtrc, fdtrc  # the tails of χ² and F
 
     squares, data, degrees = 0.0, 0.0, np.inf
     for name in judge.counted:
@@ -125,7 +125,7 @@ def too_much_scatter(judge: Judge, measured: Mapping[str, Measurement], n_free: 
     if rest < 1:
         return ""
     reduced = squares / rest
-    by_chance = chi2.sf(squares, rest) if np.isinf(degrees) else f.sf(reduced, rest, degrees)
+    by_chance = chdtrc(rest, squares) if np.isinf(degrees) else fdtrc(rest, degrees, reduced)
     if by_chance > _BY_CHANCE:
         return ""
     return (
