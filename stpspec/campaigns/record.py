@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from stpspec.errors import ResultError
+from stpspec.specs.figures import figure_formats
 from stpspec.specs.result_files import FIT, summary_of
 from stpspec.view.contract import miss_of
 
 if TYPE_CHECKING:
     from stpspec.metrics.miss import Miss
-    from stpspec.view.contract import FitSummary
+    from stpspec.view.contract import Asked, FitSummary
 
 CAMPAIGN_FILE = "campaign.json"
 RECORD_FILE = "connection.json"
@@ -54,6 +55,8 @@ class ConnectionState:
         Why it failed.
     summary : dict
         The summary of its result; empty unless there is one.
+    spec : dict
+        The experiment that is fitted, as data.
     """
 
     label: str
@@ -61,6 +64,21 @@ class ConnectionState:
     status: str
     reason: str = ""
     summary: FitSummary = field(default_factory=_no_summary)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """In which its figures are written."""
+        return figure_formats(self.spec)
+
+    @property
+    def asked(self) -> dict[str, Asked]:
+        """Term → what is asked of it, also where there is no result."""
+        terms = (self.spec.get("objective") or {}).get("terms") or {}
+        return {
+            n: {"metric": t["metric"], "target": t["target"], "sd": t.get("sd"), "n": t.get("n")}
+            for n, t in terms.items()
+        }
 
     @property
     def misses(self) -> dict[str, float]:
@@ -141,6 +159,8 @@ def _state(folder: Path, name: str) -> ConnectionState:
         with locked(folder, 0.0) as free:
             status = "stopped" if free and read_record(folder) == record else status
     if status not in ("done", "interrupted") or not (folder / RESULT / FIT).is_file():
-        return ConnectionState(label, name, status, record.get("reason", ""))
+        reason, spec = record.get("reason", ""), record.get("spec", {})
+        return ConnectionState(label, name, status, reason, spec=spec)
     summary = cast("FitSummary", summary_of(folder / RESULT))
-    return ConnectionState(label, name, status, record.get("reason", ""), summary)
+    reason, spec = record.get("reason", ""), record.get("spec", {})
+    return ConnectionState(label, name, status, reason, summary, spec)

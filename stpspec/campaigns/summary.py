@@ -9,7 +9,8 @@ from stpspec.campaigns.record import RESULT, ConnectionState, connection_states
 from stpspec.errors import ResultError, unknown_name
 from stpspec.results.fit_result import FitResult
 from stpspec.results.folder import as_result_error
-from stpspec.view.campaign_table import campaign_html, campaign_rows, campaign_table, write_campaign
+from stpspec.view.campaign_table import campaign_html, campaign_rows, campaign_table
+from stpspec.view.save import write_campaign
 
 STATES = ("done", "failed", "interrupted", "stopped", "running", "waiting")
 
@@ -93,4 +94,5 @@ class Campaign:
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(campaign_rows(self.connections))
             temporary.replace(self.folder / "summary.csv")
-            write_campaign(self.connections, self.folder)
+            formats = dict.fromkeys(kind for c in self.connections for kind in c.formats)
+            write_campaign(self.connections, self.folder, list(formats) or ["png"])

@@ -29,6 +29,27 @@ def _drift(t: np.ndarray, v: np.ndarray) -> float:
     return abs(float(np.polyfit(t - t[0], v, 1)[0] * (t[-1] - t[0]))) if t.size > 1 else 0.0
 
 
+def window_length(response: Response, window: float = 50.0) -> float:
+    """Return how long the means over voltages are, ms: before a current step, and at its end.
+
+    Never more than there is: of the step, and of the record before it.
+
+    Raises
+    ------
+    MetricError
+        If there is no current step.
+    """
+    step = response.stimulus.get("step")
+    if step is None:
+        raise MetricError("this protocol has no current step")
+    return min(window, step["stop"] - step["start"], step["start"] - float(response.time[0]))
+
+
+def mean_voltage(response: Response, cell: int, start: float, stop: float) -> float:
+    """Return the mean voltage of a cell between two times (ms), mV."""
+    return _mean(response.time, response.trace(f"somatic_voltage_{cell}"), start, stop)
+
+
 def _deflections(response: Response, window: float) -> tuple[float, float, float]:
     """Return current (nA) and the deflections (mV) of the stepped and of the other cell.
 
@@ -42,8 +63,7 @@ def _deflections(response: Response, window: float) -> tuple[float, float, float
     if step is None:
         raise MetricError("this protocol has no current step")
     t = response.time
-    # Never more than there is: of the step, and of the record before it.
-    length = min(window, step["stop"] - step["start"], step["start"] - float(t[0]))
+    length = window_length(response, window)
     if length < window:
         response.note(f"the window is {length:g} ms, not {window:g} ms: no more was recorded")
     begin, end = (step[name] - length for name in ("start", "stop"))

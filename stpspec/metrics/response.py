@@ -271,6 +271,15 @@ class Response:
                 "baseline: local or pre_train for data and model alike", k,
             )  # fmt: skip
 
+    def baseline_at(self, k: int, when: float) -> float:
+        """Return the baseline of event ``k`` (0-based) at a time (ms), in the unit of the signal.
+
+        With the height of the peak upon it that is the peak itself.
+        """
+        at = np.array([when])
+        above = float(np.broadcast_to(self._baseline(k, at), at.shape)[0])
+        return self.rest + (self.sign or 1) * above
+
     def peak(self, k: int) -> tuple[float, float]:
         """Return time (ms) and height of the response to event ``k`` (0-based).
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 import numpy as np
 
 from stpspec.errors import ResultError, SpecError
-from stpspec.specs.result_files import FIT, SUMMARY, summary_of
+from stpspec.specs.figures import figure_formats
+from stpspec.specs.result_files import FIT, SUMMARY, attributes, summary_of
 from stpspec.view.contract import miss_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Job:
         The result's summary; empty unless done.
     losses, seconds : ndarray, shape (evaluation,)
         Best loss so far, and the time at which it was reached.
+    formats : tuple of str
+        In which its figures are written.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Job:
     losses: np.ndarray = field(default_factory=lambda: np.array([]))
     seconds: np.ndarray = field(default_factory=lambda: np.array([]))
     cause: str = ""
+    formats: tuple[str, ...] = ("png",)
 
     def __post_init__(self) -> None:
         if not self.cause:
@@ -193,10 +197,11 @@ def _job(path: Path) -> Job:
         return Job(name, overrides, status, reason)
     try:
         summary = cast("FitSummary", summary_of(result))
+        formats = figure_formats(json.loads(attributes(result)["spec"]))
         losses, seconds = _path_of(result / FIT)
     except (OSError, ValueError, KeyError, ResultError) as error:
         return Job(name, overrides, "failed", f"its result cannot be read: {error}")
-    return Job(name, overrides, status, reason, summary, losses, seconds)
+    return Job(name, overrides, status, reason, summary, losses, seconds, cause, formats)
 
 
 def _path_of(path: Path) -> tuple[np.ndarray, np.ndarray]:

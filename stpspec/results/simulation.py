@@ -66,7 +66,7 @@ def save_run(
         (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
         if not str(tree.dataset["failure"].values[0]):
-            write_traces(tree, temporary)
+            write_traces(tree, temporary, experiment)
 
     return write_folder(folder, write, overwrite=overwrite)
 
@@ -119,13 +119,13 @@ def save_sweep(
         swept.to_dataframe().to_csv(temporary / "sweep.csv")
         (temporary / EXPERIMENT).write_text(to_yaml(again), encoding="utf-8")
         write_sources(temporary, sources.texts)
-        write_sweep(swept, temporary, scale=scale)
+        write_sweep(swept, temporary, scale=scale, formats=experiment.figures.format)
 
     return write_folder(folder, write, overwrite=overwrite)
 
 
 def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:
-    """Write ``jobs.csv`` and ``jobs.png`` into the folder of a multirun.
+    """Write ``jobs.csv`` and ``jobs.png`` (or other formats) into the folder of a multirun.
 
     Raises
     ------
@@ -137,4 +137,5 @@ def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> 
     with as_result_error(folder):
         with (folder / "jobs.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(jobs_rows(jobs, varied, show=repr))
-        write_jobs(jobs, folder)
+        formats = dict.fromkeys(kind for job in jobs for kind in job.formats)
+        write_jobs(jobs, folder, list(formats) or ["png"])

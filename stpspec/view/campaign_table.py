@@ -1,17 +1,15 @@
-"""The table of a campaign for a terminal, a notebook and a spreadsheet; the file of its figure."""
+"""The table of a campaign for a terminal, a notebook and a spreadsheet."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stpspec.formatting import columns, html_lines, html_table, wrapped
-from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.contract import miss_of
-from stpspec.view.style import DPI, cut
+from stpspec.view.style import cut
 from stpspec.view.tables import number, unit_text, with_error
 
 if TYPE_CHECKING:
@@ -166,11 +164,3 @@ def _portions(widths: Sequence[int], wanted: Sequence[int], width: int) -> Itera
         block.append(i)
     if block:
         yield block
-
-
-def write_campaign(connections: Sequence[Connection], folder: Path) -> Path:
-    """Write ``summary.png`` in one piece into an existing folder; return its path."""
-    path, temporary = folder / "summary.png", folder / ".summary.png"
-    plot_campaign(connections)[0].get_figure().savefig(temporary, dpi=DPI, format="png")
-    temporary.replace(path)
-    return path
