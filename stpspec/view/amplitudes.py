@@ -17,7 +17,7 @@ from stpspec.metrics.response import Response
 from stpspec.view.contract import Achieved, terms_of
 from stpspec.view.data import keep
 from stpspec.view.recorded import response_options
-from stpspec.view.style import BLUE, GRAY, legend, new_grid, wrap
+from stpspec.view.style import BLUE, GRAY, figure_legend, legend, new_grid, wrap
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,7 +98,7 @@ def plot_amplitudes(result: WithTraces) -> np.ndarray:
             ax.set_xlabel("Pulse number")
         if k % across == 0 or panels[k].unit != panels[k - 1].unit:
             ax.set_ylabel(_scale(panels[k].unit))
-    _legend(axes)
+    legend(axes[0]) if n == 1 else figure_legend(axes)
     return axes
 
 
@@ -131,7 +131,7 @@ def _measured(recorded: Recorded, options: Mapping[str, Any]) -> tuple[np.ndarra
 
 def _titles(panels: list[_Panel]) -> list[str]:
     """Return the frequencies; with the name where two are alike."""
-    said = [f"{p.frequency:.4g} Hz" if p.frequency else p.name for p in panels]
+    said = [f"{p.frequency:.3g} Hz" if p.frequency else p.name for p in panels]
     return [
         text if said.count(text) == 1 or text == p.name else f"{text}, {p.name}"
         for text, p in zip(said, panels, strict=True)
@@ -142,19 +142,19 @@ def _draw(ax: Axes, panel: _Panel, title: str) -> None:
     numbers = np.arange(1, panel.spikes.size + 1)
     pauses = panel.pauses + 1
     x = np.insert(numbers.astype(float), pauses, np.nan)
-    ax.plot(x, np.insert(panel.model, pauses, np.nan), ".-", color=BLUE, lw=1.4, ms=5, zorder=3,
+    ax.plot(x, np.insert(panel.model, pauses, np.nan), ".-", color=BLUE, lw=1.3, ms=4, zorder=3,
             label="Model")  # fmt: skip
     keep(ax, "model", numbers, panel.model, panel=title)
     if panel.miss is not None:
         sd = panel.miss.sd
-        ax.errorbar(numbers, panel.miss.target, sd, fmt="o", color="black", mfc="white", ms=4.5,
+        ax.errorbar(numbers, panel.miss.target, sd, fmt="o", color="black", mfc="white", ms=6,
                     lw=1.0, capsize=2, zorder=2, label=_data_label(panel))  # fmt: skip
         keep(ax, "data", numbers, panel.miss.target, sd, panel=title)
     for k in panel.pauses if panel.pauses.size <= 3 else ():
         ax.axvline(k + 1.5, color=GRAY, lw=0.7, ls=":", zorder=0)
         ax.annotate(f"{panel.intervals[k]:.4g} ms", (k + 1.5, 1.0), (0, -1), va="top", ha="center",
                     xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=7,
-                    color=GRAY)  # fmt: skip
+                    color=GRAY, bbox={"fc": "white", "ec": "none", "pad": 0.5})  # fmt: skip
     ax.set_title(wrap(title, 26), loc="left", fontsize=9)
     ax.set_xlim(0.4, numbers[-1] + 0.6)
     if numbers.size <= _ALL:
@@ -188,15 +188,3 @@ def _data_label(panel: _Panel) -> str:
     several = isinstance(n, list) and len(set(n)) > 1
     some = f"{min(n)}–{max(n)}" if several and isinstance(n, list) else np.atleast_1d(n)[0]
     return f"Data ± s.e.m. (n = {some})"
-
-
-def _legend(axes: np.ndarray) -> None:
-    """Put one legend for all panels above the last of the first row."""
-    figure = axes[0].get_figure()
-    pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes]
-    unique = {label: handle for pair in pairs for handle, label in pair}
-    if len(axes) == 1:
-        legend(axes[0])
-        return
-    figure.legend(unique.values(), unique.keys(), loc="outside upper right", ncols=3,
-                  frameon=False, fontsize=9)  # fmt: skip

@@ -11,7 +11,7 @@ from stpspec.errors import StpspecError
 from stpspec.metrics.miss import Miss
 from stpspec.metrics.noise import Noise
 from stpspec.registry import METRICS
-from stpspec.units import convert
+from stpspec.units import convert, split
 from stpspec.view.data import keep
 from stpspec.view.style import BLUE, DPI, GRAY, cut, wrap
 from stpspec.view.words import REFERENCES
@@ -67,9 +67,13 @@ def _panels(connections: Sequence[Connection]) -> list[tuple[str, str]]:
 
 
 def _unit(asked: Asked) -> str:
-    """Return the unit of a term without a result: of a signal it is not known."""
+    """Return the unit of a term without a result: of a signal it is known if it was written."""
     unit = METRICS.get(asked["metric"]).unit
-    return "1" if "signal" in unit else unit
+    if "signal" not in unit:
+        return unit
+    target = asked["target"]
+    written = split(target)[1] if isinstance(target, str) else ""
+    return written or "1"
 
 
 def _font(connections: Sequence[Connection]) -> float:

@@ -126,7 +126,7 @@ def plot_jobs(
         panels[0].plot(steps, losses, drawstyle="steps-post", **kind)
         if len(group) > 1:
             panels[0].plot([], [], color=color, ls=ls, lw=2.4,
-                           label=f"{_listed([j.name for j in group])}: equal")  # fmt: skip
+                           label=f"Jobs {_listed([j.name for j in group])} (equal)")  # fmt: skip
         for each in group:
             said = f"job {each.name}, {each.fitter}"
             panels[1].plot(each.seconds, losses, drawstyle="steps-post", **{**kind, "lw": 1.2})

@@ -14,6 +14,7 @@ from stpspec.view.style import (
     GREEN,
     ORANGE,
     PALE,
+    figure_legend,
     legend,
     log_axis,
     new_axes,
@@ -68,13 +69,7 @@ def plot_path(
         raise ValueError(f"{n} axes are needed, one for the loss (got {len(panels)})")
     x, loss = history["evaluation"].values, history["loss"].values.astype(float)
     good = (history["reason"].values.astype(str) == "") & np.isfinite(loss)
-    _draw_path(panels[0], x, loss, loss, good)
-    if not good.all():
-        panels[0].plot(x[~good], np.full((~good).sum(), 0.05), "x", color=ORANGE, ms=4,
-                     transform=panels[0].get_xaxis_transform(), label="Failed")  # fmt: skip
-    panels[0].set_ylabel("Loss")
-    if (loss[good] > 0).any() and (loss[good] >= 0).all():
-        log_axis(panels[0], "y")
+    _draw_loss(panels[0], x, loss, good)
     for ax, (name, parameter) in zip(panels[1:], parameters.items(), strict=True):
         _draw_parameter(ax, history, name, parameter, good)
     for ax in panels:
@@ -83,8 +78,23 @@ def plot_path(
     for ax in panels[-across:]:
         ax.set_xlabel("Evaluation")
         ax.tick_params(labelbottom=True)
-    legend(panels[0], *panels[:2])
+    if across == 1:
+        legend(panels[0], *panels[:2])
+    else:
+        figure_legend(panels[:2])
     return panels
+
+
+def _draw_loss(ax: Axes, x: np.ndarray, loss: np.ndarray, good: np.ndarray) -> None:
+    ax.set_ylabel("Loss")
+    _draw_path(ax, x, loss, loss, good)
+    if not good.all():
+        ax.plot(x[~good], np.full((~good).sum(), 0.05), "x", color=ORANGE, ms=4,
+                     transform=ax.get_xaxis_transform(), label="Failed")  # fmt: skip
+    if not good.any():
+        ax.set_yticks([])
+    if (loss[good] > 0).any() and (loss[good] >= 0).all():
+        log_axis(ax, "y")
 
 
 def _draw_parameter(
@@ -108,8 +118,8 @@ def _draw_path(ax: Axes, x: np.ndarray, y: np.ndarray, loss: np.ndarray, good: n
         best = np.searchsorted(-running, -running)  # where each smallest loss was seen first
         few = x.size <= _FEW
         # The dots lie on the line, which would hide those of a search that improves each time.
-        ax.plot(x[good], y[good], ".", color=BLUE, ms=6 if few else 4, alpha=0.8 if few else 0.6,
-                mew=0, zorder=3, label="Evaluation")  # fmt: skip
+        ax.plot(x[good], y[good], "o", color=BLUE, ms=4.5 if few else 2, alpha=1.0 if few else 0.6,
+                mec="white", mew=0.5 if few else 0.0, zorder=3, label="Evaluation")  # fmt: skip
         ax.plot(x[good], y[good][best], color=GREEN, drawstyle="steps-post", lw=1.3, zorder=2,
                 label="Best so far")  # fmt: skip
         keep(ax, "evaluation", x[good], y[good])

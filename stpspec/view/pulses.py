@@ -12,13 +12,14 @@ import numpy as np
 from stpspec.errors import MetricError
 from stpspec.metrics.response import Response
 from stpspec.view.data import keep
-from stpspec.view.style import GRAY, ORANGE
+from stpspec.view.style import GREEN, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _EVERY = 40  # pulses up to which each is numbered; of more, the first, the last and every tenth
 _MEASURED = 100  # pulses up to which amplitudes and baselines are drawn
+_BEHIND = 4.0  # times as far from the arrival as the peak, that a baseline is drawn
 _CHARACTER, _SPACE = 5.4, 1.0  # points
 
 
@@ -32,8 +33,9 @@ class Pulses:
         When each response is at its peak, and the signal there.
     sign : int
         The direction of the responses.
-    baselines : ndarray, shape (pulse, 2), or None
-        At the arrival and at the peak; None where they cannot be measured.
+    baselines : ndarray, shape (pulse, 2, point), or None
+        Times and levels from each arrival on, the first at the peak; None where they cannot be
+        measured.
     """
 
     peaks: np.ndarray
@@ -49,16 +51,22 @@ def measured(response: Response, arrivals: np.ndarray) -> Pulses | None:
         return None
     try:
         found = [response.peak(k) for k in range(arrivals.size)]
-        bases = np.array([
-            [response.baseline_at(k, onset + arrivals[k]), response.baseline_at(k, when)]
-            for k, (when, _) in enumerate(found)
-        ])  # fmt: skip
+        times = _baseline_times(arrivals, np.array([when for when, _ in found]) - onset)
+        bases = np.array(
+            [[response.baseline_at(k, onset + t) for t in row] for k, row in enumerate(times)]
+        )
     except MetricError:
         return None
     sign = response.sign or 1
     heights = np.array([height for _, height in found])
-    peaks = np.array([when for when, _ in found]) - onset
-    return Pulses(peaks, bases[:, 1] + sign * heights, sign, bases)
+    return Pulses(times[:, 0], bases[:, 0] + sign * heights, sign, np.stack([times, bases], 1))
+
+
+def _baseline_times(arrivals: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Return the peak, and times from the arrival to well behind it, shape (pulse, point)."""
+    latest = np.append(arrivals[1:], arrivals[-1] + np.inf)
+    lengths = np.minimum(0.8 * (latest - arrivals), _BEHIND * (peaks - arrivals))
+    return np.column_stack([peaks, arrivals[:, None] + lengths[:, None] * np.linspace(0, 1, 6)])
 
 
 def seen(t: np.ndarray, y: np.ndarray, arrivals: np.ndarray) -> Pulses:
@@ -81,10 +89,14 @@ def mark_amplitudes(ax: Axes, arrivals: np.ndarray, pulses: Pulses) -> None:
     if pulses.baselines is None:
         return
     gap = np.full(arrivals.size, np.nan)
-    x = np.column_stack([arrivals, pulses.peaks, pulses.peaks, gap]).ravel()
-    y = np.column_stack([pulses.baselines, pulses.levels, gap]).ravel()
-    ax.plot(x, y, color=GRAY, lw=0.8, zorder=1.5, label="Baseline and amplitude")
-    keep(ax, "baseline at the peak", pulses.peaks, pulses.baselines[:, 1])
+    times, levels = pulses.baselines[:, 0], pulses.baselines[:, 1]
+    ax.plot(np.column_stack([pulses.peaks, pulses.peaks, gap]).ravel(),
+            np.column_stack([levels[:, 0], pulses.levels, gap]).ravel(),
+            color=GREEN, lw=1.1, zorder=3, label="Amplitude")  # fmt: skip
+    ax.plot(np.column_stack([times[:, 1:], gap]).ravel(),
+            np.column_stack([levels[:, 1:], gap]).ravel(),
+            color="black", lw=0.9, zorder=3, label="Its baseline")  # fmt: skip
+    keep(ax, "baseline at the peak", pulses.peaks, levels[:, 0])
     keep(ax, "peak", pulses.peaks, pulses.levels)
 
 

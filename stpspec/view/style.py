@@ -77,6 +77,8 @@ def log_axis(ax: Any, which: Literal["x", "y"]) -> None:
     if high / low < 300:
         axis.set_major_locator(MaxNLocator(4) if high / low < 20 else LogLocator(subs=(1, 3)))
         axis.set_major_formatter("{x:g}")
+    elif low >= 1e-3 and high <= 1e5:
+        axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -90,6 +92,16 @@ def legend(ax: Any, *sources: Any) -> None:
     elif unique:
         ax.legend(unique.values(), unique.keys(), loc="lower right", bbox_to_anchor=(1.0, 1.0),
                   ncols=len(unique), frameon=False, fontsize=9, borderaxespad=0.2)  # fmt: skip
+
+
+def figure_legend(axes: Any) -> None:
+    """Put one legend for several panels above all of a figure, each label once."""
+    pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes]
+    unique = {label: handle for pair in pairs for handle, label in pair}
+    axes[0].get_figure().legend(
+        unique.values(), unique.keys(), loc="outside upper right", ncols=len(unique) or 1,
+        frameon=False, fontsize=9,
+    )  # fmt: skip
 
 
 def cut(label: str, width: int) -> str:

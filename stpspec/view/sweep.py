@@ -99,13 +99,13 @@ def plot_sweep(
         _mark_target(ax, swept, variable, first)
         if not np.isfinite(variable.values).any():
             ax.text(0.5, 0.5, wrap(f"No value: {_reason(swept)}", 70), ha="center", va="center",
-                    transform=ax.transAxes, fontsize=9, color=GRAY)  # fmt: skip
+                    transform=ax.transAxes, fontsize=9, color=GRAY,
+                    bbox={"fc": "white", "ec": "none"})  # fmt: skip
+            ax.set_yticks([])
     _horizontal(panels[-1], x, numeric, scale)
     panels[-1].set_xlabel(wrap(_field(swept, first), 80, str(swept[first].attrs.get("units", ""))))
-    if still and axes is None:
-        said = wrap(f"The same everywhere: {'; '.join(_said(swept, n) for n in still)}", 96)
-        figure = panels[0].get_figure()
-        figure.suptitle(said, x=0.01, ha="left", fontsize=8, color=GRAY)
+    if (note := _note(swept, names, still)) and axes is None:
+        panels[0].get_figure().suptitle(wrap(note, 96), x=0.01, ha="left", fontsize=8, color=GRAY)
     legend(panels[0], *panels)
     return panels
 
@@ -114,10 +114,18 @@ def _changing(swept: xr.Dataset) -> tuple[list[str], list[str]]:
     """Return the metrics that are shown by default, and those that are the same everywhere."""
     names = default_metrics(swept)
     changing = [n for n in names if _changes(swept[n])]
-    valued = [n for n in names if np.isfinite(swept[n].values).any()]
     if not changing:
         return names, []
-    return changing, [n for n in valued if n not in changing]
+    terms = [str(n) for n, v in swept.data_vars.items() if n != "reason" and _is_term(v)]
+    still = [n for n in dict.fromkeys([*names, *terms]) if not _changes(swept[n])]
+    return changing, [n for n in still if np.isfinite(swept[n].values).any()]
+
+
+def _note(swept: xr.Dataset, names: Sequence[str], still: Sequence[str]) -> str:
+    """Say what is the same at all combinations, in a panel or without one."""
+    flat = [n for n in names if np.isfinite(swept[n].values).any() and not _changes(swept[n])]
+    said = "; ".join(_said(swept, n) for n in [*flat, *still])
+    return f"The same everywhere: {said}" if said else ""
 
 
 def _said(swept: xr.Dataset, name: str) -> str:
@@ -160,6 +168,8 @@ def _mark_target(ax: Axes, swept: xr.Dataset, variable: xr.DataArray, first: str
     own = swept[first].attrs.get("own")
     path = str(swept[first].attrs.get("long_name", ""))
     if own is not None and path.startswith(f"protocols.{variable.attrs.get('protocol')}."):
+        if not swept[first].values.min() <= own <= swept[first].values.max():
+            return  # it holds where nothing was simulated
         ax.errorbar([own], [target], sd, fmt="D", color="black", mfc="white", ms=5, capsize=2,
                     lw=1.0, zorder=4, label=kind)  # fmt: skip
         keep(ax, "target", own, target, sd)
@@ -260,6 +270,8 @@ def _label(variable: xr.DataArray, dim: Hashable, value: object) -> str:
 
 
 def _horizontal(ax: Axes, x: np.ndarray, numeric: bool, scale: str) -> None:
+    if x.size > 1 and numeric and not np.isfinite(ax.dataLim.x0):
+        ax.set_xlim(x.min(), x.max())
     if not numeric:
         long = sum(len(str(label)) + 2 for label in x) > _WIDTH
         ax.set_xticks(np.arange(x.size), x, **({"rotation": 30, "ha": "right"} if long else {}))

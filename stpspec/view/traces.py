@@ -90,8 +90,6 @@ def plot_traces(
     trials = node.sizes["trial"]
     title = protocol if trials == 1 else f"{protocol} (mean of {trials} trials)"
     axes[0].set_title(wrap(title, NAME), loc="left", fontsize=10)
-    if shown.coupling is not None and signal is None:
-        axes[-1].set_xlabel(f"Time after stimulus onset (ms)\n{shown.coupling.text}")
     legend(axes[0])
     if not np.isfinite(axes[0].lines[0].get_ydata()).all():
         reason = wrap(f"No trace: {tree.dataset['failure'].values[candidate] or 'not finite'}", 60)
@@ -100,6 +98,9 @@ def plot_traces(
         for a, name in zip(axes, names, strict=True):
             unit = str(node[name].attrs.get("units", ""))
             draw_scale_bars(a, "ms" if a is axes[-1] else None, UNITS.get(unit, unit))
+    if shown.coupling is not None and signal is None:
+        label = axes[-1].get_xlabel()  # none beside scale bars
+        axes[-1].set_xlabel(f"{label}\n{shown.coupling.text}".lstrip())
     return axes if ax is None and len(names) > 1 else axes[0]
 
 
@@ -161,7 +162,8 @@ class _Shown:
         y = y - np.interp(0.0, t, y) if relative else y
         variable = self.node[name]
         unit, long_name = variable.attrs.get("units", ""), variable.attrs.get("long_name", name)
-        long_name = long_name[:1].upper() + long_name[1:]
+        if long_name != name:  # a variable of the mechanism keeps its own
+            long_name = long_name[:1].upper() + long_name[1:]
         places = thinned(t, y) if np.isfinite(y).all() else np.arange(t.size)
         label = f"Cell {name[-1]}" if relative else None
         ax.plot(t[places], y[places], color=color, lw=1.0, label=label)
