@@ -20,6 +20,7 @@ from stpspec.results.folder import (
     write_folder,
     write_netcdf,
 )
+from stpspec.results.unplugged import unplugged
 from stpspec.specs.experiment import FORMAT, Experiment, migrate
 from stpspec.specs.result_files import EXPERIMENT, FIT, SUMMARY, tell_differences, write_sources
 from stpspec.view.contract import terms_of
@@ -226,13 +227,16 @@ class FitResult:
         write_figures(self, folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> FitResult:
+    def load(cls, folder: str | Path, *, plugins: bool = True) -> FitResult:
         """Load a saved result.
 
         Parameters
         ----------
         folder : path
             A result folder, or the ``result.nc`` in it.
+        plugins : bool
+            Import the plug-ins that the experiment names. Without them, the result can be shown
+            and no code of others is run; what needs the experiment itself may not work.
 
         Raises
         ------
@@ -250,8 +254,9 @@ class FitResult:
                 tree = opened.load()
             summary = json.loads(tree.attrs["summary"])
             spec = migrate(json.loads(tree.attrs["spec"]))
-            reach_plugins(spec.get("plugins"), path.parent)
-            experiment = Experiment.from_data(spec)
+            if plugins:
+                reach_plugins(spec.get("plugins"), path.parent)
+            experiment = Experiment.from_data(spec) if plugins else unplugged(spec)
             migrate({"format": summary["format"]})
             tell_differences(path.parent, summary)
         except (OSError, KeyError, ValueError, TypeError, StpspecError) as error:

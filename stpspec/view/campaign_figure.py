@@ -147,7 +147,7 @@ def _draw(ax: Axes, connections: Sequence[Connection], name: str, unit: str) -> 
     ax.plot([m.achieved[0] for m in misses.values()], [y + _APART for y in misses], "o",
             color=BLUE, ms=5, mew=0, zorder=3)  # fmt: skip
     panel = f"{name} ({unit})" if unit != "1" else name
-    for y, m in {**misses, **waiting}.items():
+    for y, m in sorted({**misses, **waiting}.items()):
         keep(ax, "target", labels[y], m.target, m.sd, panel=panel)
         if y in misses:
             keep(ax, "achieved", labels[y], m.achieved, panel=panel)

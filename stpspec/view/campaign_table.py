@@ -111,6 +111,11 @@ def campaign_html(connections: Sequence[Connection]) -> str:
     return html_table(_people(connections)[0]) + html_lines(reasons)
 
 
+def campaign_parts(connections: Sequence[Connection]) -> list[list[str]]:
+    """Return header and one row a connection, as people read them."""
+    return _people(connections)[0]
+
+
 def _people(connections: Sequence[Connection]) -> tuple[list[list[str]], int]:
     """Return header and rows: parameters ± SE, then the misses; and how many columns have those."""
     parameters = _named(connections, "parameters")

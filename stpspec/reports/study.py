@@ -1,0 +1,124 @@
+"""The report on a study: its best trial, its path, and its failures, from the trials alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import yaml
+
+from stpspec.errors import StudyError
+from stpspec.formatting import number, unit_text
+from stpspec.metrics.miss import Miss
+from stpspec.reports import fit
+from stpspec.reports.page import Page, failures_by_kind
+from stpspec.specs.objective import Objective
+from stpspec.specs.parameters import Parameter
+from stpspec.studies.compatibility import of_name
+from stpspec.studies.records import EvaluationRecord
+from stpspec.studies.storage import open_storage, without_password
+from stpspec.studies.trials import records_in
+from stpspec.view.path import plot_path
+
+
+def study_page(place: str, name: str | None) -> Page:
+    """Return the report on a study, also on one that is still written; it is only read.
+
+    Parameters
+    ----------
+    place : str
+        A journal file or the URL of a database.
+    name : str, optional
+        The study's; by default the only one there.
+
+    Raises
+    ------
+    StudyError
+        If the storage cannot be opened, holds no such study, or several and none is named.
+    """
+    import optuna
+
+    storage = open_storage(place, read_only=True).optuna
+    names = [s.study_name for s in storage.get_all_studies()]
+    found = names if name is None else of_name(name, names)
+    if not found or (name is None and len(found) > 1):
+        which = "; name one of them" if len(found) > 1 else f", not {name}" if name else ""
+        listed = ", ".join(names) or "no study"
+        raise StudyError(f"the storage {without_password(place)} holds {listed}{which}")
+    study = optuna.load_study(study_name=found[-1], storage=storage)
+    if "spec" not in study.user_attrs:
+        raise StudyError(f"the study {found[-1]!r} was not made by stpspec, or has no trial yet")
+    spec: dict[str, Any] = json.loads(study.user_attrs["spec"])
+    states = [t.state.name.lower() for t in study.get_trials(deepcopy=False)]
+    return _page(found[-1], without_password(place), spec, records_in(study), states)
+
+
+def _page(
+    name: str, place: str, spec: Mapping[str, Any], records: Sequence[EvaluationRecord],
+    states: Sequence[str],
+) -> Page:  # fmt: skip
+    page = Page(f"Study {name}")
+    page.lead(f"Trials of {spec.get('name', 'an experiment')} in {place}.")
+    count = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states)) or "no trial yet"
+    page.lead(f"{count}.", "verdict")
+    good = [r for r in records if r["loss"] is not None]
+    parameters = {n: Parameter.model_validate(p) for n, p in spec["parameters"].items()}
+    page.section("Asked and achieved")
+    if good:
+        best = min(good, key=lambda r: r["loss"] if r["loss"] is not None else np.inf)
+        page.text(f"The best trial has a loss of {number(best['loss'] or 0.0)}. It is as the "
+                  f"search simulated it: the result of the fit has it confirmed, with standard "
+                  f"errors and traces.")  # fmt: skip
+        page.table(_terms(spec, best))
+        page.table([("parameter", "value", "bounds"), *(
+            (n, number(v), f"{number(float(parameters[n].min))} … "
+             f"{number(float(parameters[n].max))}") for n, v in best["values"].items())])  # fmt: skip
+    else:
+        page.text("No trial has a loss.")
+    page.section("Path")
+    if records:
+        page.figure(plot_path(_history(records, parameters), parameters),
+                    "Loss and parameters along the trials.")  # fmt: skip
+    page.section("Failures by kind")
+    kinds = failures_by_kind([r["reason"] for r in records])
+    page.table(kinds) if len(kinds) > 1 else page.text("No trial failed.")
+    page.section("Experiment")
+    shown = {n: v for n, v in spec.items() if n not in ("sources", "identity")}
+    page.code(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
+    page.section("Made with")
+    fit.made_with(page, {}, dict(spec.get("sources") or {}))
+    fit.again(page, f"stpspec fit EXPERIMENT study={shlex.quote(name)}",
+              "goes on with the study, or in an empty folder begins it anew; EXPERIMENT is the "
+              "one above")  # fmt: skip
+    return page
+
+
+def _terms(spec: Mapping[str, Any], best: EvaluationRecord) -> list[tuple[str, ...]]:
+    objective = Objective.model_validate(spec["objective"])
+    rows = [("metric", "protocol", "target ± sd", "achieved", "miss")]
+    for name, term in objective.terms.items():
+        miss = Miss.of_term(best["metrics"][name], term)
+        sd = "" if miss.sd is None else f" ± {number(float(miss.sd[0]))}"
+        values = [f"{number(v.min())} … {number(v.max())}" if v.size > 1 else number(float(v[0]))
+                  for v in (miss.target, miss.achieved)]  # fmt: skip
+        label = name if name == term.metric else f"{name} ({term.metric})"
+        rows.append((label, term.protocol, values[0] + sd, values[1], miss.text(unit_text("1"))))
+    return rows
+
+
+def _history(records: Sequence[EvaluationRecord], parameters: Mapping[str, Parameter]) -> Any:
+    """Return the records as the history of a fit has them."""
+    import xarray as xr
+
+    loss = [np.nan if r["loss"] is None else r["loss"] for r in records]
+    data: dict[str, Any] = {
+        f"parameter_{n}": ("evaluation", np.array([r["values"][n] for r in records], float))
+        for n in parameters
+    }
+    data["loss"] = ("evaluation", np.array(loss, float))
+    data["reason"] = ("evaluation", np.array([r["reason"] for r in records], dtype=object))
+    data["start"] = ("evaluation", np.array([r["start"] for r in records]))
+    return xr.Dataset(data, {"evaluation": np.arange(1, len(records) + 1)})
