@@ -19,6 +19,7 @@ from stpspec.reports.page import Page, failures_by_kind
 from stpspec.results.fit_result import FitResult
 from stpspec.results.multirun import JOB_FILE, Job, collect, varied
 from stpspec.results.multirun import RESULT as JOB_RESULT
+from stpspec.specs.result_files import attributes
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.campaign_table import campaign_parts
 from stpspec.view.contract import FitSummary, MetricSummary, miss_of
@@ -36,6 +37,8 @@ def campaign_page(folder: Path) -> Page:
     count = ", ".join(f"{n} {status}" for status, n in campaign.states.items())
     page.lead(f"One experiment, fitted to each of {len(connections)} "
               f"connection{'s' * (len(connections) != 1)}.")  # fmt: skip
+    if about := str(common([c.spec for c in connections]).get("description", "")):
+        page.lead(about)
     page.lead(f"{count}.", "verdict")
     page.section("Asked and achieved")
     page.figure(plot_campaign(connections), "Targets ± SD and what was achieved, connection by "
@@ -55,8 +58,9 @@ def campaign_page(folder: Path) -> Page:
         if len(connections) <= _DETAILED:
             _figures(page, folder / c.name / CONNECTION_RESULT)
     if len(connections) > _DETAILED:
-        page.text(f"Traces are in the folder of each connection, and in the report on it: stpspec "
-                  f"report {shlex.quote(str(folder))}/NAME/{CONNECTION_RESULT}", "quiet")  # fmt: skip
+        command = f"stpspec report {shlex.quote(str(folder))}/NAME/{CONNECTION_RESULT}"
+        page.text(f"Traces are in the folder of each connection, and in its own report: {command}",
+                  "quiet")  # fmt: skip
     page.section("Experiment")
     page.text("What all connections have in common; each row of the table changes its own part.",
               "quiet")  # fmt: skip
@@ -83,6 +87,10 @@ def multirun_page(folder: Path) -> Page:
     if note := seeds_note(jobs):
         page.text(f"Note: {note}.")
     page.table(jobs_rows(jobs, fields))
+    terms = list(dict.fromkeys(n for j in jobs for n in j.summary.get("metrics", {})))
+    if terms:
+        page.text("How far each job is from each target:")
+        page.table([("job", *terms), *((j.name, *_misses(j, terms)) for j in jobs if j.summary)])
     done = [j for j in jobs if "loss" in j.summary]
     if done:
         page.section("Paths of the fits")
@@ -92,6 +100,10 @@ def multirun_page(folder: Path) -> Page:
     page.table(kinds) if len(kinds) > 1 else page.text("No job failed.")
     if done:
         _best_job(page, folder, min(done, key=lambda j: j.summary.get("loss", 0.0)))
+    if specs := [_spec(folder, j) for j in done]:
+        page.section("Experiment")
+        page.text("What all jobs have in common.", "quiet")
+        page.code(_yaml(common(specs)))
     page.section("Made with")
     _made_with(page, [j.summary for j in jobs])
     words = _words(jobs)
@@ -101,12 +113,25 @@ def multirun_page(folder: Path) -> Page:
     return page
 
 
+def _misses(job: Job, terms: Sequence[str]) -> list[str]:
+    metrics = job.summary.get("metrics", {})
+    return [miss_of(metrics[n]).text(metrics[n]["unit"]) if n in metrics else "" for n in terms]
+
+
+def _place(folder: Path, job: Job) -> Path:
+    """Return the folder of the result of a job."""
+    own = (p.parent for p in sorted(folder.rglob(JOB_FILE)) if p.parent.name == job.name)
+    return next(own, folder) / JOB_RESULT
+
+
+def _spec(folder: Path, job: Job) -> dict[str, Any]:
+    return json.loads(attributes(_place(folder, job))["spec"])
+
+
 def _best_job(page: Page, folder: Path, job: Job) -> None:
     page.section(f"Job {job.name}, of the smallest loss")
     page.text(", ".join(f"{k}={v}" for k, v in job.overrides.items()), "quiet")
-    place = next((p.parent for p in sorted(folder.rglob(JOB_FILE)) if p.parent.name == job.name),
-                 folder)  # fmt: skip
-    _figures(page, place / JOB_RESULT, whole=True)
+    _figures(page, _place(folder, job), whole=True)
 
 
 def _figures(page: Page, folder: Path, *, whole: bool = False) -> None:

@@ -13,6 +13,9 @@ from stpspec.formatting import Rows
 from stpspec.view.inline_svg import inline_svg
 
 GENERATOR = "stpspec report"
+_COLUMNS = 8  # beside the first, that a page has room for
+_LONG = 30  # lines; more are printed in two columns
+_HASH = re.compile(r"[0-9a-f]{64}")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _PAGE = Template("""<!DOCTYPE html>
@@ -44,20 +47,21 @@ _STYLE = """
 body { font: 15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1a1a1a;
   background: white; max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-bottom: 1px solid #ccc; padding-bottom: .2rem;
-  overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-bottom: 1px solid #ccc;
+  padding-bottom: .2rem; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; overflow-wrap: anywhere; }
 p, li { max-width: 50rem; overflow-wrap: anywhere; }
 .verdict { font-weight: 600; }
-.quiet, footer { color: #555; font-size: .9rem; }
+.quiet, footer { color: #555; font-size: .92em; }
 nav a { display: inline-block; margin-right: 1rem; color: #005a8e; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .4rem 0 1rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .9rem .2rem 0; min-width: 2.5rem;
-  max-width: 26rem; overflow-wrap: anywhere; border-bottom: 1px solid #e4e4e4; }
-th { font-weight: 600; border-bottom-color: #999; }
+  max-width: 26rem; overflow-wrap: break-word; border-bottom: 1px solid #e4e4e4; }
+th { font-weight: 600; border-bottom-color: #999; white-space: nowrap; }
+.hash { font: .85em ui-monospace, monospace; white-space: nowrap; max-width: none; }
 figure { margin: .8rem 0 1.2rem; }
-figcaption { color: #555; font-size: .9rem; max-width: 50rem; }
+figcaption { color: #555; font-size: .92em; max-width: 50rem; }
 svg { max-width: 100%; height: auto; display: block; }
 pre { background: #f5f5f5; padding: .7rem; font: 12.5px/1.4 ui-monospace, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; margin: .5rem 0; }
@@ -73,6 +77,7 @@ footer { margin-top: 2rem; border-top: 1px solid #ccc; padding-top: .5rem; }
   table { font-size: 8.5pt; }
   th, td { padding-right: .5rem; min-width: 0; }
   pre { font-size: 8pt; }
+  pre.long { columns: 2; }
   svg { max-height: 235mm; }
 }
 """
@@ -119,12 +124,19 @@ class Page:
             self._body.append(f"<ul>{listed}</ul>")
 
     def table(self, rows: Rows) -> None:
-        """Add a table; the first row is its header, and empty columns are left out."""
+        """Add a table; the first row is its header, and empty columns are left out.
+
+        One of many columns becomes several, each with the first column.
+        """
         shown = [i for i in range(len(rows[0])) if any(str(row[i]) for row in rows[1:])]
-        if not shown:
-            return
+        first, rest = shown[:1], shown[1:]
+        for k in range(0, max(len(rest), 1) if shown else 0, _COLUMNS):
+            self._block(rows, [*first, *rest[k : k + _COLUMNS]])
+
+    def _block(self, rows: Rows, shown: Sequence[int]) -> None:
+        """Add columns of a table that fit on a page."""
         head, *body = ([escape(str(row[i])) for i in shown] for row in rows)
-        lines = ["<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in body]
+        lines = ["<tr>" + "".join(map(_cell, row)) + "</tr>" for row in body]
         names = "".join(f'<th scope="col">{c}</th>' for c in head)
         self._body.append(
             f'<div class="wide"><table><thead><tr>{names}</tr></thead>'
@@ -133,7 +145,8 @@ class Page:
 
     def code(self, text: str) -> None:
         """Add text as it is, line by line."""
-        self._body.append(f"<pre>{escape(text.rstrip())}</pre>")
+        kind = ' class="long"' if text.count("\n") > _LONG else ""
+        self._body.append(f"<pre{kind}>{escape(text.rstrip())}</pre>")
 
     def figure(self, axes: Any, caption: str) -> None:
         """Add a figure with its caption."""
@@ -154,6 +167,11 @@ class Page:
 def _paragraph(text: str, kind: str) -> str:
     marked = f' class="{kind}"' if kind else ""
     return f"<p{marked}>{escape(text)}</p>"
+
+
+def _cell(escaped: str) -> str:
+    kind = ' class="hash"' if _HASH.fullmatch(escaped) else ""
+    return f"<td{kind}>{escaped}</td>"
 
 
 def is_report(text: str) -> bool:

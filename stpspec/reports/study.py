@@ -23,6 +23,8 @@ from stpspec.studies.storage import open_storage, without_password
 from stpspec.studies.trials import records_in
 from stpspec.view.path import plot_path
 
+_BEST = 10  # trials whose parameters are compared
+
 
 def study_page(place: str, name: str | None) -> Page:
     """Return the report on a study, also on one that is still written; it is only read.
@@ -69,15 +71,17 @@ def _page(
     page.section("Asked and achieved")
     if good:
         best = min(good, key=lambda r: r["loss"] if r["loss"] is not None else np.inf)
-        page.text(f"The best trial has a loss of {number(best['loss'] or 0.0)}. It is as the "
-                  f"search simulated it: the result of the fit has it confirmed, with standard "
-                  f"errors and traces.")  # fmt: skip
+        page.text(f"The best trial has a loss of {number(best['loss'] or 0.0)}.")
         page.table(_terms(spec, best))
-        page.table([("parameter", "value", "bounds"), *(
-            (n, number(v), f"{number(float(parameters[n].min))} … "
-             f"{number(float(parameters[n].max))}") for n, v in best["values"].items())])  # fmt: skip
+        rows = [("parameter", "value", "bounds")]
+        for n, v in best["values"].items():
+            low, high = (number(float(x)) for x in (parameters[n].min, parameters[n].max))
+            rows.append((n, number(v), f"{low} … {high}"))
+        page.table(rows)
     else:
         page.text("No trial has a loss.")
+    page.section("What the targets determine")
+    _determined(page, spec, good)
     page.section("Path")
     if records:
         page.figure(plot_path(_history(records, parameters), parameters),
@@ -85,6 +89,10 @@ def _page(
     page.section("Failures by kind")
     kinds = failures_by_kind([r["reason"] for r in records])
     page.table(kinds) if len(kinds) > 1 else page.text("No trial failed.")
+    page.section("Numerical confirmation")
+    page.text("Trials are as the search simulated them. The result of the fit has the best one "
+              "confirmed on the reference numerics, with standard errors and traces: stpspec "
+              "report on its folder.")  # fmt: skip
     page.section("Experiment")
     shown = {n: v for n, v in spec.items() if n not in ("sources", "identity")}
     page.code(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
@@ -94,6 +102,23 @@ def _page(
               "goes on with the study, or in an empty folder begins it anew; EXPERIMENT is the "
               "one above")  # fmt: skip
     return page
+
+
+def _determined(page: Page, spec: Mapping[str, Any], good: Sequence[EvaluationRecord]) -> None:
+    """Say how far the best trials lie apart: trials alone have no standard errors."""
+    terms = Objective.model_validate(spec["objective"]).terms.values()
+    n_data = sum(t.size for t in terms if t.weight > 0)
+    page.text(f"{len(spec['parameters'])} free parameters, {n_data} target values.")
+    best = sorted(good, key=lambda r: np.inf if r["loss"] is None else r["loss"])[:_BEST]
+    if len(best) < _BEST:
+        return
+    page.text(f"Where the {_BEST} best trials lie far apart, the targets do not determine a "
+              f"parameter, or the search has not come to its end.")  # fmt: skip
+    rows = [("parameter", f"in the {_BEST} best trials")]
+    for name in spec["parameters"]:
+        values = [r["values"][name] for r in best]
+        rows.append((name, f"{number(min(values))} … {number(max(values))}"))
+    page.table(rows)
 
 
 def _terms(spec: Mapping[str, Any], best: EvaluationRecord) -> list[tuple[str, ...]]:

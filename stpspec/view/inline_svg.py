@@ -13,7 +13,7 @@ from stpspec.view.style import VECTORS
 
 _LEFT_OUT = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>| xmlns(?::xlink)?=\"[^\"]*\"", re.S)
 _REFERENCES = re.compile(r'(\bid="|xlink:href="#|url\(#)')
-_ROUNDED = re.compile(r"(\d+\.\d\d)\d+")
+_ROUNDED = re.compile(r"(?<![\d.])(\d*[1-9]\d*\.\d\d)\d+")  # places; no factors below 1
 
 
 def inline_svg(axes: Any, prefix: str, title: str) -> str:
