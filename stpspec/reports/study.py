@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,17 +9,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stpspec.errors import StudyError
 from stpspec.formatting import number, unit_text
 from stpspec.metrics.miss import Miss
 from stpspec.reports import fit
 from stpspec.reports.page import Page, failures_by_kind
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
-from stpspec.studies.compatibility import of_name
 from stpspec.studies.records import EvaluationRecord
-from stpspec.studies.storage import open_storage, without_password
-from stpspec.studies.trials import records_in
+from stpspec.studies.stored import stored_study
 from stpspec.view.path import plot_path
 
 _BEST = 10  # trials whose parameters are compared
@@ -41,29 +37,10 @@ def study_page(place: str, name: str | None) -> Page:
     StudyError
         If the storage cannot be opened, holds no such study, or several and none is named.
     """
-    import optuna
-
-    storage = open_storage(place, read_only=True).optuna
-    names = [s.study_name for s in storage.get_all_studies()]
-    found = names if name is None else of_name(name, names)
-    if not found or (name is None and len(found) > 1):
-        which = "; name one of them" if len(found) > 1 else f", not {name}" if name else ""
-        listed = ", ".join(names) or "no study"
-        raise StudyError(f"the storage {without_password(place)} holds {listed}{which}")
-    study = optuna.load_study(study_name=found[-1], storage=storage)
-    if "spec" not in study.user_attrs:
-        raise StudyError(f"the study {found[-1]!r} was not made by stpspec, or has no trial yet")
-    spec: dict[str, Any] = json.loads(study.user_attrs["spec"])
-    states = [t.state.name.lower() for t in study.get_trials(deepcopy=False)]
-    return _page(found[-1], without_password(place), spec, records_in(study), states)
-
-
-def _page(
-    name: str, place: str, spec: Mapping[str, Any], records: Sequence[EvaluationRecord],
-    states: Sequence[str],
-) -> Page:  # fmt: skip
-    page = Page(f"Study {name}")
-    page.lead(f"Trials of {spec.get('name', 'an experiment')} in {place}.")
+    study = stored_study(place, name)
+    spec, records, states = study.spec, study.records, study.states
+    page = Page(f"Study {study.name}")
+    page.lead(f"Trials of {spec.get('name', 'an experiment')} in {study.place}.")
     count = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states)) or "no trial yet"
     page.lead(f"{count}.", "verdict")
     good = [r for r in records if r["loss"] is not None]
@@ -98,7 +75,7 @@ def _page(
     page.code(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
     page.section("Made with")
     fit.made_with(page, {}, dict(spec.get("sources") or {}))
-    fit.again(page, f"stpspec fit EXPERIMENT study={shlex.quote(name)}",
+    fit.again(page, f"stpspec fit EXPERIMENT study={shlex.quote(study.name)}",
               "goes on with the study, or in an empty folder begins it anew; EXPERIMENT is the "
               "one above")  # fmt: skip
     return page
