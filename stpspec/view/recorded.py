@@ -38,8 +38,17 @@ def response_options(experiment: Experiment | None, protocol: str) -> dict[str, 
     return {}
 
 
-def draw_recorded(ax: Axes, experiment: Experiment, protocol: str, response: Response) -> None:
-    """Draw the recorded traces of a signal that are targets, ± sd where it is known."""
+def draw_recorded(
+    ax: Axes, experiment: Experiment, protocol: str, response: Response
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the recorded traces of a signal that are targets, ± sd where it is known.
+
+    Returns
+    -------
+    tuple of ndarray, shape (sample,)
+        Their times, ms after the onset, and values.
+    """
+    drawn: list[tuple[np.ndarray, np.ndarray]] = [(np.array([]), np.array([]))]
     for term in _traces(experiment, protocol, response):
         options = METRICS.get("trace").options.model_validate(term.options).model_dump()
         try:
@@ -53,12 +62,14 @@ def draw_recorded(ax: Axes, experiment: Experiment, protocol: str, response: Res
             continue
         breaks = np.flatnonzero(np.diff(t) > _GAP * options["interval"]) + 1
         x, line = np.insert(t, breaks, np.nan), np.insert(y, breaks, np.nan)
-        ax.plot(x, line, color="black", lw=0.8, marker=".", ms=2.5, alpha=0.7, zorder=4,
+        ax.plot(x, line, color="0.3", lw=0.4, marker=".", ms=2.5, alpha=0.7, zorder=4,
                 label="Recorded" if sd is None else "Recorded ± SD")  # fmt: skip
         if sd is not None:
             wide = np.insert(sd, breaks, np.nan)
             ax.fill_between(x, line - wide, line + wide, color="black", alpha=0.12, lw=0)
         keep(ax, "recorded", t, y, sd)
+        drawn.append((t, y))
+    return np.concatenate([d[0] for d in drawn]), np.concatenate([d[1] for d in drawn])
 
 
 def _traces(experiment: Experiment, protocol: str, response: Response) -> Iterator[Term]:

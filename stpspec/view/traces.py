@@ -188,8 +188,9 @@ class _Shown:
         response = self.response(name)
         pulses = measured(response, arrivals) or seen(t, y, arrivals)
         mark_arrivals(ax, arrivals, pulses.sign)
-        if self.experiment is not None:
-            draw_recorded(ax, self.experiment, self.protocol, response)
+        if self.experiment is not None:  # numbers stand beyond what is recorded, too
+            times, values = draw_recorded(ax, self.experiment, self.protocol, response)
+            t, y = np.insert(t, 1, times), np.insert(y, 1, values)
         if name in self.main or len(ax.figure.axes) == 1:
             mark_amplitudes(ax, arrivals, pulses)
             number_pulses(ax, t, y, pulses, self.stimulus.get("n_induction"))
