@@ -217,7 +217,7 @@ def test_the_experiment_of_an_example_can_be_composed(line):
         (["fit", "--port=8080", "small.yaml"], "stpspec fit: --port belongs to dashboard\n"),
         (["--port", "8080", "fit", "small.yaml"], "stpspec fit: --port belongs to dashboard\n"),
         (["check", "small.yaml", "-m"], "stpspec check: -m belongs to fit and run\n"),
-        (["list", "--out", "x"], "stpspec list: --out belongs to campaign, fit, run and sweep\n"),
+        (["list", "--out", "x"], "stpspec list: --out belongs to campaign, fit, report, run and sweep\n"),
         (["dashboard", "--quite"], "stpspec dashboard: unrecognized arguments: --quite\n"),
         (["dashboard", "--prot", "0"],
          "stpspec dashboard: unrecognized arguments: --prot; did you mean '--port'?\n"),
