@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.errors import Failure, SpecError, SpecProblem
+from stpspec.errors import Failure, SpecError, SpecProblem, StpspecError
 from stpspec.metrics.measure import Measurement
+from stpspec.metrics.miss import Miss
 from stpspec.metrics.requests import Request, protocols_read
 from stpspec.specs.base import Spec
 from stpspec.specs.changes import inside, missing_field
 from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.plausible import warn_of_slips
 from stpspec.specs.protocol import FREQUENCIES
-from stpspec.units import unit_of
+from stpspec.units import UnitError, convert, unit_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-_NOT_SIMULATED = {"fitter", "seed", "study", "workers", "name", "format", "plugins"}
+_NOT_SIMULATED = {"fitter", "seed", "study", "workers", "figures", "name", "format", "plugins"}
 
 
 def sweep(
@@ -262,7 +263,7 @@ def _dataset(
     short = [a.name.rpartition(".")[2] for a in axes]
     dims = [s if short.count(s) == 1 else a.name for s, a in zip(short, axes, strict=True)]
     shape = [len(a.values) for a in axes]
-    data: dict[str, tuple[Sequence[str], np.ndarray, dict[str, str]]] = {}
+    data: dict[str, tuple[Sequence[str], np.ndarray, dict[str, str | float]]] = {}
     for request in requests:
         if any(row[request.name].value.ndim for row in rows if request.name in row):
             continue  # a vector
@@ -271,21 +272,50 @@ def _dataset(
         column = [row[request.name] for row in rows]
         # A swept recording may give volts here and amperes there: then both are named.
         units = dict.fromkeys(m.unit for m in column if not m.reason) or {column[0].unit: None}
-        attrs = {
+        attrs: dict[str, str | float] = {
             "units": " or ".join(units),
             "long_name": f"{request.metric} of {request.protocol}",
             "metric": request.metric,
             "protocol": request.protocol,
         }
+        attrs |= _target(experiment, request.name, list(units))
         numbers = np.array([float(m.value) for m in column]).reshape(shape)
         data[request.name] = (dims, numbers, attrs)
     reasons = ["; ".join(f"{n}: {row[n].reason}" for n in data if row[n].reason) for row in rows]
     data["reason"] = (dims, np.array(reasons, dtype=object).reshape(shape), {})
     coords = {
-        d: (d, a.coordinate(), {"long_name": a.name, **({"units": a.unit} if a.unit else {})})
+        d: (d, a.coordinate(), {"long_name": a.name, **({"units": a.unit} if a.unit else {}),
+                                **_own_value(experiment, a)})
         for d, a in zip(dims, axes, strict=True)
-    }
+    }  # fmt: skip
     return xr.Dataset(data, coords, {"experiment": experiment.name})
+
+
+def _target(experiment: Experiment, name: str, units: Sequence[str]) -> dict[str, float]:
+    """Return target and sd of a term of one number, in the unit of its metric."""
+    terms = experiment.objective.terms if experiment.objective is not None else {}
+    if name not in terms or isinstance(terms[name].target, list) or len(units) != 1:
+        return {}
+    try:
+        term = terms[name].in_unit(units[0])
+    except UnitError:
+        return {}  # a swept recording: the target is of the other one
+    miss = Miss.of_term(term.target, term)
+    sd = {} if miss.sd is None else {"target_sd": float(miss.sd[0])}
+    return {"target": float(miss.target[0]), **sd}
+
+
+def _own_value(experiment: Experiment, axis: Axis) -> dict[str, float]:
+    """Return what the experiment itself has for a swept field that is a number."""
+    place: object = experiment
+    try:
+        for name in axis.name.split("."):
+            place = inside(place, name)
+        if isinstance(place, bool) or not isinstance(place, int | float | str):
+            return {}
+        return {"own": convert(place, axis.unit or "1")}
+    except (KeyError, AttributeError, StpspecError, ValueError, TypeError):
+        return {}
 
 
 def _not_given(request: Request) -> Measurement:

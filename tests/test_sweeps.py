@@ -155,7 +155,7 @@ def test_values_given_in_different_units_lie_on_one_axis_in_the_unit_of_the_fiel
     units = {str(d): swept[d].attrs["units"] for d in swept.dims}
     assert units == {"frequency": "Hz", "tau_decay": "ms", "tau_rec": "ms"}
     axes = plot_sweep(swept, ["train.induction"])
-    assert axes[0].get_xlabel() == "protocols.train.frequency (Hz)"
+    assert axes[0].get_xlabel() == "Frequency (Hz)"
     assert "frequency (Hz)  tau_decay (ms)  tau_rec (ms)" in sweep_table(swept)
 
 

@@ -19,7 +19,7 @@ from stpspec.specs.experiment import Experiment
 from stpspec.specs.recovery import unseen
 from stpspec.specs.result_files import Sources
 
-_NOT_OF_THE_RESULT = ("study", "workers", "description", "source")
+_NOT_OF_THE_RESULT = ("study", "workers", "figures", "description", "source")
 
 
 @dataclass(frozen=True)

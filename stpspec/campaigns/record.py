@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import TypedDict, Unpack
 
 from stpspec.errors import ResultError
 from stpspec.metrics.miss import Miss
 from stpspec.resources import path_inside, replaced
+from stpspec.specs.figures import figure_formats
 from stpspec.specs.records import read_record as read_json
 from stpspec.specs.result_files import FIT
-from stpspec.view.contract import FitSummary, miss_of, read_summary
+from stpspec.view.contract import Asked, FitSummary, miss_of, read_summary
 
 CAMPAIGN_FILE = "campaign.json"
 RECORD_FILE = "connection.json"
@@ -61,6 +63,8 @@ class ConnectionState:
         Why it failed.
     summary : dict
         The summary of its result; empty unless there is one.
+    spec : dict
+        The experiment that is fitted, as data.
     """
 
     label: str
@@ -68,6 +72,21 @@ class ConnectionState:
     status: str
     reason: str = ""
     summary: FitSummary = field(default_factory=_no_summary)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """In which its figures are written."""
+        return figure_formats(self.spec)
+
+    @property
+    def asked(self) -> dict[str, Asked]:
+        """Term → what is asked of it, also where there is no result."""
+        terms = (self.spec.get("objective") or {}).get("terms") or {}
+        return {
+            n: {"metric": t["metric"], "target": t["target"], "sd": t.get("sd"), "n": t.get("n")}
+            for n, t in terms.items()
+        }
 
     @property
     def misses(self) -> dict[str, float]:
@@ -145,6 +164,8 @@ def _state(folder: Path, name: str) -> ConnectionState:
         with locked(folder, 0.0) as free:
             status = "stopped" if free and read_record(folder) == record else status
     if status not in ("done", "interrupted") or not (folder / RESULT / FIT).is_file():
-        return ConnectionState(label, name, status, record.get("reason", ""))
+        reason, spec = record.get("reason", ""), record.get("spec", {})
+        return ConnectionState(label, name, status, reason, spec=spec)
     summary = read_summary(folder / RESULT)
-    return ConnectionState(label, name, status, record.get("reason", ""), summary)
+    reason, spec = record.get("reason", ""), record.get("spec", {})
+    return ConnectionState(label, name, status, reason, summary, spec)

@@ -97,4 +97,5 @@ class Campaign:
                 temporary.open("w", newline="", encoding="utf-8") as file,
             ):
                 csv.writer(file).writerows(spreadsheet_rows(campaign_rows(self.connections)))
-            write_campaign(self.connections, self.folder)
+            formats = dict.fromkeys(kind for c in self.connections for kind in c.formats)
+            write_campaign(self.connections, self.folder, list(formats) or ["png"])

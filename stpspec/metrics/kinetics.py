@@ -182,6 +182,20 @@ def _count(windows: Windows, interval: float, first: float, last: float) -> list
     return [math.ceil(n) for n in counts]
 
 
+def sample_times(
+    windows: Windows, interval: float, first: float = -math.inf, last: float = math.inf
+) -> list[np.ndarray]:
+    """Return the times at which a trace is sampled, ms after the stimulus onset, window by window.
+
+    Raises
+    ------
+    ValueError
+        If a window is empty, or reaches beyond ``first`` … ``last``, between which is recorded.
+    """
+    counts = _count(windows, interval, first, last)
+    return [a + interval * np.arange(n) for (a, _), n in zip(windows, counts, strict=True)]
+
+
 def _samples(options: Options, stimulus: Stimulus) -> int:
     windows, interval = options["windows"], options["interval"]
     return sum(_count(windows, interval, -stimulus.before, stimulus.stop))
@@ -201,11 +215,10 @@ def trace(
     """
     onset, time = response.stimulus["onset"], response.time
     try:
-        counts = _count(windows, interval, float(time[0] - onset), float(time[-1] - onset))
+        parts = sample_times(windows, interval, float(time[0] - onset), float(time[-1] - onset))
     except ValueError as error:
         raise MetricError(str(error)) from None
-    starts = [a + interval * np.arange(n) for (a, _), n in zip(windows, counts, strict=True)]
-    times = np.concatenate(starts) + onset
+    times = np.concatenate(parts) + onset
     trace = response.trace(response.signal_name)
     values = resample(response.time, trace, times, response.arrivals)
     return values - response.rest if subtract_baseline else values

@@ -16,8 +16,9 @@ from stpspec.formatting import presentable
 from stpspec.metrics.miss import Miss
 from stpspec.resources import replaced
 from stpspec.results.folder import read_netcdf
+from stpspec.specs.figures import figure_formats
 from stpspec.specs.records import read_record
-from stpspec.specs.result_files import FIT, SUMMARY
+from stpspec.specs.result_files import FIT, SUMMARY, attributes
 from stpspec.studies.processes import has_ended, process_name
 from stpspec.view.contract import FitSummary, miss_of, read_summary
 
@@ -60,6 +61,8 @@ class Job:
         The result's summary; empty unless done.
     losses, seconds : ndarray, shape (evaluation,)
         Best loss so far, and the time at which it was reached.
+    formats : tuple of str
+        In which its figures are written.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Job:
     losses: np.ndarray = field(default_factory=lambda: np.array([]))
     seconds: np.ndarray = field(default_factory=lambda: np.array([]))
     cause: str = ""
+    formats: tuple[str, ...] = ("png",)
 
     def __post_init__(self) -> None:
         if not self.cause:
@@ -202,10 +206,11 @@ def _job(path: Path) -> Job:
         return Job(name, overrides, status, reason)
     try:
         summary = read_summary(result)
+        formats = figure_formats(json.loads(attributes(result)["spec"]))
         losses, seconds = _path_of(result / FIT)
     except ResultError as error:
         return Job(name, overrides, "failed", f"its result cannot be read: {error}")
-    return Job(name, overrides, status, reason, summary, losses, seconds)
+    return Job(name, overrides, status, reason, summary, losses, seconds, cause, formats)
 
 
 def _path_of(path: Path) -> tuple[np.ndarray, np.ndarray]:

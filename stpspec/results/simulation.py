@@ -71,10 +71,10 @@ def save_run(
     return write_folder(folder, write, overwrite=overwrite)
 
 
-def draw_run(tree: xr.DataTree, folder: Path) -> None:
+def draw_run(tree: xr.DataTree, folder: Path, experiment: Experiment) -> None:
     """Draw the traces of a simulation into its folder, unless it failed."""
     if not str(tree.dataset["failure"].values[0]):
-        write_traces(tree, folder)
+        write_traces(tree, folder, experiment)
 
 
 def _at(experiment: Experiment, tree: xr.DataTree) -> Experiment:
@@ -137,7 +137,7 @@ def _cell(value: object) -> str:
 
 
 def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:
-    """Write ``jobs.csv`` and ``jobs.png`` into the folder of a multirun.
+    """Write ``jobs.csv`` and ``jobs.png`` (or other formats) into the folder of a multirun.
 
     Raises
     ------
@@ -150,4 +150,5 @@ def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> 
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             csv.writer(file).writerows(spreadsheet_rows(jobs_rows(jobs, varied, show=repr)))
-        write_jobs(jobs, folder)
+        formats = dict.fromkeys(kind for job in jobs for kind in job.formats)
+        write_jobs(jobs, folder, list(formats) or ["png"])

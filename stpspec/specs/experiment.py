@@ -23,6 +23,7 @@ from stpspec.registry import (
 from stpspec.specs.base import KindOf, problems_of
 from stpspec.specs.changes import changed_data
 from stpspec.specs.consistency import cross_problems
+from stpspec.specs.figures import Figures
 from stpspec.specs.fitter import FitterSpec
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
@@ -66,6 +67,7 @@ class Experiment(Overview):
         description="worker processes of a fit; 0: in the process itself. Results do not depend on "
         "it, but a candidate that crashes NEURON is survived by workers only",
     )
+    figures: Figures = Field(default_factory=Figures)
     seed: int = Field(default=0, ge=0, lt=2**32)
     plugins: list[str] = Field(default_factory=list, description="modules that register plug-ins")
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 # Fields that may change between two runs of a study.
-_FREE = ("study", "workers", "description", "source")
+_FREE = ("study", "workers", "figures", "description", "source")
 # Fields on which the evaluation of a point does not depend.
 _WITHOUT_EFFECT = ("name", "fitter", "seed", "parameters")
 ExperimentData = dict[str, Any]  # as `Experiment.to_data` gives it

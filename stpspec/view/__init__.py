@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stpspec.registry import exports
 
 if TYPE_CHECKING:
+    from stpspec.view.amplitudes import plot_amplitudes
     from stpspec.view.campaign_figure import plot_campaign
     from stpspec.view.multirun import plot_jobs
     from stpspec.view.path import plot_path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from stpspec.view.traces import plot_traces
 
 __all__ = [
+    "plot_amplitudes",
     "plot_campaign",
     "plot_jobs",
     "plot_path",
@@ -26,6 +28,7 @@ __all__ = [
 __getattr__ = exports(
     __name__,
     {
+        "plot_amplitudes": "amplitudes",
         "plot_campaign": "campaign_figure",
         "plot_jobs": "multirun",
         "plot_path": "path",

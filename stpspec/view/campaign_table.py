@@ -1,4 +1,4 @@
-"""The table of a campaign for a terminal, a notebook and a spreadsheet; the file of its figure."""
+"""The table of a campaign for a terminal, a notebook and a spreadsheet."""
 
 from __future__ import annotations
 
@@ -109,6 +109,11 @@ def campaign_html(connections: Sequence[Connection]) -> str:
     """Return the table of all connections as HTML."""
     reasons = "\n".join(f"{c.label} failed: {c.reason}" for c in connections if c.reason)
     return html_table(_people(connections)[0]) + html_lines(reasons)
+
+
+def campaign_parts(connections: Sequence[Connection]) -> list[list[str]]:
+    """Return header and one row a connection, as people read them."""
+    return _people(connections)[0]
 
 
 def _people(connections: Sequence[Connection]) -> tuple[list[list[str]], int]:

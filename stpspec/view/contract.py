@@ -5,7 +5,7 @@ The classes themselves are of higher rows (:mod:`stpspec.results`, :mod:`stpspec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, Protocol
 
@@ -46,6 +46,15 @@ class MetricSummary(TypedDict):
     n: NotRequired[int | list[int]]
     divided_by_first: NotRequired[bool]
     unit: str
+
+
+class Asked(TypedDict):
+    """What is asked of one term, also where nothing was achieved."""
+
+    metric: str
+    target: float | str | list[float | str]
+    sd: float | str | list[float | str] | None
+    n: int | list[int] | None
 
 
 class FitSummary(TypedDict, total=False):
@@ -173,6 +182,8 @@ class JobState(Protocol):
     def losses(self) -> np.ndarray: ...
     @property
     def seconds(self) -> np.ndarray: ...
+    @property
+    def formats(self) -> Sequence[str]: ...
 
 
 class Connection(Protocol):
@@ -188,6 +199,10 @@ class Connection(Protocol):
     def summary(self) -> FitSummary: ...
     @property
     def misses(self) -> Mapping[str, float]: ...
+    @property
+    def asked(self) -> Mapping[str, Asked]: ...
+    @property
+    def formats(self) -> Sequence[str]: ...
     def miss_of(self, term: str, /) -> Miss: ...
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.view.style import DASHES, GRAY, LINES, legend, new_axes
+from stpspec.view.data import keep
+from stpspec.view.style import DASHES, GRAY, LINES, legend, new_axes, wrap
 from stpspec.view.tables import columns, number
 
 if TYPE_CHECKING:
@@ -47,15 +48,55 @@ def jobs_table(jobs: Sequence[JobState], varied: Sequence[str]) -> str:
     """Return the table of the jobs as text."""
     rows = jobs_rows(jobs, varied)
     right = range(1 + len(varied), len(rows[0]) - 1)
-    return columns(rows, right=right)
+    note = seeds_note(jobs)
+    return columns(rows, right=right) + (f"\n\nnote: {note}" if note else "")
+
+
+def equal_jobs(jobs: Sequence[JobState]) -> list[list[JobState]]:
+    """Return the groups of jobs that are the same fit: equal in every evaluation.
+
+    Only jobs that end with the same losses, of one experiment and one fitter, are together.
+    """
+    groups: dict[tuple[object, ...], list[JobState]] = {}
+    for job in jobs:
+        if job.losses.size:
+            name = str(job.summary.get("name", ""))
+            groups.setdefault((job.fitter, name, job.losses.tobytes()), []).append(job)
+    return list(groups.values())
+
+
+def seeds_note(jobs: Sequence[JobState]) -> str:
+    """Say which jobs differ in their seed alone and are equal; empty if there are none.
+
+    A deterministic fitter from a fixed start draws nothing: equal rows are then one fit, told
+    several times, and no sign that other starts lead to the same end.
+    """
+    groups = []
+    for group in equal_jobs(jobs):
+        others = [{k: v for k, v in j.overrides.items() if k != "seed"} for j in group]
+        seeds = [j.overrides.get("seed") for j in group]
+        if len(group) > 1 and all(o == others[0] for o in others) and len(set(seeds)) > 1:
+            groups.append(f"{_listed([j.name for j in group])} ({group[0].fitter})")
+    if not groups:
+        return ""
+    return (
+        f"seeds change nothing in jobs {'; '.join(groups)}: a deterministic fitter from a fixed "
+        f"start draws no random numbers, so equal rows are one fit and no sign of robustness "
+        f"(fitter.start=random begins elsewhere with each seed)"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:7])} … {names[-1]}"
 
 
 def plot_jobs(
     jobs: Sequence[JobState], *, axes: Sequence[Axes] | np.ndarray | None = None
 ) -> np.ndarray:
-    """Plot the best loss so far against simulations and against seconds, a color for each fitter.
+    """Plot the best loss so far against simulations and against seconds, as steps.
 
-    Each experiment has dashes of its own.
+    Each fitter has a color, and each experiment, or each fitter of one experiment, dashes of its
+    own. Of jobs that are equal there is one line, with their names at its end.
 
     Returns
     -------
@@ -70,24 +111,40 @@ def plot_jobs(
     positive = [j.losses[j.losses > 0].min() for j in done if (j.losses > 0).any()]
     floor = min(positive, default=1.0)  # an exact hit has no place on a log axis
     names = list(dict.fromkeys(str(j.summary.get("name", "")) for j in done))
-    for job in done:
-        color = LINES[fitters.index(job.fitter) % len(LINES)]
-        style = DASHES[names.index(str(job.summary.get("name", ""))) % len(DASHES)]
-        losses = np.maximum(job.losses, floor)
-        steps = np.arange(1, losses.size + 1)
-        kind = {"color": color, "ls": style, "alpha": 0.8, "lw": 1.2}
-        kind |= {"marker": "o", "ms": 4} if losses.size == 1 else {}  # a line needs two
-        panels[0].plot(steps, losses, **kind)
-        panels[1].plot(job.seconds, losses, **kind)
-    for k, name in enumerate(fitters):
-        panels[0].plot([], [], color=LINES[k % len(LINES)], label=name)
-    for k, name in enumerate(names if len(names) > 1 else []):  # losses of another problem
-        panels[0].plot([], [], color=GRAY, ls=DASHES[k % len(DASHES)], label=name)
     for ax, label in zip(panels, ("Simulations", "Time (s)"), strict=True):
-        ax.set_yscale("log")
         ax.set_xlabel(label)
         ax.set_ylabel("Best loss so far")
+    for group in equal_jobs(done):
+        job = group[0]
+        color = LINES[fitters.index(job.fitter) % len(LINES)]
+        by = names.index(str(job.summary.get("name", ""))) if len(names) > 1 else None
+        ls = DASHES[(fitters.index(job.fitter) if by is None else by) % len(DASHES)]
+        losses = np.maximum(job.losses, floor)
+        kind = {"color": color, "ls": ls, "alpha": 0.8, "lw": 2.4 if len(group) > 1 else 1.2}
+        kind |= {"marker": "o", "ms": 4} if losses.size == 1 else {}  # a line needs two
+        steps = np.arange(1, losses.size + 1)
+        panels[0].plot(steps, losses, drawstyle="steps-post", **kind)
+        if len(group) > 1:
+            panels[0].plot([], [], color=color, ls=ls, lw=2.4,
+                           label=f"Jobs {_listed([j.name for j in group])} (equal)")  # fmt: skip
+        for each in group:
+            said = f"job {each.name}, {each.fitter}"
+            panels[1].plot(each.seconds, losses, drawstyle="steps-post", **{**kind, "lw": 1.2})
+            keep(panels[0], said, steps, job.losses, panel="loss against simulations")
+            keep(panels[1], said, each.seconds, job.losses, panel="loss against seconds")
+    for k, name in enumerate(fitters):
+        ls = "-" if len(names) > 1 else DASHES[k % len(DASHES)]
+        panels[0].plot([], [], color=LINES[k % len(LINES)], ls=ls, label=name)
+    for k, name in enumerate(names if len(names) > 1 else []):  # losses of another problem
+        panels[0].plot([], [], color=GRAY, ls=DASHES[k % len(DASHES)], label=name)
+    for ax in panels:
+        ax.set_yscale("log")
     panels[0].set_xlim(left=0)
     panels[0].xaxis.get_major_locator().set_params(integer=True)
+    note = seeds_note(done)
+    if note and axes is None:
+        figure = panels[0].get_figure()
+        text = wrap(note[0].upper() + note[1:], 100)
+        figure.suptitle(text, x=0.01, ha="left", fontsize=8, color=GRAY)
     legend(panels[0])
     return panels

@@ -7,13 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.view.style import BLUE, GRAY, GREEN, ORANGE, PALE, legend, new_axes, wrap
+from stpspec.view.data import keep
+from stpspec.view.style import (
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PALE,
+    figure_legend,
+    legend,
+    log_axis,
+    new_axes,
+    new_grid,
+    wrap,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
     from stpspec.specs.parameters import Parameter
+
+_ONE_COLUMN = 9  # panels below one another that can be read
+_FEW = 60  # evaluations up to which each dot is a large one
 
 
 def plot_path(
@@ -43,51 +59,71 @@ def plot_path(
         If the number of ``axes`` is another.
     """
     n = 1 + len(parameters)
-    size = (7.2, 0.9 + 1.4 * n)
-    panels: np.ndarray = new_axes(n, size) if axes is None else np.asarray(axes).ravel()
+    across = 1 if n <= _ONE_COLUMN else 2
+    size = (7.2 if across == 1 else 10.8, 0.9 + 1.4 * -(-n // across))
+    if axes is not None:
+        panels: np.ndarray = np.asarray(axes).ravel()
+    else:
+        panels = new_axes(n, size) if across == 1 else new_grid(n, across, size)
     if len(panels) != n:
         raise ValueError(f"{n} axes are needed, one for the loss (got {len(panels)})")
     x, loss = history["evaluation"].values, history["loss"].values.astype(float)
     good = (history["reason"].values.astype(str) == "") & np.isfinite(loss)
-    _draw_path(panels[0], x, loss, loss, good)
-    panels[0].plot(x[~good], np.full((~good).sum(), 0.05), "x", color=ORANGE, ms=4,
-                 transform=panels[0].get_xaxis_transform(), label="Failed")  # fmt: skip
-    panels[0].set_ylabel("Loss")
-    if (loss[good] > 0).any() and (loss[good] >= 0).all():
-        _log_scale(panels[0])
+    _draw_loss(panels[0], x, loss, good)
     for ax, (name, parameter) in zip(panels[1:], parameters.items(), strict=True):
-        values = history[f"parameter_{name}"]
-        _draw_path(ax, x, values.values, loss, good)
-        ax.plot(x[~good], values.values[~good], "x", color=ORANGE, ms=4)
-        for bound in (float(parameter.min), float(parameter.max)):
-            ax.axhline(bound, color=GRAY, lw=0.8, ls="--", label="Bounds")
-        if parameter.scale == "log":
-            _log_scale(ax)
-        ax.set_ylabel(wrap(name, 16, values.attrs.get("units", "")))
+        _draw_parameter(ax, history, name, parameter, good)
     for ax in panels:
         for k in np.flatnonzero(np.diff(history["start"].values)) + 1:
             ax.axvline(x[k] - 0.5, color=PALE, lw=0.8, zorder=0, label="New start")
-    panels[-1].set_xlabel("Evaluation")
-    legend(panels[0], *panels[:2])
+    for ax in panels[-across:]:
+        ax.set_xlabel("Evaluation")
+        ax.tick_params(labelbottom=True)
+    if across == 1:
+        legend(panels[0], *panels[:2])
+    else:
+        figure_legend(panels[:2])
     return panels
 
 
+def _draw_loss(ax: Axes, x: np.ndarray, loss: np.ndarray, good: np.ndarray) -> None:
+    ax.set_ylabel("Loss")
+    _draw_path(ax, x, loss, loss, good)
+    if not good.all():
+        ax.plot(x[~good], np.full((~good).sum(), 0.05), "x", color=ORANGE, ms=4,
+                     transform=ax.get_xaxis_transform(), label="Failed")  # fmt: skip
+    if not good.any():
+        ax.set_yticks([])
+    if (loss[good] > 0).any() and (loss[good] >= 0).all():
+        log_axis(ax, "y")
+
+
+def _draw_parameter(
+    ax: Axes, history: xr.Dataset, name: str, parameter: Parameter, good: np.ndarray
+) -> None:
+    x, values = history["evaluation"].values, history[f"parameter_{name}"]
+    ax.set_ylabel(wrap(name, 16, values.attrs.get("units", "")))
+    _draw_path(ax, x, values.values, history["loss"].values.astype(float), good)
+    if not good.all():
+        ax.plot(x[~good], values.values[~good], "x", color=ORANGE, ms=4)
+        keep(ax, "failed", x[~good], values.values[~good])
+    for bound in (float(parameter.min), float(parameter.max)):
+        ax.axhline(bound, color=GRAY, lw=0.8, ls="--", label="Bounds")
+    if parameter.scale == "log":
+        log_axis(ax, "y")
+
+
 def _draw_path(ax: Axes, x: np.ndarray, y: np.ndarray, loss: np.ndarray, good: np.ndarray) -> None:
-    ax.plot(x[good], y[good], ".", color=BLUE, ms=4, alpha=0.6, mew=0, label="Evaluation")
-    running = np.minimum.accumulate(loss[good])
-    best = np.searchsorted(-running, -running)  # where each smallest loss was seen first
-    ax.plot(x[good], y[good][best], color=GREEN, drawstyle="steps-post", label="Best so far")
+    if good.any():
+        running = np.minimum.accumulate(loss[good])
+        best = np.searchsorted(-running, -running)  # where each smallest loss was seen first
+        few = x.size <= _FEW
+        # The dots lie on the line, which would hide those of a search that improves each time.
+        ax.plot(x[good], y[good], "o", color=BLUE, ms=4.5 if few else 2, alpha=1.0 if few else 0.6,
+                mec="white", mew=0.5 if few else 0.0, zorder=3, label="Evaluation")  # fmt: skip
+        ax.plot(x[good], y[good][best], color=GREEN, drawstyle="steps-post", lw=1.3, zorder=2,
+                label="Best so far")  # fmt: skip
+        keep(ax, "evaluation", x[good], y[good])
+        keep(ax, "best so far", x[good], y[good][best])
     ax.set_xlim(0, x.size + 1)
+    ax.locator_params(axis="x", integer=True)
     ax.margins(y=0.14)
-
-
-def _log_scale(ax: Axes) -> None:
-    """Make y logarithmic, with a few labels that keep apart even within a decade."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-
-    ax.set_yscale("log", nonpositive="clip")
-    low, high = ax.get_ylim()
-    if high / low < 300:
-        ax.yaxis.set_major_locator(MaxNLocator(4) if high / low < 20 else LogLocator(subs=(1, 3)))
-        ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter(NullFormatter())

@@ -8,6 +8,7 @@ import numpy as np
 
 from stpspec.metrics.miss import Miss
 from stpspec.view.contract import terms_of
+from stpspec.view.data import keep
 from stpspec.view.style import BLUE, GRAY, ORANGE, PALE, UNITS, new_axes, wrap
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def plot_targets(result: Achieved, *, ax: Axes | None = None) -> Axes:
     scales = {in_percent: main if in_percent == kinds[0] else main.twiny() for in_percent in kinds}
     for y, (name, term) in enumerate(terms.items()):
         _draw_misses(scales[term.sd is None], y, misses[name])
+        _keep_numbers(main, name, misses[name], result.metric_units[name])
         main.text(1.02, y, texts[y], transform=main.get_yaxis_transform(), va="center", fontsize=9)
     for in_percent, scale in scales.items():
         limit = max([1.5, *(1.15 * np.abs(line.get_xdata()).max() for line in scale.lines)])
@@ -72,6 +74,12 @@ def _draw_misses(ax: Axes, y: int, miss: Miss) -> None:
     if places.size == 1:
         ax.plot([0, places[0]], [y, y], color=color, lw=1.5)
     ax.plot(places, np.full(places.size, y), marker, color=color, ms=size, alpha=alpha, mew=0)
+
+
+def _keep_numbers(ax: Axes, name: str, miss: Miss, unit: str) -> None:
+    places, panel = np.arange(1, miss.target.size + 1), f"{name} ({unit})" if unit != "1" else name
+    keep(ax, "target", places, miss.target, miss.sd, panel=panel)
+    keep(ax, "achieved", places, miss.achieved, panel=panel)
 
 
 def _numbers(term: Term, miss: Miss, unit: str) -> str:

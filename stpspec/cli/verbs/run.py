@@ -79,7 +79,7 @@ def run_composed(
         finally:
             print(f"{experiment.name} at {_at(tree)}\n")
             print(run_table(measured, experiment.protocols), flush=True)
-        draw_run(tree, saved)
+        draw_run(tree, saved, experiment)
     print(f"\nfiles in {shown_path(saved)}")
     failed = str(tree.dataset["failure"].values[0])
     if failed:

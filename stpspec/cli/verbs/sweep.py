@@ -76,7 +76,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
             saved = place.save(save, log)
         finally:
             print(sweep_table(swept), flush=True)
-        write_sweep(swept, saved, scale=arguments.axis)
+        write_sweep(swept, saved, scale=arguments.axis, formats=experiment.figures.format)
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
     return DONE
 

@@ -1,0 +1,86 @@
+"""Recorded traces that are targets, drawn over the fitted ones; how a protocol is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stpspec.errors import StpspecError
+from stpspec.metrics.kinetics import sample_times
+from stpspec.metrics.noise import Noise
+from stpspec.metrics.registration import ResponseOptions
+from stpspec.registry import METRICS
+from stpspec.units import convert
+from stpspec.view.contract import terms_of
+from stpspec.view.data import keep
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from stpspec.metrics.response import Response
+    from stpspec.specs.experiment import Experiment
+    from stpspec.specs.objective import Term
+
+_OPTIONS = tuple(n for n in ResponseOptions.model_fields if n not in ("trials", "signal"))
+_GAP = 2.5  # intervals without a sample, that a line does not bridge
+
+
+def response_options(experiment: Experiment | None, protocol: str) -> dict[str, Any]:
+    """Return how a term of the objective measures the pulses of a protocol: baseline and so on."""
+    for term in terms_of(experiment).values() if experiment is not None else ():
+        known = term.metric in METRICS.names() and METRICS.get(term.metric).reads_signal
+        if term.protocol == protocol and known:
+            chosen = METRICS.get(term.metric).options.model_validate(term.options).model_dump()
+            if "baseline" in chosen:
+                return {n: chosen[n] for n in _OPTIONS}
+    return {}
+
+
+def draw_recorded(
+    ax: Axes, experiment: Experiment, protocol: str, response: Response
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the recorded traces of a signal that are targets, ± sd where it is known.
+
+    Returns
+    -------
+    tuple of ndarray, shape (sample,)
+        Their times, ms after the onset, and values.
+    """
+    drawn: list[tuple[np.ndarray, np.ndarray]] = [(np.array([]), np.array([]))]
+    for term in _traces(experiment, protocol, response):
+        options = METRICS.get("trace").options.model_validate(term.options).model_dump()
+        try:
+            t = np.concatenate(sample_times(options["windows"], options["interval"]))
+            y = np.array([convert(v, response.unit) for v in np.atleast_1d(term.target)])
+            sd = _sd(term, y, response.unit)
+            y = y + response.rest if options["subtract_baseline"] else y
+        except (StpspecError, ValueError):
+            continue  # of another unit than what is drawn, as where both are recorded
+        if t.size != y.size:
+            continue
+        breaks = np.flatnonzero(np.diff(t) > _GAP * options["interval"]) + 1
+        x, line = np.insert(t, breaks, np.nan), np.insert(y, breaks, np.nan)
+        ax.plot(x, line, color="0.3", lw=0.4, marker=".", ms=2.5, alpha=0.7, zorder=4,
+                label="Recorded" if sd is None else "Recorded ± SD")  # fmt: skip
+        if sd is not None:
+            wide = np.insert(sd, breaks, np.nan)
+            ax.fill_between(x, line - wide, line + wide, color="black", alpha=0.12, lw=0)
+        keep(ax, "recorded", t, y, sd)
+        drawn.append((t, y))
+    return np.concatenate([d[0] for d in drawn]), np.concatenate([d[1] for d in drawn])
+
+
+def _traces(experiment: Experiment, protocol: str, response: Response) -> Iterator[Term]:
+    for term in terms_of(experiment).values():
+        signal = term.options.get("signal") or response.stimulus["default_signal"]
+        if (term.metric, term.protocol, signal) == ("trace", protocol, response.signal_name):
+            yield term
+
+
+def _sd(term: Term, y: np.ndarray, unit: str) -> np.ndarray | None:
+    if term.sd is None:
+        return None
+    sds: Any = [convert(v, unit) for v in np.atleast_1d(term.sd)]
+    return Noise.of(sds if len(sds) > 1 else sds[0], term.n, y).sd
