@@ -168,7 +168,7 @@ def test_settled_state_is_not_used_where_a_free_parameter_touches_it():
         parameters={"leak": {"min": 0.0, "max": 1e-4}},
     )  # fmt: skip
     equivalence.forget()
-    simulated = amplitudes(bound, {"leak": [0.0, 1e-4]})
+    simulated = amplitudes(bound, {"leak": [0.0, 1e-4, 2e-5, 5e-5]})
     assert list(equivalence._outcomes[steady_state.SORT].values()) == [None]
     alone = amplitudes(bound, {"leak": [1e-4]})
     np.testing.assert_array_equal(simulated[1], alone[0])

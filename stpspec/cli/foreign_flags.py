@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from stpspec.cli.words import FIELDS
 from stpspec.errors import nearest
 
-_SHOW = "stpspec show EXPERIMENT [key=value…] prints the resolved experiment"
+_SHOW = "stpspec show EXPERIMENT key=value … prints the resolved experiment"
 _NAME = "an experiment is named without a flag: stpspec {verb} {value}"
 _FOLDER = "--config-dir {folder} adds a folder of configurations"
 _COMPLETION = "stpspec completion bash (or zsh, fish) prints what completes words"

@@ -134,10 +134,10 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(OSError):  # it has died since: then another takes it
                 assert self._connection is not None
-                self._connection.send((function, args))
+                self._connection.send((function, args, _current_folder()))
                 return
         self._end()
-        self._begin().send((function, args))
+        self._begin().send((function, args, _current_folder()))
 
     def _begin(self) -> Connection:
         if self._is_closed:
@@ -282,7 +282,9 @@ def serve(descriptor: int) -> None:
     while True:
         value, error = None, None
         try:
-            function, args = connection.recv()
+            function, args, folder = connection.recv()
+            with contextlib.suppress(OSError):  # it may be gone
+                os.chdir(folder)
             value = function(*args)
         except EOFError:
             return
@@ -297,6 +299,14 @@ def serve(descriptor: int) -> None:
         except Exception:  # it cannot be pickled
             told = RuntimeError(f"{type(error).__name__}: {error}" if error else repr(value))
             connection.send((None, told, []))
+
+
+def _current_folder() -> str:
+    """Return the folder from which a template reads files; a root where it was deleted."""
+    try:
+        return os.getcwd()  # noqa: PTH109  # as text, for another process
+    except FileNotFoundError:
+        return os.sep
 
 
 class _Heard(logging.Handler):

@@ -139,7 +139,7 @@ def write_figure(
                 temporary.write_text(csv_of(figure), encoding="utf-8")
             written.append(file)
     except Exception as error:  # whatever it is, as matplotlib without the LaTeX that it is to use
-        log.warning("the figure %s is left out: %s", path, first_line(error))
+        log.warning("the figure %s.%s is left out: %s", path, formats[0], first_line(error))
     return written
 
 
