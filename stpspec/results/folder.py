@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -168,6 +169,10 @@ def as_result_error(target: Path) -> Iterator[None]:
         ) from error
 
 
+# The C library of netCDF crashes where two threads are in it.
+_netcdf = threading.RLock()
+
+
 def write_netcdf(tree: Any, path: Path) -> None:
     """Write a DataTree as netCDF4: traces as float32, everything compressed."""
     encoding: dict[str, dict[str, Any]] = {}
@@ -178,7 +183,8 @@ def write_netcdf(tree: Any, path: Path) -> None:
                 here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
                 if {"time", "sample"} & set(variable.dims) and _fits_float32(variable.values):
                     here[str(name)]["dtype"] = "float32"
-    tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    with _netcdf:
+        tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
 
 
 @contextlib.contextmanager
@@ -193,7 +199,7 @@ def read_netcdf(path: Path) -> Iterator[Any]:
     import xarray as xr
 
     try:
-        with xr.open_datatree(path, engine="netcdf4") as opened:
+        with _netcdf, xr.open_datatree(path, engine="netcdf4") as opened:
             yield opened
     except StpspecError:
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from stpspec.view.contract import FitSummary, checked_summary, terms_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+_FILE_FIELD = re.compile(r"model\.(cell|cell_2)\.(file|arguments\.[^.]+)$")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,10 @@ def saved_fit(tree: xr.DataTree, path: Path) -> SavedFit:
     places = parsed_record(
         str(tree.attrs.get("places", "{}")), dict[str, str], where, "result of a fit"
     )
+    for field, name in places.items():
+        if not _FILE_FIELD.match(field):
+            raise ResultError(f"{path} is damaged: no field of files is called {field!r}")
+        path_inside(path.parent, name, of=SOURCE_FOLDERS)
     log = parsed_record(str(tree.attrs.get("log", "[]")), list[str], where, "result of a fit")
     summary: Any = parsed_record(str(texts["summary"]), FitSummary, where, "summary of a fit")
     missing = [name for name in FitSummary.__annotations__ if name not in summary]
