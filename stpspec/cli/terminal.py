@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from stpspec.cli.color import colored, error_head, has_color
 from stpspec.errors import StpspecError
+from stpspec.formatting.layout import fitted, screen_width
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,27 +43,45 @@ class UsageError(StpspecError):
         self.prog = prog
 
 
+def table_width() -> int | None:
+    """Return the columns that tables are to fit into: COLUMNS, also in a pipe, or the terminal's.
+
+    Sentences stay whole in a pipe: what reads it looks for them, and COLUMNS is set by whatever
+    uses readline.
+    """
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and int(given) else screen_width()
+
+
+def show(text: str) -> None:
+    """Print tables and notes on standard output, in color and within its width if a terminal."""
+    text = fitted(text, screen_width())
+    print(colored(text) if has_color(sys.stdout) else text, flush=True)
+
+
 def complain_of_usage(error: UsageError, verb: str | None) -> int:
     """Print why a command line is not valid, and whose help shows what is; return the exit code."""
     of = f"stpspec {verb}" if verb else "stpspec"
-    print(f"{error.prog}: {error}\n  {of} --help shows how it is used", file=sys.stderr)
+    head = error_head(f"{error.prog}:", sys.stderr)
+    print(f"{head} {error}\n  {of} --help shows how it is used", file=sys.stderr)
     return error.exit_code
 
 
 def complain(error: Exception, with_traceback: bool) -> int:
     """Print an error as one block on standard error; return the exit code."""
+    head = error_head("stpspec:", sys.stderr)
     if with_traceback:
         import traceback
 
         traceback.print_exception(error)
     elif not isinstance(error, StpspecError):
         print(
-            f"stpspec: an error that should not happen: {type(error).__name__}: {error}\n"
+            f"{head} an error that should not happen: {type(error).__name__}: {error}\n"
             f"  please report it with what --traceback shows",
             file=sys.stderr,
         )
     else:
-        print(f"stpspec: {error}", file=sys.stderr)
+        print(f"{head} {error}", file=sys.stderr)
     return getattr(error, "exit_code", FAILED)
 
 

@@ -98,19 +98,28 @@ def campaign_table(connections: Sequence[Connection], width: int = 100) -> str:
     if many:
         text = f"more free parameters than targets, so other values fit as well: {', '.join(many)}"
         blocks.append("\n  ".join(wrapped(text, width - 2)))
-    for c in shown:
-        if c.reason:
-            lines = wrapped(
-                f"{cut(c.label, _NAME)} failed: {' '.join(c.reason.split())}", width - 2
-            )
-            blocks.append("\n  ".join(lines))
+    for names, reason in _reasons([(cut(c.label, _NAME), c.reason) for c in shown]):
+        blocks.append("\n  ".join(wrapped(f"{names} failed: {reason}", width - 2)))
     return "\n\n".join(blocks)
 
 
 def campaign_html(connections: Sequence[Connection]) -> str:
     """Return the table of all connections as HTML."""
-    reasons = "\n".join(f"{c.label} failed: {c.reason}" for c in connections if c.reason)
+    reasons = "\n".join(
+        f"{names} failed: {reason}"
+        for names, reason in _reasons([(c.label, c.reason) for c in connections])
+    )
     return html_table(_people(connections)[0]) + html_lines(reasons)
+
+
+def _reasons(failed: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield what connections failed of, each reason once with the names of all that had it."""
+    names: dict[str, list[str]] = {}
+    for label, reason in failed:
+        if reason:
+            names.setdefault(" ".join(reason.split()), []).append(label)
+    for reason, labels in names.items():
+        yield ", ".join(labels), reason
 
 
 def _people(connections: Sequence[Connection]) -> tuple[list[list[str]], int]:

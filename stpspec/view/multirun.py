@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stpspec.formatting.layout import fitted, numbered, screen_width
 from stpspec.view.style import DASHES, GRAY, LINES, legend, new_axes
 from stpspec.view.tables import columns, number
 
@@ -43,11 +44,21 @@ def jobs_rows(
     return rows
 
 
-def jobs_table(jobs: Sequence[JobState], varied: Sequence[str]) -> str:
-    """Return the table of the jobs as text."""
-    rows = jobs_rows(jobs, varied)
+def jobs_table(jobs: Sequence[JobState], varied: Sequence[str], width: int | None = None) -> str:
+    """Return the table of the jobs as text; what several jobs failed of is said once.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    varied : sequence of str
+    width : int, optional
+        Columns for the table; by default those of the terminal, and no end in a pipe.
+    """
+    width = width or screen_width()
+    rows, notes = numbered(jobs_rows(jobs, varied))
     right = range(1 + len(varied), len(rows[0]) - 1)
-    return columns(rows, right=right)
+    text = columns(rows, right=right, width=width, keys=1 + len(varied))
+    return "\n\n".join([text, fitted("\n".join(notes), screen_width())] if notes else [text])
 
 
 def plot_jobs(

@@ -6,7 +6,7 @@ import argparse
 
 from stpspec.cli import flags
 from stpspec.cli.experiment import USAGE, WORDS, each_experiment, named_experiments
-from stpspec.cli.terminal import DONE
+from stpspec.cli.terminal import DONE, show
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError
 
@@ -28,9 +28,9 @@ def _check_one(_arguments: argparse.Namespace, path: str | None, overrides: list
         raise SpecError(problems, f"{data.get('name', 'the experiment')} is not valid")
     doubts = [p.at(origin.where(p.path)) for p in implausible(Experiment.from_data(data))]
     for doubt in doubts:
-        print(f"  warning: {doubt}")
+        show(f"  warning: {doubt}")
     count = f", {len(doubts)} warning{'s'[: len(doubts) != 1]}" if doubts else ""
-    print(f"{data.get('name', 'experiment')}: no problems{count}")
+    show(f"{data.get('name', 'experiment')}: no problems{count}")
     return DONE
 
 

@@ -18,7 +18,7 @@ from stpspec.cli.experiment import (
     result_folder,
     validated,
 )
-from stpspec.cli.terminal import DONE, shown_path
+from stpspec.cli.terminal import DONE, show, shown_path, table_width
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
@@ -65,8 +65,8 @@ def run_composed(
         experiment = validated(data)
         folder = result_folder(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)
-    print(f"{experiment.name} at {_at(tree)}\n")
-    print(run_table(measured, experiment.protocols))
+    show(f"{experiment.name} at {_at(tree)}\n")
+    show(run_table(measured, experiment.protocols, table_width()))
     saved = save_run(
         folder, experiment, tree, sources_of(experiment), overwrite=arguments.overwrite
     )
