@@ -27,11 +27,13 @@ def shades(n: int) -> list[Any]:
 def new_axes(n: int, size: tuple[float, float], *, share: bool = True) -> Any:
     """Return ``n`` stacked Axes of a new figure that pyplot knows nothing of, shape (n,)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    from stpspec.view.pictures import Panels, ShownAxes, ShownFigure
+
+    figure = ShownFigure(figsize=size, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(n, 1, sharex=share, squeeze=False)[:, 0]
+    kind = {"axes_class": ShownAxes}
+    axes = figure.subplots(n, 1, sharex=share, squeeze=False, subplot_kw=kind)[:, 0].view(Panels)
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
     return axes
