@@ -67,7 +67,8 @@ def _cell(cell: dict[str, Any], name: str, files: Files, config: Any) -> str:
             _add(files, config, picture, base64.b64decode(data["image/png"]))
             parts.append(f"![What the cell above shows]({picture})")
         elif "text/html" in data:
-            html = re.sub(r"<style.*?</style>|\n\s*", "", "".join(data["text/html"]), flags=re.DOTALL)
+            html = "".join(data["text/html"])
+            html = re.sub(r"<style.*?</style>|\n\s*", "", html, flags=re.DOTALL)
             parts.append(f"<div>{html}</div>")
         else:
             said = "".join(data.get("text/plain", output.get("text", "")))

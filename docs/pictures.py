@@ -1,9 +1,9 @@
 """Pictures of the manual: what the commands of its own pages draw, so that they are true.
 
-A page asks for one with a comment, ``<!-- picture: my_fit/path.png | What it shows -->``. Its code is
-run from the top, as the tests do, until the files it asks for are there. Experiments are fitted,
-and the tutorial notebook is executed. What was made is used again until the page or the package
-changes.
+A page asks for one with a comment, ``<!-- picture: my_fit/path.png | What it shows -->``. Its code
+is run from the top, as the tests do, until the files it asks for are there. Experiments are
+fitted, and the tutorial notebook is executed. What was made is used again until the page or the
+package changes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def _make(folder: Path, *words: str) -> None:
             env={**os.environ, **homes, "MPLBACKEND": "Agg", "PATH": bin_first}, check=False,
         )  # fmt: skip
         if done.returncode != 0:
-            raise RuntimeError(f"no pictures of {words[1]}:\n{done.stdout[-800:]}{done.stderr[-2000:]}")
+            said = done.stdout[-800:] + done.stderr[-2000:]
+            raise RuntimeError(f"no pictures of {words[1]}:\n{said}")
         shutil.copytree(made, folder)
 
 
