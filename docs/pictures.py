@@ -28,7 +28,7 @@ def of_page(page: Path) -> dict[str, bytes]:
     wanted = list(dict.fromkeys(m["file"] for m in ASKED.finditer(page.read_text("utf-8"))))
     folder = MADE / f"{page.stem}-{_key(page)}"
     if wanted and not folder.is_dir():
-        _make(folder, "page", str(page), *wanted)
+        _make(folder, "page", str(page.resolve()), *wanted)
     return {name: (folder / f"{k}.png").read_bytes() for k, name in enumerate(wanted)}
 
 
@@ -44,7 +44,7 @@ def executed(notebook: Path) -> dict:
     """Return the notebook with its outputs."""
     folder = MADE / f"{notebook.stem}-{_key(notebook)}"
     if not folder.is_dir():
-        _make(folder, "notebook", str(notebook))
+        _make(folder, "notebook", str(notebook.resolve()))
     return json.loads((folder / "executed.ipynb").read_text("utf-8"))
 
 
