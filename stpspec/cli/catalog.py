@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
-from stpspec.cli.terminal import table_width
 from stpspec.config.compose import experiments
 from stpspec.formatting import Rows
+from stpspec.formatting.layout import screen_width
 from stpspec.registry import FITTERS, LOSSES, METRICS, MODELS, PROTOCOLS, RECORDINGS, Registry
 from stpspec.resources import shipped
 from stpspec.view.tables import columns, unit_text
@@ -59,7 +59,7 @@ def _table(sort: str) -> str:
 
 
 def _columns(rows: Rows) -> str:
-    return columns(rows, width=table_width())
+    return columns(rows, width=screen_width())
 
 
 def _doc(thing: object) -> str:

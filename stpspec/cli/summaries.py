@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from stpspec.campaigns.record import CAMPAIGN_FILE
-from stpspec.cli.terminal import DONE, FAILED, MISSED, show, shown_path, table_width
+from stpspec.cli.terminal import DONE, FAILED, MISSED, show, shown_path
 
 
 def is_campaign(folder: str) -> bool:
@@ -19,7 +20,7 @@ def sum_up_campaign(folder: str | Path) -> int:
 
     campaign = Campaign(folder)
     campaign.save()
-    show(f"\n{campaign.table(table_width() or 100)}")
+    show(f"\n{campaign.table(shutil.get_terminal_size((100, 24)).columns)}")
     count = ", ".join(f"{n} {status}" for status, n in campaign.states.items())
     print(f"\n{count}; summary.csv and summary.png in {shown_path(Path(folder))}")
     if any(s in campaign.states for s in ("failed", "interrupted", "stopped")):
@@ -37,7 +38,7 @@ def sum_up_multirun(folder: str) -> int:
     from stpspec.view.multirun import jobs_table
 
     found = multirun.collect(folder)
-    show(jobs_table(found, multirun.varied(found), table_width()))
+    show(jobs_table(found, multirun.varied(found)))
     save_jobs(Path(folder), found, multirun.varied(found))
     states = [job.status for job in found]
     count = ", ".join(

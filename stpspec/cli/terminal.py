@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
@@ -41,16 +40,6 @@ class UsageError(StpspecError):
     def __init__(self, message: str, prog: str = "stpspec"):
         super().__init__(message)
         self.prog = prog
-
-
-def table_width() -> int | None:
-    """Return the columns that tables are to fit into: COLUMNS, also in a pipe, or the terminal's.
-
-    Sentences stay whole in a pipe: what reads it looks for them, and COLUMNS is set by whatever
-    uses readline.
-    """
-    given = os.environ.get("COLUMNS", "")
-    return int(given) if given.isdecimal() and int(given) else screen_width()
 
 
 def show(text: str) -> None:

@@ -40,6 +40,7 @@ def progress_bar(
             shown.update(done - shown.n)
 
         yield report
+        shown.refresh()  # with the last remark: short calls end between two redraws
 
 
 def _bar() -> Any:

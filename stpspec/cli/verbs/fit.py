@@ -18,7 +18,7 @@ from stpspec.cli.experiment import (
     result_folder,
     validated,
 )
-from stpspec.cli.terminal import DONE, FAILED, MISSED, bar, show, shown_path, table_width
+from stpspec.cli.terminal import DONE, FAILED, MISSED, bar, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def fit_composed(arguments: argparse.Namespace, data: dict[str, object], origin:
         folder = result_folder(arguments, experiment.name, "fit")
         with _progress(experiment, arguments.quiet) as progress:
             result = api.fit(experiment, progress=progress)
-    show(fit_table(result, table_width()))  # first: the disk may be full
+    show(fit_table(result))  # first: the disk may be full
     saved = result.save(folder, overwrite=arguments.overwrite)
     log.write(saved)
     print(f"files in {shown_path(saved)}")

@@ -18,7 +18,7 @@ from stpspec.cli.experiment import (
     result_folder,
     validated,
 )
-from stpspec.cli.terminal import DONE, show, shown_path, table_width
+from stpspec.cli.terminal import DONE, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
@@ -66,7 +66,7 @@ def run_composed(
         folder = result_folder(arguments, experiment.name, "run")
         tree, measured = api.run(experiment, values)
     show(f"{experiment.name} at {_at(tree)}\n")
-    show(run_table(measured, experiment.protocols, table_width()))
+    show(run_table(measured, experiment.protocols))
     saved = save_run(
         folder, experiment, tree, sources_of(experiment), overwrite=arguments.overwrite
     )

@@ -17,7 +17,7 @@ from stpspec.cli.experiment import (
     result_folder,
     validated,
 )
-from stpspec.cli.terminal import DONE, bar, show, shown_path, table_width
+from stpspec.cli.terminal import DONE, bar, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
                 shown.update(done - shown.n)
 
             swept = sweep(experiment, fields, values=values, progress=progress)
-    show(sweep_table(swept, width=table_width()))
+    show(sweep_table(swept))
     sources = sources_of(experiment)
     saved = save_sweep(
         folder, experiment, swept, sources, scale=arguments.axis, overwrite=arguments.overwrite
