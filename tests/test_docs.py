@@ -150,6 +150,7 @@ def test_only_these_blocks_of_the_manual_are_not_run():
     assert skipped == {
         ("index.md", "make", "makes an environment of its own and runs all tests"),
         ("studies.md", "stpspec", "it serves until Ctrl-C"),
+        ("ten-minutes.md", "pip", "it serves until Ctrl-C"),
         ("tuner.md", "pip", "it serves until Ctrl-C"),
         ("studies.md", "createdb", "needs a server; tests/test_postgresql.py runs it with one"),
     }

@@ -16,6 +16,26 @@ _HIDDEN = [
 ]
 STYLE = f"<style>{', '.join(_HIDDEN)} {{ display: none !important }}</style>".encode()
 
+Head = tuple[str, list[tuple[str, str]]]  # status and headers of an answer
+
+
+def called(page: WSGIApplication, environ: WSGIEnvironment) -> tuple[Head, list[bytes]]:
+    """Return the answer of a page: status with headers, and content; files are closed."""
+    head: list[Head] = []
+    body: list[bytes] = []
+
+    def take_head(
+        status: str, headers: list[tuple[str, str]], exc_info: object = None, /
+    ) -> Callable[[bytes], object]:
+        head.append((status, headers))
+        return body.append
+
+    answer = page(environ, take_head)
+    body.extend(answer)
+    if close := getattr(answer, "close", None):  # of a file
+        close()
+    return head[-1], body
+
 
 class WithoutControls:
     """The pages of the dashboard with a style that hides what would only be refused.
@@ -32,17 +52,7 @@ class WithoutControls:
         if not environ["PATH_INFO"].startswith("/dashboard"):
             return self._page(environ, start_response)
         environ = {n: v for n, v in environ.items() if n not in _OF_A_CACHE}
-        heads: list[tuple[str, list[tuple[str, str]]]] = []
-        body: list[bytes] = []
-
-        def take_head(
-            status: str, headers: list[tuple[str, str]], exc_info: object = None, /
-        ) -> Callable[[bytes], object]:
-            heads.append((status, headers))
-            return body.append
-
-        body.extend(self._page(environ, take_head))
-        status, headers = heads[-1]
+        (status, headers), body = called(self._page, environ)
         if any(n.lower() == "content-type" and "html" in v for n, v in headers):
             body = [b"".join(body).replace(b"</head>", STYLE + b"</head>", 1)]
             headers = [(n, v) for n, v in headers if n.lower() not in _OF_A_FILE]

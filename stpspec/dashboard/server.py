@@ -23,7 +23,7 @@ from wsgiref.util import setup_testing_defaults
 
 import yaml
 
-from stpspec.dashboard.controls import WithoutControls
+from stpspec.dashboard.controls import Head, WithoutControls, called
 from stpspec.dashboard.joined import JoinedStorage, studies_below
 from stpspec.dashboard.storage_view import StudyPage
 from stpspec.errors import DashboardError, StudyError, nearest
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 _HOME = "stpspec-studies"
-_Head = tuple[str, list[tuple[str, str]]]  # status and headers of an answer
 _READS = ("GET", "HEAD")
 _REUSE = 5.0  # times as long as it took to compute an answer, it is sent again
 
@@ -281,7 +280,7 @@ class _ReadOnly:
     def __init__(self, page: WSGIApplication, download: WSGIApplication, host: str):
         self._page, self._download, self._host = page, download, host
         self._lock = threading.Lock()
-        self._answers: dict[str, tuple[float, _Head, list[bytes]]] = {}
+        self._answers: dict[str, tuple[float, Head, list[bytes]]] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -296,7 +295,7 @@ class _ReadOnly:
                 (status, headers), body = self._answer(environ)
         else:
             page = self._download if path.startswith("/csv/") else self._page
-            (status, headers), body = _called(page, environ)
+            (status, headers), body = called(page, environ)
         if status.startswith("500"):
             reason = "this part of the study is damaged, or not of stpspec, and cannot be shown"
             return _refusal(start_response, "422 Unprocessable Content", reason)
@@ -314,30 +313,15 @@ class _ReadOnly:
         return name in {"localhost", self._host.lower(), socket.gethostname().lower(),
                         socket.getfqdn().lower()}  # fmt: skip
 
-    def _answer(self, environ: WSGIEnvironment) -> tuple[_Head, list[bytes]]:
+    def _answer(self, environ: WSGIEnvironment) -> tuple[Head, list[bytes]]:
         start = time.monotonic()
         self._answers = {key: answer for key, answer in self._answers.items() if start < answer[0]}
         key = " ".join(environ.get(n, "") for n in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
         if key not in self._answers:
-            head, body = _called(self._page, environ)
+            head, body = called(self._page, environ)
             end = time.monotonic()
             self._answers[key] = (end + _REUSE * (end - start), head, body)
         return self._answers[key][1:]
-
-
-def _called(page: WSGIApplication, environ: WSGIEnvironment) -> tuple[_Head, list[bytes]]:
-    """Return the answer of a page: status with headers, and content."""
-    head: list[_Head] = []
-    body: list[bytes] = []
-
-    def take_head(
-        status: str, headers: list[tuple[str, str]], exc_info: object = None, /
-    ) -> Callable[[bytes], object]:
-        head.append((status, headers))
-        return body.append
-
-    body.extend(page(environ, take_head))
-    return head[-1], body
 
 
 def _refusal(start_response: StartResponse, status: str, reason: str) -> list[bytes]:
