@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stpspec.errors import SpecProblem, StudyError, unknown_name
+from stpspec.errors import SimulationError, SpecProblem, StudyError, unknown_name
+from stpspec.formatting import unit_text
+from stpspec.formatting.layout import broken
+from stpspec.formatting.progress import progress_bar
 from stpspec.log import recorded
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
@@ -22,6 +25,7 @@ if TYPE_CHECKING:  # a check needs none of them
     from stpspec.metrics.measure import Measurement
     from stpspec.metrics.requests import Request
     from stpspec.results.fit_result import FitResult
+    from stpspec.view.pictures import ShownFigure
 
 log = logging.getLogger("stpspec")
 
@@ -127,10 +131,42 @@ def run(
     return tree, {r: measured[r.name] for r in requests}
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What a figure shows of one simulation beside its traces."""
+
+    experiment: Experiment
+    metrics: Mapping[str, np.ndarray]
+    metric_units: Mapping[str, str]
+
+
+def plot_once(experiment: Experiment, values: Mapping[str, Value] | None = None) -> ShownFigure:
+    """Simulate one candidate and plot it; see :meth:`stpspec.Experiment.plot`."""
+    from stpspec.metrics.measure import measure_candidates
+    from stpspec.metrics.requests import requests_of
+    from stpspec.view.trial import plot_trial
+
+    experiment = needed(experiment)
+    tree = simulate(experiment, values)
+    if failed := str(tree.dataset["failure"].values[0]):
+        raise SimulationError(f"there is nothing to plot, the simulation failed: {failed}")
+    measured: dict[str, Measurement] = {}
+    if experiment.objective is not None:
+        measured = measure_candidates(tree, requests_of(experiment, all_metrics=False))[0]
+    shown = _Shown(
+        experiment,
+        {n: m.value for n, m in measured.items()},
+        {n: m.unit for n, m in measured.items()},
+    )
+    at = [f"{n} = {float(v.values[0]):.4g} {unit_text(v.attrs.get('units', '1'))}".rstrip()
+          for n, v in tree.to_dataset().data_vars.items() if n != "failure"]  # fmt: skip
+    return plot_trial(tree, shown, "\n".join([experiment.name, *broken(", ".join(at), 90)]))
+
+
 def fit(
     experiment: Experiment,
     *,
-    progress: Callable[[int, int | None, float], None] | None = None,
+    progress: Callable[[int, int | None, float], None] | bool | None = None,
     executor: Executor | None = None,
 ) -> FitResult:
     """Fit the free parameters to the objective.
@@ -138,8 +174,9 @@ def fit(
     Parameters
     ----------
     experiment : Experiment
-    progress : callable, optional
-        Called with the evaluations so far, the budget of evaluations and the best loss so far.
+    progress : callable or bool, optional
+        Called with the evaluations so far, the budget of evaluations and the best loss so far;
+        True shows a bar, in a notebook as in a terminal.
     executor : concurrent.futures.Executor, optional
         Where to simulate, instead of the ``workers`` of the experiment: processes of any library,
         on any machine, but no threads of this process. It can neither kill a batch at its time
@@ -164,10 +201,11 @@ def fit(
     from stpspec.fitters.fit import fit as run_fit
 
     experiment = needed(experiment)
-    with recorded() as told:
+    bar = progress_bar(experiment.name, "simulation", progress, lambda best: f"loss {best:.4g}")
+    with recorded() as told, bar as call:
         warn_of_slips(experiment)
         try:
-            result = run_fit(experiment, progress, executor)
+            result = run_fit(experiment, call, executor)
         except StudyError as error:
             if error.result is not None:
                 error.result = replace(error.result, log=tuple(told.lines))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stpspec.errors import Failure, SpecError, SpecProblem, StpspecError
+from stpspec.formatting.progress import progress_bar
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.miss import Miss
 from stpspec.metrics.requests import Request, protocols_read
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from stpspec.engine.binding.bind import Bound
     from stpspec.engine.confirmation import Row
+    from stpspec.results.fit_result import FitResult
 
 Progress = Callable[[int, int], None]
 
@@ -31,25 +33,27 @@ _NOT_SIMULATED = {"fitter", "seed", "study", "workers", "figures", "name", "form
 
 
 def sweep(
-    experiment: Experiment,
+    experiment: Experiment | FitResult,
     fields: Mapping[str, Sequence[object] | Mapping[str, object]] | None = None,
     *,
     values: Mapping[str, object] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> xr.Dataset:
     """Measure an experiment over the grid of some fields.
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiment or FitResult
+        Of a result, its experiment at the fitted values.
     fields : mapping of str to sequence, optional
         Path of a field (``"protocols.train.frequency"``, ``"recording"``), or the name of a
         parameter of the mechanism (``"U"``), → its values; or a mapping of labels to values. By
         default the frequency of the first protocol that has one, over 1 … 200 Hz.
     values : mapping of str to float, optional
-        Parameter values; by default start values, as in :func:`stpspec.simulate`.
-    progress : callable, optional
-        Called with the combinations done and their number.
+        Parameter values; by default start values, as in :func:`stpspec.simulate`, or the fitted
+        ones of a result.
+    progress : callable or bool, optional
+        Called with the combinations done and their number; True shows a bar.
 
     Returns
     -------
@@ -75,7 +79,10 @@ def sweep(
     from stpspec.engine.rigs.reuse import rigs_kept
     from stpspec.engine.stochastic import warn_of_chance
     from stpspec.engine.workers.place import by_chance
+    from stpspec.results.fit_result import FitResult
 
+    if isinstance(experiment, FitResult):
+        experiment, values = experiment.experiment, {**experiment.parameters, **(values or {})}
     experiment = needed(experiment)
     given = dict(fields) if fields else frequency_grid(experiment)
     _check(experiment, given)
@@ -89,7 +96,7 @@ def sweep(
     requests: dict[str, Request] = {}
     rows: list[Row] = []
     variant, bound = experiment, None
-    with rigs_kept():
+    with rigs_kept(), progress_bar(experiment.name, "combination", progress) as report:
         for done, picks in enumerate(combinations):
             chosen = dict(zip(outer, picks, strict=True))
             previous = variant
@@ -103,8 +110,8 @@ def sweep(
             measured = _measure(bound, grid, values or {}, outer)
             requests |= {r.name: r for r in measured[0].requests if r.name not in requests}
             rows += measured
-            if progress is not None:
-                progress(done + 1, len(combinations))
+            if report is not None:
+                report(done + 1, len(combinations))
         right, told = [row.measured for row in rows], ""
         if not _is_of_numerics(outer):
             right, told = confirm(rows, ends([len(axis.values) for axis in axes.values()]))

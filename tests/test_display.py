@@ -1,5 +1,14 @@
 """What Python and a notebook show: experiments, results, problems; and copies with changes."""
 
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -8,8 +17,10 @@ import pytest
 from small import data, experiment
 
 import stpspec
+from stpspec.cli.color import colored, has_color
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.formatting import columns, html_table, outline, wrapped
+from stpspec.formatting.layout import fitted, numbered
 from stpspec.resources import experiments
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import Train
@@ -225,3 +236,127 @@ def test_all_problems_of_a_change_come_at_once():
     assert [p.path for p in caught.value.problems] == [
         "protocols.sngle.duration", "numerics.dtt", "seed",
     ]  # fmt: skip
+
+
+# -- on a screen of 80 columns ------------------------------------------------------------------
+
+SENTENCE = "the best point seen is no optimum; fitted anew, least_squares finds it"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("n", [1, 4, 9, 30])
+def test_a_table_of_any_number_of_columns_fits_the_screen_and_breaks_no_name(n, width):
+    names = [f"train.paired_pulse_ratio_{k}" for k in range(n)]
+    rows = [("tau_rec (ms)", *names), *((f"{r}", *[f"{r / 7:.4f}"] * n) for r in range(3))]
+    text = columns(rows, right=range(n + 1), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert all(name.partition(".")[2] in text for name in names)
+    assert text.count("0.1429") == n
+    assert len(re.findall("^tau_rec", text, re.MULTILINE)) == 1 + text.count("\n\n")
+
+
+def test_a_remark_of_several_rows_is_said_once_below_the_table():
+    rows = [("parameter", ""), *((f"p{k}", f"no SE: {SENTENCE}") for k in range(5)), ("q", "")]
+    shown, notes = numbered(rows)
+    assert [row[1] for row in shown] == ["", *["no SE [1]"] * 5, ""]
+    assert notes == [f"[1] {SENTENCE}"]
+    alone, none = numbered(rows[:2])
+    assert (alone, none) == ([list(row) for row in rows[:2]], [])
+
+
+def test_sentences_without_room_beside_their_table_go_below_it():
+    rows = [("a" * 30, "b" * 30, "status"), ("1", "2", f"failed: {SENTENCE}")]
+    text = columns(rows, width=80)
+    assert "failed [1]" in text
+    assert " ".join(text.partition("\n\n")[2].split()) == f"[1] {SENTENCE}"
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_wide_letters_take_two_columns():
+    first, rule, second = columns([("名前", "x"), ("a", "y")]).splitlines()
+    assert (first, rule, second) == ("名前  x", "────  ─", "a     y")
+
+
+def test_a_line_that_is_too_long_is_broken_between_words_and_paths_stay_whole():
+    text = fitted("  note: " + "word " * 30 + "/a/path" * 20, 80)
+    lines = text.splitlines()
+    assert lines[-1].strip() == "/a/path" * 20
+    assert max(map(len, lines[:-1])) <= 80
+    assert {len(line) - len(line.lstrip()) for line in lines} == {2, 4}
+
+
+# -- color ----------------------------------------------------------------------------------------
+
+FIT = """\
+small: 1 free parameter, 2 targets: MISSED: ppr -7.9 sd
+
+metric  miss
+──────  ───────
+size    hit
+ppr     -7.9 sd
+other   +1.2 sd"""
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "given", "has"),
+    [
+        (Terminal(), {}, True),
+        (io.StringIO(), {}, False),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, True),
+        (io.StringIO(), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_color_is_for_terminals_and_for_those_who_want_it(stream, given, has, monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert has_color(stream) is has
+
+
+def test_color_changes_no_word_and_marks_header_hit_and_far_miss():
+    text = colored(FIT)
+    assert re.sub(r"\x1b\[[\d;]*m", "", text) == FIT
+    for part in ("\x1b[1mmetric  miss", "\x1b[32mhit", "\x1b[1;31mMISSED", "\x1b[31m-7.9 sd"):
+        assert part in text
+    assert "m+1.2 sd" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_verb_in_a_terminal_is_in_color_and_fits_it_and_in_a_pipe_neither(width, tmp_path):
+    words = [sys.executable, "-m", "stpspec.cli", "list", "metrics", "fitters"]
+    environment = {n: v for n, v in os.environ.items() if n not in ("NO_COLOR", "COLUMNS")}
+    environment |= {"TERM": "xterm"}
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(words, stdout=theirs, env=environment, cwd=tmp_path)
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := screen.read(65536):
+                shown += piece
+        except OSError:  # the other end is closed
+            pass
+        assert process.wait() == 0
+    text = shown.decode().replace("\r\n", "\n")
+    assert "\x1b[1mmetric" in text
+    lines = re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()
+    assert 0.7 * width < max(map(len, lines)) <= width
+    piped = subprocess.run(
+        words, stdout=subprocess.PIPE, env=environment, cwd=tmp_path, text=True, check=True
+    ).stdout
+    assert "\x1b" not in piped
+    words_shown = {word for line in lines for word in line.split() if "─" not in word}
+    assert words_shown == {word for word in piped.split() if "─" not in word}

@@ -150,6 +150,7 @@ def test_only_these_blocks_of_the_manual_are_not_run():
     assert skipped == {
         ("index.md", "make", "makes an environment of its own and runs all tests"),
         ("studies.md", "stpspec", "it serves until Ctrl-C"),
+        ("ten-minutes.md", "pip", "it serves until Ctrl-C"),
         ("tuner.md", "pip", "it serves until Ctrl-C"),
         ("studies.md", "createdb", "needs a server; tests/test_postgresql.py runs it with one"),
     }
@@ -298,3 +299,17 @@ def test_the_changelog_and_citation_name_the_version():
     for name in ("CHANGELOG.md", "CITATION.cff"):
         assert package.__version__ in (ROOT / name).read_text(encoding="utf-8")
     assert Experiment.model_fields["format"].default == 1
+
+
+def test_every_picture_that_a_page_asks_for_is_of_a_file_that_its_code_may_make():
+    asked = {
+        page: re.findall(r"<!-- picture: ([^|>]+?) \| [^>]+? -->", text)
+        for page in MANUAL
+        for text in [(ROOT / "docs" / page).read_text(encoding="utf-8")]
+    }
+    assert sum(map(len, asked.values())) >= 12
+    for page, files in asked.items():
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert text.count("<!-- picture:") == len(files), page
+        for file in files:
+            assert file.partition("/")[0] in text.replace("<!-- picture: " + file, ""), file

@@ -25,6 +25,10 @@ from stpspec.studies.optuna_internals import (
     OPERATION,
     allow_delayed_trials,
     cached_database,
+    study_id_of,
+    trial_id_of,
+    with_study_id,
+    with_trial_id,
 )
 from stpspec.studies.storage import Storage
 
@@ -102,3 +106,13 @@ def test_no_module_imports_a_private_name_of_optuna():
     names = [n for path in MODULES for n in imported_names(path) if n.startswith("optuna")]
     assert len(names) > 20
     assert not [n for n in names if "._" in n]
+
+
+def test_studies_and_trials_have_numbers_that_a_copy_may_change():
+    storage = optuna.storages.InMemoryStorage()
+    optuna.create_study(storage=storage).add_trial(optuna.trial.create_trial(value=1.0))
+    (study,) = storage.get_all_studies()
+    (trial,) = storage.get_all_trials(study_id_of(study))
+    assert storage.get_trial(trial_id_of(trial)).value == 1.0
+    assert study_id_of(with_study_id(study, 7)) == trial_id_of(with_trial_id(trial, 7)) == 7
+    assert study_id_of(study) == trial_id_of(trial) == 0

@@ -21,6 +21,7 @@ from stpspec.campaigns.table import TableSource
 from stpspec.errors import FitError, StpspecError, StudyError
 from stpspec.fitters import interrupts
 from stpspec.formatting import presentable
+from stpspec.formatting.progress import progress_bar
 from stpspec.log import FILE as LOG
 from stpspec.log import recorded
 from stpspec.results.folder import as_result_error
@@ -38,7 +39,7 @@ def campaign(
     *,
     folder: str | Path | None = None,
     only: Sequence[str] = (),
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Campaign:
     """Fit one experiment for each row of a table of connections.
 
@@ -59,8 +60,9 @@ def campaign(
         ``stpspec-results/campaigns/TABLE`` by default; one folder in it for each connection.
     only : sequence of str
         Names of connections; all by default.
-    progress : callable, optional
-        Called after each fit with the connections done, their number, name and status.
+    progress : callable or bool, optional
+        Called after each fit with the connections done, their number, name and status; True shows
+        a bar.
 
     Returns
     -------
@@ -77,12 +79,14 @@ def campaign(
     """
     root, connections, pending = plan(table, experiment, overrides, folder, only)
     begin(root, connections, pending)
-    for index, connection in enumerate(pending):
-        status = fit_connection(connection.folder)
-        if progress is not None:
-            progress(index + 1, len(pending), connection.label, status)
-        if status == "interrupted":  # Ctrl-C is meant for all of them
-            break
+    bar = progress_bar(root.name, "connection", progress, lambda name, status: f"{name}: {status}")
+    with bar as report:
+        for index, connection in enumerate(pending):
+            status = fit_connection(connection.folder)
+            if report is not None:
+                report(index + 1, len(pending), connection.label, status)
+            if status == "interrupted":  # Ctrl-C is meant for all of them
+                break
     return Campaign(root)
 
 

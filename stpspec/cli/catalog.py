@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stpspec.config.compose import experiments
+from stpspec.formatting import Rows
+from stpspec.formatting.layout import screen_width
 from stpspec.registry import FITTERS, LOSSES, METRICS, MODELS, PROTOCOLS, RECORDINGS, Registry
 from stpspec.resources import shipped
 from stpspec.view.tables import columns, unit_text
@@ -26,11 +28,11 @@ def _table(sort: str) -> str:
     if sort == "experiments":
         rows = [("experiment", "what it is")]
         rows += [(name, _description(path)) for name, path in experiments().items()]
-        return columns(rows)
+        return _columns(rows)
     if sort in ("mechanisms", "templates"):
         folder = shipped("mod" if sort == "mechanisms" else "templates")
         files = sorted(p for p in folder.iterdir() if p.suffix in (".mod", ".py", ".hoc"))
-        return columns([(sort[:-1], "what it is"), *((p.name, _first_line(p)) for p in files)])
+        return _columns([(sort[:-1], "what it is"), *((p.name, _first_line(p)) for p in files)])
     registry = _REGISTRIES[sort]
     if sort == "metrics":
         rows3 = [("metric", "unit", "needs", "what it is")]
@@ -38,12 +40,12 @@ def _table(sort: str) -> str:
             m = registry.get(name)
             rows3.append((name, unit_text(m.unit) or ("" if m.unit == "1" else "of the signal"),
                           ", ".join(m.needs), _doc(m.function)))  # fmt: skip
-        return columns(rows3)
+        return _columns(rows3)
     rows = [(sort[:-1] if sort != "losses" else "loss", "what it is")]
     rows += [
         (n, _doc(getattr(registry.get(n), "function", registry.get(n)))) for n in registry.names()
     ]
-    table = columns(rows)
+    table = _columns(rows)
     group = {
         "models": "model",
         "protocols": "protocol",
@@ -54,6 +56,10 @@ def _table(sort: str) -> str:
         files = sorted(p.stem for p in (shipped("conf") / group[sort]).glob("*.yaml"))
         table += f"\nready to choose, {group[sort]}=: {', '.join(files)}"
     return table
+
+
+def _columns(rows: Rows) -> str:
+    return columns(rows, width=screen_width())
 
 
 def _doc(thing: object) -> str:

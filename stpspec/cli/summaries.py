@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from stpspec.campaigns.record import CAMPAIGN_FILE
-from stpspec.cli.terminal import DONE, FAILED, MISSED, shown_path
+from stpspec.cli.terminal import DONE, FAILED, MISSED, show, shown_path
 from stpspec.formatting import presentable
 
 
@@ -21,7 +21,7 @@ def sum_up_campaign(folder: str | Path) -> int:
 
     campaign = Campaign(folder)
     campaign.save()
-    print(f"\n{campaign.table(shutil.get_terminal_size((100, 24)).columns)}")
+    show(f"\n{campaign.table(shutil.get_terminal_size((100, 24)).columns)}")
     count = ", ".join(f"{n} {status}" for status, n in campaign.states.items())
     print(f"\n{count}; summary.csv and summary.png in {shown_path(Path(folder))}")
     if any(s in campaign.states for s in ("failed", "interrupted", "stopped")):
@@ -39,7 +39,7 @@ def sum_up_multirun(folder: str) -> int:
     from stpspec.view.multirun import jobs_table
 
     found = multirun.collect(folder)
-    print(jobs_table(found, multirun.varied(found)))
+    show(jobs_table(found, multirun.varied(found)))
     save_jobs(Path(folder), found, multirun.varied(found))
     states = [job.status for job in found]
     count = ", ".join(

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from stpspec.cli.color import colored, error_head, has_color
 from stpspec.errors import StpspecError
 from stpspec.formatting import presentable
+from stpspec.formatting.layout import fitted, screen_width
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,28 +44,36 @@ class UsageError(StpspecError):
         self.prog = prog
 
 
+def show(text: str) -> None:
+    """Print tables and notes on standard output, in color and within its width if a terminal."""
+    text = fitted(presentable(text), screen_width())
+    print(colored(text) if has_color(sys.stdout) else text, flush=True)
+
+
 def complain_of_usage(error: UsageError, verb: str | None) -> int:
     """Print why a command line is not valid, and whose help shows what is; return the exit code."""
     of = f"stpspec {verb}" if verb else "stpspec"
-    print(f"{error.prog}: {error}\n  {of} --help shows how it is used", file=sys.stderr)
+    head = error_head(f"{error.prog}:", sys.stderr)
+    print(f"{head} {error}\n  {of} --help shows how it is used", file=sys.stderr)
     return error.exit_code
 
 
 def complain(error: Exception, with_traceback: bool) -> int:
     """Print an error as one block on standard error; return the exit code."""
+    head = error_head("stpspec:", sys.stderr)
     if with_traceback:
         import traceback
 
         print(presentable("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     elif not isinstance(error, StpspecError):
         print(
-            f"stpspec: an error that should not happen: {type(error).__name__}: "
+            f"{head} an error that should not happen: {type(error).__name__}: "
             f"{presentable(str(error))}\n"
             f"  please report it with what --traceback shows",
             file=sys.stderr,
         )
     else:
-        print(f"stpspec: {error}", file=sys.stderr)
+        print(f"{head} {error}", file=sys.stderr)
     return getattr(error, "exit_code", FAILED)
 
 

@@ -14,7 +14,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
@@ -23,6 +23,8 @@ from wsgiref.util import setup_testing_defaults
 
 import yaml
 
+from stpspec.dashboard.controls import Head, WithoutControls, called
+from stpspec.dashboard.joined import JoinedStorage, studies_below
 from stpspec.dashboard.storage_view import StudyPage
 from stpspec.errors import DashboardError, StudyError, nearest
 from stpspec.formatting import hide
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 _HOME = "stpspec-studies"
-_Head = tuple[str, list[tuple[str, str]]]  # status and headers of an answer
 _READS = ("GET", "HEAD")
 _REUSE = 5.0  # times as long as it took to compute an answer, it is sent again
 
@@ -111,14 +112,6 @@ def application(
     StudyError
         If the storage cannot be opened, or holds no such study.
     """
-    from optuna.storages import BaseStorage
-
-    try:
-        from optuna_dashboard import wsgi
-    except ImportError as error:
-        raise DashboardError(
-            "the dashboard needs the package optuna-dashboard: pip install 'stpspec[dashboard]'"
-        ) from error
     if "://" not in place and not Path(place).is_file():
         raise StudyError(f"there is no journal {place}")
     storage = open_storage(place, read_only=True).optuna
@@ -131,12 +124,61 @@ def application(
         raise StudyError(f"the storage {hide(place)} holds {names}{other}")
     number = storage.get_study_id_from_name(matches[-1 if name else 0])
     path = f"/dashboard/studies/{number}" if len(studies) == 1 or name else "/dashboard"
+    return _pages(storage, [place], every=every, host=host), path
+
+
+def folder_application(
+    pairs: Sequence[tuple[str, str]], *, every: bool = False, host: str = "127.0.0.1"
+) -> tuple[WSGIApplication, str]:
+    """Return the WSGI application that shows the studies of a campaign or multirun, and its path.
+
+    Parameters
+    ----------
+    pairs : sequence of (place, name)
+        As :func:`stpspec.dashboard.joined.studies_below` finds them; what a fit has not begun to
+        write is left out.
+    every : bool
+
+    Raises
+    ------
+    DashboardError
+        If optuna-dashboard is not installed, or no study has been begun.
+    StudyError
+        If a storage cannot be opened.
+    """
+    parts: dict[str, tuple[BaseStorage, list[str]]] = {}
+    for place, name in pairs:
+        if "://" not in place and not Path(place).is_file():
+            continue
+        if place not in parts:
+            parts[place] = (open_storage(place, read_only=True).optuna, [])
+        storage, names = parts[place]
+        with damage_named(place):
+            names += of_name(name, {s.study_name: s for s in storage.get_all_studies()})
+    if not any(names for _, names in parts.values()):
+        raise DashboardError("none of its fits has begun a study yet")
+    joined: Any = JoinedStorage(list(parts.values()))
+    return _pages(joined, list(parts), every=every, host=host), "/dashboard"
+
+
+def _pages(
+    storage: BaseStorage, places: Sequence[str], *, every: bool, host: str
+) -> WSGIApplication:
+    """Return the pages of a storage, to be read only."""
+    from optuna.storages import BaseStorage
+
+    try:
+        from optuna_dashboard import wsgi
+    except ImportError as error:
+        raise DashboardError(
+            "the dashboard needs the package optuna-dashboard: pip install 'stpspec[dashboard]'"
+        ) from error
     BaseStorage.register(StudyPage)
     # Optuna takes them by their registration, or by their methods: no type says so.
     views: list[Any] = [StudyPage(storage, every=e) for e in (every, True)]
-    figures: Any = _Figures(storage, place)
+    figures: Any = _Figures(storage, places)
     page, download = (wsgi(view, artifact_store=figures) for view in views)
-    return _ReadOnly(page, download, host), path
+    return _ReadOnly(WithoutControls(page), download, host)
 
 
 def serve(
@@ -148,7 +190,7 @@ def serve(
     Parameters
     ----------
     study : str, optional
-        As in :func:`find`.
+        As in :func:`find_study`; or the folder of a campaign or multirun, of all its studies.
     host : str
     port : int
         0 for any that is free.
@@ -165,7 +207,11 @@ def serve(
     # A study is many small objects that stay: the garbage collector would take a fifth of the time
     # in which it opens to look through them.
     gc.set_threshold(200_000, 20, 100)
-    app, page = application(*find_study(study), every=every, host=host)
+    pairs = studies_below(Path(study)) if study is not None and Path(study).is_dir() else []
+    if pairs:
+        app, page = folder_application(pairs, every=every, host=host)
+    else:
+        app, page = application(*find_study(study), every=every, host=host)
     gc.freeze()
     try:
         server = make_server(host, port, app, server_class=_Server, handler_class=_Quiet)
@@ -196,9 +242,9 @@ class _Figures:
     The folders are looked for at each request: a fit adds its first figure after a minute.
     """
 
-    def __init__(self, storage: BaseStorage, place: str):
+    def __init__(self, storage: BaseStorage, places: Sequence[str]):
         self._storage = storage
-        self._place = place
+        self._places = places
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         """Return an artifact, to be read."""
@@ -206,7 +252,9 @@ class _Figures:
         from optuna.artifacts import FileSystemArtifactStore
         from optuna.artifacts.exceptions import ArtifactNotFound
 
-        for folder in artifact_folders(self._storage.get_all_studies(), self._place):
+        studies = self._storage.get_all_studies()
+        folders = (f for place in self._places for f in artifact_folders(studies, place))
+        for folder in dict.fromkeys(folders):
             with contextlib.suppress(ArtifactNotFound):
                 return FileSystemArtifactStore(folder).open_reader(artifact_id)
         raise HTTPError(404, "this figure is on the machine that drew it")
@@ -232,7 +280,7 @@ class _ReadOnly:
     def __init__(self, page: WSGIApplication, download: WSGIApplication, host: str):
         self._page, self._download, self._host = page, download, host
         self._lock = threading.Lock()
-        self._answers: dict[str, tuple[float, _Head, list[bytes]]] = {}
+        self._answers: dict[str, tuple[float, Head, list[bytes]]] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -247,7 +295,7 @@ class _ReadOnly:
                 (status, headers), body = self._answer(environ)
         else:
             page = self._download if path.startswith("/csv/") else self._page
-            (status, headers), body = _called(page, environ)
+            (status, headers), body = called(page, environ)
         if status.startswith("500"):
             reason = "this part of the study is damaged, or not of stpspec, and cannot be shown"
             return _refusal(start_response, "422 Unprocessable Content", reason)
@@ -265,30 +313,15 @@ class _ReadOnly:
         return name in {"localhost", self._host.lower(), socket.gethostname().lower(),
                         socket.getfqdn().lower()}  # fmt: skip
 
-    def _answer(self, environ: WSGIEnvironment) -> tuple[_Head, list[bytes]]:
+    def _answer(self, environ: WSGIEnvironment) -> tuple[Head, list[bytes]]:
         start = time.monotonic()
         self._answers = {key: answer for key, answer in self._answers.items() if start < answer[0]}
         key = " ".join(environ.get(n, "") for n in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"))
         if key not in self._answers:
-            head, body = _called(self._page, environ)
+            head, body = called(self._page, environ)
             end = time.monotonic()
             self._answers[key] = (end + _REUSE * (end - start), head, body)
         return self._answers[key][1:]
-
-
-def _called(page: WSGIApplication, environ: WSGIEnvironment) -> tuple[_Head, list[bytes]]:
-    """Return the answer of a page: status with headers, and content."""
-    head: list[_Head] = []
-    body: list[bytes] = []
-
-    def take_head(
-        status: str, headers: list[tuple[str, str]], exc_info: object = None, /
-    ) -> Callable[[bytes], object]:
-        head.append((status, headers))
-        return body.append
-
-    body.extend(page(environ, take_head))
-    return head[-1], body
 
 
 def _refusal(start_response: StartResponse, status: str, reason: str) -> list[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import copy
+import json
 import re
 import warnings
 from collections import Counter
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 WHOLE = 2048  # trials up to which all are shown
 _BEST = 3  # as many as have a figure
+_ARTIFACT = "artifacts:"  # how Optuna's attributes of an artifact begin
+_FIGURE = re.compile(r"trial_(\d+)\.png")
 
 
 class ListedStudy(Protocol):
@@ -68,11 +71,35 @@ class StudyPage:
         studies = self._storage.get_all_studies()
         for study in studies:
             if "spec" in study.user_attrs:
-                study.system_attrs = study.system_attrs | self._note(study)
+                own = self._of_trials(study.study_name, study.system_attrs)
+                study.system_attrs = study.system_attrs | own | self._note(study)
             study.user_attrs = {
                 n: v for n, v in study.user_attrs.items() if n not in ("spec", "artifacts")
             }
         return studies
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, object]:
+        """Return the system attributes of a study, with the figures of its trials."""
+        attrs = self._storage.get_study_system_attrs(study_id)
+        return attrs | self._of_trials(self._storage.get_study_name_from_id(study_id), attrs)
+
+    def _of_trials(self, study_name: str, attrs: Mapping[str, object]) -> dict[str, object]:
+        """Return the study's figures of trials once more, as artifacts of these trials."""
+        study_id = self._storage.get_study_id_from_name(study_name)
+        own: dict[str, object] = {}
+        for key, text in attrs.items():
+            if not key.startswith(_ARTIFACT):
+                continue
+            try:
+                name = (json.loads(str(text)) or {}).get("filename", "")
+                if match := _FIGURE.fullmatch(name):
+                    trial = self._storage.get_trial_id_from_study_id_trial_number(
+                        study_id, int(match[1])
+                    )
+                    own[f"dashboard:{_ARTIFACT}{trial}:{key.removeprefix(_ARTIFACT)}"] = text
+            except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+                continue  # of another program
+        return own
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from stpspec.specs.objective import Term
     from stpspec.view.contract import FitSummary, MetricSummary, ParameterSummary
+    from stpspec.view.pictures import ShownFigure
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,18 @@ class FitResult:
         from stpspec.view.html import fit_html
 
         return fit_html(self)
+
+    def plot(self) -> ShownFigure:
+        """Plot the traces of every protocol above the targets: a notebook shows the figure.
+
+        Returns
+        -------
+        ShownFigure
+        """
+        from stpspec.view.trial import plot_trial
+
+        title = f"{self.experiment.name}: loss {self.loss:.4g}, {self.status}"
+        return plot_trial(self.traces, self, title)
 
     # -- as data ----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from os import PathLike
 from typing import Annotated, Any, Literal, Self
 
@@ -159,6 +160,27 @@ class Experiment(Overview):
             at = ", ".join(f"{n}={v!r}" for n, v in changes.items())
             raise SpecError([*problems, *more], f"the experiment is not valid at {at}")
         return experiment
+
+    def plot(self, values: Mapping[str, object] | None = None) -> Any:
+        """Simulate the experiment once and plot the traces of every protocol, and its targets.
+
+        Parameters
+        ----------
+        values : mapping of str to float or str, optional
+            Parameter values, as in :func:`stpspec.simulate`.
+
+        Returns
+        -------
+        matplotlib Figure
+            A notebook shows it.
+
+        Raises
+        ------
+        SimulationError
+            If there is nothing to plot.
+        """
+        # What draws is of a higher row, which an experiment knows by its name alone.
+        return import_module("stpspec.api").plot_once(self, values)
 
     def to_data(self) -> dict[str, Any]:
         """Return the experiment as plain mappings, lists, strings and numbers."""

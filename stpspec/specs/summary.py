@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stpspec.formatting import html_lines, html_table, outline, wrapped
+from stpspec.formatting.layout import screen_width
 from stpspec.specs.base import Spec
 from stpspec.specs.fitter import FitterSpec
 from stpspec.specs.model import Cell, GapJunction, ModelSpec, Synapse
@@ -44,8 +45,9 @@ class Overview(Spec):
 
     def __repr__(self) -> str:
         head = [f"{type(self).__name__} {self._head()[0]}"]
-        head += [line for text in self._head()[1:] for line in wrapped(text)]
-        return "\n".join([*head, "", outline(self.overview())])
+        width = min(screen_width() or 100, 100)
+        head += [line for text in self._head()[1:] for line in wrapped(text, width)]
+        return "\n".join([*head, "", outline(self.overview(), width)])
 
     def _repr_html_(self) -> str:
         name, *more = self._head()

@@ -6,7 +6,8 @@ name against the installed Optuna: a release that moves one fails there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from typing import TYPE_CHECKING, Any
 
 from stpspec.studies.damage import damage_named
 
@@ -55,3 +56,27 @@ def allow_delayed_trials(storage: JournalStorage) -> None:
     one it is not known yet, and the attribute does not exist before the first.
     """
     storage._replay_result._last_created_trial_id_by_this_process = -1
+
+
+def study_id_of(study: Any) -> int:
+    """Return the number of a study that a storage lists."""
+    return study._study_id
+
+
+def trial_id_of(trial: Any) -> int:
+    """Return the number of a trial in its storage."""
+    return trial._trial_id
+
+
+def with_study_id(study: Any, number: int) -> Any:
+    """Return a copy of a study that a storage lists, with another number."""
+    shown = copy.copy(study)
+    shown._study_id = number
+    return shown
+
+
+def with_trial_id(trial: Any, number: int) -> Any:
+    """Return a copy of a trial, with another number."""
+    shown = copy.copy(trial)
+    shown._trial_id = number
+    return shown

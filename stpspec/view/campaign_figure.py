@@ -88,7 +88,8 @@ def _label(connection: Connection) -> str:
 def _axes(n: int, connections: Sequence[Connection]) -> np.ndarray:
     """Return the panels side by side, in rows of at most six; the names stand at each row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from stpspec.view.pictures import Panels, ShownAxes, ShownFigure
 
     across = min(n, 6)
     down = -(-n // across)
@@ -96,9 +97,9 @@ def _axes(n: int, connections: Sequence[Connection]) -> np.ndarray:
     height = max(_ROW * (1 if len(labels) <= _MANY else 0.55) * len(labels), 0.9)
     names = 0.085 * max(map(len, labels), default=1)
     size = (max(names + _PANEL * across, 5.0), down * (height + 0.8) + 0.5)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = ShownFigure(figsize=size, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(down, across, squeeze=False)
+    grid = figure.subplots(down, across, squeeze=False, subplot_kw={"axes_class": ShownAxes})
     for ax in grid.ravel()[n:]:
         ax.remove()
     for index, ax in enumerate(grid.ravel()[:n]):
@@ -116,7 +117,7 @@ def _axes(n: int, connections: Sequence[Connection]) -> np.ndarray:
         for y in range(len(labels)):
             if y % 2:
                 ax.axhspan(y - 0.5, y + 0.5, color="0.965", zorder=0, lw=0)
-    return grid.ravel()[:n]
+    return grid.ravel()[:n].view(Panels)
 
 
 def _legend(figure: Figure) -> None:

@@ -7,7 +7,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from stpspec.formatting import columns, html_lines, html_table, presentable, wrapped
+from stpspec.formatting import (
+    columns,
+    html_lines,
+    html_table,
+    presentable,
+    presentable_rows,
+    wrapped,
+)
 from stpspec.view.contract import miss_of
 from stpspec.view.style import cut
 from stpspec.view.tables import number, unit_text, with_error
@@ -88,7 +95,7 @@ def campaign_table(connections: Sequence[Connection], width: int = 100) -> str:
     if len(shown) > _ROWS:
         shown = sorted(shown, key=_quality)[:_ROWS]
     rows, n_misses = _people(shown)
-    blocks = _blocks(rows, width, len(rows[0]) - n_misses)
+    blocks = _blocks(presentable_rows(rows), width, len(rows[0]) - n_misses)
     rest = len(connections) - len(shown)
     if rest:
         blocks.append(f"… and {rest} more, which hit their targets better")
@@ -96,24 +103,33 @@ def campaign_table(connections: Sequence[Connection], width: int = 100) -> str:
     if many:
         text = f"more free parameters than targets, so other values fit as well: {', '.join(many)}"
         blocks.append("\n  ".join(wrapped(text, width - 2)))
-    for c in shown:
-        if c.reason:
-            lines = wrapped(
-                f"{cut(c.label, _NAME)} failed: {' '.join(c.reason.split())}", width - 2
-            )
-            blocks.append("\n  ".join(lines))
+    for names, reason in _reasons([(cut(c.label, _NAME), c.reason) for c in shown]):
+        blocks.append("\n  ".join(wrapped(f"{names} failed: {reason}", width - 2)))
     return presentable("\n\n".join(blocks))
 
 
 def campaign_html(connections: Sequence[Connection]) -> str:
     """Return the table of all connections as HTML."""
-    reasons = "\n".join(f"{c.label} failed: {c.reason}" for c in connections if c.reason)
+    reasons = "\n".join(
+        f"{names} failed: {reason}"
+        for names, reason in _reasons([(c.label, c.reason) for c in connections])
+    )
     return html_table(_people(connections)[0]) + html_lines(reasons)
 
 
 def campaign_parts(connections: Sequence[Connection]) -> list[list[str]]:
     """Return header and one row a connection, as people read them."""
     return _people(connections)[0]
+
+
+def _reasons(failed: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield what connections failed of, each reason once with the names of all that had it."""
+    names: dict[str, list[str]] = {}
+    for label, reason in failed:
+        if reason:
+            names.setdefault(" ".join(reason.split()), []).append(label)
+    for reason, labels in names.items():
+        yield ", ".join(labels), reason
 
 
 def _people(connections: Sequence[Connection]) -> tuple[list[list[str]], int]:

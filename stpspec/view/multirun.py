@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stpspec.formatting import presentable, presentable_rows
+from stpspec.formatting.layout import fitted, numbered, screen_width
 from stpspec.view.data import keep
 from stpspec.view.style import DASHES, GRAY, LINES, legend, new_axes, wrap
 from stpspec.view.tables import columns, number
@@ -44,12 +46,23 @@ def jobs_rows(
     return rows
 
 
-def jobs_table(jobs: Sequence[JobState], varied: Sequence[str]) -> str:
-    """Return the table of the jobs as text."""
-    rows = jobs_rows(jobs, varied)
+def jobs_table(jobs: Sequence[JobState], varied: Sequence[str], width: int | None = None) -> str:
+    """Return the table of the jobs as text; what several jobs failed of is said once.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    varied : sequence of str
+    width : int, optional
+        Columns for the table; by default those of the terminal, and no end in a pipe.
+    """
+    width = width or screen_width()
+    rows, notes = numbered(presentable_rows(jobs_rows(jobs, varied)))
     right = range(1 + len(varied), len(rows[0]) - 1)
+    text = columns(rows, right=right, width=width, keys=1 + len(varied))
     note = seeds_note(jobs)
-    return columns(rows, right=right) + (f"\n\nnote: {note}" if note else "")
+    said = ["\n".join(notes), presentable(f"note: {note}") if note else ""]
+    return "\n\n".join([text, *(fitted(s, screen_width()) for s in said if s)])
 
 
 def equal_jobs(jobs: Sequence[JobState]) -> list[list[JobState]]:

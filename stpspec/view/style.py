@@ -31,30 +31,25 @@ def shades(n: int) -> list[Any]:
 
 def new_axes(n: int, size: tuple[float, float], *, share: bool = True) -> Any:
     """Return ``n`` stacked Axes of a new figure that pyplot knows nothing of, shape (n,)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(n, 1, sharex=share, squeeze=False)[:, 0]
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-    return axes
+    return new_grid(n, 1, size, share=share)
 
 
 def new_grid(n: int, across: int, size: tuple[float, float], *, share: bool = True) -> Any:
     """Return ``n`` Axes of a new figure, row by row, shape (n,); the last row may be shorter."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    from stpspec.view.pictures import Panels, ShownAxes, ShownFigure
+
+    figure = ShownFigure(figsize=size, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(-(-n // across), across, sharex=share, squeeze=False).ravel()
+    kind = {"axes_class": ShownAxes}
+    shape = (-(-n // across), across)
+    axes = figure.subplots(*shape, sharex=share, squeeze=False, subplot_kw=kind).ravel()
     for ax in axes[:n]:
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[n:]:
         ax.remove()
-    return axes[:n]
+    return axes[:n].view(Panels)
 
 
 def thinned(t: np.ndarray, y: np.ndarray, most: int = 4000) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.formatting import Rows, columns, number, presentable, unit_text
+from stpspec.formatting import Rows, columns, number, presentable, presentable_rows, unit_text
+from stpspec.formatting.layout import fitted, numbered, screen_width
 from stpspec.metrics.miss import Miss
 from stpspec.metrics.noise import students_t
 from stpspec.view.contract import terms_of
@@ -33,10 +34,35 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
-def fit_table(result: Fit) -> str:
-    """Return the report of a fit: what was asked and achieved, the parameters, the cost."""
+def fit_table(result: Fit, width: int | None = None) -> str:
+    """Return the report of a fit: what was asked and achieved, the parameters, the cost.
+
+    Parameters
+    ----------
+    result : FitResult
+    width : int, optional
+        Columns for tables; by default those of the terminal, and no end in a pipe.
+    """
+    prose = screen_width()
+    width = width or prose
     head, targets, parameters, closing = fit_parts(result)
-    return presentable("\n\n".join([head, columns(targets), columns(parameters), closing]))
+    parts = [
+        fitted(presentable(head), prose),
+        columns(targets, width=width),
+        _remarked(parameters, width),
+    ]
+    return "\n\n".join([*parts, fitted(presentable(closing), prose)])
+
+
+def _remarked(rows: Rows, width: int | None) -> str:
+    """Return a table whose last column has remarks: below it, where they repeat or are too long."""
+    rows, left = presentable_rows(rows), None
+    if width is not None:
+        others = [max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]) - 1)]
+        left = max(width - sum(others), 0)
+    rows, notes = numbered(rows, left)
+    text = columns(rows, width=width)
+    return f"{text}\n\n{fitted(chr(10).join(notes), screen_width())}" if notes else text
 
 
 def fit_parts(result: Fit) -> tuple[str, Rows, Rows, str]:
@@ -175,14 +201,21 @@ def _losses(result: Fit) -> str:
     )
 
 
-def run_table(measured: Mapping[Request, Measurement], protocols: Mapping[str, Protocol]) -> str:
+def run_table(
+    measured: Mapping[Request, Measurement],
+    protocols: Mapping[str, Protocol],
+    width: int | None = None,
+) -> str:
     """Return the metrics of one candidate, protocol by protocol, with their arithmetic.
 
     Parameters
     ----------
     measured : mapping of Request to Measurement
     protocols : mapping of str to Protocol
+    width : int, optional
+        As of :func:`fit_table`.
     """
+    width = width or screen_width()
     blocks = []
     for name, protocol in protocols.items():
         mine = {r: m for r, m in measured.items() if r.protocol == name}
@@ -193,7 +226,7 @@ def run_table(measured: Mapping[Request, Measurement], protocols: Mapping[str, P
             label = _label(request)
             shown = _value(m.value) if not m.reason else "none"
             rows.append((label, shown, unit_text(m.unit) if not m.reason else ""))
-        block = f"{name} ({protocol.kind})\n\n{columns(rows)}"
+        block = f"{name} ({protocol.kind})\n\n{columns(rows, width=width)}"
         block += _arithmetic(mine)
         for reason in dict.fromkeys(m.reason for m in mine.values() if m.reason):
             names = ", ".join(_label(r) for r, m in mine.items() if m.reason == reason)
@@ -201,11 +234,16 @@ def run_table(measured: Mapping[Request, Measurement], protocols: Mapping[str, P
         notes = list(dict.fromkeys(n for m in mine.values() for n in m.notes))
         if notes:
             block += "\n\n" + "\n".join(f"note: {n}" for n in notes)
-        blocks.append(block)
-    return presentable("\n\n\n".join(blocks))
+        blocks.append(fitted(presentable(block), screen_width()))
+    return "\n\n\n".join(blocks)
 
 
-def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: int = 40) -> str:
+def sweep_table(
+    swept: xr.Dataset,
+    metrics: Sequence[str] | None = None,
+    rows: int = 40,
+    width: int | None = None,
+) -> str:
     """Return the main metrics of a sweep as a table, one row a combination.
 
     Parameters
@@ -215,9 +253,12 @@ def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: i
         By default those that are plotted.
     rows : int
         More combinations than this are left to the files.
+    width : int, optional
+        As of :func:`fit_table`.
     """
     from stpspec.view.sweep import default_metrics
 
+    width = width or screen_width()
     names = list(metrics) if metrics else default_metrics(swept)
     dims = [str(d) for d in swept[names[0]].dims]
     units = [str(swept[d].attrs.get("units", "1")) for d in dims]
@@ -229,13 +270,14 @@ def sweep_table(swept: xr.Dataset, metrics: Sequence[str] | None = None, rows: i
     for row in frame.head(rows).to_dict("records"):
         keys = [number(row[d], 6) if not isinstance(row[d], str) else row[d] for d in dims]
         table.append((*keys, *(number(float(row[n])) for n in names)))
-    text = columns(table, right=range(len(table[0])))
+    text = columns(table, right=range(len(table[0])), width=width, keys=len(dims))
     if len(frame) > rows:
         text += f"\n… and {len(frame) - rows} more"
     reasons = dict.fromkeys(r for n in names for r in frame["reason"][frame[n].isna()] if r)
     told = swept.attrs.get("confirmed")
     confirmed = [f"note: {told}"] if told else []
-    return presentable("\n".join([text, *(f"– is missing: {r}" for r in reasons), *confirmed]))
+    said = [*(f"– is missing: {r}" for r in reasons), *confirmed]
+    return "\n".join([text, *(fitted(presentable(line), screen_width()) for line in said)])
 
 
 def _arithmetic(measured: Mapping[Request, Measurement]) -> str:

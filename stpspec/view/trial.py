@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stpspec.view.contract import Achieved
+    from stpspec.view.pictures import ShownFigure
 
 # Inches. To the sides is room for the longest labels, and what they leave empty is cut off: to
 # measure all texts beforehand, as a layout of matplotlib does, takes as long as to draw them.
@@ -27,38 +28,50 @@ _COMPRESSION = 1  # of 9: a study is not to wait for the last tenth of a file's 
 
 
 def write_trial(tree: xr.DataTree, shown: Achieved, title: str, path: Path) -> None:
-    """Write the traces of all protocols above the targets against what was achieved, as PNG.
+    """Write the figure of one trial as PNG; see :func:`plot_trial`."""
+    from matplotlib.image import imsave
+
+    canvas: Any = plot_trial(tree, shown, title).canvas
+    canvas.draw()
+    pixels = _without_margins(np.asarray(canvas.buffer_rgba()))
+    imsave(path, pixels[..., :3], dpi=DPI, pil_kwargs={"compress_level": _COMPRESSION})
+
+
+def plot_trial(tree: xr.DataTree, shown: Achieved, title: str) -> ShownFigure:
+    """Plot the traces of all protocols above the targets against what was achieved.
 
     Parameters
     ----------
     tree : xarray.DataTree
         One candidate.
     shown : object
-        With ``experiment``, ``metrics`` and ``metric_units``, as a FitResult has them.
+        With ``experiment``, ``metrics`` and ``metric_units``, as a FitResult has them; targets
+        are left out where not every one of them was measured.
     title : str
-    path : Path
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.image import imsave
+
+    from stpspec.view.pictures import ShownFigure
 
     names, terms = list(tree.children), terms_of(shown.experiment)
+    if not all(n in shown.metrics and np.isfinite(shown.metrics[n]).all() for n in terms):
+        terms = {}
     two_scales = len({term.sd is None for term in terms.values()}) == 2  # one is above
-    heights = [_TRACE] * len(names) + [_TERM * (len(terms) + 1)]
-    above = [_LINE * wrap(name, NAME).count("\n") for name in names] + [_GAP / 2 * two_scales]
+    heights = [_TRACE] * len(names) + [_TERM * (len(terms) + 1)] * bool(terms)
+    above = [_LINE * wrap(name, NAME).count("\n") for name in names]
+    above += [_GAP / 2 * two_scales] * bool(terms)
     tops = [_TOP + k * (_TRACE + _GAP) + sum(above[: k + 1]) for k in range(len(heights))]
     size = (_LEFT + _WIDTH + _RIGHT, tops[-1] + heights[-1] + _GAP)
-    figure = Figure(figsize=size, dpi=DPI)
-    canvas = FigureCanvasAgg(figure)
+    figure = ShownFigure(figsize=size, dpi=DPI)
+    FigureCanvasAgg(figure)
     axes = [_axes(figure, *place) for place in zip(tops, heights, strict=True)]
     for name, ax in zip(names, axes, strict=False):
         plot_traces(tree, name, ax=ax)
         ax.locator_params(axis="y", nbins=4)  # ticks are half of what a figure costs
-    plot_targets(shown, ax=axes[-1])
+    if terms:
+        plot_targets(shown, ax=axes[-1])
     figure.text(_LEFT / size[0], 1 - 0.2 / size[1], title, fontsize=11, va="top")
-    canvas.draw()
-    pixels = _without_margins(np.asarray(canvas.buffer_rgba()))
-    imsave(path, pixels[..., :3], dpi=DPI, pil_kwargs={"compress_level": _COMPRESSION})
+    return figure
 
 
 def _axes(figure: Figure, top: float, height: float) -> Axes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stpspec.cli import flags
 from stpspec.cli.experiment import named_experiments, table_and_base
 from stpspec.cli.parser import Refused
-from stpspec.cli.terminal import DONE, FAILED, bar, shown_path
+from stpspec.cli.terminal import DONE, FAILED, bar, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.formatting import presentable
 
@@ -90,11 +90,7 @@ def _sum_up(arguments: argparse.Namespace, root: Path) -> int:
     asked = [c for c in campaign.connections if {c.label, c.name} & set(arguments.only)]
     for c in asked:
         folder = shown_path(root / c.name / RESULT)
-        print(
-            f"\n{campaign[c.name]}\nfiles in {folder}"
-            if c.summary
-            else presentable(f"\n{c.reason}")
-        )
+        show(f"\n{campaign[c.name]}\nfiles in {folder}" if c.summary else f"\n{c.reason}")
     print(f"\nstpspec collect {shown_path(root)} sums up all connections")
     failed = any(c.status in ("failed", "interrupted", "stopped") for c in asked)
     return FAILED if failed else DONE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stpspec.cli import flags
 from stpspec.cli.experiment import USAGE, WORDS, each_experiment, named_experiments, table_and_base
-from stpspec.cli.terminal import DONE
+from stpspec.cli.terminal import DONE, show
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError
 
@@ -30,9 +30,7 @@ def _check_table(words: Words) -> int:
 
     table, base, overrides = table_and_base(words)
     root, connections, _ = plan(table, base, overrides, None)
-    print(
-        f"{root.name}: no problems in {len(connections)} connection{'s'[: len(connections) != 1]}"
-    )
+    show(f"{root.name}: no problems in {len(connections)} connection{'s'[: len(connections) != 1]}")
     return DONE
 
 
@@ -51,11 +49,11 @@ def _check_one(_arguments: argparse.Namespace, path: str | None, overrides: list
         raise SpecError(problems, f"{name} is not valid")
     doubts = [p.at(origin.where(p.path)) for p in implausible(Experiment.from_data(data))]
     for doubt in doubts:
-        print(f"  warning: {doubt}")
+        show(f"  warning: {doubt}")
     count = f", {len(doubts)} warning{'s'[: len(doubts) != 1]}" if doubts else ""
-    print(f"{name}: no problems{count}")
+    show(f"{name}: no problems{count}")
     if open_terms:
-        print(f"  {', '.join(open_terms)}: no target here; stpspec campaign takes it from a table")
+        show(f"  {', '.join(open_terms)}: no target here; stpspec campaign takes it from a table")
     return DONE
 
 

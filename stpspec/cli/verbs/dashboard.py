@@ -54,7 +54,7 @@ VERB = Verb(
         "STUDY": "its name in stpspec-studies/; by default the only one",
         "JOURNAL": "its file",
         "URL": "the database that holds it",
-        "FOLDER": "a saved fit that had a study",
+        "FOLDER": "a saved fit that had a study; a campaign or multirun",
     },
     text="""\
 Serve the trials of a study, with their figures, to a browser, also while they

@@ -20,7 +20,7 @@ from stpspec.cli.experiment import (
     result_place,
     validated,
 )
-from stpspec.cli.terminal import DONE, MISSED, bar, shown_path
+from stpspec.cli.terminal import DONE, MISSED, bar, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _save(result: FitResult, place: Place, log: LogRecorder) -> None:
     try:
         saved = place.save(functools.partial(result.save, figures=False), log)
     finally:  # also if it is nowhere else
-        print(fit_table(result), flush=True)
+        show(fit_table(result))
     write_figures(result, saved)
     print(f"files in {shown_path(saved)}", flush=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stpspec.cli.terminal import DONE, UsageError
+from stpspec.cli.terminal import DONE, UsageError, show
 from stpspec.cli.verb import Candidates, Verb
 
 SORTS = (
@@ -20,7 +20,7 @@ def _list(arguments: argparse.Namespace) -> int:
     unknown = [w for w in arguments.words if w not in SORTS]
     if unknown:
         raise UsageError(str(unknown_name("list", unknown[0], SORTS)))
-    print(catalog.text(arguments.words or SORTS))
+    show(catalog.text(arguments.words or SORTS))
     return DONE
 
 

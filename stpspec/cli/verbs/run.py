@@ -19,7 +19,7 @@ from stpspec.cli.experiment import (
     result_place,
     validated,
 )
-from stpspec.cli.terminal import DONE, shown_path
+from stpspec.cli.terminal import DONE, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
@@ -77,8 +77,8 @@ def run_composed(
         try:
             saved = place.save(save, log)
         finally:
-            print(f"{experiment.name} at {_at(tree)}\n")
-            print(run_table(measured, experiment.protocols), flush=True)
+            show(f"{experiment.name} at {_at(tree)}\n")
+            show(run_table(measured, experiment.protocols))
         draw_run(tree, saved, experiment)
     print(f"\nfiles in {shown_path(saved)}")
     failed = str(tree.dataset["failure"].values[0])

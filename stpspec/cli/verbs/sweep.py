@@ -18,7 +18,7 @@ from stpspec.cli.experiment import (
     result_place,
     validated,
 )
-from stpspec.cli.terminal import DONE, bar, shown_path
+from stpspec.cli.terminal import DONE, bar, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem
 
@@ -75,7 +75,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
         try:
             saved = place.save(save, log)
         finally:
-            print(sweep_table(swept), flush=True)
+            show(sweep_table(swept))
         write_sweep(swept, saved, scale=arguments.axis, formats=experiment.figures.format)
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
     return DONE

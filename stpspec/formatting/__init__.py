@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-Rows = Sequence[Sequence[str]]
+from stpspec.formatting.layout import Rows, broken, table, text_width
 
 HIDDEN = "***"  # in the place of a password
 PASSWORD_VARIABLE = "STPSPEC_STORAGE_PASSWORD"
@@ -51,6 +51,16 @@ def _is_harmless(character: str) -> bool:
 
 def _written_out(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def one_line(text: str) -> str:
+    """Return text as a terminal may get it, without the ends of its lines and without tabs."""
+    return presentable(text).replace("\n", " ").replace("\t", " ")
+
+
+def presentable_rows(rows: Rows) -> list[list[str]]:
+    """Return rows of a table with cells of one line each, as a terminal may get them."""
+    return [[one_line(cell) for cell in row] for row in rows]
 
 
 def spreadsheet_rows(rows: Rows) -> list[list[str]]:
@@ -132,7 +142,9 @@ def unit_text(unit: str) -> str:
     return {"1": "", "uS": "µS", "MOhm": "MΩ", "signal": ""}.get(unit, unit)
 
 
-def columns(rows: Rows, *, right: Sequence[int] = ()) -> str:
+def columns(
+    rows: Rows, *, right: Sequence[int] = (), width: int | None = None, keys: int = 1
+) -> str:
     """Align rows of text in columns.
 
     Parameters
@@ -141,12 +153,12 @@ def columns(rows: Rows, *, right: Sequence[int] = ()) -> str:
         The first is the header; a rule is drawn under it.
     right : sequence of int
         Columns that are aligned to the right.
+    width : int, optional
+        Of the screen into which the table is to fit (:func:`stpspec.formatting.layout.table`).
+    keys : int
+        So many columns name a row.
     """
-    rows = [[_one_line(cell) for cell in row] for row in rows]
-    widths = _widths(rows)
-    lines = [_line(row, widths, right if number else ()) for number, row in enumerate(rows)]
-    lines.insert(1, "  ".join("─" * w for w in widths).rstrip())
-    return "\n".join(lines)
+    return table(presentable_rows(rows), right=right, width=width, keys=keys)
 
 
 def outline(rows: Rows, width: int = 100) -> str:
@@ -158,24 +170,21 @@ def outline(rows: Rows, width: int = 100) -> str:
     width : int
         Of the whole; the last column gets what the others leave of it.
     """
-    rows = [[*map(_one_line, names), presentable(text)] for *names, text in rows]
-    widths = [*_widths(rows)[:-1], 0]
-    left = max(width - sum(widths) - 2 * (len(widths) - 1), 30)
+    rows = presentable_rows(rows)
+    widths = [max(text_width(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    left = max(width - sum(widths) - 2 * len(widths), 30)
     lines = []
     for *names, text in rows:
-        for number, part in enumerate(wrapped(text, left) or [""]):
-            lines.append(_line([*(names if not number else [""] * len(names)), part], widths))
+        for number, part in enumerate(wrapped(text, left)):
+            shown = names if not number else [""] * len(names)
+            cells = [c + " " * (w - text_width(c)) for c, w in zip(shown, widths, strict=True)]
+            lines.append("  ".join([*cells, part]).rstrip())
     return "\n".join(lines)
 
 
 def wrapped(text: str, width: int = 100) -> list[str]:
     """Break text into lines, but not between a number and its unit or name."""
-    import textwrap
-
-    bound = re.sub(
-        r"(?<=\w) (?=-?\d)|(?<=\d) (?=[^\W\d_]|°)", "\N{NO-BREAK SPACE}", presentable(text)
-    )
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(bound, width)]
+    return broken(one_line(text), width)
 
 
 def html_table(rows: Rows, *, header: bool = True) -> str:
@@ -207,22 +216,6 @@ def html_lines(text: str, style: str = "") -> str:
     from html import escape
 
     return f'<div style="{style}">{"<br>".join(escape(presentable(text)).splitlines())}</div>'
-
-
-def _one_line(cell: str) -> str:
-    return presentable(cell).replace("\n", " ")
-
-
-def _widths(rows: Rows) -> list[int]:
-    return [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-
-
-def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[int] = ()) -> str:
-    cells = [
-        cell.rjust(w) if i in right else cell.ljust(w)
-        for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
 
 
 def first_line(error: BaseException) -> str:
