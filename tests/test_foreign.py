@@ -255,7 +255,9 @@ def test_an_experiment_file_cannot_have_hydra_call_anything(tmp_path, lines):
 def test_a_defaults_list_reads_no_file_above_the_groups(tmp_path, entry):
     file = tmp_path / "e.yaml"
     file.write_text(small.YAML.replace("defaults:\n", f"defaults:\n  - {entry}\n"))
-    with pytest.raises(ConfigError, match=r"none above them|no (group|model) is called"):
+    with pytest.raises(
+        ConfigError, match=r"none above them|no (group|model) is called|a group and its choice"
+    ):
         compose(file)
 
 

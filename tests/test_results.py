@@ -22,7 +22,7 @@ from stpspec.resources import search_in
 from stpspec.results import fit_result
 from stpspec.results.folder import write_netcdf
 from stpspec.results.provenance import sources_of
-from stpspec.results.simulation import save_run
+from stpspec.results.simulation import draw_run, save_run
 
 
 @pytest.fixture(scope="module")
@@ -378,6 +378,7 @@ def test_a_run_is_saved_with_its_sources_and_gives_the_same_again(tmp_path):
     given = {"U": 0.3, "tau_rec": 123.0, "weight": 2.0}
     tree = stpspec.simulate(made, given)
     saved = save_run(tmp_path / "run", made, tree, sources_of(made))
+    draw_run(tree, saved, made)
     assert {"simulation.nc", "experiment.yaml", "traces_single.png"} < set(left_over(saved))
     assert (saved / "mod" / "TsodyksMarkram.mod").is_file()
     assert (saved / "templates" / "patch.py").is_file()

@@ -181,8 +181,8 @@ def test_a_killed_process_leaves_nothing_that_the_next_does_not_remove(result, t
 
 # -- signals --------------------------------------------------------------------------------------
 
-ENDLESS = ["fitter=random", "fitter.batch=2", "fitter.budget.evaluations=1000000",
-           "numerics.integrator=fixed", "--quiet"]  # fmt: skip
+SLOW = ["fitter=random", "fitter.batch=2", "numerics.integrator=fixed", "--quiet"]
+ENDLESS = [*SLOW, "fitter.budget.evaluations=1000000"]
 
 
 @contextlib.contextmanager
@@ -278,7 +278,7 @@ def test_an_interrupt_while_the_command_begins_is_one_line(here, seconds):
 
 def test_a_signal_that_its_parent_has_turned_off_stays_off(here):
     study = "study={name: s, storage: s.journal}"
-    words = ["fit", "small.yaml", *ENDLESS, "fitter.budget.evaluations=60", study, "--out", "out"]
+    words = ["fit", "small.yaml", *SLOW, "fitter.budget.evaluations=60", study, "--out", "out"]
     with subprocess.Popen(
         ["nohup", sys.executable, "-m", "stpspec.cli", *words], cwd=here, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -429,7 +429,7 @@ def test_two_containers_on_one_host_share_a_study_and_its_budget(here, own_proc)
     if not can_unshare():
         pytest.skip("no PID namespace can be made here (unshare --pid)")
     n, study = 200, "study={name: s, storage: s.journal}"
-    words = ["fit", "small.yaml", *ENDLESS, f"fitter.budget.evaluations={n}", study]
+    words = ["fit", "small.yaml", *SLOW, f"fitter.budget.evaluations={n}", study]
     inside = ["unshare", "--pid", "--fork", *["--mount-proc"] * own_proc]
     with contextlib.ExitStack() as both:
         started = [

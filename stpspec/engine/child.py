@@ -134,10 +134,10 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(OSError):  # it has died since: then another takes it
                 assert self._connection is not None
-                self._connection.send((function, args))
+                self._connection.send((function, args, _current_folder()))
                 return
         self._end()
-        self._begin().send((function, args))
+        self._begin().send((function, args, _current_folder()))
 
     def _begin(self) -> Connection:
         if self._is_closed:
@@ -282,7 +282,9 @@ def serve(descriptor: int) -> None:
     while True:
         value, error = None, None
         try:
-            function, args = connection.recv()
+            function, args, folder = connection.recv()
+            if folder is not None:
+                os.chdir(folder)
             value = function(*args)
         except EOFError:
             return
@@ -312,6 +314,14 @@ class _Heard(logging.Handler):
     def taken(self) -> list[tuple[str, int, str]]:
         records, self._records = self._records, []
         return records
+
+
+def _current_folder() -> str | None:
+    """Return where relative paths begin, for the process may be older; None if it is gone."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return None
 
 
 def _hand_on(records: list[tuple[str, int, str]], text: str) -> None:

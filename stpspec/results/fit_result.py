@@ -264,9 +264,6 @@ class FitResult:
         ----------
         folder : path
             A result folder, or the ``result.nc`` in it.
-        plugins : bool
-            Import the plug-ins that the experiment names. Without them, the result can be shown
-            and no code of others is run; what needs the experiment itself may not work.
 
         Raises
         ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,9 @@ from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import is_result, text_of, with_values
 from stpspec.studies.processes import has_ended, process_name
+
+# HDF5 is not to be called by two threads, and xarray has a lock for some of its calls only.
+netcdf_lock = threading.RLock()
 
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
 
@@ -178,7 +182,8 @@ def write_netcdf(tree: Any, path: Path) -> None:
                 here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
                 if {"time", "sample"} & set(variable.dims) and _fits_float32(variable.values):
                     here[str(name)]["dtype"] = "float32"
-    tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
+    with netcdf_lock:
+        tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
 
 
 @contextlib.contextmanager
@@ -193,7 +198,7 @@ def read_netcdf(path: Path) -> Iterator[Any]:
     import xarray as xr
 
     try:
-        with xr.open_datatree(path, engine="netcdf4") as opened:
+        with netcdf_lock, xr.open_datatree(path, engine="netcdf4") as opened:
             yield opened
     except StpspecError:
         raise

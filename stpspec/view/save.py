@@ -139,7 +139,9 @@ def write_figure(
                 temporary.write_text(csv_of(figure), encoding="utf-8")
             written.append(file)
     except Exception as error:  # whatever it is, as matplotlib without the LaTeX that it is to use
-        log.warning("the figure %s is left out: %s", path, first_line(error))
+        files = [path.with_name(f"{path.name}.{kind}") for kind in dict.fromkeys(formats)]
+        lacking = ", ".join(str(file) for file in files if file not in written) or path
+        log.warning("the figure %s is left out: %s", lacking, first_line(error))
     return written
 
 
