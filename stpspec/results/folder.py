@@ -21,6 +21,9 @@ from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import is_result, text_of, with_values
 from stpspec.studies.processes import has_ended, process_name
 
+# HDF5 is not to be called by two threads, and xarray has a lock for some of its calls only.
+netcdf_lock = threading.RLock()
+
 _SCHEMA_LINE = "# Resolved by stpspec; run it again with: stpspec fit THIS_FOLDER\n"
 
 

@@ -12,6 +12,7 @@ from stpspec.formatting import masked, spreadsheet_rows
 from stpspec.resources import replaced
 from stpspec.results.folder import (
     as_result_error,
+    netcdf_lock,
     nodes,
     to_yaml,
     with_own_files,
@@ -120,7 +121,8 @@ def save_sweep(
         told = {"files": sources.texts, "sources": sources.sha256, "places": sources.places}
         kept = swept.assign_attrs({name: json.dumps(value) for name, value in told.items()})
         kept.attrs["spec"] = masked(json.dumps(again.to_data()))
-        kept.to_netcdf(temporary / SWEEP, engine="netcdf4")
+        with netcdf_lock:
+            kept.to_netcdf(temporary / SWEEP, engine="netcdf4")
         frame = swept.to_dataframe().reset_index()
         rows = [list(map(str, frame.columns)), *frame.map(_cell).to_numpy().tolist()]
         with (temporary / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
