@@ -324,14 +324,6 @@ class _Heard(logging.Handler):
         return records
 
 
-def _current_folder() -> str | None:
-    """Return where relative paths begin, for the process may be older; None if it is gone."""
-    try:
-        return str(Path.cwd())
-    except FileNotFoundError:
-        return None
-
-
 def _hand_on(records: list[tuple[str, int, str]], text: str) -> None:
     if text and sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):

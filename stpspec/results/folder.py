@@ -172,10 +172,6 @@ def as_result_error(target: Path) -> Iterator[None]:
         ) from error
 
 
-# The C library of netCDF crashes where two threads are in it.
-_netcdf = threading.RLock()
-
-
 def write_netcdf(tree: Any, path: Path) -> None:
     """Write a DataTree as netCDF4: traces as float32, everything compressed."""
     encoding: dict[str, dict[str, Any]] = {}
@@ -186,7 +182,7 @@ def write_netcdf(tree: Any, path: Path) -> None:
                 here[str(name)] = {"zlib": True, "complevel": 4, "shuffle": True}
                 if {"time", "sample"} & set(variable.dims) and _fits_float32(variable.values):
                     here[str(name)]["dtype"] = "float32"
-    with _netcdf:
+    with netcdf_lock:
         tree.to_netcdf(path, engine="netcdf4", encoding=encoding)
 
 
@@ -202,7 +198,7 @@ def read_netcdf(path: Path) -> Iterator[Any]:
     import xarray as xr
 
     try:
-        with _netcdf, xr.open_datatree(path, engine="netcdf4") as opened:
+        with netcdf_lock, xr.open_datatree(path, engine="netcdf4") as opened:
             yield opened
     except StpspecError:
         raise
