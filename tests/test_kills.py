@@ -21,8 +21,8 @@ from stpspec.results.fit_result import FitResult
 from stpspec.studies.storage import open_storage
 
 BUDGET = 40
-RANDOM = ["fitter=random", "fitter.batch=4", f"fitter.budget.evaluations={BUDGET}",
-          "numerics.integrator=fixed"]  # fmt: skip
+UNBOUNDED = ["fitter=random", "fitter.batch=4", "numerics.integrator=fixed"]
+RANDOM = [*UNBOUNDED, f"fitter.budget.evaluations={BUDGET}"]
 FIT = ["fit", "small.yaml", *RANDOM, "--quiet"]
 ONE, TWO = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT)
 ENDS = {"SIGKILL": ONE, "SIGTERM": (signal.SIGTERM,), "SIGHUP": (signal.SIGHUP,),
@@ -143,8 +143,9 @@ def test_a_study_that_is_ended_loses_and_doubles_nothing(here, tmp_path, kind, e
     with places(kind, tmp_path) as place:
         at_test = str(tmp_path / place) if kind == "journal" else place
         n = BUDGET * (times + 2)
-        words = [*FIT, f"study={{name: s, storage: '{place}'}}", "--out"]
-        first = [*words, "first"]
+        study = f"study={{name: s, storage: '{place}'}}"
+        words = ["fit", "small.yaml", *UNBOUNDED, "--quiet", study, "--out"]
+        first = [*words, "first", f"fitter.budget.evaluations={BUDGET}"]
         seconds = instants(here, first, times)
         kept = {t.number: t.params for t in evaluated(at_test)}
         in_flight = 0

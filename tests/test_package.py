@@ -87,9 +87,11 @@ def test_every_package_that_is_imported_is_a_dependency():
     core = names(PROJECT["dependencies"]) | {"stpspec"}
     extras = {name: names(r) for name, r in PROJECT["optional-dependencies"].items()}
     beyond = undeclared(ROOT / "stpspec", core)
-    assert set(beyond) == {"optuna_dashboard", "bottle"}, beyond
-    assert all(at.startswith("stpspec/dashboard/") for at in beyond.values()), beyond
-    assert not undeclared(ROOT / "stpspec", core | extras["dashboard"])
+    folders = {"dashboard": {"optuna_dashboard", "bottle"}, "tuner": {"panel", "bokeh", "tornado"}}
+    assert set(beyond) == set.union(*folders.values()), beyond
+    for folder, packages in folders.items():
+        assert all(beyond[n].startswith(f"stpspec/{folder}/") for n in packages), beyond
+    assert not undeclared(ROOT / "stpspec", core | extras["dashboard"] | extras["tuner"])
 
 
 def test_a_package_that_others_happen_to_install_is_told_as_undeclared():
