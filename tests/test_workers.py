@@ -142,12 +142,11 @@ def test_pool_that_ends_without_a_word_loses_nothing():
 def test_workers_that_cannot_begin_end_the_fit_in_words(tmp_path):
     code = (
         "import sys\n"
-        "from test_workers import faulty\n"
         "import stpspec\n"
         "if __name__ == '__main__':\n"
         "    sys.executable = './python'\n"
         "    try:\n"
-        "        stpspec.fit(faulty(workers=2))\n"
+        "        stpspec.fit(stpspec.load('pvalb_pyr', ['workers=2']))\n"
         "    except stpspec.StpspecError as error:\n"
         "        print(error)\n"
     )
