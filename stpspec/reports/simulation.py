@@ -7,11 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from stpspec.errors import ResultError
 from stpspec.formatting import number
 from stpspec.reports import fit
 from stpspec.reports.page import Page, failures_by_kind
-from stpspec.results.folder import nodes, to_yaml
+from stpspec.results.folder import nodes, read_netcdf, to_yaml
 from stpspec.specs.result_files import RUN, SWEEP
 from stpspec.view.sweep import plot_sweep
 from stpspec.view.tables import sweep_table
@@ -22,13 +21,10 @@ def run_page(folder: Path) -> Page:
     """Return the report on a saved simulation."""
     import xarray as xr
 
-    try:
-        with xr.open_datatree(folder / RUN, engine="netcdf4") as opened:
-            tree = xr.DataTree.from_dict(nodes(opened.load()))
-            attributes = {str(n): v for n, v in opened.attrs.items()}
+    with read_netcdf(folder / RUN) as opened:
+        tree = xr.DataTree.from_dict(nodes(opened.load()))
+        attributes = {str(n): v for n, v in opened.attrs.items()}
         spec = json.loads(attributes["spec"])
-    except (OSError, KeyError, ValueError) as error:
-        raise ResultError(f"{folder / RUN} cannot be read as a result: {error}") from error
     page = Page(f"Simulation of {spec.get('name', 'an experiment')}")
     values = {str(n): v for n, v in tree.to_dataset().data_vars.items() if n != "failure"}
     page.lead(spec.get("description") or "One simulation of every protocol.")
@@ -45,14 +41,9 @@ def run_page(folder: Path) -> Page:
 
 def sweep_page(folder: Path) -> Page:
     """Return the report on a saved sweep."""
-    import xarray as xr
-
-    try:
-        with xr.open_dataset(folder / SWEEP, engine="netcdf4") as opened:
-            swept = opened.load()
+    with read_netcdf(folder / SWEEP) as opened:
+        swept = opened.to_dataset().load()
         spec = json.loads(swept.attrs["spec"])
-    except (OSError, KeyError, ValueError) as error:
-        raise ResultError(f"{folder / SWEEP} cannot be read as a result: {error}") from error
     fields = ", ".join(str(swept[d].attrs.get("long_name", d)) for d in swept.dims)
     page = Page(f"Sweep of {spec.get('name', 'an experiment')}")
     page.lead(f"What depends on {fields}?")
