@@ -428,8 +428,18 @@ def can_unshare():
 def test_two_containers_on_one_host_share_a_study_and_its_budget(here, own_proc):
     if not can_unshare():
         pytest.skip("no PID namespace can be made here (unshare --pid)")
+    # Neither begins before both are there: a slow start of one would leave the other the whole budget.
+    (here / "meets.py").write_text(
+        "import os, pathlib, secrets, time, stpspec\nhere = []\n\n"
+        "@stpspec.cost('meets')\ndef meets(metrics, targets):\n    if not here:\n"
+        "        here.append(pathlib.Path(f'arrived-{secrets.token_hex(8)}'))\n"
+        "        here[0].touch()\n    end = time.monotonic() + 200\n"
+        "    while len(list(pathlib.Path().glob('arrived-*'))) < 2 and time.monotonic() < end:\n"
+        "        time.sleep(0.02)\n    return (metrics['size'] - targets['size']) ** 2\n"
+    )
     n, study = 200, "study={name: s, storage: s.journal}"
     words = ["fit", "small.yaml", *WORDS, f"fitter.budget.evaluations={n}", study]
+    words += ["plugins=[meets]", "objective.cost=meets"]
     inside = ["unshare", "--pid", "--fork", *["--mount-proc"] * own_proc]
     with contextlib.ExitStack() as both:
         started = [
