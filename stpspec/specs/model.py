@@ -96,7 +96,7 @@ class GapJunction(_Placed):
         description="variable of the junctional current, nA; by default all that is passed",
     )
     partner_voltage: str = Field(
-        default="vgap", description="POINTER to the voltage of the other side"
+        default="vgap", description="POINTER or RANGE variable for the voltage of the other side"
     )
 
     stimulated_by: ClassVar[str] = "step"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ from stpspec.resources import shipped
 from stpspec.specs.base import problems_of
 from stpspec.specs.experiment import Experiment
 from stpspec.units import UnitError, convert
+
+
+log = logging.getLogger("stpspec.engine")
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,14 @@ class Bound:
         return tuple(n for n in self._passed if n in self.mechanism.recordable)
 
     @property
+    def outward_currents(self) -> frozenset[str]:
+        """Those of a gap junction that are positive out of the cell: they cross its membrane."""
+        source = self.sources.get(self.experiment.model.mechanism)
+        if source is None or self.experiment.model.stimulated_by == "event":
+            return frozenset()
+        return frozenset(nmodl.read(source).membrane_currents)
+
+    @property
     def hidden_currents(self) -> tuple[str, ...]:
         """What the mechanism passes beside it and does not make known: it is no RANGE variable."""
         return tuple(n for n in self._passed if n not in self.mechanism.recordable)
@@ -117,8 +129,7 @@ class Bound:
     def _passed(self) -> tuple[str, ...]:
         """All currents of the mechanism, unless one is asked for; one that is known first."""
         model = self.experiment.model
-        source = self.sources.get(model.mechanism)
-        passed = nmodl.read(source).membrane_currents if source is not None else ()
+        passed = model_checks.currents_passed(model, self.sources.get(model.mechanism))
         return model_checks.currents_recorded(model.current, passed, self.mechanism.recordable)
 
     @functools.cached_property
@@ -218,7 +229,7 @@ def examine(
     if facts.mechanism is None:
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
     info, paths = facts.mechanism, library.sources(model.mod)
-    problems += model_checks.connection_problems(model, paths.get(model.mechanism))
+    problems += model_checks.connection_problems(model, info, paths.get(model.mechanism))
     units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
     info = replace(info, limits=limits)
@@ -233,6 +244,12 @@ def examine(
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
+    wrongly = model_checks.coupling_problems({"model": numeric}, facts.coupling, parameters)
+    if parts.get("parameters") or parts.get("objective") is not None:
+        problems += wrongly
+    else:  # one simulation shows what it is
+        for problem in wrongly:
+            log.warning("%s", problem.rule)
     problems += length_problems(numeric, parameters, info, parts)
     wrong = [*parts.get("wrong", ()), *(p.path for p in problems)]
     terms, found = bind_terms({**parts, "model": numeric, "wrong": wrong}, info, parameters)

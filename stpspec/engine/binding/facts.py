@@ -6,16 +6,19 @@ NEURON and this.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stpspec.engine import cells, nrn
 from stpspec.engine.mechanisms import library
+from stpspec.engine.mechanisms.coupling import Coupling, measure_coupling
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.engine.reading import Readings
 from stpspec.errors import MechanismError, SpecProblem, TemplateError, TrustError
 from stpspec.resources import find_file
+from stpspec.units import UnitError, convert
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,24 @@ class CellQuestion:
 
 
 @dataclass(frozen=True)
+class GapQuestion:
+    """A gap junction whose coupling is to be measured.
+
+    Attributes
+    ----------
+    partner_voltage : str
+    free : tuple of str
+        Free parameters of the experiment.
+    fixed : dict of str to number or str
+        Values of parameters, possibly with units.
+    """
+
+    partner_voltage: str
+    free: tuple[str, ...]
+    fixed: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Question:
     """What is asked of NEURON for one experiment.
 
@@ -38,11 +59,14 @@ class Question:
         The entries of ``mod`` that hold mechanisms.
     mechanism : str
     cells : tuple of CellQuestion
+    gap : GapQuestion, optional
+        If it is a gap junction.
     """
 
     mod: tuple[str, ...]
     mechanism: str
     cells: tuple[CellQuestion, ...]
+    gap: GapQuestion | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,8 @@ class Facts:
     mechanism : Mechanism, optional
     mechanism_error : str
         Why there is no description of the mechanism.
+    coupling : Coupling, optional
+        Of a gap junction between two passive cells, where it can be measured.
     """
 
     load_error: str = ""
@@ -89,6 +115,7 @@ class Facts:
     cells: tuple[CellFacts, ...] = ()
     mechanism: Mechanism | None = None
     mechanism_error: str = ""
+    coupling: Coupling | None = None
 
 
 def usable_sources(model: Any) -> tuple[list[str], list[SpecProblem]]:
@@ -117,7 +144,16 @@ def question_of(parts: Mapping[str, Any]) -> Question:
     if second is not None:
         asked.append(question(second, model.section_2 or model.section))
     usable = tuple(_located(entry, "mod") for entry in usable_sources(model)[0])
-    return Question(usable, model.mechanism, tuple(asked))
+    return Question(usable, model.mechanism, tuple(asked), _gap_question(parts))
+
+
+def _gap_question(parts: Mapping[str, Any]) -> GapQuestion | None:
+    model = parts["model"]
+    if model.stimulated_by != "step":
+        return None
+    return GapQuestion(
+        model.partner_voltage, tuple(parts.get("parameters", {})), dict(model.fixed)
+    )
 
 
 def _located(name: str, folder: str) -> str:
@@ -142,9 +178,26 @@ def _gathered(question: Question) -> Facts:
         return Facts(load_error=str(error), of_shipped=others)
     built = tuple(_cell(cell) for cell in question.cells)
     try:
-        return Facts(cells=built, mechanism=describe(question.mechanism))
+        mechanism = describe(question.mechanism)
     except (MechanismError, TrustError) as error:
         return Facts(cells=built, mechanism_error=str(error))
+    return Facts(cells=built, mechanism=mechanism, coupling=_coupling(mechanism, question.gap))
+
+
+def _coupling(mechanism: Mechanism, question: GapQuestion | None) -> Coupling | None:
+    """Measure the coupling of a gap junction; None where what it lacks is told elsewhere."""
+    if question is None:
+        return None
+    fixed = []
+    for name, value in question.fixed.items():
+        if name in mechanism.parameters and name not in question.free:
+            with contextlib.suppress(UnitError):
+                fixed.append((name, convert(value, mechanism.parameters[name])))
+    with contextlib.suppress(MechanismError):
+        return measure_coupling(
+            mechanism.name, question.partner_voltage, question.free, tuple(fixed)
+        )
+    return None
 
 
 def _cell(question: CellQuestion) -> CellFacts:

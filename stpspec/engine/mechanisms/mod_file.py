@@ -43,6 +43,9 @@ class ModFile:
         POINTER and BBCOREPOINTER.
     pointers_read : tuple of str
         Those that its equations use: unset, they end the process. C code may test for that.
+    inputs : tuple of str
+        RANGE variables that equations use, that nothing in the file sets, and that are no
+        PARAMETER: somebody else fills them.
     ions : dict of str to tuple of str
         Ion of a USEION → the variables of it that are written.
     nonspecific_currents, electrode_currents : tuple of str
@@ -94,6 +97,7 @@ class ModFile:
     global_variables: frozenset[str] = frozenset()
     pointers: tuple[str, ...] = ()
     pointers_read: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     ions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     nonspecific_currents: tuple[str, ...] = ()
     electrode_currents: tuple[str, ...] = ()
@@ -212,6 +216,7 @@ def from_tree(program: Node) -> ModFile:
         global_variables=frozenset(_listed(program, "GlobalVar")),
         pointers=pointers,
         pointers_read=_in_order(pointers, used),
+        inputs=_in_order(sharing.inputs(program), used),
         ions={_name(ion): _listed(ion, "WriteIonVar") for ion in program.walk("Useion")},
         nonspecific_currents=_listed(program, "NonspecificCurVar"),
         electrode_currents=_listed(program, "ElectrodeCurVar"),

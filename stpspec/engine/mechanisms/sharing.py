@@ -24,6 +24,13 @@ def tabulated(program: Node) -> tuple[str, ...]:
     return tuple(sorted(own & (read - written)))
 
 
+def inputs(program: Node) -> tuple[str, ...]:
+    """Return the variables of an instance that nothing in the file sets."""
+    written = {n for b in program.children for n in linear_kinetics.assigned(b)}
+    passed = {_name(c) for c in program.walk("NonspecificCurVar", "ElectrodeCurVar")}
+    return tuple(sorted((_ranges(program) & _assigned(program)) - written - passed - _EVERYWHERE))
+
+
 def written_globals(program: Node) -> tuple[str, ...]:
     """Return the variables that all instances share and that the file writes."""
     outermost = {_name(v) for b in program.children if b.kind == "LocalListStatement"
@@ -41,8 +48,7 @@ def remembered(program: Node) -> tuple[str, ...]:
     receive = [b for b in program.children if b.kind == "NetReceiveBlock"]
     events = {n for b in linear_kinetics.reached(program, receive)
               for n in linear_kinetics.assigned(b)}  # fmt: skip
-    assigned = {_name(d) for b in program.walk("AssignedBlock") for d in b.children
-                if d.kind == "AssignedDefinition"}  # fmt: skip
+    assigned = _assigned(program)
     arguments = [_name(a) for b in receive for a in b.children if a.kind == "Argument"]
     changed = _parameters(program) & every | (assigned & events - first)
     return tuple(sorted(changed | set(arguments[:1]) & events))
@@ -61,6 +67,11 @@ def _of_instances(program: Node) -> set[str]:
     declared = {_name(d) for b in program.walk("AssignedBlock", "StateBlock") for d in b.children
                 if d.kind == "AssignedDefinition"}  # fmt: skip
     return declared | _ranges(program)
+
+
+def _assigned(program: Node) -> set[str]:
+    return {_name(d) for b in program.walk("AssignedBlock") for d in b.children
+            if d.kind == "AssignedDefinition"}  # fmt: skip
 
 
 def _of_mechanism(program: Node) -> set[str]:

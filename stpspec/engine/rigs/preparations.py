@@ -9,9 +9,9 @@ import numpy as np
 from stpspec.dataset import SIGNALS, arrival_times
 from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.hoc_types import NetCon, PointProcess, Segment
+from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment
+from stpspec.engine.mechanisms import partner_voltage
 from stpspec.engine.rigs.rig import Probe, Rig
-from stpspec.errors import MechanismError
 from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
 
@@ -103,6 +103,10 @@ def _or(value: float | None, default: float) -> float:
 class GapRig(Rig):
     """Replicas of two cells joined by a gap junction, both recorded in current clamp."""
 
+    def __init__(self, bound: Bound, n: int):
+        super().__init__(bound, n)
+        partner_voltage.complete()
+
     def _cells(self) -> Sequence[Cell]:
         return [self.model.cell, self.model.second_cell]
 
@@ -118,10 +122,8 @@ class GapRig(Rig):
         for gap, other, (section, position) in zip(
             gaps, reversed(pair), reversed(places), strict=True
         ):
-            segment = cells.section(other, section)(position)
-            with nrn.border(MechanismError, f"model.partner_voltage: {model.mechanism} has no "
-                            f"POINTER {model.partner_voltage!r}"):  # fmt: skip
-                h.setpointer(segment._ref_v, model.partner_voltage, gap)
+            there = cells.section(other, section)
+            partner_voltage.connect(gap, model.partner_voltage, there, position)
         segments = [self._electrode_segment(c) for c in pair]
         electrodes = []
         for segment in segments:
@@ -150,6 +152,19 @@ class GapRig(Rig):
                 if stimulus.step is not None and stimulus.step.cell == cell:
                     clamp.delay, clamp.dur = onset, stimulus.step.duration
                     clamp.amp = stimulus.step.amplitude
+
+    def states(self, replica: int) -> list[Reference]:
+        if not self._states:
+            super().states(replica)
+            name = self.model.partner_voltage
+            if partner_voltage.is_transferred(self.model.mechanism, name):
+                for states, gaps in zip(self._states, self.points, strict=True):
+                    states += [getattr(gap, f"_ref_{name}") for gap in gaps]
+        return self._states[replica]
+
+    def tear_down(self) -> None:
+        partner_voltage.disconnect([gap for gaps in self.points for gap in gaps])
+        super().tear_down()
 
 
 def make_rig(bound: Bound, n: int) -> Rig:

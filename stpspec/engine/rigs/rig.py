@@ -137,8 +137,11 @@ class Rig(ABC):
         """Return a probe of all that the mechanism passes, or of the current that is asked for."""
         first, *others = self.bound.currents
         probe = self._variable(point, first, factor)
+        outward = self.bound.outward_currents
+        probe.factor *= -1 if first in outward else 1
         for name in others:
-            probe.add(getattr(point, f"_ref_{name}"), self._factor(name, factor))
+            sign = -1 if name in outward else 1
+            probe.add(getattr(point, f"_ref_{name}"), sign * self._factor(name, factor))
         return probe
 
     def _is_global(self, name: str) -> bool:
