@@ -612,28 +612,6 @@ def test_cache_that_cannot_be_written_is_named_with_the_way_out(tmp_path):
     assert "STPSPEC_CACHE" in text
 
 
-def test_template_that_would_end_the_process_is_refused(tmp_path):
-    file = tmp_path / "ends.hoc"
-    file.write_text(
-        "begintemplate Ends\npublic soma\ncreate soma\nproc init() {\n"
-        "  if (0) { quit() } // stops here\n}\nendtemplate Ends\n"
-    )
-    cell = {"file": str(file), "template": "Ends"}
-    with pytest.raises(SpecError, match=r"calls quit\(\), which would end this Python process"):
-        run(synapse({"one": {"kind": "single_event"}}, model={"cell": cell}))
-
-
-def test_file_that_a_template_loads_and_that_would_end_the_process_is_named(tmp_path):
-    (tmp_path / "bye.hoc").write_text('load_file("cell.hoc")\nproc bye() { quit() }\n')
-    file = tmp_path / "cell.hoc"
-    file.write_text(
-        'load_file("stdlib.hoc")\nload_file(1, "bye.hoc")\nbegintemplate Loading\n'
-        "external bye\nproc init() { bye() }\nendtemplate Loading\n"
-    )
-    with pytest.raises(TemplateError, match=r"bye\.hoc calls quit\(\)"):
-        cells.build(Cell(file=str(file), template="Loading"))
-
-
 @pytest.mark.parametrize("value", [True, "0.5 ms", 1.5, "half", [0.3, None], float("nan")])
 def test_values_are_checked_as_in_the_yaml(value):
     experiment = synapse({"one": {"kind": "single_event"}})

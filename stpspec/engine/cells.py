@@ -79,7 +79,7 @@ def builder(cell: CellTemplate) -> Callable[[], Any]:
 
     def build_one() -> Any:
         with (
-            nrn.border(TemplateError, f"building a cell from {cell.template!r} in {path}"),
+            templates.entered(f"building a cell from {cell.template!r} in {path}"),
             templates.surroundings(path),
         ):
             if isinstance(arguments, dict):

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from stpspec.engine import nrn
+from stpspec.engine.quitting import quit_refused
 from stpspec.engine.reading import (
     Reading,
     Readings,
@@ -27,10 +28,6 @@ from stpspec.engine.reading import (
 )
 from stpspec.errors import TemplateError, nearest
 from stpspec.resources import CURRENT_FOLDER, content_key, file_sha256, find_file, shipped
-
-_HOC_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_QUITS = re.compile(r"\bquit\s*\(")
-_LOADS = re.compile(r"\b(?:load_file|xopen)\s*\((?:\s*\d+\s*,)?\s*\"([^\"]+)\"")
 
 
 class CellTemplate(Protocol):
@@ -118,12 +115,10 @@ def hoc_template(cell: CellTemplate, path: Path) -> Any:
     if changed is not None:
         raise _loaded_before(changed, path)
     if known is None:
-        if quitter := _quitter(path, set()):
-            raise TemplateError(f"{quitter} calls quit(), which would end this Python process")
         with (
             surroundings(path),
             _readings_of_definition(path) as readings,
-            nrn.border(TemplateError, f"loading the template file {path}"),
+            entered(f"loading the template file {path}"),
         ):
             if h.load_file(1, os.fsencode(path)) != 1.0:  # a text must be ASCII, bytes need not
                 raise RuntimeError("HOC could not read it")
@@ -185,6 +180,19 @@ def readings_of(cell: CellTemplate) -> Readings:
 
 
 @contextlib.contextmanager
+def entered(doing: str) -> Iterator[None]:
+    """Run the code of a template: whatever fails is a :class:`TemplateError`, and so is quit().
+
+    Parameters
+    ----------
+    doing : str
+        What was being done; begins the message.
+    """
+    with nrn.border(TemplateError, doing), quit_refused(TemplateError, doing):
+        yield
+
+
+@contextlib.contextmanager
 def surroundings(path: Path) -> Iterator[None]:
     """Let a template find the modules beside it; in a result, what lay in the current folder.
 
@@ -232,7 +240,7 @@ def _executed(path: Path) -> _Definition:
     with (
         surroundings(path),
         _readings_of_definition(path) as readings,
-        nrn.border(TemplateError, f"importing the template file {path}"),
+        entered(f"importing the template file {path}"),
     ):
         # From the bytes: an import may take bytecode that an earlier version left.
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
@@ -271,17 +279,6 @@ def _loaded_before(changed: Path, path: Path) -> TemplateError:
         f"{path} loads {changed}, which HOC has loaded in this process with other content; what is "
         f"loaded cannot be redefined: start a new Python process"
     )
-
-
-def _quitter(path: Path, seen: set[Path]) -> Path | None:
-    """Return the first file, of this one and those that it loads, that calls quit()."""
-    seen.add(path)
-    code = _HOC_COMMENT.sub("", path.read_text(errors="replace"))
-    if _QUITS.search(code):
-        return path
-    loaded = (folder / name for name in _LOADS.findall(code) for folder in (Path(), path.parent))
-    new = (file.resolve() for file in loaded if file.is_file() and file.resolve() not in seen)
-    return next(filter(None, (_quitter(file, seen) for file in new)), None)
 
 
 def _absent(name: str, path: Path, what: str, names: list[str]) -> str:
