@@ -311,7 +311,7 @@ def _marks(annotation: Any) -> Iterator[Unit]:
         yield from _marks(inner)
 
 
-def _quantity(value: Any) -> float | str:
+def quantity(value: Any) -> float | str:
     """Check the form of a quantity whose unit is known only once the mechanism is loaded."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise rule_error("quantity", 'a number or a string with a unit, such as "20 ms"')
@@ -332,7 +332,7 @@ def _quantity(value: Any) -> float | str:
 
 Quantity = Annotated[
     float | str,
-    BeforeValidator(_quantity),
+    BeforeValidator(quantity),
     WithJsonSchema(
         {
             "anyOf": [{"type": "number"}, {"type": "string"}],
@@ -343,7 +343,7 @@ Quantity = Annotated[
 
 
 def _quantities(value: Any) -> Any:
-    return [_quantity(v) for v in value] if isinstance(value, list | tuple) else _quantity(value)
+    return [quantity(v) for v in value] if isinstance(value, list | tuple) else quantity(value)
 
 
 Quantities = Annotated[

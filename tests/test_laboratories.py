@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import run, synapse, values_of
+from helpers import MOD, run, synapse, values_of
 
 from stpspec.engine import cells
 from stpspec.errors import SpecError, TemplateError
+from stpspec.specs.experiment import Experiment
 from stpspec.specs.model import Cell
 
+LABS = MOD / "labs"
 ONE = {"one": {"kind": "single_event"}}
 
 # -- quit() in a template --------------------------------------------------------------------------
@@ -68,3 +70,68 @@ def test_python_template_that_would_end_the_process_is_refused(tmp_path, call):
     )
     with pytest.raises(TemplateError, match=r"calls quit\(\)|SystemExit"):
         cells.build(Cell(file=str(file), template="Quitting"))
+
+
+# -- further arguments of NET_RECEIVE --------------------------------------------------------------
+
+PAIR = {"pair": {"kind": "train", "frequency": 20, "n_induction": 2, "n_recovery": 0}}
+
+
+def weighted(mechanism, weight, protocols=ONE, **more):
+    model = {"mod": [str(LABS)], "net_con": {"weight": weight}}
+    return synapse(protocols, mechanism=mechanism, model=model, fixed={}, **more)
+
+
+@pytest.mark.parametrize("weight", [[2, 0.001], {"w": 2, "g_unit": 0.001}, [2, "1 nS"]])
+def test_weight_takes_a_value_for_each_argument(weight):
+    tree = run(weighted("UnitWeight", weight))
+    np.testing.assert_allclose(values_of(tree, "amplitude", "one"), 140, rtol=1e-3)  # pA
+
+
+def test_free_weight_is_the_first_argument():
+    tree = run(weighted("UnitWeight", [1, 0.001]), {"weight": [1, 3]})
+    np.testing.assert_allclose(values_of(tree, "amplitude", "one"), [70, 210], rtol=1e-3)
+
+
+def test_further_arguments_are_given_in_every_run_of_a_rig():
+    """Without an INITIAL block NEURON sets all but the first to 0 whenever it begins."""
+    tree = run(weighted("UnitWeight", [1, 0.001], {**ONE, "again": {"kind": "single_event"}}))
+    one, again = (values_of(tree, "amplitude", p) for p in ("one", "again"))
+    np.testing.assert_array_equal(one, again)
+
+
+@pytest.mark.parametrize("mechanism", ["UnitWeight", "StreamState"])
+def test_argument_that_nothing_sets_is_told_by_name(mechanism):
+    with pytest.raises(SpecError, match=r"nothing sets g_unit \(uS\): it would be 0") as refused:
+        run(weighted(mechanism, 1))
+    assert len(refused.value.problems) == 1  # neither the states nor the switch need a value
+
+
+def test_states_in_the_arguments_keep_what_initial_gives_them():
+    tree = run(weighted("StreamState", {"g_unit": "2 nS"}, PAIR))
+    np.testing.assert_allclose(values_of(tree, "amplitude", "pair"), 70, rtol=1e-3)
+    exact = 1 - 0.5 * np.exp(-50 / 500)
+    np.testing.assert_allclose(values_of(tree, "paired_pulse_ratio", "pair"), exact, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "weight", "told"),
+    [
+        ("UnitWeight", {"w": 1, "g_unt": 1}, "did you mean 'g_unit'"),
+        ("UnitWeight", [1, 2, 3], "3 values are given"),
+        ("UnitWeight", [1, "3 mV"], "expected a quantity in uS"),
+        ("ExpSyn", [1, 2], "takes one weight"),
+        ("UnitWeight", [], "valid number"),
+    ],
+)
+def test_weights_that_do_not_fit_the_arguments_are_refused(mechanism, weight, told):
+    with pytest.raises(SpecError, match=told):
+        run(weighted(mechanism, weight))
+
+
+def test_weights_of_several_arguments_survive_a_round_trip():
+    for weight in ([1, 0.001], {"w": 1, "g_unit": "1 nS"}):
+        experiment = weighted("UnitWeight", weight)
+        again = Experiment.from_data(experiment.to_data())
+        assert again.model.net_con.weight == weight
+        assert again.digest == experiment.digest

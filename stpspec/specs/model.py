@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
 
 from stpspec.registry import MODELS
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
-from stpspec.units import Millisecond, Quantity
+from stpspec.units import Millisecond, Quantity, quantity
 
 # What the parameters of our own mechanisms are; other mechanisms declare theirs in `roles`.
 _OWN_ROLES: dict[str, list[str]] = {
@@ -33,11 +35,48 @@ class Cell(Spec):
     )
 
 
+Weights = float | list[float | str] | dict[str, float | str]
+_WEIGHT = Range("", 0, 1e4, zero=_NO_WEIGHT)
+
+
+class _PerArgument:
+    """Marks a weight that is one number, or one for each argument of NET_RECEIVE."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        one = handler.generate_schema(Annotated[float, _WEIGHT])
+        as_it_is = core_schema.plain_serializer_function_ser_schema(lambda value: value)
+        return core_schema.no_info_wrap_validator_function(_weights, one, serialization=as_it_is)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        one: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+        return {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "array", "items": one, "minItems": 1},
+                {"type": "object", "additionalProperties": one, "minProperties": 1},
+            ]
+        }
+
+
+def _weights(value: Any, of_number: Callable[[Any], float]) -> Weights:
+    if isinstance(value, list | tuple) and value:
+        return [quantity(v) for v in value]
+    if isinstance(value, Mapping) and value:
+        return {str(name): quantity(v) for name, v in value.items()}
+    return of_number(value)
+
+
 class NetCon(Spec):
     """The connection that carries the presynaptic events."""
 
-    weight: Annotated[float, Range("", 0, 1e4, zero=_NO_WEIGHT)] = Field(
-        default=1.0, description="in the unit of the mechanism"
+    weight: Annotated[Weights, _WEIGHT, _PerArgument()] = Field(
+        default=1.0,
+        description="in the unit of the mechanism; a list, or a mapping by name, where NET_RECEIVE "
+        "has further arguments",
     )
     delay: Annotated[Millisecond, Range("ms", 0, 30, most=1000)] = Field(
         default=1.3, ge=0, description="from spike to arrival, ms"

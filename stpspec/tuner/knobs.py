@@ -238,7 +238,7 @@ def _of_spec(spec: Spec, path: str, group: Group) -> Iterator[Knob]:
     """Yield a knob for each numeric field of a part of the experiment."""
     for name, field in type(spec).model_fields.items():
         value = getattr(spec, name)
-        if not _is_number(field) or name.endswith("_position"):
+        if not _is_number(field) or name.endswith("_position") or isinstance(value, list | dict):
             continue
         low, high, scale = _SPANS.get(name) or _usual(field, value)
         grid, unit = _GRIDS.get(name, ()), _plain(unit_of(field))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
+from stpspec.engine.binding.event_arguments import event_arguments
 from stpspec.engine.binding.facts import Facts, gather, question_of, usable_sources
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
@@ -25,7 +26,6 @@ from stpspec.resources import shipped
 from stpspec.specs.base import problems_of
 from stpspec.specs.experiment import Experiment
 from stpspec.units import UnitError, convert
-
 
 log = logging.getLogger("stpspec.engine")
 
@@ -40,6 +40,10 @@ class Bound:
     mechanism : Mechanism
     units : dict of str to str
         Unit of everything that may be a free parameter.
+    weights : dict of int to float
+        Values of the arguments of NET_RECEIVE, by their places; the first is the weight.
+    resets : tuple of int
+        Those of the weights that NEURON sets to 0 where it begins.
     sources : dict of str to Path
         Mechanism name → .mod file.
     templates : tuple of Path
@@ -61,6 +65,8 @@ class Bound:
     units: dict[str, str]
     sources: dict[str, Path]
     templates: tuple[Path, ...]
+    weights: dict[int, float] = field(default_factory=dict)
+    resets: tuple[int, ...] = ()
     brief: bool = False
     scheme: Scheme = REFERENCE
     together: bool = True
@@ -244,6 +250,8 @@ def examine(
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
+    weights, resets, found = event_arguments(model, paths.get(model.mechanism))
+    problems += found
     wrongly = model_checks.coupling_problems({"model": numeric}, facts.coupling, parameters)
     if parts.get("parameters") or parts.get("objective") is not None:
         problems += wrongly
@@ -266,7 +274,9 @@ def examine(
     templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
     readings = tuple(cell.readings for cell in facts.cells)
-    return [], Bound(numbers, info, units, paths, templates, scheme=scheme, readings=readings)
+    return [], Bound(
+        numbers, info, units, paths, templates, weights, resets, scheme=scheme, readings=readings
+    )
 
 
 def _without_mod(

@@ -151,9 +151,7 @@ def _gap_question(parts: Mapping[str, Any]) -> GapQuestion | None:
     model = parts["model"]
     if model.stimulated_by != "step":
         return None
-    return GapQuestion(
-        model.partner_voltage, tuple(parts.get("parameters", {})), dict(model.fixed)
-    )
+    return GapQuestion(model.partner_voltage, tuple(parts.get("parameters", {})), dict(model.fixed))
 
 
 def _located(name: str, folder: str) -> str:

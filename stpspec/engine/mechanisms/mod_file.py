@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,11 @@ class ModFile:
         Whether there is a NET_RECEIVE block.
     event_arguments : dict of str to str
         Argument of NET_RECEIVE → unit; the first is the weight.
+    unset_arguments : tuple of str
+        Further arguments of NET_RECEIVE that it uses and never assigns: they need values. Not those
+        that it does no more than compare with 0, which is the value of what nobody sets.
+    initial_arguments : tuple of str
+        Those that its INITIAL block assigns.
     stream_states : tuple of str
         Arguments of NET_RECEIVE that it assigns: what a NetCon remembers.
     verbatim : bool
@@ -106,6 +112,8 @@ class ModFile:
     methods: tuple[str, ...] = ()
     receives_events: bool = False
     event_arguments: dict[str, str] = field(default_factory=dict)
+    unset_arguments: tuple[str, ...] = ()
+    initial_arguments: tuple[str, ...] = ()
     stream_states: tuple[str, ...] = ()
     verbatim: bool = False
     uncalled_c: tuple[str, ...] = ()
@@ -226,6 +234,9 @@ def from_tree(program: Node) -> ModFile:
         methods=tuple(linear_kinetics.methods(program)),
         receives_events=bool(receive.kind),
         event_arguments=arguments,
+        unset_arguments=_unset_arguments(receive, tuple(arguments)),
+        initial_arguments=_in_order(arguments, {
+            n for b in receive.walk("InitialBlock") for n in linear_kinetics.assigned(b)}),
         stream_states=_in_order(arguments, linear_kinetics.assigned(receive)),
         verbatim=bool(c),
         uncalled_c=_uncalled_c(program),
@@ -235,6 +246,28 @@ def from_tree(program: Node) -> ModFile:
         assigned_initially=_in_order(parameters, set_initially),
         tabulated=sharing.tabulated(program),
         exact=linear_kinetics.exact_in_any_step(program),
+    )  # fmt: skip
+
+
+def _unset_arguments(receive: Node, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    if "_args" in _words_of([v.text for v in receive.walk("Verbatim")]):
+        return ()  # C code may set any of them
+    body = [n for n in receive.children if n.kind != "Argument"]
+    uses = Counter(n.text for b in body for n in b.walk("Name"))
+    switches: Counter[str] = Counter()
+    for_nothing = set[str]()
+    for compared in (n for b in body for n in b.walk("BinaryExpression")):
+        sides = [c for c in compared.children if c.kind != "BinaryOperator"]
+        operator = next((c.text for c in compared.children if c.kind == "BinaryOperator"), "")
+        names = [n.text for side in sides for n in side.walk("Name")]
+        numbers = [n.text for side in sides for n in side.walk("Integer", "Double")]
+        if operator in ("==", "!=") and len(names) == len(numbers) == 1:
+            switches[names[0]] += 1
+            for_nothing |= set(names) if float(numbers[0]) == 0 else set()
+    assigned = linear_kinetics.assigned(receive)
+    return tuple(
+        n for n in arguments[1:]
+        if uses[n] and n not in assigned and not (switches[n] == uses[n] and n in for_nothing)
     )  # fmt: skip
 
 

@@ -30,7 +30,9 @@ class SynapseRig(Rig):
         # The name is that of a parameter where the mechanism has one: one name sets one thing.
         own = "weight" in self.bound.mechanism.parameters
         fixed = {} if own else self.model.fixed
-        netcon.weight[0] = fixed.get("weight", self.model.net_con.weight)
+        for place, value in self.bound.weights.items():
+            netcon.weight[place] = value
+        netcon.weight[0] = fixed.get("weight", self.bound.weights[0])
         self.owned.append([cell])
         self.points.append([synapse])
         self.electrodes.append([electrode])
@@ -70,6 +72,12 @@ class SynapseRig(Rig):
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         delay = self.model.net_con.delay
         self.arrivals = arrival_times(stimulus.spikes, delay, onset).tolist()
+
+    def deliver(self) -> None:
+        for netcon in self.netcons:
+            for place in self.bound.resets:
+                netcon.weight[place] = self.bound.weights[place]
+        super().deliver()
 
 
 class SharedRig(SynapseRig):
