@@ -205,8 +205,11 @@ def test_comments_may_be_in_any_encoding(written):
 
 def test_what_ends_the_parser_leaves_the_other_files_readable(written):
     first, last = (written(f"NEURON {{ SUFFIX {n} }}\n", f"{n}.mod") for n in ("first", "last"))
-    gone = first.with_name("gone.mod")
-    assert syntax.trees([first, gone, last]).keys() == {first, last}
+    ends = first.with_name("ends.mod")
+    texts = {p: p.read_text() for p in (first, last)}
+    deep = f"NEURON {{ SUFFIX one }}\nINITIAL {{ a = {'(' * 100_000}1{')' * 100_000} }}\n"
+    found = syntax.trees({first: texts[first], ends: deep, last: texts[last]})
+    assert found.keys() == {first, last}
 
 
 def test_what_a_file_includes_is_part_of_it(written):

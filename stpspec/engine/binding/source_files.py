@@ -14,7 +14,7 @@ from typing import Any
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.plugin_files import plugin_files
 from stpspec.engine.mechanisms.library import sources
-from stpspec.engine.mechanisms.nmodl import included_in
+from stpspec.engine.mechanisms.nmodl import flat_name, included_in
 from stpspec.engine.reading import Readings
 from stpspec.engine.templates import current_folder, is_shipped, template_path
 from stpspec.errors import StpspecError
@@ -87,8 +87,9 @@ def _files(
         files.paths[f"mod/{name}"] = path
     for source in mechanisms.values():
         for written, path in included_in(source).items():
-            files.paths[f"mod/{written}"] = path
-            files.names[f"mod/{written}"] = written
+            name = f"mod/{flat_name(written)}"
+            files.paths[name] = path
+            files.names[name] = written
     for (key, cell), read in itertools.zip_longest(_cells(experiment), readings, fillvalue={}):
         _add_cell(files, f"model.{key}", cell, read)
     for name, path in plugin_files(experiment.plugins).items():

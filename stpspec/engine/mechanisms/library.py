@@ -212,17 +212,21 @@ def _library_in(folder: Path) -> Path:
 
 def _nrnivmodl(build: Path, named: Mapping[str, Path]) -> None:
     for name, path in named.items():
-        shutil.copy2(path, build / f"{name}.mod")
-        for written, included in nmodl.included_in(path).items():
-            if (build / written).exists() and (
-                build / written
-            ).read_bytes() != included.read_bytes():
+        includes = nmodl.included_in(path)
+        if includes:
+            (build / f"{name}.mod").write_text(nmodl.flattened(path), encoding="utf-8")
+        else:
+            shutil.copy2(path, build / f"{name}.mod")
+        for written, included in includes.items():
+            place = build / nmodl.flat_name(written)
+            content = nmodl.flattened(included)
+            if place.exists() and place.read_text(encoding="utf-8") != content:
                 raise MechanismError(
-                    f"two files called {written!r} are included, and differ: that of {path} is "
+                    f"two files called {place.name!r} are included, and differ: that of {path} is "
                     f"{included}; give one of them another name"
                 )
-            (build / written).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(included, build / written)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(content, encoding="utf-8")
     tool = Path(sys.executable).with_name("nrnivmodl")
     command = str(tool) if tool.exists() else shutil.which("nrnivmodl")
     if command is None:

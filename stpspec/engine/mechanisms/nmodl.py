@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from stpspec.engine import nrn
@@ -86,18 +86,66 @@ def content_of(path: Path) -> str:
 def included_in(path: Path) -> dict[str, Path]:
     """Return what a .mod file includes, by the name it writes, and what that includes in turn.
 
-    Only what lies beside it or below: it is kept with results under the same name.
+    It is looked for as NEURON's translator does: beside the file that includes it, beside the .mod
+    file, in the folder above that, in the folders of the environment variable ``MODL_INCLUDE``. In
+    a result all lie in one folder: so at last beside the .mod file under the last part of its name.
     """
     found: dict[str, Path] = {}
     waiting = [path]
     while waiting:
-        for name in _includes(*_version(waiting.pop())):
-            file = path.parent / name
-            beside = not Path(name).is_absolute() and ".." not in Path(name).parts
-            if beside and name not in found and file.is_file():
+        including = waiting.pop()
+        for name in _includes(*_version(including)):
+            file = _included(name, including, path)
+            if file is not None and name not in found:
                 found[name] = file
                 waiting.append(file)
     return found
+
+
+def _included(name: str, including: Path, path: Path) -> Path | None:
+    here = path.parent
+    folders = [including.parent, here, here.parent]
+    folders += [here / f for f in os.environ.get("MODL_INCLUDE", "").split(":") if f]
+    places = [*(folder / name for folder in folders), here / Path(name).name]
+    return next((p for p in places if p.is_file()), None)
+
+
+def flat_name(name: str) -> str:
+    """Return the name under which an included file lies beside the .mod file that includes it.
+
+    It is the name that is written, unless that leads out of the folder.
+    """
+    leads_out = Path(name).is_absolute() or ".." in Path(name).parts
+    return Path(name).name if leads_out else name
+
+
+def flattened(path: Path) -> str:
+    """Return the text of a .mod or included file, whose includes lie beside it."""
+    return _with_includes(text_of(path), lambda name: f'"{flat_name(name)}"')
+
+
+def expanded(path: Path) -> str:
+    """Return the text of a .mod file with the text of what it includes in its place."""
+    files = included_in(path)
+
+    def within(file: Path, around: tuple[Path, ...]) -> str:
+        def text(name: str) -> str:
+            inner = files.get(name)
+            return within(inner, (*around, file)) if inner not in (None, file, *around) else ""
+
+        return _with_includes(text_of(file), text, begin=len("INCLUDE"))
+
+    return within(path, ())
+
+
+def _with_includes(text: str, replace: Callable[[str], str], begin: int = 0) -> str:
+    """Return a text with something else in the place of each name; its ``INCLUDE`` may go, too."""
+    parts, end = [], 0
+    for name, start, stop in tokens.includes(text):
+        word = text.rindex("INCLUDE", end, start) if begin else start
+        parts += [text[end:word], replace(name)]
+        end = stop
+    return "".join([*parts, text[end:]])
 
 
 def text_of(path: Path) -> str:
@@ -114,18 +162,18 @@ def _version(path: Path) -> _Version:
 def _includes(path: Path, *_of_what_version: int) -> tuple[str, ...]:
     text = text_of(path)
     # Almost no file includes another: its tokens take a hundred times as long as this question.
-    return tuple(tokens.includes(list(tokens.tokens(text)))) if "INCLUDE" in text else ()
+    return tuple(name for name, *_ in tokens.includes(text)) if "INCLUDE" in text else ()
 
 
 def _read_new(paths: list[Path]) -> dict[Path, ModFile]:
     if not syntax.available():  # NEURON 8
-        return {p: mod_file.from_words(text_of(p)) for p in paths}
+        return {p: mod_file.from_words(expanded(p)) for p in paths}
     entries = {p: _entry(p) for p in paths}
     found = {p: content for p, entry in entries.items() if (content := _kept(entry)) is not None}
-    trees = syntax.trees([p for p in paths if p not in found])
+    trees = syntax.trees({p: expanded(p) for p in paths if p not in found})
     for path in paths:
         if path not in found:
-            found[path] = _understood(trees.get(path)) or mod_file.from_words(text_of(path))
+            found[path] = _understood(trees.get(path)) or mod_file.from_words(expanded(path))
             if path in trees:  # an end of the parser's process may have had another reason
                 _keep(entries[path], found[path])
     return found

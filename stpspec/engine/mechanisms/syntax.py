@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,16 +66,16 @@ def available() -> bool:
     return bool(sys.executable) and any((Path(p) / "nmodl").is_dir() for p in places or ())
 
 
-def trees(paths: Sequence[Path]) -> dict[Path, Node | None]:
-    """Return the syntax tree of each .mod file; None for one that is not NMODL.
+def trees(texts: Mapping[Path, str]) -> dict[Path, Node | None]:
+    """Return the syntax tree of the text of each .mod file; None for one that is not NMODL.
 
     All are read in one process, as its start takes longer than to read them. A file at which the
     parser aborts, or which it does not finish in a minute, is left out.
     """
     found: dict[Path, Node | None] = {}
-    waiting = list(paths)
+    waiting = list(texts)
     while waiting:
-        lines = _lines(waiting)
+        lines = _lines([texts[p] for p in waiting])
         if not lines:  # not even the parser could be loaded
             break
         found |= {p: _tree(line) for p, line in zip(waiting, lines[1:], strict=False)}
@@ -83,17 +83,17 @@ def trees(paths: Sequence[Path]) -> dict[Path, Node | None]:
     return found
 
 
-def _lines(paths: Sequence[Path]) -> list[str]:
+def _lines(texts: Sequence[str]) -> list[str]:
     """Return the complete lines that the parser's process has written."""
     script = Path(__file__).with_name("parser_process.py")
     with tempfile.TemporaryDirectory(prefix="stpspec-") as folder:
-        target = Path(folder) / "trees"
+        source, target = Path(folder) / "texts", Path(folder) / "trees"
+        source.write_text(json.dumps(list(texts)), encoding="utf-8")
         # -P: this folder holds modules whose names are not meant for that process. The working
         # folder is a neutral one: NEURON loads compiled mechanisms that it finds there.
-        files = [str(p.absolute()) for p in paths]
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(
-                [sys.executable, "-P", str(script), str(target), *files],
+                [sys.executable, "-P", str(script), str(target), str(source)],
                 cwd=folder, check=False, timeout=_TIME_LIMIT, stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 env={"NEURON_MODULE_OPTIONS": "-nogui", **os.environ},

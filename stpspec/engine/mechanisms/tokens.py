@@ -74,10 +74,14 @@ def declaration(found: list[Token]) -> tuple[str, str]:
     return "", ""
 
 
-def includes(found: list[Token]) -> list[str]:
-    """Return the names of the files that are included."""
-    pairs = itertools.pairwise(found)
-    return [b.text for a, b in pairs if a[:2] == ("word", "INCLUDE") and b.kind == "string"]
+def includes(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the name of each file that is included, and where its quotes begin and end."""
+    before = ""
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup == "string" and before == "INCLUDE":
+            yield match["string"], *match.span()
+        if match.lastgroup is not None:  # a comment may stand between them
+            before = match[0] if match.lastgroup == "word" else ""
 
 
 def pointers(found: list[Token]) -> list[str]:
