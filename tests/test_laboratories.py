@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from helpers import MOD, run, synapse, values_of
+from helpers import MOD, printed_by, run, synapse, values_of
 
-from stpspec.engine import cells
+from stpspec.engine import cells, stochastic
+from stpspec.engine.binding.bind import bind
 from stpspec.errors import SpecError, TemplateError
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.model import Cell
@@ -135,3 +138,90 @@ def test_weights_of_several_arguments_survive_a_round_trip():
         again = Experiment.from_data(experiment.to_data())
         assert again.model.net_con.weight == weight
         assert again.digest == experiment.digest
+
+
+# -- folders of mechanisms -------------------------------------------------------------------------
+
+FAULTY = "NEURON { POINT_PROCESS Never RANGE g }\nBREAKPOINT { g = * 2 }\n"
+DENSITY = """\
+NEURON {{ SUFFIX {name} NONSPECIFIC_CURRENT i RANGE g }}
+PARAMETER {{ g = 1e-4 (S/cm2) }}
+ASSIGNED {{ v (mV) i (mA/cm2) }}
+BREAKPOINT {{ i = g * (v + 70) }}
+"""
+LEAKY = """\
+from neuron import h
+class Leaky:
+    def __init__(self, prefix="labs"):
+        self.soma = h.Section(name="soma", cell=self)
+        self.soma.L = self.soma.diam = 20
+        self.soma.insert({name})
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of a laboratory: a synapse, a channel, and a file that no compiler takes."""
+    text = (LABS / "UnitWeight.mod").read_text()
+    (tmp_path / "syn.mod").write_text(text.replace("UnitWeight", "LabsSynapse"))
+    (tmp_path / "leak.mod").write_text(DENSITY.format(name="labs_leak"))
+    (tmp_path / "never.mod").write_text(FAULTY)
+    return tmp_path
+
+
+def of_folder(folder, mechanism="LabsSynapse", name='"labs_leak"'):
+    (folder / "leaky.py").write_text(LEAKY.format(name=name))
+    cell = {"file": str(folder / "leaky.py"), "template": "Leaky"}
+    weight = {"net_con": {"weight": [1, 0.001]}} if mechanism == "LabsSynapse" else {}
+    model = {"mod": [str(folder)], "cell": cell, **weight}
+    return synapse(ONE, mechanism=mechanism, model=model, fixed={}).to_data()
+
+
+CHECK = """
+import json, sys
+import stpspec
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.mechanisms import library
+from stpspec.specs.experiment import Experiment
+data = json.loads({data!r})
+problems = [str(problem) for problem in stpspec.check(data)]
+used = [] if problems else sorted(bind(Experiment.from_data(data)).foreign)
+print(json.dumps([problems, used, sorted(library.loaded_names())]))
+"""
+
+
+def checked(data, folder):
+    return printed_by(CHECK.format(data=json.dumps(data)), folder)
+
+
+@pytest.mark.parametrize("name", ['"labs_leak"', 'prefix + "_leak"'])
+def test_file_that_does_not_compile_is_in_nobodys_way(folder, name):
+    """Names that are put together stand in no file: then all that can be compiled is loaded."""
+    problems, used, loaded = checked(of_folder(folder, name=name), folder)
+    assert problems == []
+    assert used == ["LabsSynapse", "labs_leak"]
+    assert "labs_leak" in loaded
+    assert "Never" not in loaded
+
+
+def test_file_that_does_not_compile_is_told_where_it_is_needed(folder):
+    problems, _, _ = checked(of_folder(folder, mechanism="Never"), folder)
+    assert "never.mod:2" in str(problems)
+
+
+def test_only_what_a_model_uses_is_compiled(folder):
+    data = of_folder(folder)
+    data["model"]["cell"] = {"file": "patch.py", "template": "Patch"}
+    problems, used, loaded = checked(data, folder)
+    assert problems == []
+    assert used == ["LabsSynapse"]
+    assert "labs_leak" not in loaded
+
+
+def test_chance_is_of_the_mechanisms_that_a_simulation_holds():
+    """A folder may hold what draws random numbers; the synapse beside it is deterministic."""
+    model = {"mod": [str(MOD / "Coin.mod"), str(LABS / "UnitWeight.mod")],
+             "net_con": {"weight": [1, 0.001]}}  # fmt: skip
+    bound = bind(synapse(ONE, mechanism="UnitWeight", model=model, fixed={}))
+    assert not bound.by_chance
+    assert stochastic.draws(bound) == []

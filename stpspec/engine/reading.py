@@ -26,6 +26,7 @@ from typing import Any
 
 from stpspec.resources import CURRENT_FOLDER, file_sha256
 
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+\.?(\w+)", re.MULTILINE)
 _LITERAL = re.compile(r"""(["'])([^"'\n]+)\1""")
 _WRITES = os.O_WRONLY | os.O_RDWR
 _JUMP_TABLE, _SIZE, _SYMBOLS, _STRINGS = 23, 2, 6, 5  # DT_JMPREL, DT_PLTRELSZ, DT_SYMTAB, DT_STRTAB
@@ -106,9 +107,15 @@ def is_own(path: Path) -> bool:
 
 
 def mentioned(path: Path, seen: set[Path] | None = None) -> set[Path]:
-    """Return the files whose names stand in a template, and in what it mentions, in quotes."""
+    """Return the files whose names stand in a template, and in what it mentions, in quotes.
+
+    Of a Python template also the modules beside it that it imports.
+    """
     seen = set() if seen is None else seen
-    for _, name in _LITERAL.findall(path.read_text(encoding="utf-8", errors="replace")):
+    text = path.read_text(encoding="utf-8", errors="replace")
+    names = [name for _, name in _LITERAL.findall(text)]
+    names += [f"{n}.py" for n in _IMPORT.findall(text)] if path.suffix == ".py" else []
+    for name in names:
         for folder in (path.parent, Path.cwd()):
             file = _absolute(str(folder / name))
             with contextlib.suppress(OSError, ValueError):  # a text, no name

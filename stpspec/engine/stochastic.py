@@ -23,8 +23,8 @@ _MANY = tuple(5.0 * k for k in range(100))  # ms
 
 
 def draws(bound: Bound) -> list[str]:
-    """Return the mechanisms whose source speaks of random numbers."""
-    return [n for n, path in sorted(bound.sources.items()) if read(path).draws_random]
+    """Return the mechanisms in use whose source speaks of random numbers."""
+    return [n for n, path in sorted(bound.sources_in_use.items()) if read(path).draws_random]
 
 
 def differs(bound: Bound) -> bool:

@@ -29,6 +29,8 @@ from stpspec.engine.reading import (
 from stpspec.errors import TemplateError, nearest
 from stpspec.resources import CURRENT_FOLDER, content_key, file_sha256, find_file, shipped
 
+_READABLE = 1_000_000  # bytes
+
 
 class CellTemplate(Protocol):
     """What names a cell, as :class:`stpspec.specs.model.Cell` does."""
@@ -158,6 +160,27 @@ def content_of(cell: CellTemplate) -> str:
     path = template_path(cell)
     files = [path] if is_shipped(path) else [path, *sorted(mentioned(path))]
     return content_key(*(file_sha256(file) for file in files))
+
+
+def words_of(cell: CellTemplate) -> frozenset[str]:
+    """Return all words in the template of a cell and in what it, or its arguments, mention.
+
+    Raises
+    ------
+    TemplateError
+        As :func:`template_path`.
+    """
+    path = template_path(cell)
+    given = cell.arguments.values() if isinstance(cell.arguments, dict) else cell.arguments
+    files = {path, *mentioned(path)}
+    for value in (v for v in given if isinstance(v, str) and v and "\0" not in v):
+        files |= {p for f in (path.parent, Path()) if (p := f / value).is_file()}
+    found = set[str]()
+    for file in files:
+        with contextlib.suppress(OSError):
+            if file.stat().st_size <= _READABLE:  # no morphology of that size names mechanisms
+                found |= set(re.findall(r"\w+", file.read_text(encoding="utf-8", errors="replace")))
+    return frozenset(found)
 
 
 def python_class(cell: CellTemplate, path: Path) -> Any:

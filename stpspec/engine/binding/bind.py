@@ -14,7 +14,13 @@ from pydantic import ValidationError
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
 from stpspec.engine.binding.event_arguments import event_arguments
-from stpspec.engine.binding.facts import Facts, gather, question_of, usable_sources
+from stpspec.engine.binding.facts import (
+    Facts,
+    gather,
+    question_of,
+    sources_used,
+    usable_sources,
+)
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
@@ -56,6 +62,8 @@ class Bound:
         share is not known.
     readings : tuple of Readings
         What was read of the user's files for each cell that the experiment names.
+    in_use : frozenset of str
+        The mechanism, and those that sit in the cells.
     contents : str
         Key of what a process of its own has loaded for it; empty: this process has loaded it.
     """
@@ -71,6 +79,7 @@ class Bound:
     scheme: Scheme = REFERENCE
     together: bool = True
     readings: tuple[Readings, ...] = ()
+    in_use: frozenset[str] = frozenset()
     contents: str = ""
 
     def located_data(self) -> dict[str, Any]:
@@ -88,8 +97,13 @@ class Bound:
 
     @functools.cached_property
     def by_chance(self) -> bool:
-        """Whether a mechanism that may be in use speaks of random numbers."""
-        return any(nmodl.read(path).draws_random for path in self.sources.values())
+        """Whether a mechanism that is in use speaks of random numbers."""
+        return any(nmodl.read(path).draws_random for path in self.sources_in_use.values())
+
+    @property
+    def sources_in_use(self) -> dict[str, Path]:
+        """The sources of the mechanisms that a simulation holds."""
+        return {name: path for name, path in self.sources.items() if name in self.in_use}
 
     @functools.cached_property
     def shares_data(self) -> bool:
@@ -234,7 +248,7 @@ def examine(
     problems = model_checks.cell_problems(model, parts.get("recording"), facts.cells)
     if facts.mechanism is None:
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
-    info, paths = facts.mechanism, library.sources(model.mod)
+    info, paths = facts.mechanism, _sources(parts, facts)
     problems += model_checks.connection_problems(model, info, paths.get(model.mechanism))
     units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
@@ -275,8 +289,19 @@ def examine(
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
     readings = tuple(cell.readings for cell in facts.cells)
     return [], Bound(
-        numbers, info, units, paths, templates, weights, resets, scheme=scheme, readings=readings
-    )
+        numbers, info, units, paths, templates, weights, resets, scheme=scheme, readings=readings,
+        in_use=frozenset({info.name}).union(*(cell.mechanisms for cell in facts.cells)),
+    )  # fmt: skip
+
+
+def _sources(parts: Mapping[str, Any], facts: Facts) -> dict[str, Path]:
+    """Return the sources of the mechanisms that the model uses, by their names in its files.
+
+    And of those that sit in its cells without having been named there.
+    """
+    in_cells = frozenset[str]().union(*(cell.mechanisms for cell in facts.cells))
+    used, every = sources_used(question_of(parts)), library.sources(parts["model"].mod)
+    return {n: p for n, p in every.items() if n in used or n in in_cells}
 
 
 def _without_mod(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from stpspec.engine import cells, nrn
+from stpspec.engine import cells, nrn, templates
 from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.coupling import Coupling, measure_coupling
 from stpspec.engine.mechanisms.description import Mechanism, describe
+from stpspec.engine.mechanisms.state_variables import mechanisms_in
 from stpspec.engine.reading import Readings
 from stpspec.errors import MechanismError, SpecProblem, TemplateError, TrustError
 from stpspec.resources import find_file
@@ -83,12 +85,15 @@ class CellFacts:
         Sections that were there before it was built.
     readings : Readings
         What was read of the user's files for it.
+    mechanisms : frozenset of str
+        That sit in its sections.
     """
 
     error: str = ""
     absent: dict[str, str] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     readings: Readings = field(default_factory=dict)
+    mechanisms: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -170,11 +175,12 @@ def gather(question: Question) -> Facts:
 
 def _gathered(question: Question) -> Facts:
     try:
-        library.ensure_loaded(question.mod)
+        used = sources_used(question)
+        failed = library.ensure_loaded(question.mod, used, question.mechanism)
     except (MechanismError, TrustError) as error:
         others = gather(replace(question, mod=())) if question.mod else None
         return Facts(load_error=str(error), of_shipped=others)
-    built = tuple(_cell(cell) for cell in question.cells)
+    built = tuple(_cell(cell, question, failed) for cell in question.cells)
     try:
         mechanism = describe(question.mechanism)
     except (MechanismError, TrustError) as error:
@@ -198,7 +204,35 @@ def _coupling(mechanism: Mechanism, question: GapQuestion | None) -> Coupling | 
     return None
 
 
-def _cell(question: CellQuestion) -> CellFacts:
+def sources_used(question: Question) -> dict[str, Path]:
+    """Return mechanism → .mod file, of the shipped ones and those that the model uses.
+
+    Raises
+    ------
+    MechanismError
+        As :func:`stpspec.engine.mechanisms.library.sources`.
+    """
+    words: set[str] = set()
+    for cell in question.cells if question.mod else ():
+        with contextlib.suppress(TemplateError):  # told where it is built
+            words |= templates.words_of(cell)
+    return library.used_sources(question.mod, question.mechanism, words)
+
+
+def _cell(cell: CellQuestion, question: Question, failed: Mapping[str, str]) -> CellFacts:
+    facts = _built(cell)
+    # Names that a Python template puts together stand in no file. HOC reads all of its names when
+    # it loads a template, and must not load it twice.
+    if facts.error and Path(cell.file).suffix == ".py":
+        everything = library.sources(question.mod)
+        if set(everything) - set(library.loaded_names()):
+            failed = library.ensure_loaded(question.mod, everything, question.mechanism)
+            facts = _built(cell)
+    named = [f"{n}: {why}" for n, why in failed.items()]
+    return replace(facts, error="; ".join([facts.error, *named])) if facts.error else facts
+
+
+def _built(question: CellQuestion) -> CellFacts:
     try:
         cell, before = cells.build_alone(question)
     except (TemplateError, TrustError) as error:
@@ -210,4 +244,6 @@ def _cell(question: CellQuestion) -> CellFacts:
                 shared.append(name)
         except (TemplateError, TrustError) as error:
             absent[name] = str(error)
-    return CellFacts("", absent, tuple(shared), cells.readings_of(question))
+    read = cells.readings_of(question)
+    own = [s for s in nrn.hoc().allsec() if s not in before]
+    return CellFacts("", absent, tuple(shared), read, frozenset(mechanisms_in(own)))

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.facts import question_of, sources_used
 from stpspec.engine.binding.plugin_files import plugin_files
-from stpspec.engine.mechanisms.library import sources
 from stpspec.engine.mechanisms.nmodl import flat_name, included_in
 from stpspec.engine.reading import Readings
 from stpspec.engine.templates import current_folder, is_shipped, template_path
@@ -67,7 +67,8 @@ def named_sources(experiment: Experiment) -> Sources:
     StpspecError
         If one is not there.
     """
-    return _files(sources(experiment.model.mod), experiment).read()
+    used = sources_used(question_of({"model": experiment.model}))
+    return _files(used, experiment).read()
 
 
 def sources_of_bound(bound: Bound) -> Sources:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stpspec.engine import nrn
@@ -58,47 +58,115 @@ def _mod_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.mod") if p.is_file() and not p.name.startswith("."))
 
 
-def ensure_loaded(mod: Sequence[str] = ()) -> dict[str, Path]:
-    """Compile (unless cached) and load the shipped mechanisms and those in ``mod``.
+def used_sources(mod: Sequence[str], mechanism: str, words: Collection[str]) -> dict[str, Path]:
+    """Return the shipped mechanisms, and those in ``mod`` that a model uses as far as names tell.
 
-    Returns
-    -------
-    dict of str to Path
-        Mechanism name → source.
+    That is its synapse or junction, and what the files of its cells name. Files of functions for
+    HOC, ``SUFFIX nothing``, have no name that could be looked for.
+
+    Parameters
+    ----------
+    mod : sequence of str
+    mechanism : str
+    words : collection of str
+        All words in the files of the cells.
 
     Raises
     ------
     MechanismError
-        If a source does not compile, or its name is loaded already from another source.
+        As :func:`sources`.
     """
-    h = nrn.hoc()
-    wanted = sources(mod)
+    return {
+        name: path for name, path in sources(mod).items()
+        if name == mechanism or name in words or path.parent == shipped("mod")
+        or not nmodl.is_mechanism(path)
+    }  # fmt: skip
+
+
+def ensure_loaded(
+    mod: Sequence[str] = (), wanted: Mapping[str, Path] | None = None, needed: str | None = None
+) -> dict[str, str]:
+    """Compile (unless cached) and load the shipped mechanisms and those in ``mod``.
+
+    Parameters
+    ----------
+    mod : sequence of str
+    wanted : mapping of str to Path, optional
+        Those of them that are loaded; all by default.
+    needed : str, optional
+        The one that has to be loaded; all by default. The others that do not compile are told.
+
+    Returns
+    -------
+    dict of str to str
+        Name of a mechanism that could not be loaded → why.
+
+    Raises
+    ------
+    MechanismError
+        If a source that is needed does not compile, or its name is loaded already from another
+        source.
+    """
+    wanted = sources(mod) if wanted is None else wanted
     shas = {name: nmodl.content_of(path) for name, path in wanted.items()}
     present = {*loaded_names(), *_loaded}
     for name, path in wanted.items():
         if name in present and (name not in _loaded or _loaded[name][0] != shas[name]):
-            first = f" ({_loaded[name][1]})" if name in _loaded else ""
-            raise MechanismError(
-                f"the mechanism {name!r} of {path} is already loaded in this process from another "
-                f"source{first}; a mechanism cannot be unloaded: start a new Python process, or "
-                f"rename it"
-            )
+            raise MechanismError(_why_present(name, path))
     require_trust(*(p for p in wanted.values() if p.parent != shipped("mod")))
     missing = {name: path for name, path in wanted.items() if name not in present}
-    # The shipped ones are one library, so that its cached build serves every experiment.
-    own = {n: p for n, p in missing.items() if p.parent == shipped("mod").resolve() or
-           p.parent == shipped("mod")}  # fmt: skip
-    for group in (own, {n: p for n, p in missing.items() if n not in own}):
-        if not group:
-            continue
-        library = compile_library(list(group.values()))
-        with nrn.border(MechanismError, f"loading {library}"):
-            h.nrn_load_dll(os.fsencode(library))  # a text must be ASCII, bytes need not
-        absent = {n for n, p in group.items() if nmodl.is_mechanism(p)} - set(loaded_names())
-        if absent:
-            raise MechanismError(_why_not_loaded(library, sorted(absent)))
-        _loaded.update({name: (shas[name], path) for name, path in group.items()})
-    return wanted
+    # The shipped ones are one library, so that its cached build serves every experiment; those of
+    # the cells another, which serves each mechanism that is tried on them.
+    ours = (shipped("mod"), shipped("mod").resolve())
+    own = {n: p for n, p in missing.items() if p.parent in ours}
+    the_one = {n: p for n, p in missing.items() if n == needed and n not in own}
+    others = {n: p for n, p in missing.items() if n not in own and n not in the_one}
+    for group in (own, the_one):
+        _load(group, shas)
+    try:
+        _load(others, shas)
+    except MechanismError:
+        if needed is None:
+            raise
+        return _load_each(others, shas)
+    return {}
+
+
+def _why_present(name: str, path: Path) -> str:
+    if name in _OF_NEURON:
+        return (
+            f"{path} defines {name!r}, a mechanism that NEURON brings itself and that no file can "
+            f"replace: give it another name, in the file and in the experiment"
+        )
+    first = f" ({_loaded[name][1]})" if name in _loaded else ""
+    return (
+        f"the mechanism {name!r} of {path} is already loaded in this process from another "
+        f"source{first}; a mechanism cannot be unloaded: start a new Python process, or rename it"
+    )
+
+
+def _load(group: Mapping[str, Path], shas: Mapping[str, str]) -> None:
+    if not group:
+        return
+    library = compile_library(list(group.values()))
+    with nrn.border(MechanismError, f"loading {library}"):
+        # a text must be ASCII, bytes need not
+        nrn.hoc().nrn_load_dll(os.fsencode(library))
+    absent = {n for n, p in group.items() if nmodl.is_mechanism(p)} - set(loaded_names())
+    if absent:
+        raise MechanismError(_why_not_loaded(library, sorted(absent)))
+    _loaded.update({name: (shas[name], path) for name, path in group.items()})
+
+
+def _load_each(group: Mapping[str, Path], shas: Mapping[str, str]) -> dict[str, str]:
+    """Load mechanisms one by one; return name → why of those that cannot be."""
+    failed = {}
+    for name, path in group.items():
+        try:
+            _load({name: path}, shas)
+        except MechanismError as error:
+            failed[name] = str(error)
+    return failed
 
 
 def loaded_names(*sorts: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from stpspec.engine import nrn
 from stpspec.engine.hoc_types import PointProcess, Reference, Section
@@ -35,8 +35,13 @@ def references(
 
 def mechanisms_in_use() -> set[str]:
     """Return the names of the mechanisms and point processes that sit in any section."""
+    return mechanisms_in(nrn.hoc().allsec())
+
+
+def mechanisms_in(sections: Iterable[Section]) -> set[str]:
+    """Return the names of the mechanisms and point processes that sit in some sections."""
     found = set[str]()
-    for section in nrn.hoc().allsec():
+    for section in sections:
         for segment in section:
             found |= {mechanism.name() for mechanism in segment}
             found |= {p.hname().partition("[")[0] for p in segment.point_processes()}
