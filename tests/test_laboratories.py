@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from helpers import MOD, printed_by, run, synapse, values_of
 
 from stpspec.engine import cells, stochastic
 from stpspec.engine.binding.bind import bind
+from stpspec.engine.mechanisms import nmodl
 from stpspec.errors import SpecError, TemplateError
+from stpspec.results.provenance import sources_of
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.model import Cell
 
@@ -225,3 +228,69 @@ def test_chance_is_of_the_mechanisms_that_a_simulation_holds():
     bound = bind(synapse(ONE, mechanism="UnitWeight", model=model, fixed={}))
     assert not bound.by_chance
     assert stochastic.draws(bound) == []
+
+
+# -- INCLUDE ---------------------------------------------------------------------------------------
+
+INCLUDING = 'NEURON {{ SUFFIX one RANGE a }}\nINCLUDE "{name}"\n'
+
+
+def place(folder, name, text="PARAMETER { a = 2 (ms) }\n"):
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("a.inc", "mod/a.inc"), ("a.inc", "a.inc"), ("parts/a.inc", "mod/parts/a.inc"),
+        ("parts/a.inc", "parts/a.inc"), ("../more/a.inc", "more/a.inc"),
+        ("a.inc", "elsewhere/a.inc"),
+    ],
+)  # fmt: skip
+def test_include_is_found_where_the_translator_finds_it(tmp_path, monkeypatch, name, where):
+    monkeypatch.setenv("MODL_INCLUDE", f"/nowhere:{tmp_path / 'elsewhere'}")
+    file = place(tmp_path, "mod/one.mod", INCLUDING.format(name=name))
+    included = place(tmp_path, where)
+    (found,) = nmodl.included_in(file).values()
+    assert found.samefile(included)
+    assert nmodl.read(file).parameters == {"a": "ms"}
+    before = nmodl.content_of(file)
+    included.write_text("PARAMETER { a = 3 (ms) }\n")
+    assert nmodl.content_of(file) != before
+
+
+def test_include_two_folders_above_is_not_found_as_the_translator_does_not_either(tmp_path):
+    file = place(tmp_path, "src/mod/one.mod", INCLUDING.format(name="a.inc"))
+    place(tmp_path, "a.inc")
+    assert nmodl.included_in(file) == {}
+
+
+def test_what_an_included_file_includes_is_first_looked_for_beside_it(tmp_path):
+    file = place(tmp_path, "mod/one.mod", INCLUDING.format(name="parts/a.inc"))
+    place(tmp_path, "mod/parts/a.inc", 'INCLUDE "b.inc"\n')
+    beside = place(tmp_path, "mod/parts/b.inc")
+    place(tmp_path, "mod/b.inc", "PARAMETER { wrong = 1 }\n")
+    assert nmodl.included_in(file)["b.inc"] == beside
+    assert nmodl.read(file).parameters == {"a": "ms"}
+
+
+def test_synapse_that_includes_from_above_runs_and_so_does_its_result(tmp_path):
+    text = (LABS / "UnitWeight.mod").read_text().replace("UnitWeight", "FromAbove")
+    line = next(x for x in text.splitlines() if x.startswith("PARAMETER"))
+    place(tmp_path, "lab/mod/syn.mod", text.replace(line, 'INCLUDE "../values.inc"'))
+    place(tmp_path, "lab/values.inc", f"{line}\n")
+    model = {"mod": [str(tmp_path / "lab" / "mod")], "net_con": {"weight": [1, 0.001]}}
+    experiment = synapse(ONE, mechanism="FromAbove", model=model, fixed={})
+    np.testing.assert_allclose(values_of(run(experiment), "amplitude", "one"), 70, rtol=1e-3)
+    sources = sources_of(experiment)
+    assert {"mod/syn.mod", "mod/values.inc"} <= set(sources.texts)
+    for name, kept in sources.texts.items():
+        if name.startswith("mod/"):
+            place(tmp_path / "result", name, kept)
+    shutil.rmtree(tmp_path / "lab")
+    moved = {**model, "mod": [str(tmp_path / "result" / "mod" / "syn.mod")]}
+    again = synapse(ONE, mechanism="FromAbove", model=moved, fixed={})
+    np.testing.assert_allclose(values_of(run(again), "amplitude", "one"), 70, rtol=1e-3)

@@ -10,7 +10,7 @@ from stpspec.config.compose import experiments
 from stpspec.formatting import Rows
 from stpspec.formatting.layout import screen_width
 from stpspec.registry import FITTERS, LOSSES, METRICS, MODELS, PROTOCOLS, RECORDINGS, Registry
-from stpspec.resources import shipped
+from stpspec.resources import extra_folders, shipped
 from stpspec.view.tables import columns, unit_text
 
 _REGISTRIES: dict[str, Registry] = {
@@ -30,8 +30,7 @@ def _table(sort: str) -> str:
         rows += [(name, _description(path)) for name, path in experiments().items()]
         return _columns(rows)
     if sort in ("mechanisms", "templates"):
-        folder = shipped("mod" if sort == "mechanisms" else "templates")
-        files = sorted(p for p in folder.iterdir() if p.suffix in (".mod", ".py", ".hoc"))
+        files = _files("mod" if sort == "mechanisms" else "templates", (".mod", ".py", ".hoc"))
         return _columns([(sort[:-1], "what it is"), *((p.name, _first_line(p)) for p in files)])
     registry = _REGISTRIES[sort]
     if sort == "metrics":
@@ -53,9 +52,17 @@ def _table(sort: str) -> str:
         "recordings": "recording",
     }
     if sort in group:
-        files = sorted(p.stem for p in (shipped("conf") / group[sort]).glob("*.yaml"))
-        table += f"\nready to choose, {group[sort]}=: {', '.join(files)}"
+        names = sorted({p.stem for p in _files(group[sort], (".yaml",), of="conf")})
+        table += f"\nready to choose, {group[sort]}=: {', '.join(names)}"
     return table
+
+
+def _files(folder: str, endings: Sequence[str], *, of: str = "") -> list[Path]:
+    """Return the files in a folder of one's own (``--config-dir``) and in the shipped one."""
+    ours = shipped(of) / folder if of else shipped(folder)
+    places = [*(f / folder for f in extra_folders()), ours]
+    return [p for place in places if place.is_dir() for p in sorted(place.iterdir())
+            if p.suffix in endings and not p.name.startswith((".", "_"))]  # fmt: skip
 
 
 def _columns(rows: Rows) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,7 +203,29 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
                 **model[key],
                 "file": _located(model[key].get("file"), "templates", near),
             }
+            if "arguments" in model[key]:
+                changed[key]["arguments"] = _arguments_located(model[key]["arguments"], near)
     return {**data, "model": changed}
+
+
+def _arguments_located(given: object, near: Sequence[Path]) -> object:
+    """Return the arguments of a cell with the places of files and folders that they name."""
+    if isinstance(given, Mapping):
+        return {name: _path_located(value, near) for name, value in given.items()}
+    return [_path_located(value, near) for value in given] if isinstance(given, list) else given
+
+
+def _path_located(value: object, near: Sequence[Path]) -> object:
+    if not isinstance(value, str) or not value or "\0" in value or Path(value).is_absolute():
+        return value
+    looks_so = "/" in value or bool(Path(value).suffix)
+    for base in (*near, Path.cwd(), *extra_folders()):
+        for place in (base / value, base / "templates" / value):
+            with contextlib.suppress(OSError):  # a text, no name
+                if place.is_dir() or (looks_so and place.is_file()):
+                    here = base == Path.cwd() and base not in near and place == base / value
+                    return value if here else str(place)
+    return value
 
 
 def _located(name: object, folder: str, near: Sequence[Path]) -> object:

@@ -8,7 +8,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -237,7 +237,8 @@ def with_own_files(
     places : mapping of str to str
         Field of the experiment that names a file → its name in the result.
     """
-    in_templates = {p: n.removeprefix("templates/") for p, n in places.items() if n in files}
+    kept = {*files, *(str(folder) for name in files for folder in PurePosixPath(name).parents)}
+    in_templates = {p: n.removeprefix("templates/") for p, n in places.items() if n in kept}
     data = with_values(experiment.to_data(), in_templates)
     if data["model"]["mod"]:
         data["model"]["mod"] = [

@@ -127,9 +127,22 @@ def _add_cell(files: _Files, place: str, cell: Any, readings: Readings) -> None:
         if file in by_path and file != path and "." not in str(key):
             files.places[f"{place}.arguments.{key}"] = by_path[file]
             in_arguments.add(file)
+        elif file is not None and "." not in str(key) and (within := _folder_in(tree, file)):
+            files.places[f"{place}.arguments.{key}"] = within
     for name, file in tree.items():
         if file != path and file not in in_arguments:
             files.names[name] = f"{place}: {_asked_for(file, path, name)}"
+
+
+def _folder_in(tree: Mapping[str, Path], folder: Path) -> str:
+    """Return the name of a folder in a result, from which something was read; empty if nothing."""
+    for name, path in tree.items():
+        if path != folder and path.is_relative_to(folder):
+            inner = path.relative_to(folder).as_posix()
+            above = name.removesuffix(f"/{inner}")
+            if above != name and "/" in above:
+                return above
+    return ""
 
 
 def _named(value: object, template: Path) -> Path | None:
