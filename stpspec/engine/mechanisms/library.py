@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ _OF_NEURON = frozenset({
     "ExpSyn", "Exp2Syn", "SEClamp", "VClamp", "OClamp", "APCount", "NetStim", "IntFire1",
     "IntFire2", "IntFire4", "PointProcessMark", "PatternStim",
 })  # fmt: skip
+
+_TAKEN = re.compile(r"The user defined name already exists: (\w+)")
 
 # mechanism name → key of the content that this process has loaded, and the file it was read from
 _loaded: dict[str, tuple[str, Path]] = {}
@@ -78,8 +81,8 @@ def used_sources(mod: Sequence[str], mechanism: str, words: Collection[str]) -> 
     """
     return {
         name: path for name, path in sources(mod).items()
-        if name == mechanism or name in words or path.parent == shipped("mod")
-        or not nmodl.is_mechanism(path)
+        if name == mechanism or (name in words and name not in _OF_NEURON)
+        or path.parent == shipped("mod") or not nmodl.is_mechanism(path)
     }  # fmt: skip
 
 
@@ -134,14 +137,18 @@ def ensure_loaded(
 
 def _why_present(name: str, path: Path) -> str:
     if name in _OF_NEURON:
-        return (
-            f"{path} defines {name!r}, a mechanism that NEURON brings itself and that no file can "
-            f"replace: give it another name, in the file and in the experiment"
-        )
+        return _why_taken(name, path)
     first = f" ({_loaded[name][1]})" if name in _loaded else ""
     return (
         f"the mechanism {name!r} of {path} is already loaded in this process from another "
         f"source{first}; a mechanism cannot be unloaded: start a new Python process, or rename it"
+    )
+
+
+def _why_taken(name: str, path: Path) -> str:
+    return (
+        f"{path} defines {name!r}, a name that NEURON itself has and that no file can take: give "
+        f"the mechanism another one, in the file and in the experiment"
     )
 
 
@@ -150,8 +157,13 @@ def _load(group: Mapping[str, Path], shas: Mapping[str, str]) -> None:
         return
     library = compile_library(list(group.values()))
     with nrn.border(MechanismError, f"loading {library}"):
-        # a text must be ASCII, bytes need not
-        nrn.hoc().nrn_load_dll(os.fsencode(library))
+        try:  # a text must be ASCII, bytes need not
+            nrn.hoc().nrn_load_dll(os.fsencode(library))
+        except RuntimeError as error:
+            taken = _TAKEN.search(str(error))
+            if taken is None or taken[1] not in group:
+                raise
+            raise MechanismError(_why_taken(taken[1], group[taken[1]])) from error
     absent = {n for n, p in group.items() if nmodl.is_mechanism(p)} - set(loaded_names())
     if absent:
         raise MechanismError(_why_not_loaded(library, sorted(absent)))
