@@ -14,7 +14,7 @@ from stpspec.units import Millisecond, Quantity
 # What the parameters of our own mechanisms are; other mechanisms declare theirs in `roles`.
 _OWN_ROLES: dict[str, list[str]] = {
     "utilization": ["U"],
-    "depression": ["tau_rec"],
+    "depression": ["tau_rec", "tau_rec_1", "tau_rec_2"],
     "facilitation": ["tau_facil"],
     "decay": ["tau_decay", "tau_decay_nmda"],
 }

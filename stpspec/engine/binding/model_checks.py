@@ -69,7 +69,7 @@ def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Spec
         usual = Roles()
         for role in Roles.model_fields:
             names = getattr(model.roles, role)
-            if names != getattr(usual, role):
+            if not set(names) <= set(getattr(usual, role)):
                 given += [(f"model.roles.{role}.{i}", n, info.parameters, "parameter")
                           for i, n in enumerate(names)]  # fmt: skip
         if model.reversal != type(model).model_fields["reversal"].default:
