@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.binding.scheme import Scheme
+from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
 from stpspec.engine.shortcuts.independence import (
@@ -23,6 +25,19 @@ from stpspec.errors import Failure, SimulationError
 from stpspec.specs.protocol import Stimulus
 
 Candidate = Mapping[str, float]
+Result = str | tuple[np.ndarray, dict[str, np.ndarray]]  # why it failed; or times and signals
+
+
+class _OnTwoGrids(Exception):
+    """Trials of one candidate were simulated in different steps."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One simulation: which candidate of the batch, with which random numbers."""
+
+    candidate: int
+    number: int
 
 
 @dataclass
@@ -32,7 +47,7 @@ class Run:
     Attributes
     ----------
     traces : dict of str to (ndarray, dict of str to ndarray)
-        Protocol → times (ms) and signals, shape (n,).
+        Protocol → times (ms), shape (n,), and signals, shape (trial, n).
     failure : Failure or None
         Of the first protocol that failed.
     """
@@ -45,12 +60,20 @@ class Run:
         """Why it failed; empty if it did not."""
         return "" if self.failure is None else str(self.failure)
 
-    def keep(self, protocol: str, result: str | tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
-        """Keep a trace, or the reason of a failure."""
-        if isinstance(result, str):
-            self.failure = self.failure or Failure("simulation", result, protocol)
-        else:
-            self.traces[protocol] = result
+    def keep(self, protocol: str, trials: Sequence[Result]) -> None:
+        """Keep the traces of all trials, or the reason of the first failure."""
+        traces = [result for result in trials if not isinstance(result, str)]
+        if len(traces) < len(trials):
+            why = next(result for result in trials if isinstance(result, str))
+            self.failure = self.failure or Failure("simulation", why, protocol)
+            return
+        times, first = traces[0]
+        if len(traces) == 1:
+            self.traces[protocol] = times, {name: y[None] for name, y in first.items()}
+            return
+        if not all(np.array_equal(t, times) for t, _ in traces):
+            raise _OnTwoGrids
+        self.traces[protocol] = times, {n: np.stack([s[n] for _, s in traces]) for n in first}
 
 
 def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
@@ -59,8 +82,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     Data of the mechanism, such as a table made of a parameter, belong to all candidates of a
     simulation: where there are any, or none can be excluded, each is simulated by itself.
 
-    Random numbers come from one generator, or from one stream each that is numbered in the order
-    of making: what draws any is simulated by itself, so that seeding it makes it repeatable.
+    A stochastic synapse is simulated in many trials, which fill a simulation by themselves.
 
     The groups depend on the candidates alone, so that a variable step, whose steps all members of
     a batch share, gives the same with any number of workers.
@@ -69,7 +91,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     groups: dict[tuple[float | None, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    size = 1 if bound.by_chance or bound.shares_data else bound.experiment.numerics.replicas
+    size = 1 if bound.stochastic or bound.shares_data else bound.experiment.numerics.replicas
     return [
         members[start : start + size]
         for members in groups.values()
@@ -83,11 +105,16 @@ def run_batch(
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
     with nrn.exclusive():
         bound = kept_apart(feasible(bound))
+        once = {name: replace(s, trials=1) for name, s in stimuli.items()}
 
         def simulate(how: Bound, some: Sequence[Candidate]) -> list[Traces]:
-            return [run.traces for run in _run_batch(how, some, stimuli)]
+            return [
+                {p: (t, {n: y[0] for n, y in signals.items()})
+                 for p, (t, signals) in run.traces.items()}
+                for run in _run_batch(how, some, once)
+            ]  # fmt: skip
 
-        if are_independent(bound, rows, stimuli, simulate):
+        if are_independent(bound, rows, once, simulate):
             return _run_batch(bound, rows, stimuli)
         apart = replace(bound, together=False)
         return [run for row in rows for run in _run_batch(apart, [row], stimuli)]
@@ -96,33 +123,69 @@ def run_batch(
 def _run_batch(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
-    runs = [Run() for _ in rows]
+    try:
+        return _run_trials(bound, rows, stimuli)
+    except _OnTwoGrids:  # some of them had to leave the compartment without a cell
+        return _run_trials(replace(bound, scheme=PLAIN_REFERENCE), rows, stimuli)
+
+
+def _run_trials(
+    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
+) -> list[Run]:
+    found: dict[str, dict[_Trial, Result]] = {name: {} for name in stimuli}
     with globals_restored(bound):
         if not bound.scheme.is_fixed:
             set_scales(bound)
-        # What a run leaves behind, the next one finds: then each has its own cell and synapse.
-        apart = [{name: s} for name, s in stimuli.items()]
-        for part in apart if bound.carries_over else [stimuli]:
-            for index, protocol, result in _run(bound, range(len(rows)), rows, part, bound.scheme):
-                runs[index].keep(protocol, result)
+        for part in _parts(bound, stimuli):
+            n = next(iter(part.values())).trials
+            every = [_Trial(k, number) for k in range(len(rows)) for number in range(n)]
+            for chunk in _chunks(bound, every, n):
+                for trial, protocol, result in _run(bound, chunk, rows, part, bound.scheme):
+                    found[protocol][trial] = result
+    runs = [Run() for _ in rows]
+    for k, run in enumerate(runs):
+        for protocol, results in found.items():
+            run.keep(protocol, [results[_Trial(k, i)] for i in range(stimuli[protocol].trials)])
     return runs
+
+
+def _parts(bound: Bound, stimuli: Mapping[str, Stimulus]) -> list[dict[str, Stimulus]]:
+    """Return the protocols that one rig simulates in turn: those of as many trials.
+
+    What a run leaves behind, the next one finds: then each has its own cell and synapse.
+    """
+    if bound.carries_over:
+        return [{name: s} for name, s in stimuli.items()]
+    counts = dict.fromkeys(s.trials for s in stimuli.values())
+    return [{name: s for name, s in stimuli.items() if s.trials == n} for n in counts]
+
+
+def _chunks(bound: Bound, every: Sequence[_Trial], n: int) -> list[Sequence[_Trial]]:
+    """Return the trials that share a simulation, in chunks of nearly the same size."""
+    if n == 1 and not bound.stochastic:
+        return [every]
+    most = 1 if bound.draws_from_one or bound.shares_data else bound.experiment.numerics.replicas
+    number = math.ceil(len(every) / most)
+    ends = [round(k * len(every) / number) for k in range(number + 1)]
+    return [every[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def _run(
     bound: Bound,
-    batch: Sequence[int],
+    batch: Sequence[_Trial],
     rows: Sequence[Candidate],
     stimuli: Mapping[str, Stimulus],
     highest: Scheme,
-) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
-    """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
-    candidates = [rows[i] for i in batch]
+) -> Iterator[tuple[_Trial, str, Result]]:
+    """Yield (trial, protocol, (times, signals) or the reason of a failure)."""
+    candidates = [rows[trial.candidate] for trial in batch]
     setup = choose(bound, candidates, highest)
     rig = rig_for(setup.bound, len(batch), list(candidates[0]))
     stopped: dict[str, Stimulus] = {}
     disturbed: dict[str, Stimulus] = {}
     broken, sound = False, False
     try:
+        rig.trials = [trial.number for trial in batch]
         for replica, candidate in enumerate(candidates):
             rig.set(replica, candidate)
         for name, stimulus in stimuli.items():
@@ -138,10 +201,10 @@ def _run(
             if rig.disturbed(replicas):
                 disturbed[name] = stimulus
                 continue
-            for index, signals in zip(batch, replicas, strict=True):
+            for trial, signals in zip(batch, replicas, strict=True):
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
-                yield index, name, why or (times, signals)
+                yield trial, name, why or (times, signals)
         sound = not broken and not disturbed and not bound.carries_over
     finally:
         give_back(rig, sound=sound)
@@ -149,5 +212,5 @@ def _run(
         safer = without_disturbance(setup.bound.scheme)
         yield from _run(bound, batch, rows, disturbed, safer)
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
-    for index in batch if stopped else ():
-        yield from _run(bound, [index], rows, stopped, bound.scheme)
+    for trial in batch if stopped else ():
+        yield from _run(bound, [trial], rows, stopped, bound.scheme)

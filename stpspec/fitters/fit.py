@@ -16,7 +16,7 @@ from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
-from stpspec.engine.workers.place import bind, by_chance, pool_for
+from stpspec.engine.workers.place import bind, pool_for
 from stpspec.fitters import interrupts
 from stpspec.fitters.confirm import Confirmed, confirm, sound
 from stpspec.fitters.data_noise import too_much_scatter
@@ -52,7 +52,7 @@ def fit(
     bound = bind(experiment)
     log.info("fit of %s with %s, seed %d; %s", experiment.name, experiment.fitter.kind,
              experiment.seed, ", ".join(f"{n} {v}" for n, v in versions().items()))  # fmt: skip
-    refuse_chance(by_chance(bound))
+    refuse_chance(bound)
     figures = TrialFigures(bound)
 
     def observe(problem: Problem) -> None:

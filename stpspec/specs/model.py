@@ -79,6 +79,11 @@ class Synapse(_Placed):
     conductance: str = Field(default="g", description="variable of the synaptic conductance, uS")
     reversal: str = Field(default="e", description="parameter of the reversal potential, mV")
     roles: Roles = Field(default_factory=Roles)
+    distribution: Literal["uniform", "negexp", "normal"] | None = Field(
+        default=None,
+        description="numbers of the Random object that a stochastic mechanism is given; by default "
+        "as its text tells",
+    )
 
     stimulated_by: ClassVar[str] = "event"
 

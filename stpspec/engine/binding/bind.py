@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
+from stpspec.engine.binding.chance import chance_problems
 from stpspec.engine.binding.facts import Facts, gather, question_of, usable_sources
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
@@ -50,6 +51,8 @@ class Bound:
         What was read of the user's files for each cell that the experiment names.
     contents : str
         Key of what a process of its own has loaded for it; empty: this process has loaded it.
+    in_cells : tuple of str
+        The mechanisms that sit in the cells once they are built.
     """
 
     experiment: Experiment
@@ -62,6 +65,7 @@ class Bound:
     together: bool = True
     readings: tuple[Readings, ...] = ()
     contents: str = ""
+    in_cells: tuple[str, ...] = ()
 
     def located_data(self) -> dict[str, Any]:
         """Return the experiment's data with absolute paths, for a process somewhere else."""
@@ -77,9 +81,21 @@ class Bound:
         return data
 
     @functools.cached_property
-    def by_chance(self) -> bool:
-        """Whether a mechanism that may be in use speaks of random numbers."""
-        return any(nmodl.read(path).draws_random for path in self.sources.values())
+    def stochastic(self) -> tuple[str, ...]:
+        """The mechanisms in use that draw random numbers, as their text tells."""
+        used = {self.mechanism.name, *self.in_cells} & set(self.sources)
+        return tuple(sorted(n for n in used if nmodl.read(self.sources[n]).draws_random))
+
+    @functools.cached_property
+    def draws_from_one(self) -> bool:
+        """Whether all instances draw from one generator: then each trial is simulated alone."""
+        contents = [nmodl.read(self.sources[n]) for n in self.stochastic]
+        return any(c.of_neuron or not c.parsed for c in contents)
+
+    def trials(self, protocol: str) -> int:
+        """Return how often a protocol is simulated: once where nothing is drawn."""
+        asked = self.experiment.trials_of(protocol)
+        return (asked or 1) if self.stochastic else 1
 
     @functools.cached_property
     def shares_data(self) -> bool:
@@ -219,6 +235,8 @@ def examine(
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
     info, paths = facts.mechanism, library.sources(model.mod)
     problems += model_checks.connection_problems(model, paths.get(model.mechanism))
+    in_cells = tuple(sorted({name for cell in facts.cells for name in cell.mechanisms}))
+    problems += chance_problems(parts, paths, in_cells)
     units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
     info = replace(info, limits=limits)
@@ -249,7 +267,8 @@ def examine(
     templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
     readings = tuple(cell.readings for cell in facts.cells)
-    return [], Bound(numbers, info, units, paths, templates, scheme=scheme, readings=readings)
+    return [], Bound(numbers, info, units, paths, templates, scheme=scheme, readings=readings,
+                     in_cells=in_cells)  # fmt: skip
 
 
 def _without_mod(

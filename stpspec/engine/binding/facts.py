@@ -13,6 +13,7 @@ from typing import Any
 from stpspec.engine import cells, nrn
 from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.description import Mechanism, describe
+from stpspec.engine.mechanisms.state_variables import mechanisms_in_use
 from stpspec.engine.reading import Readings
 from stpspec.errors import MechanismError, SpecProblem, TemplateError, TrustError
 from stpspec.resources import find_file
@@ -59,12 +60,15 @@ class CellFacts:
         Sections that were there before it was built.
     readings : Readings
         What was read of the user's files for it.
+    mechanisms : tuple of str
+        Those that sit in any section once it is built.
     """
 
     error: str = ""
     absent: dict[str, str] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     readings: Readings = field(default_factory=dict)
+    mechanisms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,4 +163,5 @@ def _cell(question: CellQuestion) -> CellFacts:
                 shared.append(name)
         except (TemplateError, TrustError) as error:
             absent[name] = str(error)
-    return CellFacts("", absent, tuple(shared), cells.readings_of(question))
+    used = tuple(sorted(mechanisms_in_use(before)))
+    return CellFacts("", absent, tuple(shared), cells.readings_of(question), used)

@@ -92,14 +92,6 @@ def connection_problems(model: Any, source: Path | None) -> list[SpecProblem]:
         if not takes:
             rule = f"{name} has no NET_RECEIVE block: presynaptic events cannot reach it"
             return [SpecProblem("model.mechanism", rule)]
-    setters = nmodl.read(source).unset_generators if source else ()
-    if setters:
-        rule = (
-            f"{name} draws random numbers from a generator that nothing has set: its "
-            f"{' or '.join(setters)} would, and nothing here calls it; take the deterministic "
-            f"mechanism of its mean release"
-        )
-        return [SpecProblem("model.mechanism", rule)]
     read = nmodl.read(source).pointers_read if source else ()
     ours = getattr(model, "partner_voltage", None)
     unset = [pointer for pointer in read if pointer != ours]

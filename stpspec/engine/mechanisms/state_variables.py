@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 
 from stpspec.engine import nrn
 from stpspec.engine.hoc_types import PointProcess, Reference, Section
@@ -33,10 +33,18 @@ def references(
     ]  # fmt: skip
 
 
-def mechanisms_in_use() -> set[str]:
-    """Return the names of the mechanisms and point processes that sit in any section."""
+def mechanisms_in_use(but: Collection[Section] = ()) -> set[str]:
+    """Return the names of the mechanisms and point processes that sit in any section.
+
+    Parameters
+    ----------
+    but : collection of Section
+        Sections that are left out.
+    """
     found = set[str]()
     for section in nrn.hoc().allsec():
+        if section in but:
+            continue
         for segment in section:
             found |= {mechanism.name() for mechanism in segment}
             found |= {p.hname().partition("[")[0] for p in segment.point_processes()}
