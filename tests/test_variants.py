@@ -85,5 +85,3 @@ def test_factors_of_varela_are_the_differential_equations_that_they_solve():
     exact = analytic.varela_map(f, tau_facil, d1, tau_rec_1, d2, tau_rec_2, times)[0]
     np.testing.assert_allclose(found, exact, rtol=1e-8)
     assert found[0] == 1
-
-

@@ -143,9 +143,9 @@ def _run_trials(
                 for trial, protocol, result in _run(bound, chunk, rows, part, bound.scheme):
                     found[protocol][trial] = result
     runs = [Run() for _ in rows]
-    for k, run in enumerate(runs):
+    for k, one in enumerate(runs):
         for protocol, results in found.items():
-            run.keep(protocol, [results[_Trial(k, i)] for i in range(stimuli[protocol].trials)])
+            one.keep(protocol, [results[_Trial(k, i)] for i in range(stimuli[protocol].trials)])
     return runs
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from stpspec.dataset import StimulusDescription, signals_of, stimulus_of, times_of
 from stpspec.errors import Failure, MetricError
-from stpspec.formatting import unit_text
 from stpspec.metrics.registration import Metric, Options, ResponseOptions
 from stpspec.metrics.requests import Request
 from stpspec.metrics.response import Response
@@ -165,7 +164,9 @@ def measure_candidates(
         One dict a candidate, keyed by the names of the requests.
     """
     children = {name: Recorded.of(node.to_dataset()) for name, node in tree.children.items()}
-    failures = [Failure("simulation", str(t)) if t else None for t in tree.dataset["failure"].values]
+    failures = [
+        Failure("simulation", str(t)) if t else None for t in tree.dataset["failure"].values
+    ]
     return [
         measure_one(children, requests, failure, index, errors=True)
         for index, failure in enumerate(failures)
@@ -202,7 +203,7 @@ def measure_one(
 
 
 def _add_error(candidate: _Candidate, request: Request, measured: Measurement) -> None:
-    """Add the standard error over the trials, by the jackknife, and a note of it.
+    """Add the standard error over the trials, by the jackknife.
 
     A value of the mean trace has no other: it is measured again without each group of trials in
     turn (Efron and Stein 1981, doi:10.1214/aos/1176345462).
@@ -224,14 +225,8 @@ def _add_error(candidate: _Candidate, request: Request, measured: Measurement) -
             measured.notes.append(f"no standard error: without some trials, {one.reason}")
             return
         found.append(one.value)
-    spread = np.stack(found)
-    count = len(groups)
-    measured.error = np.sqrt((count - 1) / count * ((spread - spread.mean(axis=0)) ** 2).sum(axis=0))
-    if measured.error.ndim == 0:
-        measured.notes.append(
-            f"mean of {n} trials; standard error {float(measured.error):.3g} "
-            f"{unit_text(measured.unit)}".rstrip()
-        )
+    apart = np.stack(found) - np.mean(found, axis=0)
+    measured.error = np.sqrt((len(groups) - 1) / len(groups) * (apart**2).sum(axis=0))
 
 
 def _measure(

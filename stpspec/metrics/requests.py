@@ -69,8 +69,11 @@ def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Re
     if terms and not all_metrics:
         return terms
     asked = {(t.metric, t.protocol) for t in terms if not t.options}
-    rest = [r for r in everything(experiment.protocols, experiment.trials)
-            if (r.metric, r.protocol) not in asked]
+    rest = [
+        r
+        for r in everything(experiment.protocols, experiment.trials)
+        if (r.metric, r.protocol) not in asked
+    ]
     return [*terms, *rest]
 
 

@@ -268,4 +268,3 @@ def _code(verbatim: Iterable[Node]) -> str:
 
 def _name(node: Node) -> str:
     return next(node.walk("Name")).text
-
