@@ -26,8 +26,8 @@ from stpspec.fitters.history import to_history
 from stpspec.fitters.outcome import Outcome, idle_settings, named_truly, search
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import TrialFigures
+from stpspec.fitters.trial_notes import notes_of_trials
 from stpspec.fitters.uncertainty import Uncertainty, estimate
-from stpspec.formatting import unit_text
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
@@ -113,10 +113,8 @@ def _report(
 ) -> FitResult:
     measured = confirmed.measured
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
-    for name, m in measured.items():
-        if m.error is not None and m.error.ndim == 0:
-            text = f"± {float(m.error):.2g} {unit_text(m.unit)}".rstrip()
-            notes.setdefault(name, []).append(f"{text} is the standard error over the trials")
+    for name, text in notes_of_trials(problem.judge, measured).items():
+        notes.setdefault(name, []).append(text)
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
     scatter = too_much_scatter(problem.judge, measured, len(uncertainty.free))
