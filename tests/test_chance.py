@@ -6,8 +6,10 @@ from helpers import MOD, synapse, values_of
 
 import stpspec
 from stpspec import api
+from stpspec.engine import nrn
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.mechanisms import nmodl
+from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.rigs.seeding import stream
 from stpspec.engine.workers.place import simulate
 from stpspec.errors import FitError, SpecError
@@ -85,6 +87,20 @@ def test_arguments_of_setrng_are_those_that_its_c_code_reads(code, tmp_path):
     assert nmodl.read(file).seeders == {"setRNG": SIGNATURES[code]}
 
 
+def test_ids_go_before_an_object_where_a_mechanism_takes_either(tmp_path):
+    file = tmp_path / "one.mod"
+    file.write_text(
+        "NEURON { POINT_PROCESS One BBCOREPOINTER donotuse }\nASSIGNED { donotuse }\n"
+        "FUNCTION erand() { VERBATIM\n_lerand = nrn_random_pick((Rand*) _p_donotuse);\nENDVERBATIM"
+        " }\nNET_RECEIVE(w) { w = erand() }\n"
+        "PROCEDURE seed(x) { set_seed(x) }\n"
+        "PROCEDURE noiseFromRandom() { VERBATIM\n_p_donotuse = nrn_random_arg(1);\nENDVERBATIM }\n"
+        "PROCEDURE noiseFromRandom123() { VERBATIM\n"
+        "_p_donotuse = nrnran123_newstream3(*getarg(1), *getarg(2), *getarg(3));\nENDVERBATIM }\n"
+    )
+    assert nmodl.read(file).seeders == {"noiseFromRandom123": ("number",) * 3}
+
+
 DISTRIBUTIONS = {
     "FUNCTION urand() { PICK } NET_RECEIVE(w) { w = urand() }": "uniform",
     "FUNCTION erand() { PICK } NET_RECEIVE(w) { w = erand() }": "negexp",
@@ -151,12 +167,49 @@ def test_noise_in_each_step_has_the_sd_and_the_distribution_that_the_text_asks_f
     assert abs(before.mean()) < 4.5 * 7 / np.sqrt(before.size)
 
 
+NOISY = """
+from neuron import h
+
+class Noisy:
+    def __init__(self):
+        self.soma = h.Section("soma", self)
+        self.soma.L = self.soma.diam = 20
+        self.soma.nseg = 3
+        self.soma.insert("pas")
+        self.soma.insert("CellNoise")
+"""
+
+
+def test_noise_of_the_cell_is_seeded_in_each_of_its_segments(tmp_path):
+    (tmp_path / "noisy.py").write_text(NOISY)
+    mod = [str(CHANCE / "CellNoise.mod")]
+    made = synapse(
+        ONE, fixed={"weight": 0, "e": 0}, numerics={"settle": 20, "dt": 0.1},
+        model={"mod": mod, "cell": {"file": str(tmp_path / "noisy.py"), "template": "Noisy"}},
+        recording={"kind": "current_clamp", "signals": ["somatic_voltage"]},
+    ).copy_with(trials=6)  # fmt: skip
+    bound = bind(made)
+    assert bound.stochastic == ("CellNoise",)
+    voltages = simulate(bound, None)["one"]["somatic_voltage"].values[0]
+    assert np.unique(voltages[:, -1]).size == 6
+    again = simulate(bind(made), None)["one"]["somatic_voltage"].values[0]
+    np.testing.assert_array_equal(again, voltages)
+    rig = only_rig(bound, 1)
+    with nrn.exclusive():
+        rig.seed()
+        nrn.hoc().finitialize(-70)
+        nrn.hoc().fadvance()
+        currents = {segment.CellNoise.i for segment in rig.owned[0][0].soma}
+        rig.tear_down()
+    assert len(currents) == 3
+
+
 # -- told, or refused -----------------------------------------------------------------------
 
 
 def test_run_and_sweep_without_trials_say_that_it_is_one_realization(caplog):
     api.run(of("Coin"))
-    assert "Coin draws random numbers: this is one realization, that of seed 0" in caplog.text
+    assert "Coin draws random numbers: this is one realization, that of the seed" in caplog.text
     caplog.clear()
     stpspec.sweep(of("Coin"), {"model.fixed.weight": [0.001, 0.002]})
     assert caplog.text.count("this is one realization") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
+from stpspec.engine.shortcuts import equivalence
 from stpspec.engine.shortcuts.independence import (
     Traces,
     are_independent,
@@ -22,7 +24,10 @@ from stpspec.engine.shortcuts.independence import (
 from stpspec.engine.shortcuts.ladder import choose, feasible, without_disturbance
 from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import Failure, SimulationError
+from stpspec.resources import content_key
 from stpspec.specs.protocol import Stimulus
+
+log = logging.getLogger("stpspec.engine")
 
 Candidate = Mapping[str, float]
 Result = str | tuple[np.ndarray, dict[str, np.ndarray]]  # why it failed; or times and signals
@@ -138,8 +143,7 @@ def _run_trials(
             set_scales(bound)
         for part in _parts(bound, stimuli):
             n = next(iter(part.values())).trials
-            every = [_Trial(k, number) for k in range(len(rows)) for number in range(n)]
-            for chunk in _chunks(bound, every, n):
+            for chunk in _chunks(bound, rows, part, n):
                 for trial, protocol, result in _run(bound, chunk, rows, part, bound.scheme):
                     found[protocol][trial] = result
     runs = [Run() for _ in rows]
@@ -160,14 +164,67 @@ def _parts(bound: Bound, stimuli: Mapping[str, Stimulus]) -> list[dict[str, Stim
     return [{name: s for name, s in stimuli.items() if s.trials == n} for n in counts]
 
 
-def _chunks(bound: Bound, every: Sequence[_Trial], n: int) -> list[Sequence[_Trial]]:
+def _chunks(
+    bound: Bound, rows: Sequence[Candidate], part: Mapping[str, Stimulus], n: int
+) -> list[Sequence[_Trial]]:
     """Return the trials that share a simulation, in chunks of nearly the same size."""
-    if n == 1 and not bound.stochastic:
+    every = [_Trial(k, number) for k in range(len(rows)) for number in range(n)]
+    if not bound.stochastic:
         return [every]
-    most = 1 if bound.draws_from_one or bound.shares_data else bound.experiment.numerics.replicas
-    number = math.ceil(len(every) / most)
+    alone = _are_apart(bound) or (n > 1 and not _may_share(bound, rows, part))
+    number = len(every) if alone else math.ceil(len(every) / bound.experiment.numerics.replicas)
     ends = [round(k * len(every) / number) for k in range(number + 1)]
     return [every[a:b] for a, b in itertools.pairwise(ends)]
+
+
+def simulations(bound: Bound, n: int, stimuli: Mapping[str, Stimulus]) -> int:
+    """Return in how many simulations n candidates are run, each of which has its time limit."""
+    if not bound.stochastic:
+        return 1
+    size = 1 if _are_apart(bound) or bound.foreign else bound.experiment.numerics.replicas
+    return sum(math.ceil(n * s.trials / size) for s in stimuli.values())
+
+
+def _are_apart(bound: Bound) -> bool:
+    return bound.draws_from_one or bound.shares_data
+
+
+def _may_share(bound: Bound, rows: Sequence[Candidate], part: Mapping[str, Stimulus]) -> bool:
+    """Tell whether trials together give to the bit what they give one by one; proven once."""
+    if not bound.foreign:
+        return True
+    kinds = {n: bound.experiment.protocols[n].kind for n in part}
+    key = content_key(equivalence.key(bound, []), repr(kinds))
+    return equivalence.remembered("trials together", key, lambda: _prove(bound, rows, part))
+
+
+def _prove(bound: Bound, rows: Sequence[Candidate], part: Mapping[str, Stimulus]) -> bool:
+    some = [_Trial(0, number) for number in range(3)]
+    together = _results(bound, some, rows, part)
+    # In the other order: what one leaves to the next shows as well.
+    alone = [_results(bound, [trial], rows, part) for trial in reversed(some)]
+    same = all(_is_same(one[key], together[key]) for one in alone for key in one)
+    if not same:
+        log.warning(
+            "trials that are simulated together influence each other through something that "
+            "instances of %s share: each is simulated by itself", " or ".join(bound.stochastic),
+        )  # fmt: skip
+    return same
+
+
+def _results(
+    bound: Bound, batch: Sequence[_Trial], rows: Sequence[Candidate], part: Mapping[str, Stimulus]
+) -> dict[tuple[_Trial, str], Result]:
+    return {(t, p): result for t, p, result in _run(bound, batch, rows, part, bound.scheme)}
+
+
+def _is_same(one: Result, other: Result) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    (times, signals), (others, values) = one, other
+    return np.array_equal(times, others) and all(
+        np.array_equal(signals[n], values[n]) for n in signals
+    )
 
 
 def _run(

@@ -23,8 +23,8 @@ def warn_of_chance(bound: Bound) -> None:
     names = without_trials(bound)
     if names:
         log.warning(
-            "%s draws random numbers: this is one realization, that of seed %d; trials: 100 would "
-            "simulate a hundred", " and ".join(names), bound.experiment.seed,
+            "%s draws random numbers: this is one realization, that of the seed; trials: 100 would "
+            "simulate a hundred", " and ".join(names),
         )  # fmt: skip
 
 
