@@ -8,11 +8,12 @@ import stpspec
 from stpspec import api
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import bind
-from stpspec.engine.mechanisms import nmodl
+from stpspec.engine.mechanisms import mod_file, nmodl
 from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.rigs.seeding import stream
 from stpspec.engine.workers.place import simulate
 from stpspec.errors import FitError, SpecError
+from stpspec.resources import shipped
 
 CHANCE = MOD / "chance"
 ONE = {"one": {"kind": "single_event", "duration": 15}}
@@ -61,6 +62,15 @@ def test_text_tells_what_gives_a_mechanism_its_generator(name, seeders, distribu
     assert found.seeders == seeders
     assert found.distribution == distribution
     assert found.unseedable == ()
+
+
+def test_words_alone_tell_how_our_own_mechanism_is_seeded_where_there_is_no_parser():
+    file = shipped("mod") / "MultiVesicle.mod"
+    words = mod_file.from_words(nmodl.text_of(file))
+    assert words.seeders == nmodl.read(file).seeders == {"setRNG": ("number",) * 3}
+    assert words.unseedable == ()
+    other = mod_file.from_words(nmodl.text_of(CHANCE / "LibraryRandom.mod"))
+    assert other.unseedable == ("what no parser of this NEURON reads",)
 
 
 SIGNATURES = {
@@ -198,7 +208,8 @@ def test_noise_of_the_cell_is_seeded_in_each_of_its_segments(tmp_path):
     with nrn.exclusive():
         rig.seed()
         nrn.hoc().finitialize(-70)
-        nrn.hoc().fadvance()
+        for _ in range(3):
+            nrn.hoc().fadvance()
         currents = {segment.CellNoise.i for segment in rig.owned[0][0].soma}
         rig.tear_down()
     assert len(currents) == 3
@@ -256,6 +267,11 @@ def test_mechanism_that_draws_nothing_has_one_trial_whatever_is_asked_for():
     bound = bind(made)
     assert bound.stochastic == ()
     assert simulate(bound, None)["one"].sizes["trial"] == 1
+
+
+def test_more_trials_than_fit_into_memory_are_refused():
+    with pytest.raises(SpecError, match=r"trials: 100000 trials of 'one'.*at most 1e\+09"):
+        bind(of("TwoIds", {"one": {"kind": "single_event", "duration": 5000}}, trials=100_000))
 
 
 def test_streams_of_all_trials_and_instances_are_different():

@@ -22,6 +22,7 @@ LONGEST = 1e7  # ms
 MOST_STEPS = 1e8
 MOST_PULSES = 100_000
 MOST_TRIALS = 100_000
+MOST_TRIAL_STEPS = 1e9  # of all trials of a protocol together
 
 # The default grid of a frequency response, Hz.
 FREQUENCIES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 35, 50, 100, 200)
