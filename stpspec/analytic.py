@@ -76,6 +76,125 @@ def event_map(U: ArrayLike, D: ArrayLike, F: ArrayLike, times: ArrayLike) -> np.
     return u * R
 
 
+def extended_event_map(
+    U: ArrayLike, f: ArrayLike, D: ArrayLike, F: ArrayLike, times: ArrayLike
+) -> np.ndarray:
+    """Return the release u·R at each event where facilitation has an increment of its own.
+
+    An event raises u, once it has released, by f·(1 − u); u relaxes to U (Costa et al. 2013,
+    doi:10.3389/fncom.2013.00075). With f = U that is :func:`event_map`.
+
+    - u(n+1) = U + (u(n) + f·(1 − u(n)) − U)·exp(−Δ/F), u(1) = U
+    - R(n+1) = 1 − (1 − R(n)·(1 − u(n)))·exp(−Δ/D), R(1) = 1
+
+    Parameters
+    ----------
+    U, D, F : float or ndarray, shape (candidate,)
+        As in :func:`event_map` (1, ms, ms).
+    f : float or ndarray, shape (candidate,)
+        Increment of u, of 1 − u, 0 to 1.
+    times : array_like, shape (pulse,)
+        Presynaptic spike times, ms, rising.
+
+    Returns
+    -------
+    ndarray, shape (candidate, pulse)
+        In units of the amplitude at full release.
+    """
+    U, f, D, F = _columns(U, f, D, F)
+    intervals = np.diff(np.asarray(times, float))
+    u, R = np.empty((2, U.size, intervals.size + 1))
+    u[:, 0], R[:, 0] = U, 1.0
+    for n, interval in enumerate(intervals):
+        raised = u[:, n] + f * (1 - u[:, n])
+        u[:, n + 1] = U + (raised - U) * _remaining(interval, F)
+        R[:, n + 1] = 1 - (1 - R[:, n] * (1 - u[:, n])) * _remaining(interval, D)
+    return u * R
+
+
+def varela_map(
+    f: ArrayLike,
+    tau_facil: ArrayLike,
+    d1: ArrayLike,
+    tau_rec_1: ArrayLike,
+    d2: ArrayLike,
+    tau_rec_2: ArrayLike,
+    times: ArrayLike,
+) -> np.ndarray:
+    """Return F·D1·D2 at each event: additive facilitation, two multiplicative depressions.
+
+    All three begin at 1 and relax to 1; an event adds f to F and multiplies D1 by d1, D2 by d2
+    (Varela et al. 1997, doi:10.1523/JNEUROSCI.17-20-07926.1997).
+
+    Parameters
+    ----------
+    f : float or ndarray, shape (candidate,)
+        Increment of F.
+    d1, d2 : float or ndarray, shape (candidate,)
+        What an event leaves of D1 and D2, 0 to 1.
+    tau_facil, tau_rec_1, tau_rec_2 : float or ndarray, shape (candidate,)
+        Time constants of F, D1 and D2, ms; 0 means that the factor is always 1.
+    times : array_like, shape (pulse,)
+        Presynaptic spike times, ms, rising.
+
+    Returns
+    -------
+    ndarray, shape (candidate, pulse)
+        In units of the amplitude of a resting synapse.
+    """
+    f, tau_facil, d1, tau_rec_1, d2, tau_rec_2 = _columns(
+        f, tau_facil, d1, tau_rec_1, d2, tau_rec_2
+    )
+    intervals = np.diff(np.asarray(times, float))
+    factors = np.ones((3, f.size, intervals.size + 1))
+    for n, interval in enumerate(intervals):
+        after = (factors[0, :, n] + f, factors[1, :, n] * d1, factors[2, :, n] * d2)
+        for factor, raised, tau in zip(
+            factors, after, (tau_facil, tau_rec_1, tau_rec_2), strict=True
+        ):
+            factor[:, n + 1] = 1 + (raised - 1) * _remaining(interval, tau)
+    return factors.prod(axis=0)
+
+
+class Quanta(NamedTuple):
+    """Statistics of the amplitude of one event over trials, with independent release sites.
+
+    Attributes
+    ----------
+    mean, variance : ndarray
+        In units of q and q².
+    failures : ndarray
+        Probability that nothing is released.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    failures: np.ndarray
+
+
+def quanta(N: ArrayLike, p: ArrayLike, q: ArrayLike = 1.0, cv: ArrayLike = 0.0) -> Quanta:
+    """Return mean, variance and failures of the release of N independent vesicles.
+
+    Binomial release (del Castillo and Katz 1954, doi:10.1113/jphysiol.1954.sp005129): mean N·p·q,
+    variance q²·(N·p·(1 − p) + N·p·cv²), failures (1 − p)^N.
+
+    Parameters
+    ----------
+    N : float or ndarray
+        Number of vesicles.
+    p : float or ndarray
+        Probability that one is released; in a train u·R (:func:`event_map`), as the recovery of a
+        vesicle does not depend on that of the others.
+    q : float or ndarray
+        Mean amplitude of one vesicle.
+    cv : float or ndarray
+        Its coefficient of variation.
+    """
+    N, p, q, cv = (np.asarray(x, float) for x in (N, p, q, cv))
+    mean = N * p * q
+    return Quanta(mean, q**2 * N * p * ((1 - p) + cv**2), (1 - p) ** N)
+
+
 def steady_state(U: ArrayLike, D: ArrayLike, F: ArrayLike, f: ArrayLike) -> np.ndarray:
     """Return the release u·R in the steady state of a regular drive.
 

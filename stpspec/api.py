@@ -117,7 +117,7 @@ def run(
     measured : dict of Request to Measurement
     """
     from stpspec.engine.stochastic import warn_of_chance
-    from stpspec.engine.workers.place import bind, by_chance
+    from stpspec.engine.workers.place import bind
     from stpspec.engine.workers.place import simulate as run_in_neuron
     from stpspec.metrics.measure import measure_candidates
     from stpspec.metrics.requests import requests_of
@@ -125,7 +125,7 @@ def run(
     warn_of_slips(experiment)
     bound = bind(experiment)
     tree = run_in_neuron(bound, values)
-    warn_of_chance(by_chance(bound))
+    warn_of_chance(bound)
     requests = requests_of(experiment, all_metrics=True)
     measured = measure_candidates(tree, requests)[0]
     return tree, {r: measured[r.name] for r in requests}
@@ -193,7 +193,8 @@ def fit(
     SpecError
         If the experiment is not valid.
     FitError
-        If there is nothing to fit, every evaluation fails, or a mechanism draws random numbers.
+        If there is nothing to fit, every evaluation fails, or a mechanism draws random numbers
+        and nothing says in how many ``trials``.
     StudyError
         If the study cannot be opened, or was locked or gone for a minute in mid-fit; its ``result``
         is then that of the best point so far.

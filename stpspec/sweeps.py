@@ -78,7 +78,6 @@ def sweep(
     from stpspec.engine.confirmation import confirm, ends
     from stpspec.engine.rigs.reuse import rigs_kept
     from stpspec.engine.stochastic import warn_of_chance
-    from stpspec.engine.workers.place import by_chance
     from stpspec.results.fit_result import FitResult
 
     if isinstance(experiment, FitResult):
@@ -104,7 +103,7 @@ def sweep(
             warn_of_slips(variant)
             bound = _bind(variant, previous, bound)
             if not done:
-                warn_of_chance(by_chance(bound))
+                warn_of_chance(bound)
             for name, axis in axes.items():
                 axis.read(bound, chosen.get(name))
             measured = _measure(bound, grid, values or {}, outer)
@@ -144,7 +143,7 @@ def _is_field(name: str) -> bool:
 def _check(experiment: Experiment, fields: Mapping[str, object]) -> None:
     problems = []
     for path, values in fields.items():
-        if path.partition(".")[0] in _NOT_SIMULATED:
+        if path.partition(".")[0] in _NOT_SIMULATED - _drawn(experiment):
             rule = "nothing of a simulation depends on it (stpspec fit -m makes one fit of each)"
             problems.append(SpecProblem(path, rule))
         elif isinstance(values, str) or not isinstance(values, Sized) or not len(values):
@@ -154,6 +153,12 @@ def _check(experiment: Experiment, fields: Mapping[str, object]) -> None:
             problems += [problem] if problem is not None else []
     if problems:
         raise SpecError(problems, "the sweep is not valid")
+
+
+def _drawn(experiment: Experiment) -> set[str]:
+    """Return the field on which a simulation depends if random numbers are drawn in it."""
+    asked = any(experiment.trials_of(name) is not None for name in experiment.protocols)
+    return {"seed"} if asked else set()
 
 
 class Axis:

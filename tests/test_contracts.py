@@ -17,7 +17,7 @@ from stpspec.testing import (
 
 STEP = GapStep()
 OPTIONS = {"trace": {"windows": [[0.0, 20.0]], "interval": 0.5}}
-NEEDS = {"step": STEP, "drive": DRIVE}
+NEEDS = {"step": STEP, "drive": DRIVE, "trials": Train(trials=4)}
 
 
 def _metric_test(name: str) -> type:

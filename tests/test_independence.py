@@ -11,10 +11,8 @@ from helpers import MOD, fresh_python, run, synapse, values_of
 
 import stpspec
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import bind
 from stpspec.engine.mechanisms import c_code, library
-from stpspec.engine.stochastic import differs
-from stpspec.errors import FitError, MechanismError, SpecError
+from stpspec.errors import FitError, MechanismError
 
 ONE = {"one": {"kind": "single_event"}}
 CURRENT = {"signals": ["synaptic_current"]}
@@ -131,29 +129,6 @@ def test_c_code_keeps_data_where_it_is_static_or_outside_of_functions():
                  "typedef struct { double x; } Space;", "static int twice(int x);"]  # fmt: skip
     assert [c_code.keeps_data([c], [c]) for c in keeps] == [True] * 3
     assert [c_code.keeps_data([c], [c]) for c in keeps_not] == [False] * 7
-
-
-# -- random numbers -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["UnsetGenerator", "UnsetGeneratorC"])
-@pytest.mark.parametrize("verb", [stpspec.simulate, stpspec.fit, stpspec.sweep])
-def test_random_numbers_of_a_generator_that_nothing_sets_are_refused(name, verb):
-    made = of(name, parameters={"U": {"min": 0.05, "max": 0.9}})
-    made = made.copy_with(objective={"terms": {"a": {"metric": "amplitude", "protocol": "one",
-                                                     "target": 28, "sd": 2}}})  # fmt: skip
-    (problem,) = stpspec.check(made)
-    assert "from a generator that nothing has set: its setRNG would" in problem.rule
-    with pytest.raises(SpecError, match="a generator that nothing has set"):
-        verb(*((made, {"U": [0.1, 0.2]}) if verb is stpspec.sweep else (made,)))
-
-
-def test_response_that_does_not_vary_at_one_value_is_tried_at_others():
-    made = of("Coin", fixed={"seeded": 0}, parameters={"U": {"min": 0, "max": 2}},
-              numerics={"settle": 20})  # fmt: skip
-    start = made.parameters["U"].copy_with(start=1.0)
-    made = made.copy_with(parameters={"U": start.model_dump() | {"min": 0.1, "max": 1}})
-    assert differs(bind(made))
 
 
 # -- one run and the next -------------------------------------------------------------------

@@ -428,7 +428,7 @@ def can_unshare():
 def test_two_containers_on_one_host_share_a_study_and_its_budget(here, own_proc):
     if not can_unshare():
         pytest.skip("no PID namespace can be made here (unshare --pid)")
-    # Neither begins before both are there: a slow start of one would leave the other the whole budget.
+    # Neither begins before both are there: a slow one would find the whole budget spent.
     (here / "meets.py").write_text(
         "import os, pathlib, secrets, time, stpspec\nhere = []\n\n"
         "@stpspec.cost('meets')\ndef meets(metrics, targets):\n    if not here:\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,9 +12,10 @@ import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.binding.scheme import Scheme
+from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
+from stpspec.engine.shortcuts import equivalence
 from stpspec.engine.shortcuts.independence import (
     Traces,
     are_independent,
@@ -20,9 +24,25 @@ from stpspec.engine.shortcuts.independence import (
 from stpspec.engine.shortcuts.ladder import choose, feasible, without_disturbance
 from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import Failure, SimulationError
+from stpspec.resources import content_key
 from stpspec.specs.protocol import Stimulus
 
+log = logging.getLogger("stpspec.engine")
+
 Candidate = Mapping[str, float]
+Result = str | tuple[np.ndarray, dict[str, np.ndarray]]  # why it failed; or times and signals
+
+
+class _OnTwoGrids(Exception):
+    """Trials of one candidate were simulated in different steps."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One simulation: which candidate of the batch, with which random numbers."""
+
+    candidate: int
+    number: int
 
 
 @dataclass
@@ -32,7 +52,7 @@ class Run:
     Attributes
     ----------
     traces : dict of str to (ndarray, dict of str to ndarray)
-        Protocol → times (ms) and signals, shape (n,).
+        Protocol → times (ms), shape (n,), and signals, shape (trial, n).
     failure : Failure or None
         Of the first protocol that failed.
     """
@@ -45,12 +65,20 @@ class Run:
         """Why it failed; empty if it did not."""
         return "" if self.failure is None else str(self.failure)
 
-    def keep(self, protocol: str, result: str | tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
-        """Keep a trace, or the reason of a failure."""
-        if isinstance(result, str):
-            self.failure = self.failure or Failure("simulation", result, protocol)
-        else:
-            self.traces[protocol] = result
+    def keep(self, protocol: str, trials: Sequence[Result]) -> None:
+        """Keep the traces of all trials, or the reason of the first failure."""
+        traces = [result for result in trials if not isinstance(result, str)]
+        if len(traces) < len(trials):
+            why = next(result for result in trials if isinstance(result, str))
+            self.failure = self.failure or Failure("simulation", why, protocol)
+            return
+        times, first = traces[0]
+        if len(traces) == 1:
+            self.traces[protocol] = times, {name: y[None] for name, y in first.items()}
+            return
+        if not all(np.array_equal(t, times) for t, _ in traces):
+            raise _OnTwoGrids
+        self.traces[protocol] = times, {n: np.stack([s[n] for _, s in traces]) for n in first}
 
 
 def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
@@ -59,8 +87,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     Data of the mechanism, such as a table made of a parameter, belong to all candidates of a
     simulation: where there are any, or none can be excluded, each is simulated by itself.
 
-    Random numbers come from one generator, or from one stream each that is numbered in the order
-    of making: what draws any is simulated by itself, so that seeding it makes it repeatable.
+    A stochastic synapse is simulated in many trials, which fill a simulation by themselves.
 
     The groups depend on the candidates alone, so that a variable step, whose steps all members of
     a batch share, gives the same with any number of workers.
@@ -69,7 +96,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     groups: dict[tuple[float | None, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    size = 1 if bound.by_chance or bound.shares_data else bound.experiment.numerics.replicas
+    size = 1 if bound.stochastic or bound.shares_data else bound.experiment.numerics.replicas
     return [
         members[start : start + size]
         for members in groups.values()
@@ -83,11 +110,16 @@ def run_batch(
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
     with nrn.exclusive():
         bound = kept_apart(feasible(bound))
+        once = {name: replace(s, trials=1) for name, s in stimuli.items()}
 
         def simulate(how: Bound, some: Sequence[Candidate]) -> list[Traces]:
-            return [run.traces for run in _run_batch(how, some, stimuli)]
+            return [
+                {p: (t, {n: y[0] for n, y in signals.items()})
+                 for p, (t, signals) in run.traces.items()}
+                for run in _run_batch(how, some, once)
+            ]  # fmt: skip
 
-        if are_independent(bound, rows, stimuli, simulate):
+        if are_independent(bound, rows, once, simulate):
             return _run_batch(bound, rows, stimuli)
         apart = replace(bound, together=False)
         return [run for row in rows for run in _run_batch(apart, [row], stimuli)]
@@ -96,33 +128,121 @@ def run_batch(
 def _run_batch(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
-    runs = [Run() for _ in rows]
+    try:
+        return _run_trials(bound, rows, stimuli)
+    except _OnTwoGrids:  # some of them had to leave the compartment without a cell
+        return _run_trials(replace(bound, scheme=PLAIN_REFERENCE), rows, stimuli)
+
+
+def _run_trials(
+    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
+) -> list[Run]:
+    found: dict[str, dict[_Trial, Result]] = {name: {} for name in stimuli}
     with globals_restored(bound):
         if not bound.scheme.is_fixed:
             set_scales(bound)
-        # What a run leaves behind, the next one finds: then each has its own cell and synapse.
-        apart = [{name: s} for name, s in stimuli.items()]
-        for part in apart if bound.carries_over else [stimuli]:
-            for index, protocol, result in _run(bound, range(len(rows)), rows, part, bound.scheme):
-                runs[index].keep(protocol, result)
+        for part in _parts(bound, stimuli):
+            n = next(iter(part.values())).trials
+            for chunk in _chunks(bound, rows, part, n):
+                for trial, protocol, result in _run(bound, chunk, rows, part, bound.scheme):
+                    found[protocol][trial] = result
+    runs = [Run() for _ in rows]
+    for k, one in enumerate(runs):
+        for protocol, results in found.items():
+            one.keep(protocol, [results[_Trial(k, i)] for i in range(stimuli[protocol].trials)])
     return runs
+
+
+def _parts(bound: Bound, stimuli: Mapping[str, Stimulus]) -> list[dict[str, Stimulus]]:
+    """Return the protocols that one rig simulates in turn: those of as many trials.
+
+    What a run leaves behind, the next one finds: then each has its own cell and synapse.
+    """
+    if bound.carries_over:
+        return [{name: s} for name, s in stimuli.items()]
+    counts = dict.fromkeys(s.trials for s in stimuli.values())
+    return [{name: s for name, s in stimuli.items() if s.trials == n} for n in counts]
+
+
+def _chunks(
+    bound: Bound, rows: Sequence[Candidate], part: Mapping[str, Stimulus], n: int
+) -> list[Sequence[_Trial]]:
+    """Return the trials that share a simulation, in chunks of nearly the same size."""
+    every = [_Trial(k, number) for k in range(len(rows)) for number in range(n)]
+    if not bound.stochastic:
+        return [every]
+    alone = _are_apart(bound) or (n > 1 and not _may_share(bound, rows, part))
+    number = len(every) if alone else math.ceil(len(every) / bound.experiment.numerics.replicas)
+    ends = [round(k * len(every) / number) for k in range(number + 1)]
+    return [every[a:b] for a, b in itertools.pairwise(ends)]
+
+
+def simulations(bound: Bound, n: int, stimuli: Mapping[str, Stimulus]) -> int:
+    """Return in how many simulations n candidates are run, each of which has its time limit."""
+    if not bound.stochastic:
+        return 1
+    size = 1 if _are_apart(bound) or bound.foreign else bound.experiment.numerics.replicas
+    return sum(math.ceil(n * s.trials / size) for s in stimuli.values())
+
+
+def _are_apart(bound: Bound) -> bool:
+    return bound.draws_from_one or bound.shares_data
+
+
+def _may_share(bound: Bound, rows: Sequence[Candidate], part: Mapping[str, Stimulus]) -> bool:
+    """Tell whether trials together give to the bit what they give one by one; proven once."""
+    if not bound.foreign:
+        return True
+    kinds = {n: bound.experiment.protocols[n].kind for n in part}
+    key = content_key(equivalence.key(bound, []), repr(kinds))
+    return equivalence.remembered("trials together", key, lambda: _prove(bound, rows, part))
+
+
+def _prove(bound: Bound, rows: Sequence[Candidate], part: Mapping[str, Stimulus]) -> bool:
+    some = [_Trial(0, number) for number in range(3)]
+    together = _results(bound, some, rows, part)
+    # In the other order: what one leaves to the next shows as well.
+    alone = [_results(bound, [trial], rows, part) for trial in reversed(some)]
+    same = all(_is_same(one[key], together[key]) for one in alone for key in one)
+    if not same:
+        log.warning(
+            "trials that are simulated together influence each other through something that "
+            "instances of %s share: each is simulated by itself", " or ".join(bound.stochastic),
+        )  # fmt: skip
+    return same
+
+
+def _results(
+    bound: Bound, batch: Sequence[_Trial], rows: Sequence[Candidate], part: Mapping[str, Stimulus]
+) -> dict[tuple[_Trial, str], Result]:
+    return {(t, p): result for t, p, result in _run(bound, batch, rows, part, bound.scheme)}
+
+
+def _is_same(one: Result, other: Result) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    (times, signals), (others, values) = one, other
+    return np.array_equal(times, others) and all(
+        np.array_equal(signals[n], values[n]) for n in signals
+    )
 
 
 def _run(
     bound: Bound,
-    batch: Sequence[int],
+    batch: Sequence[_Trial],
     rows: Sequence[Candidate],
     stimuli: Mapping[str, Stimulus],
     highest: Scheme,
-) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
-    """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
-    candidates = [rows[i] for i in batch]
+) -> Iterator[tuple[_Trial, str, Result]]:
+    """Yield (trial, protocol, (times, signals) or the reason of a failure)."""
+    candidates = [rows[trial.candidate] for trial in batch]
     setup = choose(bound, candidates, highest)
     rig = rig_for(setup.bound, len(batch), list(candidates[0]))
     stopped: dict[str, Stimulus] = {}
     disturbed: dict[str, Stimulus] = {}
     broken, sound = False, False
     try:
+        rig.trials = [trial.number for trial in batch]
         for replica, candidate in enumerate(candidates):
             rig.set(replica, candidate)
         for name, stimulus in stimuli.items():
@@ -138,10 +258,10 @@ def _run(
             if rig.disturbed(replicas):
                 disturbed[name] = stimulus
                 continue
-            for index, signals in zip(batch, replicas, strict=True):
+            for trial, signals in zip(batch, replicas, strict=True):
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
-                yield index, name, why or (times, signals)
+                yield trial, name, why or (times, signals)
         sound = not broken and not disturbed and not bound.carries_over
     finally:
         give_back(rig, sound=sound)
@@ -149,5 +269,5 @@ def _run(
         safer = without_disturbance(setup.bound.scheme)
         yield from _run(bound, batch, rows, disturbed, safer)
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
-    for index in batch if stopped else ():
-        yield from _run(bound, [index], rows, stopped, bound.scheme)
+    for trial in batch if stopped else ():
+        yield from _run(bound, [trial], rows, stopped, bound.scheme)

@@ -13,7 +13,7 @@ from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import for_reading
 from stpspec.engine.reference import finer_step, measured_on_reference, step_errors
 from stpspec.engine.shortcuts import equivalence
-from stpspec.engine.workers.place import by_chance, feasible
+from stpspec.engine.workers.place import feasible
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request
 from stpspec.resources import content_key
@@ -116,8 +116,6 @@ def confirm(rows: Sequence[Row], sample: Sequence[int]) -> tuple[list[Measured],
     told = f"{count} {step}: {gaps[worst].text}"
     if gaps[worst].ratio <= 1:
         return before, told
-    if names := by_chance(rows[worst].bound):
-        return before, f"{told}; {' and '.join(names)} draws random numbers"
     is_right, advice = _judged(rows[worst], found[worst], allowed[worst], largest)
     if not is_right:
         rest = {k: _on_reference(rows[k]) for k in open_rows if k not in found}

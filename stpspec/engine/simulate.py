@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,7 @@ def stimuli_of(
             raise SpecError([SpecProblem(f"protocols.{name}", str(error))]) from error
         if bound.brief:
             stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
+        stimulus = replace(stimulus, trials=bound.trials(name))
         stimuli[name] = with_delay(experiment.model, stimulus)
     if not quietly:
         _warn(bound, stimuli)
@@ -186,7 +188,7 @@ def measured_runs(
     measured = []
     for run in runs:
         children = {
-            name: Recorded(t, {n: y[None, None] for n, y in signals.items()}, units,
+            name: Recorded(t, {n: y[None] for n, y in signals.items()}, units,
                            descriptions[name])
             for name, (t, signals) in run.traces.items()
         }  # fmt: skip
@@ -203,17 +205,18 @@ def _dataset(bound: Bound, stimulus: Stimulus, runs: Sequence[Trace | None]) -> 
         times = np.stack([padded(r[0] if r is not None else np.empty(0), n) for r in runs])
     else:
         times = recorded[0][0] if recorded else np.array([0.0])
+    empty = np.empty((stimulus.trials, 0))
     signals = {
-        name: np.stack([padded(r[1][name] if r is not None else np.empty(0), n) for r in runs])
-        [:, None, :]
+        name: np.stack([padded(r[1][name] if r is not None else empty, n) for r in runs])
         for name in names
-    }  # fmt: skip
+    }
     return protocol_dataset(times, signals, signal_units(bound), describe(bound, stimulus))
 
 
 def padded(values: np.ndarray, n: int) -> np.ndarray:
-    """Return the values with NaN behind them, shape (n,)."""
-    return np.pad(values, (0, n - values.size), constant_values=np.nan)
+    """Return values over time with NaN behind them, shape (…, n)."""
+    before = [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, [*before, (0, n - values.shape[-1])], constant_values=np.nan)
 
 
 def signal_units(bound: Bound) -> dict[str, str]:

@@ -33,6 +33,10 @@ _STEP = 1e-6  # of differences, in the unit interval
 _ROLES = {"utilization": ("1", 0.0), "depression": ("ms", 0.0), "facilitation": ("ms", 0.0)}
 
 
+# Mechanisms of ours with a U, whose plasticity is not that of the event map.
+_OTHER_LAWS = ("ExtendedTsodyksMarkram",)
+
+
 class _Amplitudes:
     """What a metric of amplitudes sees of a response."""
 
@@ -150,6 +154,8 @@ def _why_not(
     problem: Problem, roles: Mapping[str, tuple[str, float, float]], terms: Sequence[str]
 ) -> str:
     experiment = problem.bound.experiment
+    if experiment.model.mechanism in _OTHER_LAWS:
+        return f"the plasticity of {experiment.model.mechanism} is not that of the event map"
     if not roles:
         return "model.roles name no utilization that the mechanism has"
     if experiment.objective is not None and experiment.objective.cost is not None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
 # and convergence cannot be told beyond it.
 _STEP_IN_NOISE, NOISE = 1e-4, 1e-6
+# Of a stochastic synapse: a vesicle is released or not, so that a small step changes nothing.
+STEP_IN_CHANCE = 0.05
 
 
 class Differences:
@@ -27,6 +29,8 @@ class Differences:
     def __init__(self, problem: Problem, step: float, *, both_sides: bool = False):
         self.problem = problem
         self.step = step if problem.exact else max(step, _STEP_IN_NOISE)
+        if problem.bound.stochastic:
+            self.step = max(step, STEP_IN_CHANCE)
         self.both_sides = both_sides
         self._known: dict[bytes, list[Evaluation]] = {}
         self._has_looked = False

@@ -16,7 +16,7 @@ from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.engine.stochastic import refuse_chance
-from stpspec.engine.workers.place import bind, by_chance, pool_for
+from stpspec.engine.workers.place import bind, pool_for
 from stpspec.fitters import interrupts
 from stpspec.fitters.confirm import Confirmed, confirm, sound
 from stpspec.fitters.data_noise import too_much_scatter
@@ -26,6 +26,7 @@ from stpspec.fitters.history import to_history
 from stpspec.fitters.outcome import Outcome, idle_settings, named_truly, search
 from stpspec.fitters.problem import Problem
 from stpspec.fitters.trial_figures import TrialFigures
+from stpspec.fitters.trial_notes import notes_of_trials
 from stpspec.fitters.uncertainty import Uncertainty, estimate
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import versions
@@ -52,7 +53,7 @@ def fit(
     bound = bind(experiment)
     log.info("fit of %s with %s, seed %d; %s", experiment.name, experiment.fitter.kind,
              experiment.seed, ", ".join(f"{n} {v}" for n, v in versions().items()))  # fmt: skip
-    refuse_chance(by_chance(bound))
+    refuse_chance(bound)
     figures = TrialFigures(bound)
 
     def observe(problem: Problem) -> None:
@@ -112,6 +113,8 @@ def _report(
 ) -> FitResult:
     measured = confirmed.measured
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
+    for name, text in notes_of_trials(problem.judge, measured).items():
+        notes.setdefault(name, []).append(text)
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
     scatter = too_much_scatter(problem.judge, measured, len(uncertainty.free))

@@ -19,6 +19,8 @@ from stpspec.registry import METRICS
 if TYPE_CHECKING:
     import xarray as xr
 
+_GROUPS = 50  # of trials, that are left out in turn
+
 _COMMON = tuple(name for name in ResponseOptions.model_fields if name != "trials")
 
 
@@ -33,6 +35,8 @@ class Measurement:
         NaN where there is a ``failure``.
     failure : Failure or None
         Why there is no value.
+    error : ndarray or None
+        Standard error over the trials, in the shape of the value; None of a single trial.
     """
 
     value: np.ndarray
@@ -40,6 +44,7 @@ class Measurement:
     failure: Failure | None = None
     notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    error: np.ndarray | None = None
 
     @property
     def reason(self) -> str:
@@ -82,13 +87,18 @@ class Recorded:
         """Number of trials."""
         return next(iter(self.signals.values())).shape[1]
 
-    def at(self, candidate: int, trials: slice) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the times of one candidate, and its signals, the mean over trials."""
+    def at(
+        self, candidate: int, trials: slice | Sequence[int]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the times of one candidate, and its signals, the mean over some trials."""
         time = self.time if self.time.ndim == 1 else self.time[candidate]
         n = time.size if self.time.ndim == 1 else int(np.isfinite(time).sum())
         # Ratios of a stochastic synapse come from the mean trace, not from the mean of ratios.
         signals = {s: _mean(a[candidate, trials])[:n] for s, a in self.signals.items()}
         return time[:n], signals
+
+
+Trials = tuple[int, ...] | None  # which trials are averaged; None: all
 
 
 class _Candidate:
@@ -99,27 +109,42 @@ class _Candidate:
         self.index = index
         self._responses: dict[tuple[object, ...], Response] = {}
 
-    def response(self, protocol: str, common: Options, trial: int | None) -> Response:
-        """Return the response to a protocol in one trial, or (None) the mean of all trials."""
-        key = (protocol, trial, *sorted(common.items()))
+    def response(self, protocol: str, common: Options, trials: Trials) -> Response:
+        """Return the response to a protocol: the mean of all trials (None), or of some."""
+        key = (protocol, trials, *sorted(common.items()))
         if key not in self._responses:
             child = self.children[protocol]
-            pick = slice(None) if trial is None else slice(trial, trial + 1)
-            time, signals = child.at(self.index, pick)
+            time, signals = child.at(self.index, slice(None) if trials is None else trials)
             response = Response(time, signals, child.units, child.stimulus, **common)
-            response.find_siblings = lambda: self._siblings(protocol, common, trial)
+            response.find_siblings = lambda: self._siblings(protocol, common, trials)
+            if trials is None or len(trials) > 1:
+                response.find_trials = lambda: self._each(protocol, common, trials, response)
             self._responses[key] = response
         return self._responses[key]
 
-    def _siblings(self, protocol: str, common: Options, trial: int | None) -> list[Response]:
+    def _each(
+        self, protocol: str, common: Options, trials: Trials, mean: Response
+    ) -> list[Response]:
+        """Return the response in each of some trials, along the response of their mean."""
+        numbers = range(self.children[protocol].n_trials) if trials is None else trials
+        found = [self.response(protocol, common, (k,)) for k in numbers]
+        for response in found:
+            response.mean = response.mean or mean
+        return found
+
+    def _siblings(self, protocol: str, common: Options, trials: Trials) -> list[Response]:
         mine = bool(self.children[protocol].stimulus["spikes"])
         found = []
         for name, child in self.children.items():
             if bool(child.stimulus["spikes"]) != mine:
                 continue
-            trials = [None] if trial is None else range(child.n_trials)
+            picks: list[Trials] = [None]
+            if trials is not None and len(trials) == 1:
+                picks = [(k,) for k in range(child.n_trials)]
+            elif trials is not None and child.n_trials == self.children[protocol].n_trials:
+                picks = [trials]
             found += [
-                self.response(name, common, k) for k in trials if (name, k) != (protocol, trial)
+                self.response(name, common, k) for k in picks if (name, k) != (protocol, trials)
             ]
         return found
 
@@ -139,9 +164,12 @@ def measure_candidates(
         One dict a candidate, keyed by the names of the requests.
     """
     children = {name: Recorded.of(node.to_dataset()) for name, node in tree.children.items()}
+    failures = [
+        Failure("simulation", str(t)) if t else None for t in tree.dataset["failure"].values
+    ]
     return [
-        measure_one(children, requests, Failure("simulation", str(text)) if text else None, index)
-        for index, text in enumerate(tree.dataset["failure"].values)
+        measure_one(children, requests, failure, index, errors=True)
+        for index, failure in enumerate(failures)
     ]
 
 
@@ -150,6 +178,8 @@ def measure_one(
     requests: Sequence[Request],
     failure: Failure | None = None,
     index: int = 0,
+    *,
+    errors: bool = False,
 ) -> dict[str, Measurement]:
     """Measure one candidate.
 
@@ -162,12 +192,46 @@ def measure_one(
         Why its simulation failed, if it did.
     index : int
         Which candidate of the arrays.
+    errors : bool
+        With standard errors over the trials, which a search has no use for.
     """
     candidate = _Candidate(children, index)
-    return {r.name: _measure(candidate, r, failure) for r in requests}
+    measured = {r.name: _measure(candidate, r, failure) for r in requests}
+    for request in requests if errors else ():
+        _add_error(candidate, request, measured[request.name])
+    return measured
 
 
-def _measure(candidate: _Candidate, request: Request, failure: Failure | None) -> Measurement:
+def _add_error(candidate: _Candidate, request: Request, measured: Measurement) -> None:
+    """Add the standard error over the trials, by the jackknife.
+
+    A value of the mean trace has no other: it is measured again without each group of trials in
+    turn (Efron and Stein 1981, doi:10.1214/aos/1176345462).
+    """
+    if measured.failure is not None:
+        return
+    n = candidate.children[request.protocol].n_trials
+    if n < 2:
+        return
+    if request.options.get("trials") == "each":
+        measured.error = measured.value.std(axis=0, ddof=1) / np.sqrt(n)
+        return
+    groups = [tuple(g) for g in np.array_split(np.arange(n), min(n, _GROUPS))]
+    found = []
+    for group in groups:
+        rest = tuple(k for k in range(n) if k not in set(group))
+        one = _measure(candidate, request, None, rest)
+        if one.failure is not None:
+            measured.notes.append(f"no standard error: without some trials, {one.reason}")
+            return
+        found.append(one.value)
+    apart = np.stack(found) - np.mean(found, axis=0)
+    measured.error = np.sqrt((len(groups) - 1) / len(groups) * (apart**2).sum(axis=0))
+
+
+def _measure(
+    candidate: _Candidate, request: Request, failure: Failure | None, some: Trials = None
+) -> Measurement:
     metric: Metric = METRICS.get(request.metric)
 
     def without_value(text: str) -> Measurement:
@@ -180,7 +244,9 @@ def _measure(candidate: _Candidate, request: Request, failure: Failure | None) -
     options = dict(request.chosen)
     each = options.pop("trials", "mean") == "each"
     common = {n: options.pop(n) for n in _COMMON if metric.reads_signal and n in options}
-    trials = range(candidate.children[request.protocol].n_trials) if each else [None]
+    trials: list[Trials] = [some]
+    if each:
+        trials = [(k,) for k in range(candidate.children[request.protocol].n_trials)]
     result = Measurement(np.array(np.nan), metric.unit)
     values = []
     for trial in trials:
@@ -239,6 +305,15 @@ def to_dataset(tree: xr.DataTree, requests: Sequence[Request]) -> xr.Dataset:
             dims.append(f"{request.name}_element")
         attrs = {"units": unit, "long_name": f"{request.metric} of {request.protocol}"}
         data[request.name] = (dims, values, attrs)
+        if any(m.error is not None for m in column):
+            errors = [np.full(shape, np.nan) if m.error is None else m.error for m in column]
+            if dims[1:2] == ["trial"]:
+                errors = [e if e.shape == shape[1:] else np.full(shape[1:], np.nan) for e in errors]
+            long_name = f"standard error of {request.name} over the trials"
+            own = [d for d in dims if d != "trial"]
+            data[f"{request.name}_error"] = (
+                own, np.stack(errors), {"units": unit, "long_name": long_name},
+            )  # fmt: skip
     reasons = [
         "; ".join(dict.fromkeys(f"{n}: {m.reason}" for n, m in row.items() if m.reason))
         for row in measured

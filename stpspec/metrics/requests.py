@@ -11,7 +11,7 @@ from stpspec.registry import METRICS
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import Objective
-from stpspec.specs.protocol import Protocol
+from stpspec.specs.protocol import Protocol, features
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,18 @@ def requested(objective: Objective) -> list[Request]:
     return [Request(n, t.metric, t.protocol, t.options) for n, t in objective.terms.items()]
 
 
-def everything(protocols: Mapping[str, Protocol]) -> list[Request]:
-    """Return a request for every scalar metric that each protocol can give by default."""
+def everything(protocols: Mapping[str, Protocol], trials: int | None = None) -> list[Request]:
+    """Return a request for every scalar metric that each protocol can give by default.
+
+    Parameters
+    ----------
+    protocols : mapping of str to Protocol
+    trials : int, optional
+        Those of the experiment.
+    """
     found = []
     for protocol, spec in protocols.items():
-        gives = spec.provides()
+        gives = features(spec, trials)
         for name in METRICS.names():
             metric: Metric = METRICS.get(name)
             scalar = not metric.vector and not _requires_any(metric.options)
@@ -62,7 +69,11 @@ def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Re
     if terms and not all_metrics:
         return terms
     asked = {(t.metric, t.protocol) for t in terms if not t.options}
-    rest = [r for r in everything(experiment.protocols) if (r.metric, r.protocol) not in asked]
+    rest = [
+        r
+        for r in everything(experiment.protocols, experiment.trials)
+        if (r.metric, r.protocol) not in asked
+    ]
     return [*terms, *rest]
 
 

@@ -48,6 +48,8 @@ class Response:
     ----------
     steps : list of str
         The arithmetic behind the last metric, in words and numbers.
+    mean : Response or None
+        Of one trial, the mean of all: it tells the direction, and how large a response is.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class Response:
         self.decay = decay
         self.direction = direction
         self.find_siblings: Callable[[], Sequence[Response]] = tuple
+        self.find_trials: Callable[[], Sequence[Response]] = tuple
+        self.mean: Response | None = None
         self.steps: list[str] = []
         self._notes = Notes()
         self._peaks: dict[int, tuple[float, float]] = {}
@@ -79,6 +83,20 @@ class Response:
     def siblings(self) -> Sequence[Response]:
         """Responses of the same candidate to the other protocols (and in the other trials)."""
         return self.find_siblings()
+
+    @functools.cached_property
+    def trials(self) -> Sequence[Response]:
+        """Responses in each of the trials whose mean this is.
+
+        Raises
+        ------
+        MetricError
+            If there are fewer than two.
+        """
+        found = self.find_trials()
+        if len(found) < 2:
+            raise MetricError("at least two trials are needed (trials: 100)")
+        return found
 
     # -- what happened ----------------------------------------------------------------------
 
@@ -148,6 +166,8 @@ class Response:
             )
         if abs(extreme) <= 1e-9 * abs(self.rest):
             return 0
+        if self.mean is not None and self.mean.sign:
+            return self.mean.sign
         if self.direction != "auto":
             return 1 if self.direction == "positive" else -1
         return 1 if extreme > 0 else -1
@@ -173,7 +193,8 @@ class Response:
 
     @functools.cached_property
     def _largest(self) -> float:
-        return float(np.abs(self.corrected).max())
+        own = float(np.abs(self.corrected).max())
+        return own if self.mean is None else max(own, self.mean._largest)
 
     def no_spikes(self, name: str, who: str, what: str, cure: str) -> None:
         """Raise a MetricError if a voltage holds an action potential."""

@@ -13,6 +13,7 @@ from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, Registry
 from stpspec.specs.base import Spec, problems_of
 from stpspec.specs.objective import Objective, Term
+from stpspec.specs.protocol import features
 from stpspec.units import UnitError, convert, number_of
 
 # Field name → valid value, of the type of the field; what is not valid is absent.
@@ -33,6 +34,7 @@ NEEDS = {
     "recovery_4": "at least four induction and four recovery pulses",
     "drive": "continuous drive of at least four pulses",
     "step": "a current step into a coupled cell",
+    "trials": "at least two trials (trials: 100) of a mechanism that draws random numbers",
 }
 
 
@@ -159,7 +161,8 @@ def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]
         )
     elif metric is not None and term.protocol in protocols:
         protocol = protocols[term.protocol]
-        given = protocol.provides() if is_whole(term.protocol, parts) else protocol.at_most
+        whole = is_whole(term.protocol, parts) and "trials" not in parts.get("wrong", ())
+        given = features(protocol, parts.get("trials")) if whole else protocol.at_most | {"trials"}
         for need in metric.needs:
             if need not in given:
                 yield SpecProblem(

@@ -29,7 +29,7 @@ from stpspec.specs.fitter import FitterSpec
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
-from stpspec.specs.protocol import Protocol
+from stpspec.specs.protocol import MOST_TRIALS, Protocol
 from stpspec.specs.saved_parts import SavedFitter, SavedProtocol
 from stpspec.specs.study import StudySpec
 from stpspec.specs.summary import Overview
@@ -70,6 +70,13 @@ class Experiment(Overview):
     )
     figures: Figures = Field(default_factory=Figures)
     seed: int = Field(default=0, ge=0, lt=2**32)
+    trials: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_TRIALS,
+        description="how often each protocol is simulated where a mechanism draws random numbers; "
+        "a protocol may have a number of its own",
+    )
     plugins: list[str] = Field(default_factory=list, description="modules that register plug-ins")
 
     @model_validator(mode="before")
@@ -181,6 +188,11 @@ class Experiment(Overview):
         """
         # What draws is of a higher row, which an experiment knows by its name alone.
         return import_module("stpspec.api").plot_once(self, values)
+
+    def trials_of(self, protocol: str) -> int | None:
+        """Return how often a protocol is to be simulated; None if nothing says so."""
+        own = self.protocols[protocol].trials
+        return self.trials if own is None else own
 
     def to_data(self) -> dict[str, Any]:
         """Return the experiment as plain mappings, lists, strings and numbers."""

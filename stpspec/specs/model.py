@@ -16,7 +16,7 @@ from stpspec.units import Millisecond, Quantity, quantity
 # What the parameters of our own mechanisms are; other mechanisms declare theirs in `roles`.
 _OWN_ROLES: dict[str, list[str]] = {
     "utilization": ["U"],
-    "depression": ["tau_rec"],
+    "depression": ["tau_rec", "tau_rec_1", "tau_rec_2"],
     "facilitation": ["tau_facil"],
     "decay": ["tau_decay", "tau_decay_nmda"],
 }
@@ -118,6 +118,11 @@ class Synapse(_Placed):
     conductance: str = Field(default="g", description="variable of the synaptic conductance, uS")
     reversal: str = Field(default="e", description="parameter of the reversal potential, mV")
     roles: Roles = Field(default_factory=Roles)
+    distribution: Literal["uniform", "negexp", "normal"] | None = Field(
+        default=None,
+        description="numbers of the Random object that a stochastic mechanism is given; by default "
+        "as its text tells",
+    )
 
     stimulated_by: ClassVar[str] = "event"
 

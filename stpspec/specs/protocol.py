@@ -21,6 +21,8 @@ BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time i
 LONGEST = 1e7  # ms
 MOST_STEPS = 1e8
 MOST_PULSES = 100_000
+MOST_TRIALS = 100_000
+MOST_TRIAL_STEPS = 1e9  # of all trials of a protocol together
 
 # The default grid of a frequency response, Hz.
 FREQUENCIES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 35, 50, 100, 200)
@@ -59,6 +61,8 @@ class Stimulus:
         How many of the pulses are induction pulses; the rest are recovery pulses.
     before : float
         How much is recorded before the onset.
+    trials : int
+        How often it is simulated, each time with other random numbers.
     """
 
     spikes: tuple[float, ...] = ()
@@ -66,6 +70,7 @@ class Stimulus:
     step: CurrentStep | None = None
     n_induction: int | None = None
     before: float = BEFORE
+    trials: int = 1
 
     def leading(self, n: int) -> Stimulus:
         """Return the first pulses, at least n, up to a pause as long as the time after the last."""
@@ -80,6 +85,9 @@ class Protocol(Spec):
     """Base of every protocol."""
 
     kind: str
+    trials: int | None = Field(
+        default=None, ge=1, le=MOST_TRIALS, description="in place of the trials of the experiment"
+    )
 
     @abstractmethod
     def stimulus(self, timing: Timing) -> Stimulus:
@@ -105,6 +113,19 @@ P = TypeVar("P", bound=Protocol)
 def protocol(kind: str) -> Callable[[type[P]], type[P]]:
     """Register a protocol class under ``kind`` (decorator)."""
     return PROTOCOLS.register(kind)
+
+
+def features(protocol: Protocol, trials: int | None = None) -> frozenset[str]:
+    """Return what a metric can find in a run, and ``trials`` where there are several.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    trials : int, optional
+        Those of the experiment.
+    """
+    n = trials if protocol.trials is None else protocol.trials
+    return protocol.provides() | ({"trials"} if (n or 1) > 1 else set())
 
 
 def tail(interval: float, timing: Timing) -> float:

@@ -96,6 +96,11 @@ def comparable(experiment: Experiment, sources: Sources) -> ExperimentData:
     return {**data, "sources": dict(sources.sha256)}
 
 
+def _draws_numbers(experiment: Experiment) -> bool:
+    """Tell whether the seed may change an evaluation: it is made of trials."""
+    return any(experiment.trials_of(name) is not None for name in experiment.protocols)
+
+
 def is_same(before: ExperimentData, now: ExperimentData) -> bool:
     """Tell whether two experiments are one: of the same data, with files of the same bytes."""
     return {**before, "sources": None} == {**now, "sources": None}
@@ -149,7 +154,8 @@ def still_true(
     free, bounds = experiment.parameters, before["parameters"]
     if set(free) != set(bounds):
         return []
-    if any(before.get(n) != now.get(n) for n in {*before, *now} - {"sources", *_WITHOUT_EFFECT}):
+    free_to_change = set(_WITHOUT_EFFECT) - ({"seed"} if _draws_numbers(experiment) else set())
+    if any(before.get(n) != now.get(n) for n in {*before, *now} - {"sources"} - free_to_change):
         return []
     same_cube = list(bounds.items()) == list(now["parameters"].items())
     valid: list[EvaluationRecord] = []

@@ -14,7 +14,7 @@ from stpspec.errors import MetricError
 from stpspec.metrics.registration import Metric
 from stpspec.metrics.response import Response
 from stpspec.registry import LOSSES, METRICS, PROTOCOLS
-from stpspec.specs.protocol import Continuous, Protocol, Timing, Train
+from stpspec.specs.protocol import Continuous, Protocol, Timing, Train, features
 from stpspec.testing.responses import DECAY, SYNAPSE, response_to
 from stpspec.units import convert
 
@@ -62,7 +62,7 @@ class MetricContract:
 
     def test_its_protocol_gives_what_it_needs(self) -> None:
         """``needs`` speaks of things that protocols provide."""
-        assert set(self.definition().needs) <= self.protocol.provides()
+        assert set(self.definition().needs) <= features(self.protocol)
 
     def test_it_gives_finite_numbers_of_its_shape(self) -> None:
         """One number, or a vector if it says so."""
@@ -76,7 +76,7 @@ class MetricContract:
                 protocol = PROTOCOLS.get(name)()
             except ValueError:  # not without fields of its own, as the times of spikes
                 continue
-            if set(self.definition().needs) <= protocol.provides():
+            if set(self.definition().needs) <= features(protocol):
                 with contextlib.suppress(MetricError):
                     assert np.isfinite(self.measured(response_to(protocol))).all(), name
 
@@ -214,7 +214,7 @@ class ProtocolContract:
         for name in METRICS.names():
             metric: Metric = METRICS.get(name)
             required = any(f.is_required() for f in metric.options.model_fields.values())
-            if required or not set(metric.needs) <= self.protocol.provides():
+            if required or not set(metric.needs) <= features(self.protocol):
                 continue
             assert np.isfinite(metric.function(response_to(self.protocol))).all(), name
 

@@ -13,6 +13,7 @@ from stpspec.specs.protocol import CurrentStep, Protocol, Timing
 
 SYNAPSE = {"U": 0.25, "D": 706.0, "F": 21.0}
 RISE, DECAY = 0.5, 5.0  # ms
+_SIZES = (0.0, 0.5, 1.5, 2.0)  # of the responses in the trials of a protocol that has any
 ONSET, DELAY, DT = 50.0, 1.3, 0.025  # ms
 
 
@@ -22,6 +23,7 @@ def response_to(protocol: Protocol, *, scale: float = 100.0, shift: float = 0.0)
     Parameters
     ----------
     protocol : Protocol
+        With ``trials`` above 1, the response has four trials, of which one is a failure.
     scale : float
         Amplitude at full release, pA; negative for an inward current.
     shift : float
@@ -39,7 +41,14 @@ def response_to(protocol: Protocol, *, scale: float = 100.0, shift: float = 0.0)
     spikes = np.array(description["spikes"])
     released = np.ravel(event_map(SYNAPSE["U"], SYNAPSE["D"], SYNAPSE["F"], spikes))
     signal = scale * np.ravel(trace(spikes + DELAY, released, time, RISE, DECAY))
-    return Response(time, {"synaptic_current": signal}, {"synaptic_current": "pA"}, description)
+    units = {"synaptic_current": "pA"}
+    response = Response(time, {"synaptic_current": signal}, units, description)
+    sizes = _SIZES if (protocol.trials or 1) > 1 else ()
+    each = [Response(time, {"synaptic_current": k * signal}, units, description) for k in sizes]
+    for trial in each:
+        trial.mean = response
+    response.find_trials = lambda: each
+    return response
 
 
 def _coupled(time: np.ndarray, description: StimulusDescription, step: CurrentStep) -> Response:

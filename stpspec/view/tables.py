@@ -221,10 +221,13 @@ def run_table(
         mine = {r: m for r, m in measured.items() if r.protocol == name}
         if not mine:
             continue
-        rows = [("metric", "value", "unit")]
+        several = any(m.error is not None for m in mine.values())
+        rows = [("metric", "value ± standard error" if several else "value", "unit")]
         for request, m in mine.items():
             label = _label(request)
             shown = _value(m.value) if not m.reason else "none"
+            if m.error is not None and m.error.ndim == 0:
+                shown += f" ± {number(float(m.error), 2)}"
             rows.append((label, shown, unit_text(m.unit) if not m.reason else ""))
         block = f"{name} ({protocol.kind})\n\n{columns(rows, width=width)}"
         block += _arithmetic(mine)

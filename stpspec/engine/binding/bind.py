@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
+from stpspec.engine.binding.chance import chance_problems
 from stpspec.engine.binding.event_arguments import event_arguments
 from stpspec.engine.binding.facts import (
     Facts,
@@ -96,14 +97,27 @@ class Bound:
         return data
 
     @functools.cached_property
-    def by_chance(self) -> bool:
-        """Whether a mechanism that is in use speaks of random numbers."""
-        return any(nmodl.read(path).draws_random for path in self.sources_in_use.values())
-
     @property
     def sources_in_use(self) -> dict[str, Path]:
         """The sources of the mechanisms that a simulation holds."""
         return {name: path for name, path in self.sources.items() if name in self.in_use}
+
+    @functools.cached_property
+    def stochastic(self) -> tuple[str, ...]:
+        """The mechanisms in use that draw random numbers, as their text tells."""
+        sources = self.sources_in_use
+        return tuple(sorted(n for n, path in sources.items() if nmodl.read(path).draws_random))
+
+    @functools.cached_property
+    def draws_from_one(self) -> bool:
+        """Whether all instances draw from one generator: then each trial is simulated alone."""
+        contents = [nmodl.read(self.sources[n]) for n in self.stochastic]
+        return any(c.of_neuron or not c.parsed for c in contents)
+
+    def trials(self, protocol: str) -> int:
+        """Return how often a protocol is simulated: once where nothing is drawn."""
+        asked = self.experiment.trials_of(protocol)
+        return (asked or 1) if self.stochastic else 1
 
     @functools.cached_property
     def shares_data(self) -> bool:
@@ -250,6 +264,7 @@ def examine(
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
     info, paths = facts.mechanism, _sources(parts, facts)
     problems += model_checks.connection_problems(model, info, paths.get(model.mechanism))
+    problems += chance_problems(parts, paths, facts.in_cells)
     units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
     info = replace(info, limits=limits)
@@ -290,7 +305,7 @@ def examine(
     readings = tuple(cell.readings for cell in facts.cells)
     return [], Bound(
         numbers, info, units, paths, templates, weights, resets, scheme=scheme, readings=readings,
-        in_use=frozenset({info.name}).union(*(cell.mechanisms for cell in facts.cells)),
+        in_use=facts.in_cells | {info.name},
     )  # fmt: skip
 
 
@@ -299,9 +314,8 @@ def _sources(parts: Mapping[str, Any], facts: Facts) -> dict[str, Path]:
 
     And of those that sit in its cells without having been named there.
     """
-    in_cells = frozenset[str]().union(*(cell.mechanisms for cell in facts.cells))
     used, every = sources_used(question_of(parts)), library.sources(parts["model"].mod)
-    return {n: p for n, p in every.items() if n in used or n in in_cells}
+    return {n: p for n, p in every.items() if n in used or n in facts.in_cells}
 
 
 def _without_mod(

@@ -122,6 +122,11 @@ class Facts:
     mechanism_error: str = ""
     coupling: Coupling | None = None
 
+    @property
+    def in_cells(self) -> frozenset[str]:
+        """The mechanisms that sit in the cells once they are built."""
+        return frozenset[str]().union(*(cell.mechanisms for cell in self.cells))
+
 
 def usable_sources(model: Any) -> tuple[list[str], list[SpecProblem]]:
     """Return the entries of ``mod`` that hold mechanisms, and the problems of the others."""

@@ -85,7 +85,7 @@ def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Spec
         usual = Roles()
         for role in Roles.model_fields:
             names = getattr(model.roles, role)
-            if names != getattr(usual, role):
+            if not set(names) <= set(getattr(usual, role)):
                 given += [(f"model.roles.{role}.{i}", n, info.parameters, "parameter")
                           for i, n in enumerate(names)]  # fmt: skip
         if model.reversal != type(model).model_fields["reversal"].default:
@@ -118,14 +118,6 @@ def connection_problems(model: Any, info: Mechanism, source: Path | None) -> lis
         if not takes:
             rule = f"{name} has no NET_RECEIVE block: presynaptic events cannot reach it"
             return [SpecProblem("model.mechanism", rule)]
-    setters = nmodl.read(source).unset_generators if source else ()
-    if setters:
-        rule = (
-            f"{name} draws random numbers from a generator that nothing has set: its "
-            f"{' or '.join(setters)} would, and nothing here calls it; take the deterministic "
-            f"mechanism of its mean release"
-        )
-        return [SpecProblem("model.mechanism", rule)]
     read = nmodl.read(source).pointers_read if source else ()
     ours = getattr(model, "partner_voltage", None)
     unset = [pointer for pointer in read if pointer != ours]

@@ -10,7 +10,7 @@ from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem
 from stpspec.specs.consistency import is_whole
 from stpspec.specs.numerics import Numerics
-from stpspec.specs.protocol import MOST_STEPS, Stimulus, Timing
+from stpspec.specs.protocol import MOST_STEPS, MOST_TRIAL_STEPS, Stimulus, Timing
 
 
 def timing(
@@ -74,6 +74,15 @@ def length_problems(
                     f"{numerics.dt:g} ms; at most {MOST_STEPS:.0e} can be recorded")  # fmt: skip
             usual = length / Numerics().dt <= MOST_STEPS
             problems.append(SpecProblem("numerics.dt" if usual else f"protocols.{name}", rule))
+            continue
+        own = protocol.trials is not None
+        trials = (protocol.trials if own else parts.get("trials")) or 1
+        if trials > 1 and steps * trials > MOST_TRIAL_STEPS:
+            rule = (
+                f"{trials} trials of {name!r}, of {length:.4g} ms each, have "
+                f"{steps * trials:.2g} steps; at most {MOST_TRIAL_STEPS:.0e} can be recorded"
+            )
+            problems.append(SpecProblem(f"protocols.{name}.trials" if own else "trials", rule))
     return problems
 
 

@@ -15,6 +15,11 @@ _INNERMOST = re.compile(r"\{[^{}]*\}|\([^()]*\)")
 _NO_DATA = ("extern", "typedef", "struct", "enum", "union", "class", "using", "namespace")
 
 
+def without_comments(text: str) -> str:
+    """Return C code without its comments, its texts, and lines of the preprocessor."""
+    return _LEFT_OUT.sub(" ", text)
+
+
 def keeps_data(code: Iterable[str], outermost: Iterable[str]) -> bool:
     """Tell whether C code keeps data from one call to the next.
 

@@ -44,7 +44,7 @@ def exact_in_any_step(program: Node) -> bool:
     states = {n for block in program.walk("StateBlock") for n in block.names()}
     steps = _done_in_each_step(program)
     equations, values = [], []
-    for name, right in (found for block in steps for found in _assignments(block)):
+    for name, right in (found for block in steps for found in assignments(block)):
         (equations if name.kind == "PrimeName" else values).append((name, right))
     named = [(name.text, right.names()) for name, right in values]
     if (
@@ -70,7 +70,7 @@ def methods(program: Node) -> list[str]:
 
 def assigned(block: Node) -> set[str]:
     """Return the names to which a block assigns a value."""
-    return {name.text for name, _ in _assignments(block)}
+    return {name.text for name, _ in assignments(block)}
 
 
 def reached(program: Node, blocks: Sequence[Node]) -> list[Node]:
@@ -89,7 +89,7 @@ def _done_in_each_step(program: Node) -> list[Node]:
     return reached(program, list(program.walk("BreakpointBlock")))
 
 
-def _assignments(block: Node) -> Iterator[tuple[Node, Node]]:
+def assignments(block: Node) -> Iterator[tuple[Node, Node]]:
     """Yield the name and the right side of each assignment; the name of an equation is primed."""
     for node in block.walk("BinaryExpression", "FromStatement"):
         if node.kind == "FromStatement":

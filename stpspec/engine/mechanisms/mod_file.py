@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stpspec.engine.mechanisms import c_code, linear_kinetics, sharing, tokens
+from stpspec.engine.mechanisms import c_code, generators, linear_kinetics, sharing, tokens
 from stpspec.engine.mechanisms.syntax import Node
 
-# How random numbers are drawn in NMODL, and in the C of a VERBATIM block.
-_DRAWS = frozenset({"RANDOM", "scop_random", "normrand", "exprand", "poisrand", "rand", "random",
-                    "set_seed"})  # fmt: skip
-_DRAW = ("nrnran123_", "nrn_random_", "random_", "sample_")
 _DECLARATIONS = ("NEURON", "ASSIGNED", "PARAMETER")
 _DECLARING = ("NeuronBlock", "AssignedBlock", "ParamBlock")
 
@@ -88,8 +83,9 @@ class ModFile:
         What an instance changes and INITIAL does not set: PARAMETERs, variables, the weight.
     reads_time : bool
         Whether a step depends on the time itself, which no error of a variable step tells.
-    unset_generators : tuple of str
-        Procedures that nothing calls, and that give it the generator of its random numbers.
+    seeders, distribution, of_neuron, unseedable, seeds_itself, in_steps
+        What its random numbers are drawn from, as in
+        :class:`stpspec.engine.mechanisms.generators.Generators`.
     exact : bool
         Whether a step of any size integrates it exactly at a constant voltage.
     """
@@ -126,7 +122,12 @@ class ModFile:
     static_c: bool = False
     remembered: tuple[str, ...] = ()
     reads_time: bool = False
-    unset_generators: tuple[str, ...] = ()
+    seeders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    distribution: str = ""
+    of_neuron: bool = False
+    unseedable: tuple[str, ...] = ()
+    seeds_itself: bool = False
+    in_steps: bool = False
     exact: bool = False
 
     @property
@@ -187,9 +188,10 @@ def from_words(text: str) -> ModFile:
         pointers_read=_in_order(pointers, used),
         receives_events="NET_RECEIVE" in words,
         verbatim=bool(c),
-        draws_random=_draw(words) or _draw(_words_of(c)),
+        draws_random=generators.speaks(words) or generators.speaks(generators.c_words(c)),
         static_c=c_code.keeps_data(c, c),
         reads_time="STATE" not in words,
+        **vars(generators.of_words(text, c)),
     )
 
 
@@ -217,7 +219,6 @@ def from_tree(program: Node) -> ModFile:
         static_c=c_code.keeps_data(c, [v.text for v in program.children if v.kind == "Verbatim"]),
         remembered=sharing.remembered(program),
         reads_time=sharing.reads_time(program),
-        unset_generators=_unset_generators(program),
         parameters={n: _unit(p) for n, p in parameters.items()},
         limits=dict(_limits(parameters)),
         range_variables=in_range,
@@ -240,17 +241,18 @@ def from_tree(program: Node) -> ModFile:
         stream_states=_in_order(arguments, linear_kinetics.assigned(receive)),
         verbatim=bool(c),
         uncalled_c=_uncalled_c(program),
-        draws_random=bool(random) or _draw(program.calls()) or _draw(_words_of(c)),
+        draws_random=generators.draws(program),
         calls=frozenset(program.calls() - {_name(b) for b in _procedures(program)}),
         sends_initially=any("net_send" in b.calls() for b in initially),
         assigned_initially=_in_order(parameters, set_initially),
         tabulated=sharing.tabulated(program),
         exact=linear_kinetics.exact_in_any_step(program),
+        **vars(generators.of_tree(program)),
     )  # fmt: skip
 
 
 def _unset_arguments(receive: Node, arguments: tuple[str, ...]) -> tuple[str, ...]:
-    if "_args" in _words_of([v.text for v in receive.walk("Verbatim")]):
+    if "_args" in generators.c_words(v.text for v in receive.walk("Verbatim")):
         return ()  # C code may set any of them
     body = [n for n in receive.children if n.kind != "Argument"]
     uses = Counter(n.text for b in body for n in b.walk("Name"))
@@ -315,37 +317,3 @@ def _uncalled_c(program: Node) -> tuple[str, ...]:
     return tuple(
         _name(b) for b in _procedures(program) if any(b.walk("Verbatim")) and _name(b) not in called
     )
-
-
-def _unset_generators(program: Node) -> tuple[str, ...]:
-    """Return what would give the file its generator: C code for it, or a switch that it reads."""
-    procedures, called = _procedures(program), program.calls()
-    drawing = {n for b in procedures if _draw(b.calls()) for n in b.names()}
-    drawing |= _words_of([v.text for b in program.children if _name_or_none(b) in called
-                          for v in b.walk("Verbatim")])  # fmt: skip
-    elsewhere = [b for b in program.children if b.kind == "InitialBlock" or _is_called(b, called)]
-    drawing -= {n for b in elsewhere for n in linear_kinetics.assigned(b)}
-    found = []
-    for block in procedures:
-        text = [v.text for v in block.walk("Verbatim")]
-        switches = linear_kinetics.assigned(block) & drawing
-        if _name(block) not in called and (_draw(_words_of(text)) or switches):
-            found.append(_name(block))
-    draws = _draw(program.calls()) or _draw(_words_of([v.text for v in program.walk("Verbatim")]))
-    return tuple(found) if draws else ()
-
-
-def _name_or_none(block: Node) -> str:
-    return next((n.text for n in block.walk("Name")), "")
-
-
-def _is_called(block: Node, called: set[str]) -> bool:
-    return block.kind in ("ProcedureBlock", "FunctionBlock") and _name(block) in called
-
-
-def _words_of(c: Sequence[str]) -> set[str]:
-    return {word for text in c for word in re.findall(r"\w+", text)}
-
-
-def _draw(words: Iterable[str]) -> bool:
-    return any(w in _DRAWS or w.startswith(_DRAW) or w.endswith("rand48") for w in words)

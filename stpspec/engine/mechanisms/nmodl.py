@@ -198,7 +198,8 @@ def _entry(path: Path) -> Path:
 def _edition() -> str:
     """Return a key of what makes another value of the same file: NEURON, and our reading of it."""
     here = Path(__file__)
-    modules = ("mod_file", "linear_kinetics", "sharing", "c_code", "syntax", "tokens", "nmodl")
+    modules = ("mod_file", "linear_kinetics", "sharing", "c_code", "generators", "syntax",
+               "tokens", "nmodl")  # fmt: skip
     return content_key(nrn.version(), *(here.with_name(f"{m}.py").read_bytes() for m in modules))
 
 

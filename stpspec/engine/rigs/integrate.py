@@ -60,11 +60,13 @@ def globals_restored(bound: Bound) -> Iterator[None]:
     states = [f"{bound.mechanism.name}.{n}" for n, _ in state_variables(bound.mechanism.name)]
     scales = {state: cvode.atolscale(state) for state in states}
     active, atol, rtol = cvode.active(), cvode.atol(), cvode.rtol()
+    generator = h.use_mcell_ran4()
     for table in tables:
         setattr(h, table, 0)
     try:
         yield
     finally:
+        h.use_mcell_ran4(generator)
         cvode.active(active)
         cvode.atol(atol)
         cvode.rtol(rtol)
@@ -181,6 +183,7 @@ def begin(rig: Rig, stimulus: Stimulus, earlier: Earlier | None = None) -> None:
     numerics = rig.bound.experiment.numerics
     rig.stimulate(stimulus, numerics.settle)
     choose_step(rig.bound)
+    rig.seed()
     initialize(numerics)
     rig.deliver()
     if earlier is not None:

@@ -63,6 +63,7 @@ def rig_for(bound: Bound, n: int, names: Sequence[str]) -> Rig:
         n,
         sorted(names),
         bound.scheme.cell,
+        (e.seed, bound.stochastic),
     )
     if _kept and _kept[0].like == like:
         rig = _kept.pop()

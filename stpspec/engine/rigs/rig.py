@@ -14,6 +14,7 @@ from stpspec.engine.binding.bind import Bound
 from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment, Vector
 from stpspec.engine.mechanisms import state_variables
 from stpspec.engine.mechanisms.nmodl import read
+from stpspec.engine.rigs.seeding import Seeding
 from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
 from stpspec.units import UnitError, convert
@@ -75,6 +76,8 @@ class Rig(ABC):
     ----------
     probes : list of dict of str to Probe
         One dict a replica; the keys are names of signals and variables.
+    trials : list of int
+        Of each replica: which random numbers it draws.
     arrivals : list of float
         When the events of the armed stimulus arrive, ms.
     like : tuple
@@ -91,12 +94,17 @@ class Rig(ABC):
         self.probes: list[dict[str, Probe]] = []
         self.netcons: list[NetCon] = []
         self.electrodes: list[list[PointProcess]] = []
+        self.trials = [0] * n
         self.arrivals: list[float] = []
         self.like: tuple[object, ...] = ()
         self._states: list[list[Reference]] = []
         self._builders = [cells.builder(cell) for cell in self._cells()]
         for _ in range(n):
             self._add_replica()
+        self._seeding = (
+            Seeding(bound, list(zip(self.owned, self.points, strict=True)))
+            if bound.stochastic else None
+        )  # fmt: skip
         self._set_globals_to_fixed()
         self._clock: Vector = (
             nrn.hoc().Vector().record(nrn.hoc()._ref_t)
@@ -179,6 +187,11 @@ class Rig(ABC):
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         """Arm the stimulus: it is delivered by every run until the next one is armed."""
 
+    def seed(self) -> None:
+        """Put all random numbers to the beginning of their streams, before any is drawn."""
+        if self._seeding is not None:
+            self._seeding.begin(self.trials)
+
     def deliver(self) -> None:
         """Queue the events of the stimulus, once NEURON has been initialized."""
         # Not in a handler of NEURON's: a Ctrl-C that came in one would be lost.
@@ -203,6 +216,7 @@ class Rig(ABC):
     def tear_down(self) -> None:
         """Let go of everything that NEURON holds for this rig."""
         self._states.clear()
+        self._seeding = None
         self._clock.play_remove()
         for replica in self.probes:
             for probe in replica.values():

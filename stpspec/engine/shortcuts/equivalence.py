@@ -87,4 +87,6 @@ def key(bound: Bound, rows: Sequence[Mapping[str, float]]) -> str:
              bound.scheme.steps,
              json.dumps([dict(row) for row in rows], sort_keys=True),
              *(str(path) for path in bound.templates)]  # fmt: skip
+    if bound.stochastic:
+        parts.append(f"seed {e.seed}, trials {e.trials}")
     return content_key(*parts)

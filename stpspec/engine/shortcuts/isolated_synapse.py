@@ -39,7 +39,7 @@ def on_compartment(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound |
 
     The proof costs a few short simulations, and is made once.
     """
-    if not _eligible(bound) or bound.mechanism.global_parameters & set(rows[0]):
+    if not eligible(bound) or bound.mechanism.global_parameters & set(rows[0]):
         return None
     if not _within(bound, rows):
         return None
@@ -51,12 +51,14 @@ def on_compartment(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound |
     return None if voltage is None else _held(bound, voltage)
 
 
-def _eligible(bound: Bound) -> bool:
+def eligible(bound: Bound) -> bool:
+    """Tell whether a synapse may be simulated without its cell: linear, and upon events alone."""
     source = bound.sources.get(bound.experiment.model.mechanism)
     return (
         may_share(bound)
         and source is not None
-        and not read(source).draws_random
+        and not read(source).in_steps
+        and set(bound.stochastic) <= {bound.mechanism.name}
         and read(source).exact
     )
 

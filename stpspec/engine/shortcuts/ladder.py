@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
-from stpspec.engine.binding.scheme import OWN, REFERENCE, Scheme
+from stpspec.engine.binding.scheme import OWN, PLAIN_REFERENCE, REFERENCE, Scheme
 from stpspec.engine.mechanisms import nmodl
 from stpspec.engine.mechanisms.state_variables import mechanisms_in_use
 from stpspec.engine.rigs.integrate import CannotVaryError, choose_step, globals_restored
 from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.shortcuts import equivalence
-from stpspec.engine.shortcuts.isolated_synapse import on_compartment
+from stpspec.engine.shortcuts.isolated_synapse import eligible, on_compartment
 from stpspec.engine.shortcuts.shared_cell import may_share
 from stpspec.engine.shortcuts.steady_state import Settled, settled_state
 
@@ -50,6 +50,9 @@ def choose(bound: Bound, rows: Sequence[Mapping[str, float]], highest: Scheme) -
         The rung to begin at.
     """
     scheme = highest
+    if bound.stochastic:  # trials have one grid of times: nothing is simulated in variable steps
+        alone = on_compartment(bound, rows) if scheme.cell == "none" else None
+        return Setup(alone or replace(bound, scheme=PLAIN_REFERENCE))
     if bound.shares_data:  # a proof compares candidates that are simulated together
         return Setup(replace(bound, scheme=without_disturbance(scheme)))
     if scheme.cell == "none":
@@ -79,6 +82,9 @@ def feasible(bound: Bound) -> Bound:
     """
     if bound.scheme.is_fixed:
         return bound
+    if bound.stochastic:
+        without_cell = bound.scheme.cell == "none" and eligible(bound)
+        return bound if without_cell else under(bound, PLAIN_REFERENCE)
     model = bound.experiment.model
     cells = [model.cell, getattr(model, "second_cell", model.cell)]
     key = " ".join([model.mechanism, *(cell.digest for cell in cells)])

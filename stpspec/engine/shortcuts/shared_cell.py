@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.mechanisms.nmodl import read
+from stpspec.resources import shipped
 
 _LARGEST_RESISTANCE = 0.01  # MΩ; above it the clamp itself is part of what is measured
 _CURRENT = "synaptic_current"
@@ -34,5 +35,5 @@ def may_share(bound: Bound) -> bool:
         and (model.section, model.position)
         == (recording.electrode_section, recording.electrode_position)
         and source is not None
-        and not read(source).sees_others
+        and (source.parent == shipped("mod") or not read(source).sees_others)
     )

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from stpspec.engine import simulate as here
-from stpspec.engine import stochastic
 from stpspec.engine.binding import bind as binding
 from stpspec.engine.binding import host
 from stpspec.engine.binding.bind import Bound
@@ -102,17 +101,6 @@ def evaluate(
         return here.evaluate(bound, values, protocols, requests, quietly=quietly)
     with _own_process(bound) as pool:
         return pool.evaluate(values, protocols, requests, quietly=quietly)
-
-
-def by_chance(bound: Bound) -> list[str]:
-    """Return the mechanisms whose random numbers make the response differ."""
-    if not bound.contents or not stochastic.draws(bound):
-        return stochastic.by_chance(bound)
-    return _asked(bound, _by_chance)
-
-
-def _by_chance(task: WorkerTask) -> list[str]:
-    return stochastic.by_chance(bound_of(task))
 
 
 @contextlib.contextmanager

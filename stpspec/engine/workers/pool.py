@@ -11,7 +11,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 
-from stpspec.engine.batch import Run, batches
+from stpspec.engine.batch import Run, batches, simulations
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
@@ -144,8 +144,9 @@ class Pool:
         stimuli: Mapping[str, Stimulus],
         requests: Sequence[Request] | None,
     ) -> Future[Brought]:
-        limit = self.bound.experiment.numerics.time_limit
         batch = [rows[i] for i in task.batch]
+        limit = self.bound.experiment.numerics.time_limit
+        limit *= simulations(self.bound, len(batch), stimuli)
         return self.workers.submit(limit, self._tasks[task.scheme], batch, dict(stimuli), requests)
 
 
