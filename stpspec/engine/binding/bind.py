@@ -96,7 +96,6 @@ class Bound:
             model["cell_2"]["file"] = str(self.templates[-1])
         return data
 
-    @functools.cached_property
     @property
     def sources_in_use(self) -> dict[str, Path]:
         """The sources of the mechanisms that a simulation holds."""
