@@ -11,7 +11,7 @@ from helpers import MOD, printed_by, run, synapse, values_of
 
 from stpspec.engine import cells, stochastic
 from stpspec.engine.binding.bind import bind
-from stpspec.engine.mechanisms import nmodl
+from stpspec.engine.mechanisms import library, nmodl
 from stpspec.errors import SpecError, TemplateError
 from stpspec.results.provenance import sources_of
 from stpspec.specs.experiment import Experiment

@@ -63,9 +63,7 @@ def reads_time(program: Node) -> bool:
     steps = _words(program, "BreakpointBlock", "BeforeBlock", "AfterBlock")
     between = _words(program, "InitialBlock", "NetReceiveBlock")
     return bool(
-        steps & _TIME
-        or between & _STEP
-        or set(linear_kinetics.methods(program)) & set(_BY_STEPS)
+        steps & _TIME or between & _STEP or set(linear_kinetics.methods(program)) & set(_BY_STEPS)
     )
 
 
