@@ -350,7 +350,8 @@ def test_symbol_that_c_code_lacks_is_named(tmp_path):
     call = "int nowhere_to_be_found(); nowhere_to_be_found();"
     file = tmp_path / "Lacking.mod"
     file.write_text(PLAIN.replace("Faulty", "Lacking").replace("\nVERBATIM", f"\nVERBATIM\n{call}"))
-    (problem,) = stpspec.check(small.data(model__mod=[str(file)]))
+    data = small.data(model__mod=[str(file)], model__mechanism="Lacking")
+    problem = next(p for p in stpspec.check(data) if p.path == "model.mod")
     assert "cannot be loaded: undefined symbol: " in problem.rule
     assert "nowhere_to_be_found" in problem.rule
 

@@ -17,7 +17,8 @@ import stpspec
 from stpspec import FitResult, api
 from stpspec.campaigns.plan import plan
 from stpspec.config import kept_sources
-from stpspec.config.compose import compose, load, with_files_located
+from stpspec.config.compose import compose, load
+from stpspec.config.located_files import with_files_located
 from stpspec.engine import reading
 from stpspec.engine.binding.check import check_parts
 from stpspec.errors import MechanismError, ResultError, StudyError

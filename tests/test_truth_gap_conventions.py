@@ -8,6 +8,7 @@ import stpspec
 from stpspec import analytic
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import bind
+from stpspec.engine.mechanisms import library
 from stpspec.engine.mechanisms.coupling import RESISTANCE, measure_coupling
 from stpspec.engine.simulate import simulate
 from stpspec.errors import SpecError
@@ -24,6 +25,12 @@ SOUND = {
     "ResistanceGap": ("r", lambda g: 1e3 / g, "vgap"),
     "PlainGap": ("g", lambda g: g, "vgap"),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    """Compile all of them at once: that takes a fraction of the time of one after the other."""
+    library.ensure_loaded([str(GAPS)])
 
 
 def data(mechanism, *, partner="vgap", signals=("somatic_voltage",), **more):

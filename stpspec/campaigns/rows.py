@@ -11,7 +11,7 @@ from typing import Protocol
 from stpspec.campaigns.bases import CHOICES, Base, Bases
 from stpspec.campaigns.problems import TableProblem, table_problem
 from stpspec.campaigns.table import Row, TableCell
-from stpspec.config.compose import with_files_located
+from stpspec.config.located_files import with_files_located
 from stpspec.errors import SpecProblem, nearest
 from stpspec.specs.changes import changed_data
 from stpspec.specs.diagnosis import examine

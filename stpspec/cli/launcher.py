@@ -44,7 +44,8 @@ class Task:
     def __call__(self, config: DictConfig) -> str:
         from hydra.core.hydra_config import HydraConfig
 
-        from stpspec.config.compose import data_of, with_files_located
+        from stpspec.config.compose import data_of
+        from stpspec.config.located_files import with_files_located
 
         here = HydraConfig.get()
         overrides = [self._shown(str(o).lstrip("+")) for o in here.overrides.task]

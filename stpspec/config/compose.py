@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpspec.config.defaults_list import told_by
 from stpspec.config.errors import ConfigError, OverrideError, translated
-from stpspec.config.kept_sources import as_recorded
+from stpspec.config.located_files import with_files_located
 from stpspec.config.locations import FILE, Origin
 from stpspec.config.overrides import (
     check_overrides,
@@ -25,7 +25,6 @@ from stpspec.resources import (
     experiment_folders,
     experiments,
     extra_folders,
-    reach_plugins,
     result_around,
     search_in,
     shipped,
@@ -34,10 +33,7 @@ from stpspec.resources import trust as trust_code
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import (
-    EXPERIMENT,
     fitted_values,
-    is_result,
-    tell_changed_experiment,
 )
 
 if TYPE_CHECKING:
@@ -169,77 +165,6 @@ def _begun_at_result(
         if isinstance(begun.get(name), dict) and not touched:
             begun[name] = {**begun[name], "start": value}
     return {**data, "parameters": begun}
-
-
-def with_files_located(data: dict[str, object], file: Path | None = None) -> dict[str, object]:
-    """Return the data with the places of mod and template files that lie in folders of their own.
-
-    They then mean the same files from Python, from any folder and in any process, and the sources
-    of a saved result go before files of the same name elsewhere. Plug-ins are located, too.
-
-    Parameters
-    ----------
-    data : dict
-    file : Path, optional
-        The experiment file: what lies next to it goes first, then come the current folder, the
-        configuration folders, and the shipped files.
-    """
-    near = [file.parent] if file is not None else []
-    reach_plugins(data.get("plugins"), *near)
-    if file is not None:
-        if file.name == EXPERIMENT and is_result(file.parent):
-            tell_changed_experiment(file.parent)
-        data = as_recorded(data, file.parent)
-    model = data.get("model")
-    if not isinstance(model, dict):
-        return data
-
-    changed = dict(model)
-    if isinstance(model.get("mod"), list):
-        changed["mod"] = [_located(m, "mod", near) for m in model["mod"]]
-    for key in ("cell", "cell_2"):
-        if isinstance(model.get(key), dict):
-            changed[key] = {
-                **model[key],
-                "file": _located(model[key].get("file"), "templates", near),
-            }
-            if "arguments" in model[key]:
-                changed[key]["arguments"] = _arguments_located(model[key]["arguments"], near)
-    return {**data, "model": changed}
-
-
-def _arguments_located(given: object, near: Sequence[Path]) -> object:
-    """Return the arguments of a cell with the places of files and folders that they name."""
-    if isinstance(given, Mapping):
-        return {name: _path_located(value, near) for name, value in given.items()}
-    return [_path_located(value, near) for value in given] if isinstance(given, list) else given
-
-
-def _path_located(value: object, near: Sequence[Path]) -> object:
-    if not isinstance(value, str) or not value or "\0" in value or Path(value).is_absolute():
-        return value
-    looks_so = "/" in value or bool(Path(value).suffix)
-    for base in (*near, Path.cwd(), *extra_folders()):
-        for place in (base / value, base / "templates" / value):
-            with contextlib.suppress(OSError):  # a text, no name
-                if place.is_dir() or (looks_so and place.is_file()):
-                    here = base == Path.cwd() and base not in near and place == base / value
-                    return value if here else str(place)
-    return value
-
-
-def _located(name: object, folder: str, near: Sequence[Path]) -> object:
-    """Return the place of a file that lies in a folder of its own; else the name as it is."""
-    if not isinstance(name, str) or not name:
-        return name
-    for base in (*near, Path.cwd(), *extra_folders()):
-        for place in (base / name, base / folder / name):
-            if place.exists():
-                ours = shipped(folder) / name
-                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
-                here = base == Path.cwd() and base not in near
-                return name if same or here else str(place)
-    return name
 
 
 def choose(name: str | Path | None) -> tuple[list[str], Path | None]:

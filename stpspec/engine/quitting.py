@@ -98,6 +98,7 @@ def _entries() -> tuple[_Entry, _Entry] | None:
     lookup = next((getattr(library, n) for n in _LOOKUPS if hasattr(library, n)), None)
     if lookup is None or not h(_FUNCTION):
         return None
+    h("")  # else NEURON would show that line with any later error
     lookup.restype, lookup.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
     found = []
     for name in (b"quit", b"stpspec_quit"):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
@@ -22,15 +20,20 @@ from stpspec.engine.binding.facts import (
     sources_used,
     usable_sources,
 )
+from stpspec.engine.binding.quantities import (
+    fixed_values,
+    free_parameters,
+    no_parameter,
+    outside,
+)
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.engine.reading import Readings
-from stpspec.errors import SpecError, SpecProblem, nearest
+from stpspec.errors import SpecError, SpecProblem
 from stpspec.resources import shipped
-from stpspec.specs.base import problems_of
 from stpspec.specs.experiment import Experiment
 from stpspec.units import UnitError, convert
 
@@ -271,10 +274,10 @@ def examine(
         model, info, parts.get("recording"), paths.get(model.mechanism)
     )
     problems += model_checks.role_problems(model, info, paths.get(model.mechanism))
-    fixed, found = _fixed(model, units, limits)
+    fixed, found = fixed_values(model, units, limits)
     problems += found
     told = parts.get("wrong", ())
-    parameters, found = _parameters(parts.get("parameters", {}), units, limits, told)
+    parameters, found = free_parameters(parts.get("parameters", {}), units, limits, told)
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
@@ -336,7 +339,7 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
     converted, problems = {}, []
     for name, value in values.items():
         if name not in bound.units:
-            problems.append(_no_parameter(name, name, bound.mechanism.name, bound.units))
+            problems.append(no_parameter(name, name, bound.mechanism.name, bound.units))
             continue
         try:
             converted[name] = convert(value, bound.units[name])
@@ -344,7 +347,7 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
             problems.append(SpecProblem(name, str(error), value))
             continue
         limit = bound.mechanism.limits.get(name)
-        problems += _outside(name, converted[name], value, limit, bound.units[name])
+        problems += outside(name, converted[name], value, limit, bound.units[name])
     if problems:
         raise SpecError(problems, "the parameter values are not valid")
     return converted
@@ -377,69 +380,3 @@ def _name_problems(
         for name in names
         if name in units and name not in told
     ]
-
-
-def _fixed(
-    model: Any, units: Mapping[str, str], limits: Mapping[str, tuple[float, float]]
-) -> tuple[dict[str, float], list[SpecProblem]]:
-    values, problems = {}, []
-    for name, value in model.fixed.items():
-        path = f"model.fixed.{name}"
-        if name not in units:
-            problems.append(_no_parameter(path, name, model.mechanism, units))
-            continue
-        try:
-            values[name] = convert(value, units[name])
-        except UnitError as error:
-            problems.append(SpecProblem(path, str(error), value))
-            continue
-        problems += _outside(path, values[name], value, limits.get(name), units[name])
-    return values, problems
-
-
-def _parameters(
-    parameters: Mapping[str, Any],
-    units: Mapping[str, str],
-    limits: Mapping[str, tuple[float, float]],
-    wrong: Collection[str],
-) -> tuple[dict[str, Any], list[SpecProblem]]:
-    numbers, problems = {}, []
-    for name, parameter in parameters.items():
-        path = f"parameters.{name}"
-        if name not in units:
-            problems.append(_no_parameter(path, name, "the mechanism", units))
-            continue
-        try:
-            numbers[name] = parameter.in_unit(units[name])
-        except UnitError as error:
-            ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
-            written = " … ".join(str(getattr(parameter, end)) for end in ends)
-            problems.append(SpecProblem(path, str(error), written))
-            continue
-        except ValidationError as error:  # bounds that are reversed once both are in one unit
-            problems += problems_of(error, path)
-            continue
-        for end in ("min", "max"):
-            value = getattr(numbers[name], end)
-            written = getattr(parameter, end)
-            problems += _outside(f"{path}.{end}", value, written, limits.get(name), units[name])
-    return numbers, problems
-
-
-def _outside(
-    path: str, value: float, written: Any, limit: tuple[float, float] | None, unit: str
-) -> list[SpecProblem]:
-    if limit is None or limit[0] <= value <= limit[1]:
-        return []
-    rule = f"the mechanism allows {limit[0]:g} to {limit[1]:g} {unit.removesuffix('1')}"
-    return [SpecProblem(path, rule.rstrip(), written)]
-
-
-def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> SpecProblem:
-    known = ", ".join(units)
-    return SpecProblem(
-        path,
-        f"{mechanism} has no parameter of this name; it has {known}",
-        name,
-        nearest(name, units),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -27,6 +28,7 @@ _OF_NEURON = frozenset({
     "IntFire2", "IntFire4", "PointProcessMark", "PatternStim",
 })  # fmt: skip
 
+_LACKS = "undefined symbol"  # as the loader of Linux says
 _TAKEN = re.compile(r"The user defined name already exists: (\w+)")
 
 # mechanism name → key of the content that this process has loaded, and the file it was read from
@@ -124,8 +126,17 @@ def ensure_loaded(
     own = {n: p for n, p in missing.items() if p.parent in ours}
     the_one = {n: p for n, p in missing.items() if n == needed and n not in own}
     others = {n: p for n, p in missing.items() if n not in own and n not in the_one}
-    for group in (own, the_one):
-        _load(group, shas)
+    _load(own, shas)
+    try:
+        _load(the_one, shas)
+    except MechanismError as error:
+        beside = {n: p for n, p in sources(mod).items() if n not in {*loaded_names(), *_loaded}}
+        if _LACKS not in str(error) or len(beside) < 2:
+            raise
+        with contextlib.suppress(MechanismError):  # its C code may call that of another file
+            _load(beside, {n: nmodl.content_of(p) for n, p in beside.items()})
+            return {}
+        raise
     try:
         _load(others, shas)
     except MechanismError:

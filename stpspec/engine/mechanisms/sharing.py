@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from stpspec.engine.mechanisms import linear_kinetics
 from stpspec.engine.mechanisms.syntax import Node
 
-_TIME = frozenset({"t", "dt", "_t", "_dt"})
+_STEP = frozenset({"dt", "_dt"})
+_TIME = _STEP | {"t", "_t"}
 _BY_STEPS = ("after_cvode", "cvode_t", "cvode_t_v")  # methods that follow the steps of CVODE
 _EVERYWHERE = frozenset({"v", "celsius", "t", "dt", "area", "diam"})
 _PROCEDURES = ("ProcedureBlock", "FunctionBlock")
@@ -55,12 +56,22 @@ def remembered(program: Node) -> tuple[str, ...]:
 
 
 def reads_time(program: Node) -> bool:
-    """Tell whether a step depends on the time, or on how long it is."""
-    first = list(program.walk("BreakpointBlock", "BeforeBlock", "AfterBlock"))
-    blocks = linear_kinetics.reached(program, first)
+    """Tell whether a step depends on the time, or on how long it is.
+
+    So it does where a factor for all steps is made of the length of the first: in INITIAL, say.
+    """
+    steps = _words(program, "BreakpointBlock", "BeforeBlock", "AfterBlock")
+    between = _words(program, "InitialBlock", "NetReceiveBlock")
+    return bool(
+        steps & _TIME or between & _STEP or set(linear_kinetics.methods(program)) & set(_BY_STEPS)
+    )
+
+
+def _words(program: Node, *kinds: str) -> set[str]:
+    """Return the names in some blocks, and in what they call, with the words of C code."""
+    blocks = linear_kinetics.reached(program, list(program.walk(*kinds)))
     c = {w for b in blocks for v in b.walk("Verbatim") for w in re.findall(r"\w+", v.text)}
-    named = {name for b in blocks for name in b.names()}
-    return bool((c | named) & _TIME or set(linear_kinetics.methods(program)) & set(_BY_STEPS))
+    return c | {name for b in blocks for name in b.names()}
 
 
 def _of_instances(program: Node) -> set[str]:
