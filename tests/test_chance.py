@@ -150,6 +150,19 @@ def test_release_with_a_probability_fails_as_often_as_it_should(name):
     assert both == pytest.approx(U**2, abs=4.5 * np.sqrt(U**2 / n))
 
 
+def test_paired_pulses_of_one_site_have_the_ratio_of_its_recovery():
+    n, U, D = 300, 0.4, 300.0
+    made = of("OneSite", PAIR, trials=n)
+    fixed = {"weight": 0.001, "U": U, "D": D}
+    tree = simulate(bind(made.copy_with(model=made.model.copy_with(fixed=fixed))), None)
+    a = values_of(tree, "amplitudes", "pair", trials="each")[0] / 70
+    first, second = U, U * (1 - U * np.exp(-20 / D))
+    errors = 4.5 * np.sqrt(np.array([first * (1 - first), second * (1 - second)]) / n)
+    assert (abs(a.mean(axis=0) - [first, second]) < errors).all()
+    (ratio,) = values_of(tree, "paired_pulse_ratio", "pair")
+    assert ratio == pytest.approx(a[:, 1].mean() / a[:, 0].mean(), rel=1e-2)
+
+
 @pytest.mark.parametrize("name", ["Coin", "UnsetGeneratorC", "TwoIds", "RandomVariable"])
 def test_trials_differ_and_the_same_seed_gives_the_same_to_the_bit(name):
     made = of(name, PAIR, trials=12)

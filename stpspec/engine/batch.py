@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import math
@@ -14,7 +15,7 @@ from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
-from stpspec.engine.rigs.reuse import give_back, rig_for
+from stpspec.engine.rigs.reuse import give_back, rig_for, rigs_kept
 from stpspec.engine.shortcuts import equivalence
 from stpspec.engine.shortcuts.independence import (
     Traces,
@@ -138,7 +139,7 @@ def _run_trials(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
     found: dict[str, dict[_Trial, Result]] = {name: {} for name in stimuli}
-    with globals_restored(bound):
+    with globals_restored(bound), rigs_kept() if bound.stochastic else contextlib.nullcontext():
         if not bound.scheme.is_fixed:
             set_scales(bound)
         for part in _parts(bound, stimuli):
