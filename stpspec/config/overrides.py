@@ -53,6 +53,7 @@ def quoted(text: str) -> str:
 
 
 LENGTH = 10_000  # characters: reading them takes Hydra seconds
+DIGITS = 4_000  # of a number: Python reads no more
 JOBS = 10_000  # jobs of -m, and values of a range
 
 
@@ -100,7 +101,8 @@ def _fault(text: str, several: bool) -> str:
     shown = text.lstrip("+")
     key, _, value = shown.partition("=")
     if _is_beyond_limits(text):
-        rule = f"longer than {LENGTH:,} characters, or brackets more than {DEPTH} levels deep"
+        rule = (f"longer than {LENGTH:,} characters, a number longer than {DIGITS:,} digits, or "
+                f"brackets more than {DEPTH} levels deep")  # fmt: skip
         return f"the override '{shown[:30]}…' is {rule}: write it into the experiment file"
     try:
         parsed = OverridesParser.create().parse_override(text)
@@ -122,7 +124,8 @@ def _is_beyond_limits(text: str) -> bool:
     for character in text:
         level += (character in "[{(") - (character in "]})")
         deepest = max(deepest, level)
-    return len(text) > LENGTH or deepest > DEPTH
+    has_long_number = re.search(rf"(?:\d_?){{{DIGITS}}}", text) is not None
+    return len(text) > LENGTH or deepest > DEPTH or has_long_number
 
 
 def _of_sweep(parsed: Override, several: bool) -> str:
