@@ -93,8 +93,8 @@ def _default_grid(
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key in grid:
-            raise UsageError(f"{override} is one value, and a sweep without a list goes over all of "
-                             f"{key}: '{key}=[{value}]', or stpspec run")  # fmt: skip
+            raise UsageError(f"{override} is one value, and a sweep without a list goes over all "
+                             f"of {key}: '{key}=[{value}]', or stpspec run")  # fmt: skip
     return grid
 
 
