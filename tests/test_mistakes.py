@@ -85,7 +85,7 @@ TYPED = {
     ("fit", "small.yaml", "study=my", "study"): (2, "'study=my study'"),
     ("fit", "small.yaml", "/fitter=tpe"): (2, "fitter=tpe"),
     ("sweep", "train.yaml", "protocols.single.frequency=5"): (2, "frequency=[5]'"),
-    ("check", "small.yaml", "protocols.single.duration=20 MS"): (1, "did you mean 'ms'?"),
+    ("check", "train.yaml", "protocols.single.frequency=20 hz"): (1, "did you mean 'Hz'?"),
     ("sweep", "small.yaml", "U=0.2-0.4"): (1, "'U=[0.2,0.4]'"),
     ("sweep", "small.yaml", "U=0.2", "0.4"): (2, "'U=[0.2,0.4]'"),
     ("run", "-m", "small.yaml", "U=0.3,0.4", "--out", "small.yaml/x"): (1, "is not a folder"),
@@ -361,7 +361,7 @@ def test_a_unit_that_would_be_calculated_for_ever_is_none(answer, unit):
     text = YAML.replace("20 ms", f"20 {unit}")
     code, out, said = answer(["check", "small.yaml"], small_yaml=text)
     is_clear(code, out, said, 1)
-    assert "small.yaml:11" in said
+    assert "small.yaml:9" in said
     assert "unknown unit" in said
 
 
