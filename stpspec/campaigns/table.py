@@ -121,6 +121,8 @@ def read(table: TableSource) -> Table:
         rows, problems = _mapped(_yaml_rows(path))
         return _named(Table(path.stem, rows, path.parent, problems=problems))
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device might never end
+            raise OSError(None, "it is no file")
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         rule = "a table is text in UTF-8: in Excel, save it as 'CSV UTF-8'"
