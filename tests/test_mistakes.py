@@ -121,6 +121,7 @@ TYPED = {
     ("campaign", "tabel.csv", "small.yaml"): (1, "did you mean 'table.csv'?"),
     ("report", "small.yaml"): (1, "is an experiment: a report is on"),
     ("collect", "nowhere"): (1, "there is no folder nowhere"),
+    ("collect", "x" * 300): (1, "cannot be read or written: File name too long"),
     ("dashboard", "sqlite:///gone.db"): (1, "holds no study"),
     ("report", "sqlite:///gone.db"): (1, "holds no study"),
     ("show", "table.csv", "small.yaml"): (1, "--only NAME (a, b)"),
@@ -316,6 +317,45 @@ def test_a_file_without_end_is_refused_at_its_line(answer, kind):
     code, out, said = answer(["check", "small.yaml"], small_yaml=text)
     is_clear(code, out, said, 1)
     assert re.search(told, said)
+
+
+def test_a_pipe_is_no_table(tmp_path, monkeypatch, capsys):
+    """Reading one would wait for whoever writes into it."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.csv")
+    assert command(["check", "pipe.csv", "pvalb_pyr"]) == 1
+    assert "pipe.csv: the table cannot be read: it is no file" in capsys.readouterr().err
+
+
+def test_a_deleted_folder_is_told_in_python_too(tmp_path, monkeypatch):
+    import stpspec
+
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(stpspec.StpspecError, match="the current folder was deleted: cd into one"):
+        stpspec.load("pvalb_pyr")
+
+
+def test_a_result_that_cannot_be_looked_for_is_told_as_such():
+    import stpspec
+
+    with pytest.raises(stpspec.StpspecError, match="cannot be read: File name too long"):
+        stpspec.FitResult.load("x" * 300)
+
+
+@pytest.mark.parametrize("file", ["result.nc", "summary.json"])
+def test_a_file_of_a_result_is_answered_with_its_folder(tmp_path, monkeypatch, capsys, file):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "my_fit"
+    folder.mkdir()
+    for name in ("result.nc", "summary.json", "experiment.yaml"):
+        (folder / name).write_text(YAML)
+    assert command(["run", f"my_fit/{file}"]) == 1
+    assert "is a file of a saved result: name its folder, my_fit" in capsys.readouterr().err
+    assert command(["run", "my_fi"]) == 1
+    assert "Did you mean 'my_fit'?" in capsys.readouterr().err
 
 
 def test_refusing_a_file_takes_no_longer_the_more_it_would_expand_to(answer):
