@@ -28,6 +28,8 @@ from stpspec.resources import cache_folder
 
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 
+_DIGIT = r"[-+]?\d(?:\.\d)?"
+_PLAIN_POWER = re.compile(rf"(?:\*\*|\^)\s*(?:{_DIGIT}|\(\s*{_DIGIT}\s*\))(?![\d.]|\s*(?:\*\*|\^))")
 _LONGEST, _POWERS = 100, 4  # characters of a unit, and powers in it
 
 _TYPOGRAPHIC = tuple("“”„‟‘’‚‛«»")
@@ -226,7 +228,7 @@ def _spell(unit: str) -> str:
 def _is_endless(text: str) -> bool:
     """Tell whether pint, which calculates what stands in a unit, might never end: 9**9**9**9."""
     powers = re.findall(r"\*\*|\^", text)
-    plain = re.findall(r"(?:\*\*|\^)\s*\(?\s*[-+]?\d(?:\.\d)?\s*\)?(?![\d.]|\s*(?:\*\*|\^))", text)
+    plain = _PLAIN_POWER.findall(text)
     return len(text) > _LONGEST or len(powers) > _POWERS or len(powers) != len(plain)
 
 
