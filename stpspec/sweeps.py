@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
+LARGEST = 1_000_000  # combinations
 _NOT_SIMULATED = {"fitter", "seed", "study", "workers", "figures", "name", "format", "plugins"}
 
 
@@ -151,6 +153,10 @@ def _check(experiment: Experiment, fields: Mapping[str, object]) -> None:
         elif _is_field(path):  # else a parameter of the mechanism: known once it is loaded
             problem = missing_field(experiment, path)
             problems += [problem] if problem is not None else []
+    sizes = [len(v) for v in fields.values() if isinstance(v, Sized)]
+    if (number := math.prod(sizes)) > LARGEST:
+        rule = f"at most {LARGEST:,} combinations in one sweep"
+        problems.append(SpecProblem(", ".join(fields), rule, number))
     if problems:
         raise SpecError(problems, "the sweep is not valid")
 

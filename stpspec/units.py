@@ -28,6 +28,10 @@ from stpspec.resources import cache_folder
 
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
 
+_DIGIT = r"[-+]?\d(?:\.\d)?"
+_PLAIN_POWER = re.compile(rf"(?:\*\*|\^)\s*(?:{_DIGIT}|\(\s*{_DIGIT}\s*\))(?![\d.]|\s*(?:\*\*|\^))")
+_LONGEST, _POWERS = 100, 4  # characters of a unit, and powers in it
+
 _TYPOGRAPHIC = tuple("“”„‟‘’‚‛«»")
 # How mechanisms and people write units that pint spells differently.
 _SPELLINGS = {
@@ -197,7 +201,9 @@ def _known(written: str, expected: str = "") -> None:
         _pint().Quantity(1.0, source)
     except Exception as error:  # as above
         rather = f" (expected {expected})" if expected else ""
-        raise UnitError(f"unknown unit {written!r}{rather}") from error
+        same = written.casefold() == expected.casefold()
+        hint = f"; did you mean {expected!r}?" if same else ""
+        raise UnitError(f"unknown unit {written!r}{rather}{hint}") from error
     _remember(source, source, 1.0)
 
 
@@ -212,12 +218,18 @@ def _spell(unit: str) -> str:
         text = "1" + text
     if "/" not in text:  # NMODL writes products with a hyphen: ohm-cm
         text = re.sub(r"(?<=[A-Za-z])-(?=[A-Za-z])", "*", text)
-    # NMODL writes powers without a caret: mA/cm2, um2.
-    return (
-        re.sub(r"(?<=[A-Za-z])(\d)", r"**\1", text).replace("-1", "**-1")
-        if "**" not in text
-        else text
-    )
+    if "**" not in text:  # NMODL writes powers without a caret: mA/cm2, um2.
+        text = re.sub(r"(?<=[A-Za-z])(\d)", r"**\1", text).replace("-1", "**-1")
+    if _is_endless(text):
+        raise UnitError(f"unknown unit {unit[:_LONGEST]!r}: it has too many powers, or is too long")
+    return text
+
+
+def _is_endless(text: str) -> bool:
+    """Tell whether pint, which calculates what stands in a unit, might never end: 9**9**9**9."""
+    powers = re.findall(r"\*\*|\^", text)
+    plain = _PLAIN_POWER.findall(text)
+    return len(text) > _LONGEST or len(powers) > _POWERS or len(powers) != len(plain)
 
 
 # What the context of an error holds beside its text; no text has these names in braces.

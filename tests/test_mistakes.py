@@ -80,6 +80,12 @@ TYPED = {
     ("fit", "small.yaml", "parameters.U=0.1,0.9"): (2, "'parameters.U={min: 0.1, max: 0.9}'"),
     ("fit", "small.yaml", "parameters.U=[0.1,0.9]"): (2, "'parameters.U={min: 0.1, max: 0.9}'"),
     ("run", "small.yaml", "U=0.2,0.4"): (2, "stpspec sweep EXPERIMENT 'U=[0.2,0.4]'"),
+    ("run", "small.yaml", "-U", "0.4"): (2, "without dashes: U=0.4"),
+    ("fit", "small.yaml", "seed=1,2"): (2, "-m makes one job of each"),
+    ("fit", "small.yaml", "study=my", "study"): (2, "'study=my study'"),
+    ("fit", "small.yaml", "/fitter=tpe"): (2, "fitter=tpe"),
+    ("sweep", "train.yaml", "protocols.single.frequency=5"): (2, "frequency=[5]'"),
+    ("check", "train.yaml", "protocols.single.frequency=20 hz"): (1, "did you mean 'Hz'?"),
     ("sweep", "small.yaml", "U=0.2-0.4"): (1, "'U=[0.2,0.4]'"),
     ("sweep", "small.yaml", "U=0.2", "0.4"): (2, "'U=[0.2,0.4]'"),
     ("run", "-m", "small.yaml", "U=0.3,0.4", "--out", "small.yaml/x"): (1, "is not a folder"),
@@ -100,6 +106,7 @@ TYPED = {
     ("fti", "small.yaml"): (2, "Did you mean 'fit'?"),
     ("simulate", "small.yaml"): (2, "Did you mean 'run'?"),
     ("small.yaml",): (2, "stpspec fit small.yaml"),
+    ("version",): (2, "stpspec --version"),
     ("help", "fit"): (2, "stpspec fit --help"),
     ("fit", "small.yaml", "–m", "seed=1,2"): (2, "write -m"),
     ("fit", "small.yaml", "—out", "x"): (2, "write --out"),
@@ -110,6 +117,13 @@ TYPED = {
     ("campaign", "small.yaml", "table.csv"): (2, "table.csv small.yaml"),
     ("campaign", "table.csv", "small.yaml", "-m"): (2, "leave out -m"),
     ("campaign", "table.csv"): (1, "experiment=…"),
+    ("fit", "table.csv"): (1, "stpspec campaign table.csv"),
+    ("campaign", "tabel.csv", "small.yaml"): (1, "did you mean 'table.csv'?"),
+    ("report", "small.yaml"): (1, "is an experiment: a report is on"),
+    ("collect", "nowhere"): (1, "there is no folder nowhere"),
+    ("collect", "x" * 300): (1, "cannot be read or written: File name too long"),
+    ("dashboard", "sqlite:///gone.db"): (1, "holds no study"),
+    ("report", "sqlite:///gone.db"): (1, "holds no study"),
     ("show", "table.csv", "small.yaml"): (1, "--only NAME (a, b)"),
     ("show", "small.yaml", "pvalb_pyr"): (2, "show takes one experiment"),
     ("collect", "small.yaml"): (1, "a multirun leaves a job.json"),
@@ -167,6 +181,8 @@ WRITTEN = [
     ("{min: 0.1, max: 0.9}", "{min: 0.9, max: 0.1}", "min must be below max"),
     ("{min: 0.1, max: 0.9}", "[0.1, 0.9]", "{min: 0.1, max: 0.9}"),
     ("{min: 0.1, max: 0.9}", "0.1-0.9", "{min: 0.1, max: 0.9}"),
+    ("{min: 0.1, max: 0.9}", "{min:0.1, max: 0.9}", "a colon needs a space after it: min: 0.1"),
+    ("@protocols.single: single_event", ": single_event", "/protocol@protocols."),
     ("{min: 0.1, max: 0.9}", "0.5", "belongs in model.fixed"),
     ("max: 0.9", "max: 90", "the mechanism allows 0 to 1"),
     ("20 ms", "20 mss", "unknown unit 'mss' (expected ms)"),
@@ -303,6 +319,45 @@ def test_a_file_without_end_is_refused_at_its_line(answer, kind):
     assert re.search(told, said)
 
 
+def test_a_pipe_is_no_table(tmp_path, monkeypatch, capsys):
+    """Reading one would wait for whoever writes into it."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.csv")
+    assert command(["check", "pipe.csv", "pvalb_pyr"]) == 1
+    assert "pipe.csv: the table cannot be read: it is no file" in capsys.readouterr().err
+
+
+def test_a_deleted_folder_is_told_in_python_too(tmp_path, monkeypatch):
+    import stpspec
+
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(stpspec.StpspecError, match="the current folder was deleted: cd into one"):
+        stpspec.load("pvalb_pyr")
+
+
+def test_a_result_that_cannot_be_looked_for_is_told_as_such():
+    import stpspec
+
+    with pytest.raises(stpspec.StpspecError, match="cannot be read: File name too long"):
+        stpspec.FitResult.load("x" * 300)
+
+
+@pytest.mark.parametrize("file", ["result.nc", "summary.json"])
+def test_a_file_of_a_result_is_answered_with_its_folder(tmp_path, monkeypatch, capsys, file):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "my_fit"
+    folder.mkdir()
+    for name in ("result.nc", "summary.json", "experiment.yaml"):
+        (folder / name).write_text(YAML)
+    assert command(["run", f"my_fit/{file}"]) == 1
+    assert "is a file of a saved result: name its folder, my_fit" in capsys.readouterr().err
+    assert command(["run", "my_fi"]) == 1
+    assert "Did you mean 'my_fit'?" in capsys.readouterr().err
+
+
 def test_refusing_a_file_takes_no_longer_the_more_it_would_expand_to(answer):
     """Of 9 ** 9 values no more are counted than the limit."""
     text, _ = ENDLESS["aliases that multiply"]
@@ -313,11 +368,41 @@ def test_refusing_a_file_takes_no_longer_the_more_it_would_expand_to(answer):
     assert once < 30  # expanded, it would take days
 
 
-@pytest.mark.parametrize("word", [f"a={'[' * 500}{']' * 500}", f"a=[{'1,' * 9000}1]"])
+_LONG = f"1{'0' * 5000}"  # more digits than Python reads
+
+
+@pytest.mark.parametrize(
+    "word", [f"a={'[' * 500}{']' * 500}", f"a=[{'1,' * 9000}1]", f"seed={_LONG}", f"U={_LONG}"]
+)
 def test_an_override_without_end_is_refused(answer, word):
     code, out, said = answer(["check", "small.yaml", word])
     is_clear(code, out, said, 2)
     assert "write it into the experiment file" in said
+
+
+@pytest.mark.parametrize("words", [
+    ("sweep", "small.yaml", "U=range(0,1,1e-12)"),
+    ("sweep", "small.yaml", "U=range(0,1,0)"),
+    ("sweep", "small.yaml", "U=range(0,inf)"),
+    ("fit", "-m", "small.yaml", "seed=range(1000000000000)"),
+    ("fit", "-m", "small.yaml", "seed=range(1000)", "fitter.batch=range(1000)"),
+    ("sweep", "small.yaml", *(f"{name}=range(1,2,0.0002)" for name in ("U", "tau_rec"))),
+], ids=" ".join)  # fmt: skip
+def test_values_without_end_are_refused(answer, words):
+    code, out, said = answer(words)
+    is_clear(code, out, said, 1 if "tau_rec" in words[-1] else 2)
+    assert "at most" in said or "a range is finite" in said
+
+
+@pytest.mark.parametrize("unit", [
+    "ms**9**9**9", "ms^9^9^9", "ms*9**999999999", "ms*(9)**(9*9**9)", "(" * 300, "ms*" * 500 + "ms",
+])  # fmt: skip
+def test_a_unit_that_would_be_calculated_for_ever_is_none(answer, unit):
+    text = YAML.replace("20 ms", f"20 {unit}")
+    code, out, said = answer(["check", "small.yaml"], small_yaml=text)
+    is_clear(code, out, said, 1)
+    assert "small.yaml:9" in said
+    assert "unknown unit" in said
 
 
 def test_data_without_end_are_refused_from_python_too():

@@ -311,6 +311,21 @@ def fit_and(experiment, act, at=10):
     return stpspec.fit(experiment, progress=progress)
 
 
+@pytest.mark.parametrize("tables", [(), ("theirs",)])
+def test_a_database_that_is_only_read_is_neither_made_nor_changed(tmp_path, tables):
+    file = tmp_path / "gone.db"
+    for table in tables:
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            database.execute(f"create table {table} (x)")
+            database.commit()
+    with pytest.raises(StudyError, match=r"gone\.db holds no study"):
+        open_storage(f"sqlite:///{file}", read_only=True)
+    assert file.exists() == bool(tables)
+    if tables:
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            assert database.execute("select name from sqlite_master").fetchall() == [tables]
+
+
 def test_a_locked_database_is_waited_for(tmp_path):
     path = tmp_path / "s.db"
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

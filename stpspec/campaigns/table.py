@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from stpspec.campaigns.problems import table_problem
 from stpspec.config.locations import ambiguous_number
 from stpspec.config.yaml_files import document
-from stpspec.errors import SpecError, SpecProblem, StpspecError
+from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -121,15 +121,25 @@ def read(table: TableSource) -> Table:
         rows, problems = _mapped(_yaml_rows(path))
         return _named(Table(path.stem, rows, path.parent, problems=problems))
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device might never end
+            raise OSError(None, "it is no file")
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         rule = "a table is text in UTF-8: in Excel, save it as 'CSV UTF-8'"
         raise _unreadable(SpecProblem(str(table), rule, where=str(path))) from error
     except OSError as error:
         why = error.strerror or str(error)
-        raise _unreadable(SpecProblem(str(table), f"the table cannot be read: {why}")) from error
+        guess = nearest(str(table), _tables_beside(path))
+        told = SpecProblem(str(table), f"the table cannot be read: {why}", nearest=guess)
+        raise _unreadable(told) from error
     header, rows, problems = _csv_rows(text, path)
     return _named(Table(path.stem, rows, path.parent, header, problems))
+
+
+def _tables_beside(path: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return [str(p) for p in path.parent.iterdir() if p.suffix.lower() in (".csv", ".tsv")]
+    return []
 
 
 def is_table(path: str | Path) -> bool:

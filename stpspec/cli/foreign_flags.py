@@ -52,6 +52,7 @@ def told_of(flag: str, value: str, verb: str | None, options: Iterable[str]) -> 
     name = flag.lstrip("-").replace("-", "_")
     is_field = name in FIELDS or "." in name
     is_parameter = name[:1].isupper() or ("_" in name and nearest(flag, options, 0.75) is None)
-    if flag.startswith("--") and (is_field or is_parameter):
+    is_capital = len(name) == 1 and name.isupper()  # -U 0.4
+    if (flag.startswith("--") or is_capital) and (is_field or is_parameter):
         return f"fields and parameters are set without dashes: {name}={first or '…'}"
     return ""

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
     from stpspec.cli.verb import Verb
 
 
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
+_SIGNALED = 128  # and the number of the signal: the exit code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     if argv is not None:
         return _main(list(argv))
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU"):  # nothing is lost yet, nor any more
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+    numbers = [n for name in _ENDING if (n := getattr(signal, name, None))]
+    for number in numbers:  # nothing is lost yet, nor any more
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end)
-    return _main(sys.argv[1:])
+    code = _main(sys.argv[1:])
+    if code > _SIGNALED:  # a further signal, while Python ends, would change the exit code
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+    return code
 
 
 def _end(number: int, _frame: object) -> NoReturn:
@@ -30,7 +38,7 @@ def _end(number: int, _frame: object) -> NoReturn:
     try:
         os.write(2, b"\nstpspec: interrupted\n")
     finally:
-        os._exit(128 + number)
+        os._exit(_SIGNALED + number)
 
 
 def _main(words: list[str]) -> int:

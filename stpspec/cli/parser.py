@@ -174,6 +174,8 @@ def without_verb(words: Sequence[str]) -> str:
     from stpspec.resources import experiments
 
     name, rest = find_verb(words)
+    if name == "version":
+        return "version is a flag: stpspec --version"
     if name == "help":
         verb = next((word for word in rest if word in verb_names()), "VERB")
         return f"help is a flag: stpspec --help, or stpspec {verb} --help"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,13 @@ NOT_UNDERSTOOD = 2
 """The command line is not valid."""
 MISSED = 3
 """A fit has ended, is saved, and misses a target by more than 3 sd."""
+
+
+# What lies in the surroundings of a program: permissions, a full or failing disk, too long a name.
+_OF_SURROUNDINGS = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO,
+    errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 
 class UsageError(StpspecError):
@@ -65,6 +73,9 @@ def complain(error: Exception, with_traceback: bool) -> int:
         import traceback
 
         print(presentable("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+    elif isinstance(error, OSError) and error.errno in _OF_SURROUNDINGS and error.filename:
+        place = presentable(str(error.filename))
+        print(f"{head} {place} cannot be read or written: {error.strerror}", file=sys.stderr)
     elif not isinstance(error, StpspecError):
         print(
             f"{head} an error that should not happen: {type(error).__name__}: "

@@ -181,7 +181,8 @@ def _of_value(override: str, word: str) -> str:
         listed = f"{value.strip('[,')},{word.strip('],')}"
         return (f"{override} and {word} are two words: several values are one word without spaces: "
                 f"'{key}=[{listed}]'")  # fmt: skip
-    if re.search(r"[\[{(\"']", value):
+    of_texts = key.partition(".")[0] in ("name", "study", "description", "source")
+    if (of_texts and re.fullmatch(r"\w+", word)) or re.search(r"[\[{(\"']", value):
         return f"{override} and {word} are two words: put quotes around: '{override} {word}'"
     return ""
 

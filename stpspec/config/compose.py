@@ -178,9 +178,16 @@ def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
     if name is None:
         return [], None
     try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError("the current folder was deleted: cd into one that exists") from error
+    try:
         path = Path(name).expanduser()
         for candidate in (path, path / "experiment.yaml"):
             if candidate.is_file():
+                if candidate.name in _OF_RESULT and (folder := result_around(candidate)):
+                    raise ConfigError(f"{name} is a file of a saved result: name its folder, "
+                                      f"{relative(folder)}")  # fmt: skip
                 mapping_in(candidate)
                 return [f"experiment={FILE}"], candidate.resolve()
         is_folder = path.is_dir()
@@ -190,13 +197,25 @@ def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
         mapping_in(experiments()[str(name)])
         return [f"experiment={name}"], None
     beside = _yaml_files(path if is_folder else path.parent)
+    results = [] if is_folder else _results(path.parent)
     if is_folder:
         there = f" (there: {', '.join(beside)})" if beside else ""
         raise ConfigError(
             f"{name} is a folder without experiment.yaml: name a YAML file{there}, or the folder "
             f"of one saved result"
         )
-    raise unknown_name("experiment (nor a file)", str(name), [*beside, *experiments()])
+    raise unknown_name("experiment (nor a file)", str(name), [*beside, *results, *experiments()])
+
+
+_OF_RESULT = ("result.nc", "simulation.nc", "sweep.nc", "summary.json")
+
+
+def _results(folder: Path) -> list[str]:
+    """Return the first saved results in a folder."""
+    try:
+        return [str(p) for p in sorted(folder.iterdir()) if (p / "experiment.yaml").is_file()][:10]
+    except OSError:
+        return []
 
 
 def _yaml_files(folder: Path) -> list[str]:

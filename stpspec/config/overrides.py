@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from stpspec.specs.changes import KINDS
 from stpspec.specs.limits import DEPTH
 
 if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override
+    from hydra.core.override_parser.types import Override, RangeSweep
 
 log = logging.getLogger("stpspec.config")
 
@@ -52,6 +53,8 @@ def quoted(text: str) -> str:
 
 
 LENGTH = 10_000  # characters: reading them takes Hydra seconds
+DIGITS = 4_000  # of a number: Python reads no more
+JOBS = 10_000  # jobs of -m, and values of a range
 
 
 def check_overrides(overrides: Sequence[str], *, several: bool = False) -> None:
@@ -66,6 +69,29 @@ def check_overrides(overrides: Sequence[str], *, several: bool = False) -> None:
     faults = [fault for text in overrides if (fault := _fault(text, several))]
     if faults:
         raise OverrideError("\n  ".join(faults))
+    if several and (jobs := math.prod(_number_of_values(text) for text in overrides)) > JOBS:
+        raise OverrideError(f"these are {jobs:,} jobs, one of each combination; at most {JOBS:,}")
+
+
+def _number_of_values(text: str) -> int:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ValueType
+
+    parsed = OverridesParser.create().parse_override(text)
+    known = parsed.is_sweep_override() and parsed.value_type is not ValueType.GLOB_CHOICE_SWEEP
+    return sum(1 for _ in parsed.sweep_iterator()) if known else 1
+
+
+def fault_of_range(swept: RangeSweep) -> str:
+    """Return why nobody can go through the values of a range; empty if one can."""
+    try:
+        steps = ((swept.stop or 0) - (swept.start or 0)) / swept.step
+    except (ZeroDivisionError, OverflowError):
+        steps = math.inf
+    if not math.isfinite(steps):
+        return "a range is finite, and its step is not 0"
+    number = math.ceil(steps)
+    return f"a range of {number:,} values; at most {JOBS:,}" if number > JOBS else ""
 
 
 def _fault(text: str, several: bool) -> str:
@@ -75,7 +101,8 @@ def _fault(text: str, several: bool) -> str:
     shown = text.lstrip("+")
     key, _, value = shown.partition("=")
     if _is_beyond_limits(text):
-        rule = f"longer than {LENGTH:,} characters, or brackets more than {DEPTH} levels deep"
+        rule = (f"longer than {LENGTH:,} characters, a number longer than {DIGITS:,} digits, or "
+                f"brackets more than {DEPTH} levels deep")  # fmt: skip
         return f"the override '{shown[:30]}…' is {rule}: write it into the experiment file"
     try:
         parsed = OverridesParser.create().parse_override(text)
@@ -97,21 +124,27 @@ def _is_beyond_limits(text: str) -> bool:
     for character in text:
         level += (character in "[{(") - (character in "]})")
         deepest = max(deepest, level)
-    return len(text) > LENGTH or deepest > DEPTH
+    has_long_number = re.search(rf"(?:\d_?){{{DIGITS}}}", text) is not None
+    return len(text) > LENGTH or deepest > DEPTH or has_long_number
 
 
 def _of_sweep(parsed: Override, several: bool) -> str:
     """Return what to do with an override of several values, where one is needed."""
-    from hydra.core.override_parser.types import ValueType
+    from hydra.core.override_parser.types import RangeSweep, ValueType
 
     shown = (parsed.input_line or "").lstrip("+")
     key, _, value = shown.partition("=")
     if parsed.value_type is ValueType.INTERVAL_SWEEP:
         bounds = "'parameters.NAME={min: 0.1, max: 0.9}'"
         return f"{shown}: an interval is searched by stpspec fit, between the bounds of {bounds}"
+    swept = parsed.value()
+    if isinstance(swept, RangeSweep) and (fault := fault_of_range(swept)):
+        return f"{shown}: {fault}"
     if several:
         return ""
     if match := _COMMA.fullmatch(value):
+        if key in _WHOLE:
+            return f"{shown} gives several values: -m makes one job of each"
         return f"{shown}: a number has a decimal point, no comma: {key}={match[1]}.{match[2]}"
     if re.fullmatch(r"parameters\.[^.]+", key):
         low, _, high = value.partition(",")
@@ -122,11 +155,14 @@ def _of_sweep(parsed: Override, several: bool) -> str:
 
 
 _COMMA = re.compile(r"([-+]?\d+),(\d+(?:\s*[^\d\W][^,]*)?)")
+_WHOLE = ("seed", "workers", "fitter.n_starts", "fitter.batch", "fitter.budget.evaluations")
 _TEXTS = ("description", "source")  # which may be empty
 
 
 def _cure(key: str, value: str) -> str:
     """Return what may help with an override that cannot be read."""
+    if key[:1] == "/" and key.strip("/") in ALL_GROUPS:
+        return f"; a slash is for the defaults list of a file: {key.strip('/')}={value}"
     if value.startswith("="):
         return f"; one = stands between name and value: {key}={value.lstrip('=')}"
     if match := re.fullmatch(r"[{(]([^:{}()]+,[^:{}()]+)[})]", value):

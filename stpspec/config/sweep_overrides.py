@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpspec.config.compose import compose
-from stpspec.config.overrides import LENGTH, at
+from stpspec.config.errors import OverrideError
+from stpspec.config.overrides import LENGTH, at, fault_of_range
 from stpspec.resources import GROUPS
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
@@ -76,6 +77,8 @@ def _several(override: str) -> list[object] | None:
             return None
         swept = parsed.value()
         if isinstance(swept, RangeSweep):
+            if fault := fault_of_range(swept):
+                raise OverrideError(f"{override}: {fault}")
             return _range(swept)
         return [getattr(v, "text", v) for v in parsed.sweep_iterator()]
     except (HydraException, ValueError):

@@ -153,6 +153,11 @@ def mapping_in(file: Path) -> Document:
         return read
     if read.root is None:
         raise ConfigError(f"{relative(file)} is empty: write model, protocols … into it")
+    if file.suffix.lower() in (".csv", ".tsv"):
+        raise ConfigError(
+            f"{relative(file)} is a table, not an experiment: stpspec campaign {relative(file)} "
+            f"EXPERIMENT fits each row, and stpspec check takes both"
+        )
     line = read.root.start_mark.line + 1
     cure = "it is a list here: leave out the dashes before the names"
     if isinstance(read.root, yaml.ScalarNode):

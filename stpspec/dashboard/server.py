@@ -88,7 +88,9 @@ def _of_result(folder: Path) -> tuple[str, str]:
         if not study:
             raise DashboardError(f"{folder} is no result of a fit with a study (study: NAME)")
         spec = StudySpec.model_validate(study)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise DashboardError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise DashboardError(f"{file} is damaged, or no experiment: {error}") from error
     return spec.place, spec.name
 

@@ -85,6 +85,9 @@ def page_of(place: str) -> tuple[Page, Path]:
             f"nothing to report on in {folder}: no result ({FIT}, {RUN} or {SWEEP}), no campaign "
             f"({CAMPAIGN_FILE}) and no multirun ({JOB_FILE} in the folders of its jobs)"
         )
+    if folder.suffix.lower() in (".yaml", ".yml") and folder.is_file():
+        raise ResultError(f"{place} is an experiment: a report is on what stpspec fit, run or "
+                          f"sweep has saved of it; name that folder")  # fmt: skip
     where, name = find_study(place)
     page = study_page(where, name)
     return page, Path(f"{page.title.removeprefix('Study ').replace('/', '_')}-{NAME}")

@@ -273,8 +273,12 @@ class FitResult:
         import xarray as xr
 
         path = Path(folder)
-        path = path / FIT if path.is_dir() else path
-        if not path.is_file():
+        try:
+            path = path / FIT if path.is_dir() else path
+            is_there = path.is_file()
+        except OSError as error:  # a folder without permission, too long a name
+            raise ResultError(f"{path} cannot be read: {error.strerror}") from error
+        if not is_there:
             raise ResultError(f"no result at {path} (a result folder holds result.nc)")
         with read_netcdf(path) as opened:
             tree = opened.load()

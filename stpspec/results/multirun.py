@@ -173,6 +173,8 @@ def collect(folder: str | Path) -> Jobs:
         If there is no job below the folder.
     """
     root = Path(folder)
+    if not root.exists():
+        raise ResultError(f"there is no folder {root}; name that of a multirun or a campaign")
     found = sorted(root.rglob(JOB_FILE), key=lambda p: _natural(p.parent.name))
     if not found:
         raise ResultError(f"no job in {root}: a multirun leaves a {JOB_FILE} in each job's folder")

@@ -107,6 +107,10 @@ def _reword(cls: type[BaseModel], error: ErrorDetails) -> InitErrorDetails:
     if kind == "extra_forbidden" and name[:1].isdigit() and error["input"] is None:
         reworded = rule_error("rule", f"is there a decimal comma before {name}? Write 1.5, not 1,5")
         return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
+    before, colon, after = name.partition(":")
+    if kind == "extra_forbidden" and colon and error["input"] is None:
+        reworded = rule_error("rule", f"a colon needs a space after it: {before}: {after}")
+        return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
     if kind == "value_error":
         kind = "rule"
     elif kind == "extra_forbidden" and len(error["loc"]) == 1:

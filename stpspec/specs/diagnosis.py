@@ -100,6 +100,8 @@ def _choice_of_group(problem: SpecProblem) -> str:
         and (shipped("conf") / path / f"{name}.yaml").is_file()
     ):
         return f"in the defaults list '- override /{path}: {name}' chooses that file"
+    if path == "protocol" and problem.kind == "unknown_field":
+        return "in the defaults list /protocol@protocols.NAME chooses one, under a name"
     if path in ("model", "model.cell", "model.mechanism") and problem.rule == "Field required":
         return "a line such as '- override /model: tm_patch' in the defaults list chooses a model"
     if path == "fitter.budget" and isinstance(received, int | str):

@@ -34,6 +34,24 @@ def cached_database(url: str) -> tuple[BaseStorage, Engine]:
     return get_storage(database), database.engine
 
 
+def has_studies(url: str) -> bool:
+    """Tell whether a database is there and has Optuna's tables, which opening it would make."""
+    from pathlib import Path
+
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.engine import make_url
+
+    file = make_url(url)
+    is_sqlite = file.get_backend_name() == "sqlite"
+    if is_sqlite and "uri" not in file.query and not Path(file.database or "").is_file():
+        return False  # to connect would make an empty file
+    engine = create_engine(url)
+    try:
+        return inspect(engine).has_table("studies")
+    finally:
+        engine.dispose()
+
+
 def journal_storage(backend: JournalFileBackend, place: str) -> JournalStorage:
     """Return the storage on a journal; what Optuna raises of damaged lines names the journal.
 

@@ -17,7 +17,11 @@ from stpspec import log
 from stpspec.errors import StudyError
 from stpspec.formatting import HIDDEN, PASSWORD_VARIABLE, hide, revealed
 from stpspec.studies.database import open_database
-from stpspec.studies.optuna_internals import allow_delayed_trials, journal_storage
+from stpspec.studies.optuna_internals import (
+    allow_delayed_trials,
+    has_studies,
+    journal_storage,
+)
 from stpspec.studies.patience import Patience
 
 if TYPE_CHECKING:
@@ -100,7 +104,7 @@ def open_storage(place: str, *, read_only: bool = False) -> Storage:
     place : str
     read_only : bool
         Whether a journal is opened so that it can be neither locked nor written. A torn last line
-        is then left as it is; else it is cut off.
+        is then left as it is; else it is cut off. A database is then not made, nor its tables.
 
     Raises
     ------
@@ -108,7 +112,7 @@ def open_storage(place: str, *, read_only: bool = False) -> Storage:
         If it cannot be opened.
     """
     if "://" in place:
-        return _open_database(place)
+        return _open_database(place, read_only)
     path = Path(place).expanduser()
     try:
         return _open_journal(path, read_only)
@@ -153,15 +157,19 @@ def _open_journal(path: Path, read_only: bool) -> Storage:
     return Storage(storage, journal=journal)
 
 
-def _open_database(place: str) -> Storage:
+def _open_database(place: str, read_only: bool) -> Storage:
     """Open a database; of processes that start together one makes its tables, the others wait."""
     url, attempts = with_password(place), ATTEMPTS
     while True:
         attempts -= 1
         try:
+            if read_only and not has_studies(url):
+                raise StudyError(f"the storage {hide(place)} holds no study")
             storage, engine, patience = open_database(url, hide(place))
             log.enable()
             return Storage(storage, engine=engine, patience=patience)
+        except StudyError:
+            raise
         except Exception as error:  # drivers and databases have exceptions of their own
             said = str(error)  # another process is making the tables, or has locked them
             passing = "already exists" in said or "database is locked" in said

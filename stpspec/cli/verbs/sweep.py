@@ -18,14 +18,16 @@ from stpspec.cli.experiment import (
     result_place,
     validated,
 )
-from stpspec.cli.terminal import DONE, bar, show, shown_path
+from stpspec.cli.terminal import DONE, UsageError, bar, show, shown_path
 from stpspec.cli.verb import Candidates, Verb
 from stpspec.errors import SpecError, SpecProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from stpspec.cli.verb import FlagGroup
+    from stpspec.specs.experiment import Experiment
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
@@ -40,7 +42,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
     from stpspec.log import recorded
     from stpspec.results.provenance import sources_of
     from stpspec.results.simulation import save_sweep
-    from stpspec.sweeps import frequency_grid, sweep
+    from stpspec.sweeps import sweep
     from stpspec.view.save import write_sweep
     from stpspec.view.tables import sweep_table
 
@@ -56,7 +58,7 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
         experiment = validated(data)
         if problems := [p for name, value in values.items() if (p := _no_number(name, value))]:
             raise SpecError(problems, "the values are not valid")
-        fields = fields or frequency_grid(experiment)
+        fields = fields or _default_grid(experiment, rest)
         place = result_place(arguments, experiment.name, "sweep")
         with bar(experiment.name, "combination", None, arguments.quiet) as shown:
 
@@ -79,6 +81,21 @@ def _sweep_one(arguments: argparse.Namespace, path: str | None, overrides: list[
         write_sweep(swept, saved, scale=arguments.axis, formats=experiment.figures.format)
     print(f"\nevery metric in {shown_path(saved)}: sweep.nc, sweep.csv, sweep.png")
     return DONE
+
+
+def _default_grid(
+    experiment: Experiment, overrides: Sequence[str]
+) -> Mapping[str, Sequence[float]]:
+    """Return the frequencies of a sweep without a list, unless one of them was asked for."""
+    from stpspec.sweeps import frequency_grid
+
+    grid = frequency_grid(experiment)
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        if key in grid:
+            raise UsageError(f"{override} is one value, and a sweep without a list goes over all "
+                             f"of {key}: '{key}=[{value}]', or stpspec run")  # fmt: skip
+    return grid
 
 
 def _no_number(name: str, value: object) -> SpecProblem | None:
