@@ -16,7 +16,7 @@ from stpspec.metrics.requests import Request, protocols_read
 from stpspec.specs.base import Spec
 from stpspec.specs.changes import inside, missing_field, steps
 from stpspec.specs.experiment import Experiment, needed
-from stpspec.specs.places import canonical, place_of
+from stpspec.specs.places import canonical, field_of, place_of
 from stpspec.specs.plausible import warn_of_slips
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.units import UnitError, convert, unit_of
@@ -328,8 +328,9 @@ def _target(experiment: Experiment, name: str, units: Sequence[str]) -> dict[str
 def _own_value(experiment: Experiment, axis: Axis) -> dict[str, float]:
     """Return what the experiment itself has for a swept field that is a number."""
     place: object = experiment
+    path = axis.name if place_of(axis.name) is None else field_of(axis.name)
     try:
-        for name in steps(experiment, axis.name):
+        for name in steps(experiment, path):
             place = inside(place, name)
         if isinstance(place, bool) or not isinstance(place, int | float | str):
             return {}
