@@ -162,7 +162,9 @@ def begun_at_fields(data: dict[str, object], overrides: Sequence[str]) -> dict[s
     if not isinstance(parameters, dict):
         return data
     begun = dict(parameters)
-    fields = {field_of(str(n)): n for n, p in begun.items() if is_place(str(n)) and isinstance(p, dict)}
+    fields = {
+        field_of(str(n)): n for n, p in begun.items() if is_place(str(n)) and isinstance(p, dict)
+    }
     for override in overrides:
         path = override.lstrip("+").partition("=")[0]
         value = at(data, path)

@@ -77,6 +77,12 @@ class Loop:
         self.time, self.signal = h.Vector().record(h._ref_t), h.Vector().record(seen)
         self.set(FIXED)
 
+    def release(self) -> None:
+        """Let go of the cell and of all that is on it."""
+        for vector in (self.time, self.signal):
+            vector.play_remove()
+        del self.netcon, self.electrode, self.synapse, self.cell
+
     def set(self, values: Mapping[str, float]) -> None:
         """Set parameters of the synapse."""
         for name, value in values.items():
@@ -116,7 +122,7 @@ def ratios(clamp: Clamp, n: int) -> dict[str, float]:
     values = dict(zip(problem.BOUNDS, (0.32, 144.0, 62.0), strict=True))
     loop = Loop(clamp)
     plain = min(timed(lambda: loop.evaluate(values)) for _ in range(2))
-    del loop
+    loop.release()  # NEURON integrates everything that exists
     found = {}
     for name, integrator in (("as a fit searches", "auto"), ("fixed step", "fixed")):
         made = experiment(clamp, integrator=integrator)

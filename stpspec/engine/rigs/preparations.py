@@ -64,6 +64,7 @@ class SynapseRig(Rig):
             # The clamp answers the synaptic current of the same step, so it lags like it.
             "clamp_current": lambda f: Probe(electrode._ref_i, True, f),
             "somatic_voltage": lambda f: Probe(segment._ref_v, False, f),
+            "synapse_voltage": lambda f: Probe(synapse.get_segment()._ref_v, False, f),
         }
         probes = {name: make[name](SIGNALS[name][2]) for name in self.recording.signals}
         for name in self.recording.variables:
