@@ -61,7 +61,9 @@ def test_a_small_potential_has_the_ratios_of_its_synapse_where_it_decays_in_time
     slow = {"train": {"kind": "train", "frequency": 5, "n_induction": 3, "n_recovery": 0}}
     truth = None
     for where in ("patch", "large, soma", "large, tip"):
-        experiment = made(where, 0.02, {"kind": "current_clamp"}).changed({"protocols": slow})
+        experiment = made(
+            where, 0.02, {"kind": "current_clamp", "signals": ["somatic_voltage"]}
+        ).changed({"protocols": slow})
         found = ratios(run(experiment))
         truth = found if truth is None else truth
         assert found == pytest.approx(truth, abs=0.01)
@@ -101,8 +103,8 @@ def test_the_drop_across_the_series_resistance_is_told_by_ohms_law():
 
 def test_a_fit_tells_the_clamp_error_of_its_answer():
     term = {"metric": "amplitude", "protocol": "train", "target": 40.0, "sd": 1.0}
-    experiment = made(
-        "large, tip", 2.0, parameters={"U": {"min": 0.1, "max": 0.9}}
-    ).changed({"objective": {"terms": {"size": term}}})
+    experiment = made("large, tip", 2.0, parameters={"U": {"min": 0.1, "max": 0.9}}).changed(
+        {"objective": {"terms": {"size": term}}}
+    )
     result = stpspec.fit(experiment)
     assert any("the clamp is not ideal" in note for note in result.notes["size"])
