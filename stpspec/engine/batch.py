@@ -18,7 +18,7 @@ from stpspec.engine.clamp_error import (
     is_in_question,
     with_local_voltage,
 )
-from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
+from stpspec.engine.rigs.integrate import globals_restored, not_finite, own_samples, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
 from stpspec.engine.rigs.rig import Rig
 from stpspec.engine.shortcuts.independence import (
@@ -205,10 +205,10 @@ def _run(
             if rig.disturbed(replicas):
                 disturbed[name] = stimulus
                 continue
-            for index, signals, shift in zip(batch, replicas, rig.shifts, strict=True):
+            for replica, (index, signals) in enumerate(zip(batch, replicas, strict=True)):
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
-                yield index, name, why or (times + shift if shift else times, signals)
+                yield index, name, why or _of_replica(rig, replica, times, signals)
         sound = not broken and not disturbed and not bound.carries_over
     finally:
         give_back(rig, sound=sound)
@@ -218,6 +218,14 @@ def _run(
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
         yield from _run(bound, [index], rows, stopped, bound.scheme)
+
+
+def _of_replica(rig: Rig, replica: int, times: np.ndarray, signals: dict[str, np.ndarray]) -> Trace:
+    """Return the trace of one replica, when its own events came."""
+    keep, shift = own_samples(rig, replica, times), rig.shifts[replica]
+    if keep is not None:
+        times, signals = times[keep], {n: y[keep] for n, y in signals.items()}
+    return (times + shift if shift else times), signals
 
 
 def _one_by_one(
