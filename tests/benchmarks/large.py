@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import problem
 
-from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.bind import Bound, bind
 from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.simulate import evaluate
 from stpspec.metrics.judge import Judge
@@ -43,11 +43,16 @@ def experiment(clamp: Clamp, **numerics: Any) -> Experiment:
     return Experiment.from_data(data)
 
 
-def throughput(made: Experiment, n: int, seed: int = 0) -> None:
-    """Simulate and measure n candidates as a search does, the rigs included."""
-    assert made.objective is not None
-    requests = Judge(made.objective).requests
-    evaluate(for_search(bind(made)), problem.drawn(n, seed), ["single", "train"], requests)
+def searched(clamp: Clamp, integrator: str) -> Bound:
+    """Return the problem as a fit binds it, once, to search."""
+    return for_search(bind(experiment(clamp, integrator=integrator)))
+
+
+def throughput(bound: Bound, n: int) -> None:
+    """Simulate and measure n candidates as a search does, which builds its cells once."""
+    assert bound.experiment.objective is not None
+    requests = Judge(bound.experiment.objective).requests
+    evaluate(bound, problem.drawn(n), ["single", "train"], requests)
 
 
 class Loop:

@@ -250,9 +250,9 @@ class Bench:
 
     def large(self) -> None:
         """Candidates per second on a cell of 311 compartments, with a synapse on a dendrite."""
-        n = 16
+        n = 64  # four batches
         for clamp in large.CLAMPS:
-            auto, fixed = (large.experiment(clamp, integrator=i) for i in ("auto", "fixed"))
+            auto, fixed = (large.searched(clamp, i) for i in ("auto", "fixed"))
             seconds = self.turns({
                 "auto": lambda e=auto: clock(lambda: large.throughput(e, n)) / n,
                 "fixed": lambda e=fixed: clock(lambda: large.throughput(e, n)) / n,
