@@ -317,3 +317,100 @@ def test_a_sweep_goes_over_a_place_that_is_not_free():
     latency = swept["single.latency"].values
     assert math.isclose(latency[1] - latency[0], 1.5, abs_tol=1e-4)
     assert swept["delay"].attrs["units"] == "ms"
+
+
+# -- files, overrides, results -------------------------------------------------------------------
+
+FILE = """\
+# @package _global_
+defaults:
+  - /protocol@protocols.single: single_event
+  - override /model: tm_patch
+  - _self_
+name: dotted
+parameters:
+  net_con.delay: {min: 0.5 ms, max: 4 ms}
+  cell.soma.cm: {min: 0.5, max: 2}
+objective:
+  terms:
+    lag: {metric: latency, protocol: single, target: 2.2, sd: 0.05}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "dotted.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def test_overrides_find_dotted_names_of_a_file(file):
+    words = ["parameters.net_con.delay.max=3", "parameters.cell.dend.0.cm={min: 1, max: 2}",
+             "~parameters.cell.soma.cm"]  # fmt: skip
+    made = stpspec.load(file, words)
+    assert list(made.parameters) == ["net_con.delay", "cell.dend[0].cm"]
+    assert made.parameters["net_con.delay"].max == 3
+
+
+def test_a_fault_of_a_dotted_name_is_told_with_its_line(file):
+    file.write_text(FILE.replace("max: 4 ms", "max: 4 mV"))
+    with pytest.raises(SpecError, match=r"dotted\.yaml:8 \| parameters\.net_con\.delay"):
+        from stpspec.cli.experiment import located, validated
+        from stpspec.config.compose import compose
+        from stpspec.engine.binding.bind import bind
+
+        data, origin = compose(file)
+        with located(origin, data):
+            bind(validated(data))
+
+
+def test_a_field_that_is_free_begins_at_what_the_command_line_says(file):
+    words = ["model.net_con.delay=3.5", "recording.holding_potential=-45",
+             "parameters.recording.holding_potential={min: -80, max: -20}"]  # fmt: skip
+    made = stpspec.load(file, words)
+    assert made.parameters["net_con.delay"].start == 3.5
+    assert made.parameters["recording.holding_potential"].start == -45
+
+
+def test_a_saved_fit_runs_again_with_its_delay_and_cell(file, tmp_path):
+    result = stpspec.fit(stpspec.load(file, ["parameters.cell.soma.cm.max=1.5"]))
+    result.save(tmp_path / "result")
+    again = stpspec.FitResult.load(tmp_path / "result")
+    assert again.parameters == result.parameters
+    tree = stpspec.simulate(again.experiment, again.parameters)
+    kept, now = (t["single"]["synaptic_current"].values for t in (again.traces, tree))
+    assert now == pytest.approx(kept, abs=1e-4)  # kept in single precision
+    assert again.traces["single"]["arrival_time"].values == tree["single"]["arrival_time"].values
+
+
+# -- how they are simulated ----------------------------------------------------------------------
+
+
+def test_what_cannot_matter_under_an_ideal_clamp_is_simulated_without_the_cell():
+    from stpspec.engine.binding.bind import bind
+    from stpspec.engine.binding.numerics import for_search
+    from stpspec.engine.shortcuts.ladder import choose
+
+    def cell_of(name: str, low: float, high: float) -> str:
+        made = experiment({name: {"min": low, "max": high}}, {"size": term("amplitude", 3.0)})
+        bound = for_search(bind(made))
+        return choose(bound, [{name: low}, {name: high}], bound.scheme).bound.scheme.cell
+
+    assert cell_of("net_con.delay", 0.5, 4) == "none"
+    assert cell_of("cell.arguments.resistance", 50, 200) == "none"
+    assert cell_of("recording.holding_potential", -80, -20) == "own"
+
+
+@pytest.mark.parametrize("recording", [VOLTAGE, CURRENT], ids=["voltage", "current"])
+def test_a_trace_is_the_same_whatever_delays_are_simulated_beside_it(recording):
+    """The events of others leave no samples in a trace: it can be interpolated as when alone."""
+    made = experiment({"net_con.delay": {"min": 0.5, "max": 4}}, recording=recording,
+                      numerics={"integrator": "variable"})  # fmt: skip
+    name = "synaptic_current" if recording is VOLTAGE else "somatic_voltage"
+    together = run(made, {"net_con.delay": [1.0, 1.0 + 3.5e-6, 2.7]})
+    alone = run(made, {"net_con.delay": [1.0]})
+    for metric in ("amplitude", "rise_time", "decay_time", "latency"):
+        one = values_of(together, metric, "single", signal=name)[0]
+        assert one == pytest.approx(values_of(alone, metric, "single", signal=name)[0], rel=1e-3)
+    t = together["single"]["t"].values[0]
+    assert np.nanmin(np.diff(t)[np.abs(t[1:] - 502.7) < 1]) > 1e-5
