@@ -8,6 +8,7 @@ import pytest
 from helpers import PATCH, gap, run, synapse, values_of
 
 import stpspec
+from stpspec.config.compose import compose
 from stpspec.errors import SpecError
 from stpspec.specs.experiment import Experiment
 
@@ -354,14 +355,11 @@ def test_overrides_find_dotted_names_of_a_file(file):
 
 def test_a_fault_of_a_dotted_name_is_told_with_its_line(file):
     file.write_text(FILE.replace("max: 4 ms", "max: 4 mV"))
-    with pytest.raises(SpecError, match=r"dotted\.yaml:8 \| parameters\.net_con\.delay"):
-        from stpspec.cli.experiment import located, validated
-        from stpspec.config.compose import compose
-        from stpspec.engine.binding.bind import bind
-
-        data, origin = compose(file)
-        with located(origin, data):
-            bind(validated(data))
+    told = stpspec.check(compose(file)[0])
+    assert [p.path for p in told] == ["parameters.net_con.delay"]
+    where = compose(file)[1].where(told[0].path)
+    assert where is not None
+    assert where.endswith("dotted.yaml:8")
 
 
 def test_a_field_that_is_free_begins_at_what_the_command_line_says(file):

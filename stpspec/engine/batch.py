@@ -31,6 +31,8 @@ from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import Failure, SimulationError
 from stpspec.specs.protocol import Stimulus
 
+_MOST_AT_ONCE = 1500  # compartments; what is more leaves the cache of a processor, and is slower
+
 Candidate = Mapping[str, float]
 Trace = tuple[np.ndarray, dict[str, np.ndarray]]  # times (ms) and signals, shape (n,)
 
@@ -85,7 +87,8 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     groups: dict[tuple[float | None, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    size = 1 if bound.by_chance or bound.shares_data else bound.experiment.numerics.replicas
+    size = min(bound.experiment.numerics.replicas, max(1, _MOST_AT_ONCE // bound.compartments))
+    size = 1 if bound.by_chance or bound.shares_data else size
     return [
         members[start : start + size]
         for members in groups.values()

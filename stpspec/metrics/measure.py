@@ -95,11 +95,13 @@ class Recorded:
 
     def stimulus_at(self, candidate: int) -> StimulusDescription:
         """Return what the protocol did to one candidate."""
-        stimulus = self.stimulus
+        if self.delays is None and self.clamps is None:
+            return self.stimulus
+        stimulus = self.stimulus.copy()
         if self.delays is not None:
-            stimulus = {**stimulus, "delay": float(self.delays[candidate])}
+            stimulus["delay"] = float(self.delays[candidate])
         if self.clamps is not None:
-            stimulus = {**stimulus, "clamp": self.clamps[candidate]}
+            stimulus["clamp"] = self.clamps[candidate]
         return stimulus
 
     @property

@@ -60,6 +60,8 @@ class Bound:
         What was read of the user's files for each cell that the experiment names.
     contents : str
         Key of what a process of its own has loaded for it; empty: this process has loaded it.
+    compartments : int
+        Of the cells of one candidate.
     """
 
     experiment: Experiment
@@ -73,6 +75,7 @@ class Bound:
     together: bool = True
     readings: tuple[Readings, ...] = ()
     contents: str = ""
+    compartments: int = 1
 
     def located_data(self) -> dict[str, Any]:
         """Return the experiment's data with absolute paths, for a process somewhere else."""
@@ -278,7 +281,15 @@ def examine(
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
     readings = tuple(cell.readings for cell in facts.cells)
     return [], Bound(
-        numbers, info, units, paths, templates, limits, scheme=scheme, readings=readings
+        numbers,
+        info,
+        units,
+        paths,
+        templates,
+        limits,
+        scheme=scheme,
+        readings=readings,
+        compartments=sum(cell.compartments for cell in facts.cells),
     )
 
 

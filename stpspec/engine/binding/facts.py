@@ -6,7 +6,7 @@ NEURON and this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,7 @@ class CellFacts:
         Those of its template that can be numbers.
     attributes : dict of str to dict of str to str
         Section, or array or list of them → attribute that can be set → its unit.
+    compartments : int
     readings : Readings
         What was read of the user's files for it.
     """
@@ -70,6 +71,7 @@ class CellFacts:
     shared: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    compartments: int = 1
     readings: Readings = field(default_factory=dict)
 
 
@@ -168,15 +170,20 @@ def _cell(question: CellQuestion) -> CellFacts:
                 shared.append(name)
         except (TemplateError, TrustError) as error:
             absent[name] = str(error)
-    return CellFacts(
-        "", absent, tuple(shared), cells.settable_arguments(question), _attributes(cell),
-        cells.readings_of(question),
-    )  # fmt: skip
-
-
-def _attributes(cell: Any) -> dict[str, dict[str, str]]:
-    known: dict[str, dict[str, str]] = {}
     groups = cells.section_groups(cell)
+    return CellFacts(
+        "",
+        absent,
+        tuple(shared),
+        cells.settable_arguments(question),
+        _attributes(groups),
+        sum(int(section.nseg) for section in groups["all"]),
+        cells.readings_of(question),
+    )
+
+
+def _attributes(groups: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, str]]:
+    known: dict[str, dict[str, str]] = {}
     of_one = {s.name(): cells.attributes(s, known) for s in groups["all"]}
     return {
         name: {attribute: unit for s in sections for attribute, unit in of_one[s.name()].items()}
