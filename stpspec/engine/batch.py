@@ -13,9 +13,18 @@ import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
-from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
+from stpspec.engine.clamp_error import (
+    LOCAL,
+    ClampError,
+    clamp_errors,
+    is_in_question,
+    with_local_voltage,
+)
+from stpspec.engine.rigs.integrate import globals_restored, not_finite, own_samples, run
 from stpspec.engine.rigs.reuse import give_back, rig_for, rigs_kept
+from stpspec.engine.rigs.rig import Rig
 from stpspec.engine.shortcuts import equivalence
 from stpspec.engine.shortcuts.independence import (
     Traces,
@@ -30,8 +39,11 @@ from stpspec.specs.protocol import Stimulus
 
 log = logging.getLogger("stpspec.engine")
 
+_MOST_AT_ONCE = 1500  # compartments; what is more leaves the cache of a processor, and is slower
+
 Candidate = Mapping[str, float]
-Result = str | tuple[np.ndarray, dict[str, np.ndarray]]  # why it failed; or times and signals
+Trace = tuple[np.ndarray, dict[str, np.ndarray]]  # times (ms) and signals, shape (n,)
+Result = str | Trace  # or why there is none
 
 
 class _OnTwoGrids(Exception):
@@ -56,10 +68,16 @@ class Run:
         Protocol → times (ms), shape (n,), and signals, shape (trial, n).
     failure : Failure or None
         Of the first protocol that failed.
+    values : mapping of str to float
+        Of the candidate.
+    clamps : dict of str to ClampError
+        Protocol → what the clamp costs, where it was found to be less than ideal.
     """
 
     traces: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = field(default_factory=dict)
     failure: Failure | None = None
+    values: Candidate = field(default_factory=dict)
+    clamps: dict[str, ClampError] = field(default_factory=dict)
 
     @property
     def reason(self) -> str:
@@ -97,7 +115,7 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     groups: dict[tuple[float | None, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(row.get(name) for name in shared), []).append(index)
-    size = 1 if bound.stochastic or bound.shares_data else bound.experiment.numerics.replicas
+    size = 1 if bound.stochastic or bound.shares_data else _most_at_once(bound)
     return [
         members[start : start + size]
         for members in groups.values()
@@ -105,10 +123,72 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
     ]
 
 
+def _most_at_once(bound: Bound) -> int:
+    return min(bound.experiment.numerics.replicas, max(1, _MOST_AT_ONCE // bound.compartments))
+
+
 def run_batch(
+    bound: Bound,
+    rows: Sequence[Candidate],
+    stimuli: Mapping[str, Stimulus],
+    *,
+    judges_clamp: bool = False,
+) -> list[Run]:
+    """Simulate the candidates of one batch; the failures of one do not touch the others.
+
+    Parameters
+    ----------
+    bound : Bound
+    rows : sequence of mapping of str to float
+        The candidates.
+    stimuli : mapping of str to Stimulus
+    judges_clamp : bool
+        Whether it is found out what a clamp that is not ideal costs, in fixed steps.
+    """
+    runs = [Run(values=row) for row in rows]
+    for part in parts_of(bound, stimuli, rows[0]):
+        some = {name: stimuli[name] for name in part.protocols}
+        inside = part.rows(rows)
+        is_judged = judges_clamp and is_in_question(part.bound, inside)
+        recorded = with_local_voltage(part.bound) if is_judged else part.bound
+        found = _run_part(recorded, inside, some)
+        if is_judged:
+            _judge_clamps(part.bound, inside, some, found)
+        for whole, of_part in zip(runs, found, strict=True):
+            whole.traces |= of_part.traces
+            whole.clamps |= of_part.clamps
+            whole.failure = whole.failure or of_part.failure
+    return runs
+
+
+def _judge_clamps(
+    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus], runs: Sequence[Run]
+) -> None:
+    def simulate(
+        how: Bound, some: Sequence[Candidate], under: Mapping[str, Stimulus]
+    ) -> list[Traces]:
+        return [_mean_traces(run) for run in _run_part(how, some, under)]
+
+    errors = clamp_errors(bound, rows, stimuli, [_mean_traces(run) for run in runs], simulate)
+    is_asked = LOCAL in bound.experiment.recording.signals
+    for one, error in zip(runs, errors, strict=True):
+        one.clamps = error
+        for _, signals in one.traces.values() if not is_asked else ():
+            signals.pop(LOCAL, None)
+
+
+def _mean_traces(run: Run) -> Traces:
+    """Return the traces of the mean of all trials."""
+    return {
+        protocol: (times, {name: y.mean(axis=0) for name, y in signals.items()})
+        for protocol, (times, signals) in run.traces.items()
+    }
+
+
+def _run_part(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
-    """Simulate the candidates of one batch; the failures of one do not touch the others."""
+    """Simulate the candidates of one batch under protocols that are recorded alike."""
     with nrn.exclusive():
         bound = kept_apart(feasible(bound))
         once = {name: replace(s, trials=1) for name, s in stimuli.items()}
@@ -173,7 +253,7 @@ def _chunks(
     if not bound.stochastic:
         return [every]
     alone = _are_apart(bound) or (n > 1 and not _may_share(bound, rows, part))
-    number = len(every) if alone else math.ceil(len(every) / bound.experiment.numerics.replicas)
+    number = len(every) if alone else math.ceil(len(every) / _most_at_once(bound))
     ends = [round(k * len(every) / number) for k in range(number + 1)]
     return [every[a:b] for a, b in itertools.pairwise(ends)]
 
@@ -182,7 +262,7 @@ def simulations(bound: Bound, n: int, stimuli: Mapping[str, Stimulus]) -> int:
     """Return in how many simulations n candidates are run, each of which has its time limit."""
     if not bound.stochastic:
         return 1
-    size = 1 if _are_apart(bound) or bound.foreign else bound.experiment.numerics.replicas
+    size = 1 if _are_apart(bound) or bound.foreign else _most_at_once(bound)
     return sum(math.ceil(n * s.trials / size) for s in stimuli.values())
 
 
@@ -238,14 +318,15 @@ def _run(
     """Yield (trial, protocol, (times, signals) or the reason of a failure)."""
     candidates = [rows[trial.candidate] for trial in batch]
     setup = choose(bound, candidates, highest)
-    rig = rig_for(setup.bound, len(batch), list(candidates[0]))
     stopped: dict[str, Stimulus] = {}
     disturbed: dict[str, Stimulus] = {}
     broken, sound = False, False
+    rig, why_not = _prepared(setup.bound, candidates)
+    if rig is None:
+        yield from _one_by_one(bound, batch, rows, stimuli, why_not)
+        return
     try:
         rig.trials = [trial.number for trial in batch]
-        for replica, candidate in enumerate(candidates):
-            rig.set(replica, candidate)
         for name, stimulus in stimuli.items():
             try:
                 times, replicas = run(rig, stimulus, setup.settled)
@@ -259,10 +340,10 @@ def _run(
             if rig.disturbed(replicas):
                 disturbed[name] = stimulus
                 continue
-            for trial, signals in zip(batch, replicas, strict=True):
+            for replica, (trial, signals) in enumerate(zip(batch, replicas, strict=True)):
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
-                yield trial, name, why or (times, signals)
+                yield trial, name, why or _of_replica(rig, replica, times, signals)
         sound = not broken and not disturbed and not bound.carries_over
     finally:
         give_back(rig, sound=sound)
@@ -272,3 +353,41 @@ def _run(
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for trial in batch if stopped else ():
         yield from _run(bound, [trial], rows, stopped, bound.scheme)
+
+
+def _of_replica(rig: Rig, replica: int, times: np.ndarray, signals: dict[str, np.ndarray]) -> Trace:
+    """Return the trace of one replica, when its own events came."""
+    keep, shift = own_samples(rig, replica, times), rig.shifts[replica]
+    if keep is not None:
+        times, signals = times[keep], {n: y[keep] for n, y in signals.items()}
+    return (times + shift if shift else times), signals
+
+
+def _one_by_one(
+    bound: Bound,
+    batch: Sequence[_Trial],
+    rows: Sequence[Candidate],
+    stimuli: Mapping[str, Stimulus],
+    why_not: str,
+) -> Iterator[tuple[_Trial, str, Result]]:
+    """Simulate each of some trials by itself, of which one cannot be made."""
+    if len(batch) > 1:
+        for trial in batch:
+            yield from _run(bound, [trial], rows, stimuli, bound.scheme)
+        return
+    for name in stimuli:
+        yield batch[0], name, why_not
+
+
+def _prepared(bound: Bound, rows: Sequence[Candidate]) -> tuple[Rig | None, str]:
+    """Return the rig of some candidates; None and why where a cell of one cannot be made."""
+    rig = None
+    try:
+        rig = rig_for(bound, rows)
+        for replica, row in enumerate(rows):
+            rig.set(replica, row)
+    except SimulationError as error:
+        if rig is not None:
+            give_back(rig, sound=False)
+        return None, str(error)
+    return rig, ""

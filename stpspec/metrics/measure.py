@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import StimulusDescription, signals_of, stimulus_of, times_of
+from stpspec.dataset import (
+    ClampDescription,
+    StimulusDescription,
+    clamps_of,
+    delays_of,
+    signals_of,
+    stimulus_of,
+    times_of,
+)
 from stpspec.errors import Failure, MetricError
 from stpspec.metrics.registration import Metric, Options, ResponseOptions
 from stpspec.metrics.requests import Request
@@ -64,12 +72,18 @@ class Recorded:
     units : mapping of str to str
     stimulus : StimulusDescription
         As in :func:`stpspec.dataset.protocol_dataset`.
+    delays : ndarray, shape (candidate,), or None
+        Of the NetCon, ms, where each candidate has its own.
+    clamps : sequence of ClampDescription, or None
+        Of each candidate, where a voltage clamp is not ideal.
     """
 
     time: np.ndarray
     signals: Mapping[str, np.ndarray]
     units: Mapping[str, str]
     stimulus: StimulusDescription
+    delays: np.ndarray | None = None
+    clamps: Sequence[ClampDescription] | None = None
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Recorded:
@@ -80,7 +94,20 @@ class Recorded:
             {n: dataset[n].values for n in names},
             {n: str(dataset[n].attrs.get("units", "")) for n in names},
             stimulus_of(dataset),
+            delays_of(dataset),
+            clamps_of(dataset),
         )
+
+    def stimulus_at(self, candidate: int) -> StimulusDescription:
+        """Return what the protocol did to one candidate."""
+        if self.delays is None and self.clamps is None:
+            return self.stimulus
+        stimulus = self.stimulus.copy()
+        if self.delays is not None:
+            stimulus["delay"] = float(self.delays[candidate])
+        if self.clamps is not None:
+            stimulus["clamp"] = self.clamps[candidate]
+        return stimulus
 
     @property
     def n_trials(self) -> int:
@@ -115,7 +142,8 @@ class _Candidate:
         if key not in self._responses:
             child = self.children[protocol]
             time, signals = child.at(self.index, slice(None) if trials is None else trials)
-            response = Response(time, signals, child.units, child.stimulus, **common)
+            stimulus = child.stimulus_at(self.index)
+            response = Response(time, signals, child.units, stimulus, **common)
             response.find_siblings = lambda: self._siblings(protocol, common, trials)
             if trials is None or len(trials) > 1:
                 response.find_trials = lambda: self._each(protocol, common, trials, response)

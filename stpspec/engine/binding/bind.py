@@ -20,21 +20,26 @@ from stpspec.engine.binding.facts import (
     sources_used,
     usable_sources,
 )
-from stpspec.engine.binding.quantities import (
+from stpspec.engine.binding.parameters import (
+    Settable,
     fixed_values,
     free_parameters,
     no_parameter,
     outside,
+    settable,
 )
+from stpspec.engine.binding.places import places_of
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.engine.reading import Readings
-from stpspec.errors import SpecError, SpecProblem
+from stpspec.errors import SpecError, SpecProblem, nearest
 from stpspec.resources import shipped
+from stpspec.specs.consistency import recordings_of
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import canonical, is_place
 from stpspec.units import UnitError, convert
 
 log = logging.getLogger("stpspec.engine")
@@ -56,6 +61,8 @@ class Bound:
         Those of the weights that NEURON sets to 0 where it begins.
     sources : dict of str to Path
         Mechanism name → .mod file.
+    limits : dict of str to (float, float)
+        What is allowed of those that have limits.
     templates : tuple of Path
     brief : bool
         Whether only the pulses that the objective reads are simulated.
@@ -70,6 +77,8 @@ class Bound:
         The mechanism, and those that sit in the cells.
     contents : str
         Key of what a process of its own has loaded for it; empty: this process has loaded it.
+    compartments : int
+        Of the cells of one candidate.
     """
 
     experiment: Experiment
@@ -79,12 +88,14 @@ class Bound:
     templates: tuple[Path, ...]
     weights: dict[int, float] = field(default_factory=dict)
     resets: tuple[int, ...] = ()
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     brief: bool = False
     scheme: Scheme = REFERENCE
     together: bool = True
     readings: tuple[Readings, ...] = ()
     in_use: frozenset[str] = frozenset()
     contents: str = ""
+    compartments: int = 1
 
     def located_data(self) -> dict[str, Any]:
         """Return the experiment's data with absolute paths, for a process somewhere else."""
@@ -120,6 +131,15 @@ class Bound:
         """Return how often a protocol is simulated: once where nothing is drawn."""
         asked = self.experiment.trials_of(protocol)
         return (asked or 1) if self.stochastic else 1
+
+    def recordings(self) -> dict[str, Any]:
+        """Protocol → how it is recorded."""
+        return {n: self.experiment.recording_of(n) for n in self.experiment.protocols}
+
+    @functools.cached_property
+    def parts(self) -> dict[Any, Any]:
+        """Parts of the experiment that are recorded alike, as they are first asked for."""
+        return {}
 
     @functools.cached_property
     def shares_data(self) -> bool:
@@ -261,23 +281,30 @@ def examine(
             return [SpecProblem("model.mechanism", facts.load_error)], None
         others = _without_mod(parts, [], facts.of_shipped)
         return [SpecProblem("model.mod", facts.load_error), *others], None
-    problems = model_checks.cell_problems(model, parts.get("recording"), facts.cells)
+    recordings = by_path(parts)
+    problems = model_checks.cell_problems(model, recordings, facts.cells)
     if facts.mechanism is None:
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
     info, paths = facts.mechanism, _sources(parts, facts)
     problems += model_checks.connection_problems(model, info, paths.get(model.mechanism))
     problems += chance_problems(parts, paths, facts.in_cells)
-    units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
     info = replace(info, limits=limits)
-    problems += model_checks.variable_problems(
-        model, info, parts.get("recording"), paths.get(model.mechanism)
+    places = places_of(
+        model, parts.get("recording"), parts.get("protocols", {}), recordings_of(parts), facts.cells
     )
+    units, limits = {**settable(model, info), **places.units}, {**limits, **places.limits}
+    known = Settable(model, info.name, units, limits, facts.cells)
+    for where, recording in recordings.items():
+        found = model_checks.variable_problems(
+            model, info, recording, paths.get(model.mechanism), where
+        )
+        problems += [p for p in found if p not in problems]
     problems += model_checks.role_problems(model, info, paths.get(model.mechanism))
-    fixed, found = fixed_values(model, units, limits)
+    fixed, found = fixed_values(known)
     problems += found
     told = parts.get("wrong", ())
-    parameters, found = free_parameters(parts.get("parameters", {}), units, limits, told)
+    parameters, found = free_parameters(parts.get("parameters", {}), known, told)
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
@@ -306,8 +333,9 @@ def examine(
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
     readings = tuple(cell.readings for cell in facts.cells)
     return [], Bound(
-        numbers, info, units, paths, templates, weights, resets, scheme=scheme, readings=readings,
-        in_use=facts.in_cells | {info.name},
+        numbers, info, units, paths, templates, weights, resets, limits, scheme=scheme,
+        readings=readings, in_use=facts.in_cells | {info.name},
+        compartments=sum(cell.compartments for cell in facts.cells),
     )  # fmt: skip
 
 
@@ -318,6 +346,16 @@ def _sources(parts: Mapping[str, Any], facts: Facts) -> dict[str, Path]:
     """
     used, every = sources_used(question_of(parts)), library.sources(parts["model"].mod)
     return {n: p for n, p in every.items() if n in used or n in facts.in_cells}
+
+
+def by_path(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return path → recording: that of the experiment, and those that protocols change."""
+    default, protocols = parts.get("recording"), parts.get("protocols", {})
+    found = {} if default is None else {"recording": default}
+    for name, recording in recordings_of(parts).items():
+        if protocols[name].recording:
+            found[f"protocols.{name}.recording"] = recording
+    return found
 
 
 def _without_mod(
@@ -337,30 +375,27 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
         With every name and unit that is wrong.
     """
     converted, problems = {}, []
-    for name, value in values.items():
+    for written, value in values.items():
+        name = canonical(written)
         if name not in bound.units:
-            problems.append(no_parameter(name, name, bound.mechanism.name, bound.units))
+            problems.append(_unknown(bound, name))
             continue
         try:
             converted[name] = convert(value, bound.units[name])
         except UnitError as error:
             problems.append(SpecProblem(name, str(error), value))
             continue
-        limit = bound.mechanism.limits.get(name)
-        problems += outside(name, converted[name], value, limit, bound.units[name])
+        problems += outside(name, name, converted[name], value, bound.limits, bound.units)
     if problems:
         raise SpecError(problems, "the parameter values are not valid")
     return converted
 
 
-def settable(model: Any, info: Mechanism) -> dict[str, str]:
-    """Return name → unit of what a candidate may set: mechanism parameters and the weight.
-
-    A parameter that is called ``weight`` goes before the weight of the NetCon, which then is set by
-    ``model.net_con.weight`` alone.
-    """
-    weight = {"weight": "1"} if model.stimulated_by == "event" else {}
-    return {**weight, **info.parameters}
+def _unknown(bound: Bound, name: str) -> SpecProblem:
+    if not is_place(name):
+        return no_parameter(name, name, bound.mechanism.name, bound.units)
+    near = nearest(name, [n for n in bound.units if is_place(n)])
+    return SpecProblem(name, "there is nothing of this path that can be set", name, near)
 
 
 def _name_problems(

@@ -7,7 +7,7 @@ NEURON and this.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,11 @@ class CellFacts:
         Section that it has not → what it has.
     shared : tuple of str
         Sections that were there before it was built.
+    arguments : tuple of str
+        Those of its template that can be numbers.
+    attributes : dict of str to dict of str to str
+        Section, or array or list of them → attribute that can be set → its unit.
+    compartments : int
     readings : Readings
         What was read of the user's files for it.
     mechanisms : frozenset of str
@@ -92,6 +97,9 @@ class CellFacts:
     error: str = ""
     absent: dict[str, str] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    compartments: int = 1
     readings: Readings = field(default_factory=dict)
     mechanisms: frozenset[str] = frozenset()
 
@@ -142,8 +150,11 @@ def usable_sources(model: Any) -> tuple[list[str], list[SpecProblem]]:
 
 def question_of(parts: Mapping[str, Any]) -> Question:
     """Return what is to be asked for the valid parts of an experiment; the model is one of them."""
+    from stpspec.specs.consistency import recordings_of  # not where a process only answers
+
     model, recording = parts["model"], parts.get("recording")
-    electrode = () if recording is None else (recording.electrode_section,)
+    recordings = [*([] if recording is None else [recording]), *recordings_of(parts).values()]
+    electrode = tuple(dict.fromkeys(r.electrode_section for r in recordings))
 
     def question(cell: Any, section: str) -> CellQuestion:
         file = _located(cell.file, "templates")
@@ -249,6 +260,24 @@ def _built(question: CellQuestion) -> CellFacts:
                 shared.append(name)
         except (TemplateError, TrustError) as error:
             absent[name] = str(error)
-    read = cells.readings_of(question)
+    groups = cells.section_groups(cell)
     own = [s for s in nrn.hoc().allsec() if s not in before]
-    return CellFacts("", absent, tuple(shared), read, frozenset(mechanisms_in(own)))
+    return CellFacts(
+        "",
+        absent,
+        tuple(shared),
+        cells.settable_arguments(question),
+        _attributes(groups),
+        sum(int(section.nseg) for section in groups["all"]),
+        cells.readings_of(question),
+        frozenset(mechanisms_in(own)),
+    )
+
+
+def _attributes(groups: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, str]]:
+    known: dict[str, dict[str, str]] = {}
+    of_one = {s.name(): cells.attributes(s, known) for s in groups["all"]}
+    return {
+        name: {attribute: unit for s in sections for attribute, unit in of_one[s.name()].items()}
+        for name, sections in groups.items()
+    }

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from stpspec.dataset import SIGNALS
-from stpspec.engine.binding.stimuli import timing, with_delay
+from stpspec.engine.binding.stimuli import longest_delay, timing, with_delay
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, UnknownNameError
 from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
-from stpspec.specs.consistency import is_whole
+from stpspec.specs.consistency import is_whole, recordings_of
 from stpspec.specs.objective import Term
 from stpspec.specs.protocol import BEFORE, Stimulus, Timing
 from stpspec.units import UnitError, convert
@@ -36,6 +36,7 @@ def bind_terms(
         With bounds as numbers.
     """
     objective = parts.get("objective")
+    recordings = recordings_of(parts)
     terms, problems = {}, []
     for name, term in objective.terms.items() if objective is not None else ():
         path = f"objective.terms.{name}"
@@ -44,7 +45,8 @@ def bind_terms(
             options = metric.options.model_validate(dict(term.options)).model_dump()
         except (UnknownNameError, ValidationError):
             continue  # told already
-        terms[name], found = _in_unit(path, term, metric, options, parts, mechanism)
+        recording = recordings.get(term.protocol, parts.get("recording"))
+        terms[name], found = _in_unit(path, term, metric, options, recording, mechanism)
         problems += found
         protocol = parts.get("protocols", {}).get(term.protocol)
         if protocol is None or not is_whole(term.protocol, parts):
@@ -64,14 +66,15 @@ def _stimuli(
     if any(p.startswith(("model", "parameters")) for p in parts.get("wrong", ())):
         known.append(Timing(_LONG, _LONG, _LONG))
     before = BEFORE if numerics is None else min(BEFORE, numerics.settle)
-    return [replace(with_delay(model, protocol.stimulus(t)), before=before) for t in known]
+    delay = longest_delay(model, parameters)
+    return [replace(with_delay(protocol.stimulus(t), delay), before=before) for t in known]
 
 
 def _in_unit(
     path: str, term: Term, metric: Metric, options: Mapping[str, Any],
-    parts: Mapping[str, Any], mechanism: Mechanism,
+    recording: Any, mechanism: Mechanism,
 ) -> tuple[Term, list[SpecProblem]]:  # fmt: skip
-    signal_unit = _signal_unit(options, parts.get("recording"), mechanism)
+    signal_unit = _signal_unit(options, recording, mechanism)
     if signal_unit is None and metric.reads_signal:
         return term, []  # no such signal, which is told elsewhere
     unit = metric.unit_in(signal_unit or "", options)
