@@ -132,6 +132,7 @@ class Bound:
         asked = self.experiment.trials_of(protocol)
         return (asked or 1) if self.stochastic else 1
 
+    @functools.cached_property
     def recordings(self) -> dict[str, Any]:
         """Protocol → how it is recorded."""
         return {n: self.experiment.recording_of(n) for n in self.experiment.protocols}

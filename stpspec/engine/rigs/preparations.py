@@ -132,8 +132,8 @@ def _or(value: float | None, default: float) -> float:
 class GapRig(Rig):
     """Replicas of two cells joined by a gap junction, both recorded in current clamp."""
 
-    def __init__(self, bound: Bound, n: int):
-        super().__init__(bound, n)
+    def __init__(self, bound: Bound, rows: Sequence[Mapping[str, float]]):
+        super().__init__(bound, rows)
         partner_voltage.complete()
 
     def _cells(self) -> Sequence[Cell]:
