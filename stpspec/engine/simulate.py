@@ -257,7 +257,7 @@ def _undriven(bound: Bound) -> float | None:
 
 def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
     experiment = bound.experiment
-    if bound.hidden_currents:
+    if bound.hidden_currents and bound.currents:
         log.warning(
             "what is recorded as the current is %s alone: %s passes %s, too, which is no RANGE "
             "variable and cannot be recorded; the clamp carries both", ", ".join(bound.currents),
