@@ -219,6 +219,13 @@ def test_file_that_does_not_compile_is_told_where_it_is_needed(folder):
     assert "never.mod:2" in str(problems)
 
 
+def test_file_of_parts_that_declares_no_mechanism_is_in_nobodys_way(folder):
+    (folder / "parts.mod").write_text("PARAMETER { tau = 5 (ms) }\n")
+    found = library.sources([str(folder)])
+    assert folder / "syn.mod" in found.values()
+    assert folder / "parts.mod" not in found.values()
+
+
 def test_only_what_a_model_uses_is_compiled(folder):
     data = of_folder(folder)
     data["model"]["cell"] = {"file": "patch.py", "template": "Patch"}

@@ -172,9 +172,15 @@ def test_check_finds_an_inverted_junction_too():
 
 
 def test_partner_voltage_that_does_not_exist_is_told_with_what_could_hold_it():
-    problem = refusal(data("RangeNonspecific"))
+    problem = refusal(data("RangeNonspecific", partner="vpree"))
     assert problem.path == "model.partner_voltage"
     assert "it has vpre" in problem.rule
+
+
+def test_only_variable_for_the_partner_voltage_needs_no_name():
+    tree = run(Experiment.from_data(data("RangeNonspecific")), {"g": [1.0]}, "forth")
+    exact = analytic.gap_pair(R1, R2, 1.0).coupling_coefficient
+    np.testing.assert_allclose(values_of(tree, "coupling_coefficient", "forth"), exact, rtol=1e-4)
 
 
 def test_inverted_junction_may_be_simulated_and_its_metrics_say_what_it_is(caplog):

@@ -317,7 +317,7 @@ def _undriven(bound: Bound, protocol: str, values: Mapping[str, float]) -> float
 
 def _warn(bound: Bound, stimuli: Mapping[str, Stimulus], candidates: Candidates) -> None:
     experiment = bound.experiment
-    if bound.hidden_currents:
+    if bound.hidden_currents and bound.currents:
         log.warning(
             "what is recorded as the current is %s alone: %s passes %s, too, which is no RANGE "
             "variable and cannot be recorded; the clamp carries both", ", ".join(bound.currents),

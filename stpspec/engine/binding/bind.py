@@ -32,7 +32,7 @@ from stpspec.engine.binding.places import places_of
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
-from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.mechanisms import library, nmodl, partner_voltage
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.engine.reading import Readings
 from stpspec.errors import SpecError, SpecProblem, nearest
@@ -287,6 +287,11 @@ def examine(
     if facts.mechanism is None:
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
     info, paths = facts.mechanism, _sources(parts, facts)
+    if model.stimulated_by == "step":
+        asked = model.partner_voltage
+        usual = type(model).model_fields["partner_voltage"].default
+        partner = partner_voltage.chosen(info, paths.get(model.mechanism), asked, usual)
+        model = model.copy_with(partner_voltage=partner) if partner != asked else model
     problems += model_checks.connection_problems(model, info, paths.get(model.mechanism))
     problems += chance_problems(parts, paths, facts.in_cells)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}

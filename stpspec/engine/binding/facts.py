@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.engine import cells, nrn, templates
-from stpspec.engine.mechanisms import library
+from stpspec.engine.mechanisms import library, partner_voltage
 from stpspec.engine.mechanisms.coupling import Coupling, measure_coupling
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.engine.mechanisms.state_variables import mechanisms_in
@@ -39,7 +39,8 @@ class GapQuestion:
 
     Attributes
     ----------
-    partner_voltage : str
+    partner_voltage, usual : str
+        The variable for the voltage of the other side, and its usual name.
     free : tuple of str
         Free parameters of the experiment.
     fixed : dict of str to number or str
@@ -47,6 +48,7 @@ class GapQuestion:
     """
 
     partner_voltage: str
+    usual: str
     free: tuple[str, ...]
     fixed: dict[str, Any]
 
@@ -172,7 +174,10 @@ def _gap_question(parts: Mapping[str, Any]) -> GapQuestion | None:
     model = parts["model"]
     if model.stimulated_by != "step":
         return None
-    return GapQuestion(model.partner_voltage, tuple(parts.get("parameters", {})), dict(model.fixed))
+    usual = type(model).model_fields["partner_voltage"].default
+    return GapQuestion(
+        model.partner_voltage, usual, tuple(parts.get("parameters", {})), dict(model.fixed)
+    )
 
 
 def _located(name: str, folder: str) -> str:
@@ -201,10 +206,15 @@ def _gathered(question: Question) -> Facts:
         mechanism = describe(question.mechanism)
     except (MechanismError, TrustError) as error:
         return Facts(cells=built, mechanism_error=str(error))
-    return Facts(cells=built, mechanism=mechanism, coupling=_coupling(mechanism, question.gap))
+    source = library.sources(question.mod).get(question.mechanism)
+    return Facts(
+        cells=built, mechanism=mechanism, coupling=_coupling(mechanism, question.gap, source)
+    )
 
 
-def _coupling(mechanism: Mechanism, question: GapQuestion | None) -> Coupling | None:
+def _coupling(
+    mechanism: Mechanism, question: GapQuestion | None, source: Path | None
+) -> Coupling | None:
     """Measure the coupling of a gap junction; None where what it lacks is told elsewhere."""
     if question is None:
         return None
@@ -213,10 +223,10 @@ def _coupling(mechanism: Mechanism, question: GapQuestion | None) -> Coupling | 
         if name in mechanism.parameters and name not in question.free:
             with contextlib.suppress(UnitError):
                 fixed.append((name, convert(value, mechanism.parameters[name])))
+    asked, usual = question.partner_voltage, question.usual
+    partner = partner_voltage.chosen(mechanism, source, asked, usual)
     with contextlib.suppress(MechanismError):
-        return measure_coupling(
-            mechanism.name, question.partner_voltage, question.free, tuple(fixed)
-        )
+        return measure_coupling(mechanism.name, partner, question.free, tuple(fixed))
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.engine.binding.facts import CellFacts
-from stpspec.engine.mechanisms import nmodl
+from stpspec.engine.mechanisms import nmodl, partner_voltage
 from stpspec.engine.mechanisms.coupling import RESISTANCE, Coupling
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, nearest
@@ -64,7 +64,8 @@ def variable_problems(
     if model.stimulated_by == "step" or "synaptic_current" in recording.signals:
         passed = currents_passed(model, source)
         currents = currents_recorded(model.current, passed, info.recordable)
-        if not set(currents) & set(info.recordable):
+        needed = model.stimulated_by == "event" or model.current is not None
+        if needed and not set(currents) & set(info.recordable):
             need("model.current", currents[0], info.recordable, "variable")
     for index, name in enumerate(recording.variables):
         need(f"{where}.variables.{index}", name, info.recordable, "recordable variable")
@@ -89,7 +90,7 @@ def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Spec
         if model.reversal != type(model).model_fields["reversal"].default:
             given.append(("model.reversal", model.reversal, info.parameters, "parameter"))
     elif source is not None:
-        holders = _partner_voltages(model, info, source)
+        holders = partner_voltage.holders(info, source, model.partner_voltage)
         what = "POINTER or unset RANGE variable"
         given.append(("model.partner_voltage", model.partner_voltage, holders, what))
     return [
@@ -97,15 +98,6 @@ def role_problems(model: Any, info: Mechanism, source: Path | None) -> list[Spec
                 f"{', '.join(sorted(known)) or 'none'}", name, nearest(name, known))
         for path, name, known, what in given if name not in known
     ]  # fmt: skip
-
-
-def _partner_voltages(model: Any, info: Mechanism, source: Path) -> tuple[str, ...]:
-    """Return what may hold the voltage of the other side: POINTERs, and what no equation sets."""
-    content = nmodl.read(source)
-    unset = content.inputs if content.parsed else tuple(sorted(info.assigned))
-    asked = model.partner_voltage
-    is_parameter = asked in info.parameters and asked not in info.global_parameters
-    return (*content.pointers, *unset, *((asked,) if is_parameter else ()))
 
 
 def connection_problems(model: Any, info: Mechanism, source: Path | None) -> list[SpecProblem]:
@@ -121,7 +113,7 @@ def connection_problems(model: Any, info: Mechanism, source: Path | None) -> lis
     unset = [pointer for pointer in read if pointer != ours]
     if not unset or source is None:
         return []
-    if ours is not None and ours not in _partner_voltages(model, info, source):
+    if ours is not None and ours not in partner_voltage.holders(info, source, ours):
         return []  # that is told as such
     rule = (
         f"{name} reads the POINTER {', '.join(unset)}; only that of a gap junction to the voltage "

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from stpspec.engine import nrn
@@ -45,6 +45,7 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
         ``mod`` define one name differently.
     """
     paths: list[Path] = []
+    in_folders = set[Path]()
     for entry in mod:
         try:
             place = find_file(entry, "mod")
@@ -53,9 +54,25 @@ def sources(mod: Sequence[str]) -> dict[str, Path]:
         own = _mod_files(place) if place.is_dir() else [place]
         if not own:
             raise MechanismError(f"mod: the folder {place} holds no .mod file")
+        in_folders |= set(own) if place.is_dir() else set()
         paths += [p for p in own if p not in paths]
+    parts = _parts(paths, in_folders)
+    paths = [p for p in paths if p not in parts]
     ours = [p for p in _mod_files(shipped("mod")) if p not in paths]
     return nmodl.declared_in(ours) | nmodl.declared_in(paths)
+
+
+def _parts(paths: Sequence[Path], in_folders: Set[Path]) -> set[Path]:
+    """Return the files that declare no mechanism and need not: others include them, say.
+
+    A folder may hold others, too, as long as it holds a mechanism.
+    """
+    read = nmodl.read_all(paths)
+    nameless = {p for p in paths if not read[p].name}
+    if not nameless or len(nameless) == len(paths):
+        return set()
+    included = {f.resolve() for p in paths for f in nmodl.included_in(p).values()}
+    return {p for p in nameless if p in in_folders or p.resolve() in included}
 
 
 def _mod_files(folder: Path) -> list[Path]:

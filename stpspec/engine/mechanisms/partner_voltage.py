@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from stpspec.engine import nrn
 from stpspec.engine.hoc_types import PointProcess, Section
-from stpspec.engine.mechanisms.description import describe
+from stpspec.engine.mechanisms import nmodl
+from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.errors import MechanismError
 
 _TRANSFERS = 4  # what ParallelContext.gid_clear is to forget
@@ -35,6 +37,34 @@ def is_transferred(mechanism: str, variable: str) -> bool:
     """Tell whether a variable is filled by a transfer: it is RANGE, as no POINTER is."""
     told = describe(mechanism)
     return variable in told.recordable or variable in told.parameters
+
+
+def holders(told: Mechanism, source: Path, asked: str) -> tuple[str, ...]:
+    """Return what may hold the voltage of the other side: POINTERs, and what no equation sets.
+
+    Parameters
+    ----------
+    told : Mechanism
+    source : Path
+    asked : str
+        The name in the experiment; a PARAMETER may be meant by it, too.
+    """
+    content = nmodl.read(source)
+    unset = content.inputs if content.parsed else tuple(sorted(told.assigned))
+    is_parameter = asked in told.parameters and asked not in told.global_parameters
+    return (*content.pointers, *unset, *((asked,) if is_parameter else ()))
+
+
+def chosen(told: Mechanism, source: Path | None, asked: str, usual: str) -> str:
+    """Return the variable for the voltage of the other side: as asked, or the only one there is.
+
+    The only one is taken where no other name than the usual is asked for.
+    """
+    if source is None or asked != usual:
+        return asked
+    units = told.variable_units
+    found = [n for n in holders(told, source, asked) if units.get(n, "mV") == "mV"]
+    return found[0] if len(found) == 1 else asked
 
 
 def connect(point: PointProcess, variable: str, section: Section, position: float) -> None:

@@ -167,8 +167,9 @@ class GapRig(Rig):
         probes = {
             f"somatic_voltage_{k + 1}": Probe(s._ref_v, False, 1.0) for k, s in enumerate(segments)
         }
-        factor = SIGNALS["junctional_current"][2]
-        probes["junctional_current"] = self._current(gaps[0], factor)
+        if self.bound.currents:  # else it is no RANGE variable
+            factor = SIGNALS["junctional_current"][2]
+            probes["junctional_current"] = self._current(gaps[0], factor)
         for name in self.recording.variables:
             probes[name] = self._variable(gaps[0], name, 1.0)
         self.probes.append(probes)
