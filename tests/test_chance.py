@@ -217,7 +217,7 @@ def test_noise_of_the_cell_is_seeded_in_each_of_its_segments(tmp_path):
     assert np.unique(voltages[:, -1]).size == 6
     again = simulate(bind(made), None)["one"]["somatic_voltage"].values[0]
     np.testing.assert_array_equal(again, voltages)
-    rig = only_rig(bound, 1)
+    rig = only_rig(bound)
     with nrn.exclusive():
         rig.seed()
         nrn.hoc().finitialize(-70)

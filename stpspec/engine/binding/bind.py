@@ -287,11 +287,7 @@ def examine(
     if facts.mechanism is None:
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
     info, paths = facts.mechanism, _sources(parts, facts)
-    if model.stimulated_by == "step":
-        asked = model.partner_voltage
-        usual = type(model).model_fields["partner_voltage"].default
-        partner = partner_voltage.chosen(info, paths.get(model.mechanism), asked, usual)
-        model = model.copy_with(partner_voltage=partner) if partner != asked else model
+    model = _with_partner(model, info, paths.get(model.mechanism))
     problems += model_checks.connection_problems(model, info, paths.get(model.mechanism))
     problems += chance_problems(parts, paths, facts.in_cells)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
@@ -301,11 +297,7 @@ def examine(
     )
     units, limits = {**settable(model, info), **places.units}, {**limits, **places.limits}
     known = Settable(model, info.name, units, limits, facts.cells)
-    for where, recording in recordings.items():
-        found = model_checks.variable_problems(
-            model, info, recording, paths.get(model.mechanism), where
-        )
-        problems += [p for p in found if p not in problems]
+    problems += _variable_problems(model, info, recordings, paths.get(model.mechanism), problems)
     problems += model_checks.role_problems(model, info, paths.get(model.mechanism))
     fixed, found = fixed_values(known)
     problems += found
@@ -343,6 +335,31 @@ def examine(
         readings=readings, in_use=facts.in_cells | {info.name},
         compartments=sum(cell.compartments for cell in facts.cells),
     )  # fmt: skip
+
+
+def _with_partner(model: Any, info: Mechanism, source: Path | None) -> Any:
+    """Return the model with the variable that holds the voltage of the other side."""
+    if model.stimulated_by != "step":
+        return model
+    asked = model.partner_voltage
+    usual = type(model).model_fields["partner_voltage"].default
+    partner = partner_voltage.chosen(info, source, asked, usual)
+    return model.copy_with(partner_voltage=partner) if partner != asked else model
+
+
+def _variable_problems(
+    model: Any,
+    info: Mechanism,
+    recordings: Mapping[str, Any],
+    source: Path | None,
+    others: list[SpecProblem],
+) -> list[SpecProblem]:
+    """Find variables to record that the mechanism has not, each told once."""
+    problems: list[SpecProblem] = []
+    for where, recording in recordings.items():
+        found = model_checks.variable_problems(model, info, recording, source, where)
+        problems += [p for p in found if p not in (*others, *problems)]
+    return problems
 
 
 def _sources(parts: Mapping[str, Any], facts: Facts) -> dict[str, Path]:
