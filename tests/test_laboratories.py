@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import MOD, printed_by, run, synapse, values_of
 
+from stpspec.config.located_files import with_files_located
 from stpspec.engine import cells
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.mechanisms import library, nmodl
@@ -307,3 +308,28 @@ def test_synapse_that_includes_from_above_runs_and_so_does_its_result(tmp_path):
     moved = {**model, "mod": [str(tmp_path / "result" / "mod" / "syn.mod")]}
     again = synapse(ONE, mechanism="FromAbove", model=moved, fixed={})
     np.testing.assert_allclose(values_of(run(again), "amplitude", "one"), 70, rtol=1e-3)
+
+
+# -- files in the arguments of a cell --------------------------------------------------------------
+
+
+def test_files_and_folders_in_arguments_are_found_beside_the_experiment(tmp_path):
+    place(tmp_path, "morph/cell.asc", "")
+    cell = {"file": "patch.py", "template": "Patch"}
+    for given, meant in (
+        (["morph", "morph/cell.asc", "soma", 3], ["morph", "morph/cell.asc", None, None]),
+        ({"where": "morph", "name": "cell.asc"}, {"where": "morph", "name": None}),
+    ):
+        data = {"model": {"cell": {**cell, "arguments": given}}}
+        found = with_files_located(data, tmp_path / "e.yaml")["model"]["cell"]["arguments"]
+        for key in meant if isinstance(meant, dict) else range(len(meant)):
+            due = given[key] if meant[key] is None else str(tmp_path / meant[key])
+            assert found[key] == due
+
+
+def test_name_that_neuron_itself_has_is_told(tmp_path):
+    text = (LABS / "UnitWeight.mod").read_text().replace("UnitWeight", "Vector")
+    file = place(tmp_path, "Vector.mod", text)
+    model = {"mod": [str(file)], "net_con": {"weight": [1, 0.001]}}
+    with pytest.raises(SpecError, match="a name that NEURON itself has"):
+        run(synapse(ONE, mechanism="Vector", model=model, fixed={}))
