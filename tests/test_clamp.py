@@ -45,7 +45,7 @@ def test_the_large_cell_has_more_than_300_compartments():
     from stpspec.engine import cells
     from stpspec.specs.model import Cell
 
-    cell = cells.build(Cell(**LARGE))
+    cell = cells.build(Cell(file=LARGE["file"], template=LARGE["template"]))
     assert sum(s.nseg for s in (cell.soma, *cell.dend)) == 311
 
 

@@ -209,10 +209,11 @@ def test_a_candidate_whose_cell_cannot_be_built_fails_by_itself():
     tree = stpspec.simulate(
         experiment(free, recording=CURRENT), {"cell.arguments.tau": [10, -5, 20]}
     )
-    failures = list(tree["failure"].values)
+    failures = list(tree.dataset["failure"].values)
     assert failures[0] == failures[2] == ""
     assert "tau must be positive and finite (got -5.0)" in failures[1]
-    assert np.isfinite(tree["single"]["somatic_voltage"].values[2]).all()
+    single = tree.children["single"].to_dataset()
+    assert np.isfinite(single["somatic_voltage"].values[2]).all()
 
 
 # -- the electrode -------------------------------------------------------------------------------

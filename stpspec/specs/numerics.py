@@ -31,7 +31,8 @@ class Numerics(Spec):
         le=1,
         description="absolute tolerance of the variable step, in mV and the units of the states; "
         "by default 3e-3 in voltage clamp, 1e-5 where the clamp current is recorded (it is the "
-        "error of the voltage over the series resistance), 1e-4 in current clamp, 1e-6 for gap "
+        "error of the voltage over the series resistance; 2e-5 if the synapse is not at the "
+        "electrode), 1e-4 in current clamp, 1e-6 for gap "
         "junctions",
     )
     dt: Annotated[Millisecond, Range("ms", 1e-3, 0.1, most=1)] = Field(
