@@ -1,0 +1,1 @@
+"""Measured data: files as laboratories have them, and what experiments ask of them."""
