@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
-Dimension = Literal["time", "voltage", "current"]
+Dimension = str  # "time", "voltage" or "current"
 
 # As people write a unit → as it is written here.
 _UNITS: dict[Dimension, dict[str, tuple[str, ...]]] = {

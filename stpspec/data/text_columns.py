@@ -110,9 +110,9 @@ class _Splitter:
                                  (",", False), (None, False), (None, True)):  # fmt: skip
             split = cls(delimiter, comma)
             counts = {len(split(line)) for line in sample}
-            if len(counts) == 1 and (counts != {1} or delimiter is None):
-                if all(split.is_data(line) for line in sample):
-                    return split
+            is_split = len(counts) == 1 and (counts != {1} or delimiter is None)
+            if is_split and all(split.is_data(line) for line in sample):
+                return split
         common = "\n".join(sample)
         fitting = next((d for d in "\t;," if d in common), None)
         return cls(fitting, comma=fitting == ";" and re.search(r"\d,\d", common) is not None)

@@ -38,7 +38,7 @@ def read_text_trace(path: Path, spec: TraceFile, dimension: str | None = None) -
     places = columns.signals(dimension)
     unit = columns.unit(places)
     sign = -1.0 if spec.invert else 1.0
-    values = sign * _in(table.values[:, places], unit)
+    values = sign * in_held_unit(table.values[:, places], unit)
     sweeps_by = columns.sweep_numbers()
     pieces = [(time[rows], values[rows, k]) for rows in _sweeps(path.name, time, sweeps_by)
               for k in range(len(places))]  # fmt: skip
@@ -185,9 +185,8 @@ class _Columns:
             what = f"a {wanted}" if wanted else "a signal"
             raise DataError(f"no column of {self.file} is {what} ({names or 'there is no other'})")
         dimensions = {headers[k].dimension for k in places}
-        if len(places) > 1 and (
-            len(dimensions) > 1 or not _are_sweeps([headers[k] for k in places])
-        ):
+        are_sweeps = len(dimensions) == 1 and _are_sweeps([headers[k] for k in places])
+        if len(places) > 1 and not are_sweeps:
             raise DataError(
                 f"which of the columns of {self.file} is the signal ({names})? give column: one, "
                 f"or a list of those that are its sweeps"
@@ -243,8 +242,7 @@ def _are_sweeps(headers: Sequence[Header]) -> bool:
 def _sweeps(file: str, time: np.ndarray, numbers: np.ndarray | None) -> list[np.ndarray]:
     """Return the rows of each sweep: by number, or where the times start anew."""
     if numbers is not None:
-        groups = [np.flatnonzero(numbers == k) for k in dict.fromkeys(numbers.tolist())]
-        return groups
+        return [np.flatnonzero(numbers == k) for k in dict.fromkeys(numbers.tolist())]
     falls = np.diff(time) < 0
     if not falls.any() or falls.all():
         return [np.arange(time.size)]
@@ -272,5 +270,6 @@ def _rate_of(table: TextColumns) -> float | None:
     return convert(table.sampling_rate, "Hz") if table.sampling_rate else None
 
 
-def _in(values: np.ndarray, unit: str) -> np.ndarray:
+def in_held_unit(values: np.ndarray, unit: str) -> np.ndarray:
+    """Return a signal in mV or pA."""
     return values * convert(f"1 {unit}", UNITS[str(dimension_of(unit))])
