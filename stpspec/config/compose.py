@@ -13,6 +13,7 @@ from stpspec.config.errors import ConfigError, OverrideError, translated
 from stpspec.config.kept_sources import as_recorded
 from stpspec.config.locations import FILE, Origin
 from stpspec.config.overrides import (
+    at,
     check_overrides,
     entry_of_overrides,
     forced,
@@ -21,6 +22,7 @@ from stpspec.config.overrides import (
 from stpspec.config.yaml_files import document, mapping_in, relative
 from stpspec.errors import SpecError, nearest, unknown_name
 from stpspec.resources import (
+    CODE_FOLDERS,
     GROUPS,
     experiment_folders,
     experiments,
@@ -38,7 +40,9 @@ from stpspec.specs.result_files import (
     fitted_values,
     is_result,
     tell_changed_experiment,
+    with_values,
 )
+from stpspec.specs.target_source import named_files
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -190,6 +194,7 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
         if file.name == EXPERIMENT and is_result(file.parent):
             tell_changed_experiment(file.parent)
         data = as_recorded(data, file.parent)
+    data = _with_data_located(data, near)
     model = data.get("model")
     if not isinstance(model, dict):
         return data
@@ -206,6 +211,16 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
     return {**data, "model": changed}
 
 
+def _with_data_located(data: dict[str, object], near: Sequence[Path]) -> dict[str, object]:
+    """Return the data with the places of the files that targets are read from."""
+    terms = at(data, "objective.terms")
+    places: dict[str, object] = {}
+    for name, term in terms.items() if isinstance(terms, dict) else ():
+        for field, file in named_files(at(term, "target")) if isinstance(term, dict) else ():
+            places[f"objective.terms.{name}.target.{field}"] = _located(file, "data", near)
+    return with_values(data, places) if places else data
+
+
 def _located(name: object, folder: str, near: Sequence[Path]) -> object:
     """Return the place of a file that lies in a folder of its own; else the name as it is."""
     if not isinstance(name, str) or not name:
@@ -213,8 +228,8 @@ def _located(name: object, folder: str, near: Sequence[Path]) -> object:
     for base in (*near, Path.cwd(), *extra_folders()):
         for place in (base / name, base / folder / name):
             if place.exists():
-                ours = shipped(folder) / name
-                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
+                ours = shipped(folder) / name if folder in CODE_FOLDERS else None
+                same = ours and ours.is_file() and ours.read_bytes() == place.read_bytes()
                 here = base == Path.cwd() and base not in near
                 return name if same or here else str(place)
     return name

@@ -1,1 +1,1 @@
-"""Measured data: files as laboratories have them, and what experiments ask of them."""
+"""Data of others: tables, recordings and published numbers, read into targets."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def read_nwb_trace(path: Path, spec: TraceFile, dimension: str | None = None) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of versions of the format
         try:
-            opened: Any = NWBHDF5IO(str(path), mode="r")
+            opened: Any = cast(Any, NWBHDF5IO)(str(path), mode="r")
             with opened as file:
                 return _recording(_File(path.name, file.read(), spec), spec, dimension)
         except DataError:

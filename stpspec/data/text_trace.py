@@ -139,8 +139,8 @@ class _Columns:
             step = float(np.median(np.abs(np.diff(raw)))) if n > 1 else 0.0
             hint = "s" if step < 2e-3 else "ms"
             raise DataError(
-                f"the column {header.text!r} of {self.file} names no unit: give time_unit (its steps "
-                f"of {step:g} look like {hint})"
+                f"the column {header.text!r} of {self.file} names no unit: give time_unit (its "
+                f"steps of {step:g} look like {hint})"
             )
         if dimension_of(unit) != "time":
             raise DataError(f"time_unit must be a unit of time, such as ms (got {unit!r})")

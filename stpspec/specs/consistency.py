@@ -13,6 +13,7 @@ from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, Registry
 from stpspec.specs.base import Spec, problems_of
 from stpspec.specs.objective import Objective, Term
+from stpspec.specs.target_source import TargetSource
 from stpspec.units import UnitError, convert, number_of
 
 # Field name → valid value, of the type of the field; what is not valid is absent.
@@ -138,14 +139,8 @@ def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]
     if metric is not None:
         wrong_options = list(_option_problems(f"{path}.options", metric, term.options))
         yield from wrong_options
-        if isinstance(term.target, list) != metric.vector:
-            wanted = "a list of numbers" if metric.vector else "a single number"
-            yield SpecProblem(
-                f"{path}.target", f"{metric.name} takes {wanted} as target", term.target
-            )
-        yield from _sign_problems(path, term, metric)
-        if not wrong_options:
-            yield from _ratio_problems(path, term, metric)
+        if not isinstance(term.target, TargetSource):  # else when it is read
+            yield from value_problems(path, term, metric, has_options=not wrong_options)
         if not wrong_options or "signal" in term.options:
             yield from _signal_problems(path, term, metric, parts)
     protocols = parts.get("protocols", {})
@@ -168,6 +163,33 @@ def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]
                     f"{term.protocol!r} ({protocol.kind}) does not give",
                     term.metric,
                 )
+
+
+def value_problems(
+    path: str, term: Term, metric: _Metric, *, has_options: bool = True
+) -> list[SpecProblem]:
+    """Find what is wrong with the numbers of a target for its metric.
+
+    Parameters
+    ----------
+    path : str
+        Of the term.
+    term : Term
+        With numbers; those of a source have been read.
+    metric : Metric
+    has_options : bool
+        Whether the options of the term are valid.
+    """
+    problems = []
+    if isinstance(term.target, list) != metric.vector:
+        wanted = "a list of numbers" if metric.vector else "a single number"
+        rule = f"{metric.name} takes {wanted} as target"
+        problems.append(SpecProblem(f"{path}.target", rule, term.target))
+    problems += _zero_problems(path, term)
+    problems += _sign_problems(path, term, metric)
+    if has_options:
+        problems += _ratio_problems(path, term, metric)
+    return problems
 
 
 def is_whole(protocol: str, parts: Parts) -> bool:
@@ -195,16 +217,20 @@ def _loss_problems(path: str, term: Term) -> Iterator[SpecProblem]:
     if term.sd is not None:
         rule = f"the loss {term.loss!r} divides by the target and takes no sd"
         yield SpecProblem(f"{path}.sd", rule, term.sd)
-    targets = term.target if isinstance(term.target, list) else [term.target]
-    if any(number_of(t) == 0 for t in targets):
+
+
+def _zero_problems(path: str, term: Term) -> Iterator[SpecProblem]:
+    """A loss that divides by the target needs one other than 0."""
+    if term.loss not in LOSSES.names() or LOSSES.get(term.loss).takes_sd:
+        return
+    if any(number_of(t) == 0 for t in term.measured):
         rule = f"the loss {term.loss!r} needs a target other than 0"
         yield SpecProblem(f"{path}.target", rule, term.target)
 
 
 def _sign_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProblem]:
     """Laboratories write inward currents and IPSPs with their sign; a metric gives the size."""
-    targets = term.target if isinstance(term.target, list) else [term.target]
-    if not metric.is_magnitude or all(number_of(t) >= 0 for t in targets):
+    if not metric.is_magnitude or all(number_of(t) >= 0 for t in term.measured):
         return
     if isinstance(term.target, list) and _is_noise_around_zero(term):
         return
@@ -219,13 +245,14 @@ def _sign_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProbl
 def _is_noise_around_zero(term: Term) -> bool:
     """Tell whether a vector is of positive values, but for noise in those next to 0."""
     assert isinstance(term.target, list)
-    values = [number_of(t) for t in term.target]
-    size = len(values)
-    sds = [number_of(s) for s in term.sd] if isinstance(term.sd, list) else [term.sd] * size
+    size = len(term.target)
+    sds = term.sd if isinstance(term.sd, list) else [term.sd] * size
     ns = term.n if isinstance(term.n, list) else [term.n or 1] * size
+    values = [number_of(t) for t in term.measured]
     least = [
-        _OF_LARGEST * max(values) if sd is None else _IN_NOISE * number_of(sd) / n**0.5
-        for sd, n in zip(sds, ns, strict=False)
+        _OF_LARGEST * max(values) if sd is None else _IN_NOISE * number_of(sd) / (n or 1) ** 0.5
+        for target, sd, n in zip(term.target, sds, ns, strict=False)
+        if target is not None
     ]
     return sum(values) > 0 and all(v >= -m for v, m in zip(values, least, strict=False))
 
@@ -234,12 +261,16 @@ def _ratio_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProb
     """Amplitudes divided by their first begin with 1; what does not, was divided by another."""
     if not isinstance(term.target, list) or not metric.own_ratio(term.options):
         return
+    if term.target[0] is None:
+        rule = "values divided by the first of them need the first, which is a gap here"
+        yield SpecProblem(f"{path}.target", rule, term.target)
+        return
     with contextlib.suppress(UnitError):  # told elsewhere
         first = convert(term.target[0], "1")
         if abs(first - 1) > _OF_ONE:
             rule = "values divided by the first of them begin with 1"
             yield SpecProblem(f"{path}.target", rule, term.target[0])
-    if len(term.target) < 2:
+    if len(term.measured) < 2:
         rule = "values divided by the first of them need a second: the first is no datum"
         yield SpecProblem(f"{path}.target", rule, term.target)
 

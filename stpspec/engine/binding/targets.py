@@ -8,15 +8,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stpspec.data.targets import read_term
 from stpspec.dataset import SIGNALS
 from stpspec.engine.binding.stimuli import timing, with_delay
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, UnknownNameError
 from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
-from stpspec.specs.consistency import is_whole
+from stpspec.specs.consistency import is_whole, value_problems
 from stpspec.specs.objective import Term
 from stpspec.specs.protocol import BEFORE, Stimulus, Timing
+from stpspec.specs.target_source import TargetSource, Wanted
 from stpspec.units import UnitError, convert
 
 _LONG = 1e4  # ms; a time constant longer than those of synapses
@@ -44,13 +46,25 @@ def bind_terms(
             options = metric.options.model_validate(dict(term.options)).model_dump()
         except (UnknownNameError, ValidationError):
             continue  # told already
+        protocol = parts.get("protocols", {}).get(term.protocol)
+        is_known = protocol is not None and is_whole(term.protocol, parts)
+        stimuli = _stimuli(protocol, parts, mechanism, parameters) if is_known else []
+        if isinstance(term.target, TargetSource):
+            unit = _unit_of(metric, options, parts.get("recording"), mechanism)
+            if unit is None or not is_known:
+                continue  # told already
+            wanted = Wanted(
+                metric.name, options, unit, metric.vector, term.protocol, protocol,
+                {term.protocol: stimuli[0]},
+            )  # fmt: skip
+            term, found = read_term(path, term, wanted)
+            problems += found or value_problems(path, term, metric)
+            if isinstance(term.target, TargetSource):
+                continue
+            options = metric.options.model_validate(dict(term.options)).model_dump()
         terms[name], found = _in_unit(path, term, metric, options, parts, mechanism)
         problems += found
-        protocol = parts.get("protocols", {}).get(term.protocol)
-        if protocol is None or not is_whole(term.protocol, parts):
-            continue
-        if metric.size is not None and isinstance(term.target, list):
-            stimuli = _stimuli(protocol, parts, mechanism, parameters)
+        if is_known and metric.size is not None and isinstance(term.target, list):
             problems += _size_problems(path, term, metric, options, stimuli)
     return terms, problems
 
@@ -72,9 +86,9 @@ def _in_unit(
     parts: Mapping[str, Any], mechanism: Mechanism,
 ) -> tuple[Term, list[SpecProblem]]:  # fmt: skip
     signal_unit = _signal_unit(options, parts.get("recording"), mechanism)
-    if signal_unit is None and metric.reads_signal:
+    unit = _unit_of(metric, options, parts.get("recording"), mechanism)
+    if unit is None:
         return term, []  # no such signal, which is told elsewhere
-    unit = metric.unit_in(signal_unit or "", options)
     problems = []
     for field in ("target", "sd"):
         written = getattr(term, field)
@@ -95,6 +109,16 @@ def _in_unit(
                 SpecProblem(f"{path}.options.value", f"{error} (unit of the signal)", value)
             )
     return (term if problems else term.in_unit(unit)), problems
+
+
+def _unit_of(
+    metric: Metric, options: Mapping[str, Any], recording: Any, mechanism: Mechanism
+) -> str | None:
+    """Return the unit of the values of a metric; None if there is no such signal."""
+    signal_unit = _signal_unit(options, recording, mechanism)
+    if signal_unit is None and metric.reads_signal:
+        return None
+    return metric.unit_in(signal_unit or "", options)
 
 
 def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanism) -> str | None:
