@@ -105,28 +105,16 @@ class Recording:
         sweeps = self.sweeps[:, :n].reshape(len(self.sweeps), -1, m).mean(axis=2)
         return replace(self, time=time.mean(axis=1)[whole], sweeps=sweeps[:, whole])
 
-    def noise(self, before: float) -> float:
+    def noise(self, before: float) -> float | None:
         """Return the sd of the mean of the sweeps before a time (ms), in the unit of the signal.
 
-        Raises
-        ------
-        DataError
-            If too little was recorded before it.
+        None where too little was recorded before it, or nothing that changes.
         """
         samples = self.mean[self.time < before - 1e-9]
         samples = samples[np.isfinite(samples)]
         if samples.size < _LEAST:
-            raise DataError(
-                f"{self.name} has {samples.size} samples before the first stimulus, of which the "
-                f"noise cannot be told: give the sd of the target"
-            )
-        sd = float(samples.std(ddof=1))
-        if sd == 0:
-            raise DataError(
-                f"{self.name} does not change before the first stimulus, as if it had no noise: "
-                f"give the sd of the target"
-            )
-        return sd
+            return None
+        return float(samples.std(ddof=1)) or None
 
 
 def aligned(times: list[np.ndarray], values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

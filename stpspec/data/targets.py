@@ -40,7 +40,7 @@ def read_term(path: str, term: Term, wanted: Wanted) -> tuple[Term, list[SpecPro
         "sd": term.sd if own_sd else _with_unit(data.sd, data.unit),
         "n": term.n if own_sd or term.n is not None else data.n,
         "options": {**data.options, **term.options},
-        "written": WrittenTarget(target=source, sd=term.sd, n=term.n),
+        "written": WrittenTarget(target=source, sd=term.sd, n=term.n, options=term.options),
     }
     try:
         return Term.model_validate({**_fields(term), **changes}), []

@@ -23,6 +23,7 @@ class WrittenTarget(Spec):
     target: Target
     sd: QuantitiesWithGaps | None = None
     n: Repeats | list[Repeats | None] | None = None
+    options: dict[str, object] = Field(default_factory=dict)
 
 
 class Term(Spec):

@@ -37,6 +37,8 @@ class Wanted:
         What the protocol does; one entry for each train of ``trains``.
     scale : str or None
         Name of the free scale that the values are relative to: they then keep their own unit.
+    given : frozenset of str
+        Names of the options that the term sets itself.
     """
 
     metric: str
@@ -47,6 +49,7 @@ class Wanted:
     protocol: Protocol
     stimuli: Mapping[str, Stimulus] = field(default_factory=dict)
     scale: str | None = None
+    given: frozenset[str] = frozenset()
 
     @property
     def n_pulses(self) -> int:

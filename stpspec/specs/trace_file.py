@@ -15,14 +15,14 @@ SweepNumber = Annotated[int, Field(ge=1)]
 
 
 class TraceFile(Spec):
-    """A file with one recorded signal, in one or several sweeps.
+    """A file, or several, with one recorded signal, in one or several sweeps.
 
     Text (``.csv``, ``.tsv``, ``.txt``, ``.dat``, ``.atf``), NWB (``.nwb``) and Axon (``.abf``).
     Whatever the file says of itself, such as a unit in a header, need not be said here; where
     both do, they must agree, but for ``unit`` and ``time_unit``, which replace what is there.
     """
 
-    file: str
+    file: str | list[str] = Field(description="of several files, each is a sweep, or several")
     column: ColumnName | list[ColumnName] | None = Field(
         default=None,
         description="column, NWB series or ABF channel of the signal, by name or number (from 1); "

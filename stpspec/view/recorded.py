@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stpspec.errors import StpspecError
-from stpspec.metrics.kinetics import sample_times
 from stpspec.metrics.noise import Noise
 from stpspec.metrics.registration import ResponseOptions
+from stpspec.metrics.samples import sample_times
 from stpspec.registry import METRICS
 from stpspec.units import convert
 from stpspec.view.contract import terms_of
@@ -52,7 +52,7 @@ def draw_recorded(
     for term in _traces(experiment, protocol, response):
         options = METRICS.get("trace").options.model_validate(term.options).model_dump()
         try:
-            t = np.concatenate(sample_times(options["windows"], options["interval"]))
+            t = sample_times(options)
             y = np.array([convert(v, response.unit) for v in np.atleast_1d(term.target)])
             sd = _sd(term, y, response.unit)
             y = y + response.rest if options["subtract_baseline"] else y

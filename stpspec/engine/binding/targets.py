@@ -55,7 +55,7 @@ def bind_terms(
                 continue  # told already
             wanted = Wanted(
                 metric.name, options, unit, metric.vector, term.protocol, protocol,
-                {term.protocol: stimuli[0]},
+                {term.protocol: stimuli[0]}, given=frozenset(term.options),
             )  # fmt: skip
             term, found = read_term(path, term, wanted)
             problems += found or value_problems(path, term, metric)
