@@ -105,16 +105,21 @@ class Recording:
         sweeps = self.sweeps[:, :n].reshape(len(self.sweeps), -1, m).mean(axis=2)
         return replace(self, time=time.mean(axis=1)[whole], sweeps=sweeps[:, whole])
 
-    def noise(self, before: float) -> float | None:
-        """Return the sd of the mean of the sweeps before a time (ms), in the unit of the signal.
+    def noise(self, before: float) -> tuple[float, float] | None:
+        """Return the sd of the mean of the sweeps before a time (ms), and its degrees of freedom.
 
-        None where too little was recorded before it, or nothing that changes.
+        Noise with a correlation ρ from sample to sample tells as much of its sd as
+        N·(1 − ρ²) / (1 + ρ²) independent samples (Bayley & Hammersley 1946, doi:10.2307/2983560).
+        None where too little was recorded before that time, or nothing that changes.
         """
         samples = self.mean[self.time < before - 1e-9]
         samples = samples[np.isfinite(samples)]
-        if samples.size < _LEAST:
+        if samples.size < _LEAST or np.ptp(samples) == 0:
             return None
-        return float(samples.std(ddof=1)) or None
+        off = samples - samples.mean()
+        rho = min(abs(float(off[1:] @ off[:-1] / (off @ off))), 1 - 1e-6)
+        degrees = (samples.size - 1) * (1 - rho**2) / (1 + rho**2)
+        return float(samples.std(ddof=1)), max(degrees, 1.0)
 
 
 def aligned(times: list[np.ndarray], values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

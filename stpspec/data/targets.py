@@ -39,6 +39,7 @@ def read_term(path: str, term: Term, wanted: Wanted) -> tuple[Term, list[SpecPro
         "target": _with_unit(data.target, data.unit),
         "sd": term.sd if own_sd else _with_unit(data.sd, data.unit),
         "n": term.n if own_sd or term.n is not None else data.n,
+        "sd_degrees": term.sd_degrees if own_sd else data.sd_degrees,
         "options": {**data.options, **term.options},
         "written": WrittenTarget(target=source, sd=term.sd, n=term.n, options=term.options),
     }

@@ -59,7 +59,10 @@ class DataNoise:
             if judge.objective.terms[name].weight == 0:
                 continue
             count, total = count + n / each, total + n
-            if goal.noise is not None:
+            of_sd = judge.objective.terms[name].sd_degrees
+            if goal.noise is not None and of_sd is not None:
+                groups.append((rows, of_sd))
+            elif goal.noise is not None:
                 degrees = goal.noise.degrees[-n:]
                 groups += (
                     [(rows, float(degrees[0]))]
@@ -120,7 +123,8 @@ def too_much_scatter(judge: Judge, measured: Mapping[str, Measurement], n_free: 
         scaled = judge.miss(name, value).scaled
         each = _samples_per_datum(judge, name, value)
         squares, data = squares + float(scaled @ scaled) / each, data + scaled.size / each
-        degrees = min(degrees, float(noise.degrees.min()))
+        of_sd = judge.objective.terms[name].sd_degrees
+        degrees = min(degrees, float(noise.degrees.min()) if of_sd is None else of_sd)
     rest = data - n_free
     if rest < 1:
         return ""

@@ -25,6 +25,7 @@ from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
 from stpspec.fitters.outcome import Outcome, idle_settings, named_truly, search
 from stpspec.fitters.problem import Problem
+from stpspec.fitters.trace_notes import trace_notes
 from stpspec.fitters.trial_figures import TrialFigures
 from stpspec.fitters.uncertainty import Uncertainty, estimate
 from stpspec.results.fit_result import FitResult
@@ -117,6 +118,8 @@ def _report(
     scatter = too_much_scatter(problem.judge, measured, len(uncertainty.free))
     for name in problem.judge.counted if scatter else ():
         notes.setdefault(name, []).append(scatter)
+    for name, text in trace_notes(problem.judge, measured).items():
+        notes.setdefault(name, []).append(text)
     return FitResult(
         experiment=bound.experiment,
         parameters=confirmed.values,

@@ -199,7 +199,8 @@ def _trading_off(problem: Problem, best: Evaluation, jacobian: np.ndarray) -> di
     slopes = np.array([_slope(problem, name, best.values[name]) for name in problem.names])
     values = np.abs([best.values[name] for name in problem.names])
     relative = jacobian * np.where(values > 0, values / slopes, 1.0)
-    _, singular, vt = np.linalg.svd(relative, full_matrices=True)
+    # All directions of the parameters, of fewer data, too; not those of thousands of samples.
+    _, singular, vt = np.linalg.svd(relative, full_matrices=len(relative) < relative.shape[1])
     rank = int((singular > _BLIND * max(singular.max(initial=0.0), 1e-300)).sum())
     for direction in np.abs(vt[rank:]) > _MOVES:
         names = [n for n, moves in zip(problem.names, direction, strict=True) if moves]

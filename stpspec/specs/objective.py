@@ -51,6 +51,12 @@ class Term(Spec):
         description="number of measurements whose mean the target is, and whose spread the sd is; "
         "without it the sd is that of the target itself (of a mean, the s.e.m.)",
     )
+    sd_degrees: float | None = Field(
+        default=None,
+        ge=1,
+        description="degrees of freedom of the sd where it is an estimate from other data, such as "
+        "the noise before a stimulus; with n they follow from n",
+    )
     weight: float = Field(default=1.0, ge=0)
     loss: str = Field(
         default="squared", description="squared, absolute, relative, huber, band or a plug-in"

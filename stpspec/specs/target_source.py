@@ -77,6 +77,7 @@ class TargetData:
     sd: float | list[float | None] | None = None
     n: int | list[int | None] | None = None
     unit: str = ""
+    sd_degrees: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 

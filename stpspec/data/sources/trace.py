@@ -163,33 +163,27 @@ def _target(recording: Recording, stimulus: Stimulus, wanted: Wanted) -> TargetD
         sampled.mean[inside], recording.mean[recording.time < spike - 1e-9], recording.name
     )
     values = sampled.mean[inside] - level
-    sd, n = _noise(sampled, inside, spike)
     added: dict[str, Any] = {
         "times": np.round(sampled.time[inside], _DIGITS).tolist(),
         "subtract_baseline": mode,
     }
     if width:
         added["bin_width"] = round(width, _DIGITS)
-    return TargetData(values.tolist(), sd, n, "", added)
+    return TargetData(values.tolist(), options=added, **_noise(sampled, inside, spike))
 
 
-def _noise(
-    recording: Recording, inside: np.ndarray, spike: float
-) -> tuple[float | list[float | None] | None, int | list[int | None] | None]:
+def _noise(recording: Recording, inside: np.ndarray, spike: float) -> dict[str, Any]:
     """Return sd and n of the samples: over the sweeps, or of the trace before the first spike."""
-    if recording.sweeps.shape[0] < 2:
-        return recording.noise(spike), None
     counts = recording.counts[inside]
     deviations = recording.sweeps[:, inside] - recording.mean[inside]
     squares = np.nansum(deviations**2, axis=0)
     degrees = int((counts - 1).sum())
-    pooled = float(np.sqrt(squares.sum() / degrees)) if degrees else 0.0
-    if not pooled:
-        return recording.noise(spike), None
+    if not degrees or not squares.any():
+        before = recording.noise(spike)
+        return {} if before is None else {"sd": before[0], "sd_degrees": before[1]}
     with np.errstate(invalid="ignore", divide="ignore"):
         sds = np.sqrt(squares / (counts - 1))
-    sds = np.where((counts > 1) & (sds > 0), sds, pooled)
-    n: int | list[int | None] = int(counts[0])
-    if np.ptp(counts):
-        n = [int(c) for c in counts]
-    return [float(s) for s in sds], n
+    # Of a sample in one sweep, or of values that a coarse digitizer made equal, that of all.
+    sds = np.where((counts > 1) & (sds > 0), sds, np.sqrt(squares.sum() / degrees))
+    n = int(counts[0]) if np.ptp(counts) == 0 else counts.tolist()
+    return {"sd": sds.tolist(), "n": n}
