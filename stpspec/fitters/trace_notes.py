@@ -33,10 +33,11 @@ def trace_notes(judge: Judge, measured: Mapping[str, Measurement]) -> dict[str, 
         Term → note, of the terms that count and are samples of a trace.
     """
     notes = {}
+    compared = judge.compared({n: m.value for n, m in measured.items()})
     for name in judge.counted:
         if not METRICS.get(judge.objective.terms[name].metric).is_sampled:
             continue
-        miss = judge.miss(name, measured[name].value)
+        miss = compared[name]
         scaled = miss.scaled
         if scaled.size < _LEAST or miss.is_hit:
             continue

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+Numbers = ArrayLike | Sequence[float | str | None]  # of a term with plain numbers; None is a gap
 _BY_CHANCE = 0.05  # a probability; variances whose scatter is rarer differ
 _MOST = 1e4  # degrees of freedom; with more, a variance is as good as known
 
@@ -30,10 +32,20 @@ class Noise:
     is_pooled: bool
 
     @classmethod
-    def of(cls, sd: ArrayLike, n: ArrayLike | None, target: np.ndarray) -> Noise:
-        """Return the noise of the values of a target, with sd and n as in a term."""
+    def of(cls, sd: Numbers, n: Numbers | None, target: np.ndarray) -> Noise:
+        """Return the noise of the values of a target, with sd and n as in a term.
+
+        Gaps, where the target is NaN, have neither sd nor degrees of freedom: NaN, too.
+        """
         size = target.size
         sds = np.broadcast_to(np.asarray(sd, float), (size,))
+        known = np.isfinite(target)
+        if not known.all():
+            repeats = n if n is None or np.ndim(n) == 0 else np.asarray(n, float)[known]
+            part = cls.of(sd if np.ndim(sd) == 0 else sds[known], repeats, target[known])
+            wide = np.full((2, size), np.nan)
+            wide[:, known] = part.sd, part.degrees
+            return cls(*wide, part.is_pooled)
         if n is None:
             return cls(sds, np.full(size, np.inf), is_pooled=False)
         repeats = np.broadcast_to(np.asarray(n, float), (size,))

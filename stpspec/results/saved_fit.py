@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_FILE_FIELD = re.compile(r"model\.(cell|cell_2)\.(file|arguments\.[^.]+)$")
+_FILE_FIELD = re.compile(
+    r"model\.(cell|cell_2)\.(file|arguments\.[^.]+)$"
+    r"|objective\.terms\..+\.(written\.)?target\.file(\.\d+)?$"
+)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,9 @@ class _Metric(_HasOptions, Protocol):
     @property
     def is_magnitude(self) -> bool: ...
 
+    @property
+    def vector(self) -> bool: ...
+
     def own_ratio(self, options: Mapping[str, object]) -> bool: ...
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from stpspec.specs.base import Spec
 from stpspec.specs.target_source import TargetField, TargetSource, named_files
-from stpspec.units import QuantitiesWithGaps, convert, number_of
+from stpspec.units import QuantitiesWithGaps, convert, number_of, split
 
 # Of a target or an sd, each perhaps with a unit; None in a list is a gap, not measured.
 Values = float | str | list[float | str | None]
@@ -56,6 +56,18 @@ class Term(Spec):
         ge=1,
         description="degrees of freedom of the sd where it is an estimate from other data, such as "
         "the noise before a stimulus; with n they follow from n",
+    )
+    scale: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$",
+        description="name of a free factor between model and target, such as free: found with the "
+        "parameters, and one for all terms of the same name; target and sd then have a unit of "
+        "their own",
+    )
+    unit: str | None = Field(
+        default=None,
+        description="unit of the numbers of target and sd that have none; by default that of the "
+        "metric, and with a scale none",
     )
     weight: float = Field(default=1.0, ge=0)
     loss: str = Field(
@@ -104,19 +116,40 @@ class Term(Spec):
     def in_unit(self, unit: str) -> Term:
         """Return the same term with target and sd as plain numbers in ``unit``.
 
+        Those of a term with a free scale stay in a unit of their own, which the term then names.
+
+        Parameters
+        ----------
+        unit : str
+            Of the metric.
+
         Raises
         ------
         UnitError
             If a value has another dimension.
         """
 
+        own = self.own_unit if self.scale is not None else unit
+
+        def one(value: float | str) -> float:
+            if self.unit is not None and not (isinstance(value, str) and split(value)[1]):
+                value = f"{number_of(value)!r} {self.unit}"
+            return convert(value, own)
+
         def plain(value: Values) -> Values:
             if isinstance(value, list):
-                return [None if v is None else convert(v, unit) for v in value]
-            return convert(value, unit)
+                return [None if v is None else one(v) for v in value]
+            return one(value)
 
         sd = None if self.sd is None else plain(self.sd)
-        return self.copy_with(target=plain(self.target), sd=sd)
+        named = own if self.scale is not None and own != "1" else None
+        return self.copy_with(target=plain(self.target), sd=sd, unit=named)
+
+    @property
+    def own_unit(self) -> str:
+        """Unit of target and sd beside a free scale: the first that is written; 1 without any."""
+        written = [split(v)[1] for v in self.measured if isinstance(v, str)]
+        return next((u for u in written if u), self.unit or "1")
 
     @property
     def measured(self) -> list[float | str]:

@@ -92,10 +92,12 @@ def as_written(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of an experiment with the sources of its targets, not what was read there."""
     objective = data.get("objective")
     terms = objective.get("terms") if isinstance(objective, Mapping) else None
-    if not isinstance(terms, Mapping) or not any(_written(t) for t in terms.values()):
+    if not isinstance(objective, Mapping) or not isinstance(terms, Mapping):
+        return dict(data)
+    if not any(_written(t) for t in terms.values()):
         return dict(data)
     changed = {name: _unread(term) for name, term in terms.items()}
-    return {**data, "objective": {**data["objective"], "terms": changed}}
+    return {**data, "objective": {**objective, "terms": changed}}
 
 
 def _written(term: object) -> Mapping[str, Any] | None:

@@ -54,7 +54,7 @@ def draw_recorded(
         options = METRICS.get("trace").options.model_validate(term.options).model_dump()
         try:
             t = sample_times(options)
-            y = np.array([convert(v, response.unit) for v in np.atleast_1d(term.target)])
+            y = _numbers(term.target, response.unit)
             sd = _sd(term, y, response.unit)
             y = y + _level(response, options)
         except (StpspecError, ValueError):
@@ -96,5 +96,10 @@ def _traces(experiment: Experiment, protocol: str, response: Response) -> Iterat
 def _sd(term: Term, y: np.ndarray, unit: str) -> np.ndarray | None:
     if term.sd is None:
         return None
-    sds: Any = [convert(v, unit) for v in np.atleast_1d(term.sd)]
-    return Noise.of(sds if len(sds) > 1 else sds[0], term.n, y).sd
+    sds = _numbers(term.sd, unit)
+    return Noise.of(sds if sds.size > 1 else sds[0], term.n, y).sd
+
+
+def _numbers(values: Any, unit: str) -> np.ndarray:
+    listed = values if isinstance(values, list) else [values]
+    return np.array([np.nan if v is None else convert(v, unit) for v in listed])

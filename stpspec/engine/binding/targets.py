@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
 from stpspec.specs.consistency import is_whole, value_problems
 from stpspec.specs.objective import Term
-from stpspec.specs.protocol import BEFORE, Stimulus, Timing
+from stpspec.specs.protocol import BEFORE, Protocol, Stimulus, Timing
 from stpspec.specs.target_source import TargetSource, Wanted
 from stpspec.units import UnitError, convert
 
@@ -54,7 +54,7 @@ def bind_terms(
             if unit is None or not is_known:
                 continue  # told already
             wanted = Wanted(
-                metric.name, options, unit, metric.vector, term.protocol, protocol,
+                metric.name, options, unit, metric.vector, term.protocol, cast(Protocol, protocol),
                 {term.protocol: stimuli[0]}, given=frozenset(term.options),
             )  # fmt: skip
             term, found = read_term(path, term, wanted)
