@@ -58,6 +58,8 @@ class StimulusDescription(TypedDict):
     step : StepDescription or None
     undriven : float or None
         The holding potential where it is the reversal potential, mV.
+    gaps : list of (float, float)
+        Of a recorded trace: from when to when samples are missing, ms of the recording.
     """
 
     onset: float
@@ -67,6 +69,7 @@ class StimulusDescription(TypedDict):
     default_signal: str
     step: StepDescription | None
     undriven: NotRequired[float | None]
+    gaps: NotRequired[list[tuple[float, float]]]
 
 
 def protocol_dataset(

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from stpspec.data.recording import Recording
+import numpy as np
+
+from stpspec.data.alignment import SLACK
+from stpspec.data.recording import Recording, aligned
 from stpspec.errors import DataError
 from stpspec.specs.trace_file import TraceFile
 
 _TEXT = (".csv", ".tsv", ".txt", ".dat", ".asc", ".atf", "")
 ENDINGS = (*_TEXT[:-1], ".nwb", ".abf")
+
+
+def read_traces(paths: Sequence[Path], spec: TraceFile, dimension: str | None = None) -> Recording:
+    """Read a recorded trace whose sweeps may be in several files; as :func:`read_trace`."""
+    return _joined([read_trace(path, spec, dimension) for path in paths])
 
 
 def read_trace(path: Path, spec: TraceFile, dimension: str | None = None) -> Recording:
@@ -50,3 +60,26 @@ def read_trace(path: Path, spec: TraceFile, dimension: str | None = None) -> Rec
     if not recording.counts.any():
         raise DataError(f"{path.name} holds no sample of the signal")
     return recording
+
+
+def _joined(recordings: list[Recording]) -> Recording:
+    """Return the sweeps of several files as one recording, aligned by their first stimuli.
+
+    Raises
+    ------
+    DataError
+        If they differ in their dimension or in their stimuli.
+    """
+    first = recordings[0]
+    for other in recordings[1:]:
+        near = first.interval + SLACK
+        after = [r.stimuli - r.stimuli[:1] for r in (first, other)]
+        same = after[0].size == after[1].size and np.abs(after[0] - after[1]).max(initial=0) <= near
+        if other.unit != first.unit or not same:
+            raise DataError(f"{other.name} has another signal, or other stimuli, than {first.name}")
+    if len(recordings) == 1:
+        return first
+    shifts = [float(r.stimuli[0] - first.stimuli[0]) if r.stimuli.size else 0.0 for r in recordings]
+    times = [r.time - s for r, s in zip(recordings, shifts, strict=True) for _ in r.sweeps]
+    time, sweeps = aligned(times, [s for r in recordings for s in r.sweeps])
+    return replace(first, time=time, sweeps=sweeps)

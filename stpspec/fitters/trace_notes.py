@@ -74,8 +74,8 @@ def _whiteness(scaled: np.ndarray) -> str:
     each = correlation_time(scaled)
     return (
         f"the residual of the trace is not white noise ({test}): the noise is correlated, as "
-        f"behind a filter, or the model does not follow the trace, which the figure of traces shows; one "
-        f"in {number(each, 2)} samples counts as independent"
+        f"behind a filter, or the model does not follow the trace, which the figure shows; one in "
+        f"{number(each, 2)} samples counts as independent"
     )
 
 

@@ -229,6 +229,8 @@ def run_table(
     measured: Mapping[Request, Measurement],
     protocols: Mapping[str, Protocol],
     width: int | None = None,
+    *,
+    spreads: Mapping[str, np.ndarray] | None = None,
 ) -> str:
     """Return the metrics of one candidate, protocol by protocol, with their arithmetic.
 
@@ -238,6 +240,8 @@ def run_table(
     protocols : mapping of str to Protocol
     width : int, optional
         As of :func:`fit_table`.
+    spreads : mapping of str to ndarray, optional
+        Name of a request → sd of its value over trials, in a column of its own.
     """
     width = width or screen_width()
     blocks = []
@@ -245,11 +249,12 @@ def run_table(
         mine = {r: m for r, m in measured.items() if r.protocol == name}
         if not mine:
             continue
-        rows = [("metric", "value", "unit")]
+        rows: list[tuple[str, ...]] = [("metric", "value", *["sd"] * bool(spreads), "unit")]
         for request, m in mine.items():
-            label = _label(request)
+            label, sd = _label(request), (spreads or {}).get(request.name)
             shown = _value(m.value) if not m.reason else "none"
-            rows.append((label, shown, unit_text(m.unit) if not m.reason else ""))
+            spread = ["" if sd is None or m.reason else _value(sd)] * bool(spreads)
+            rows.append((label, shown, *spread, unit_text(m.unit) if not m.reason else ""))
         block = f"{name} ({protocol.kind})\n\n{columns(rows, width=width)}"
         block += _arithmetic(mine)
         for reason in dict.fromkeys(m.reason for m in mine.values() if m.reason):

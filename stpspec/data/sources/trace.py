@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stpspec.data.recording import UNITS, Recording, aligned
-from stpspec.data.traces import read_trace
+from stpspec.data.alignment import onset_in
+from stpspec.data.recording import UNITS, Recording
+from stpspec.data.traces import read_traces
 from stpspec.errors import DataError, SpecError, SpecProblem
 from stpspec.resources import find_file
 from stpspec.specs.protocol import Stimulus
 from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
 from stpspec.specs.trace_file import TraceFile
 
-_SLACK = 0.05  # ms beyond one sampling interval, that a recorded stimulus may be off
 _DIGITS = 6  # of times, ms: far below any sampling interval
 
 
@@ -54,8 +54,8 @@ class RecordedTrace(TraceFile, TargetSource):
         if len(wanted.stimuli) != 1:
             raise DataError("a recorded trace is the target of one train, and not of several")
         (stimulus,) = wanted.stimuli.values()
-        recording = joined([read_trace(f, self, dimension) for f in self._files()])
-        onset = _onset(recording, stimulus, wanted.protocol_name)
+        recording = read_traces(self._files(), self, dimension)
+        onset = onset_in(recording, stimulus, wanted.protocol_name)
         recording = replace(recording, time=recording.time - onset)
         return _target(recording, stimulus, wanted)
 
@@ -65,57 +65,6 @@ class RecordedTrace(TraceFile, TargetSource):
             return [find_file(name, "data") for name in names]
         except FileNotFoundError as error:
             raise SpecError([SpecProblem("file", str(error), self.file)]) from error
-
-
-def joined(recordings: list[Recording]) -> Recording:
-    """Return the sweeps of several files as one recording, aligned by their first stimuli.
-
-    Raises
-    ------
-    DataError
-        If they differ in their dimension or in their stimuli.
-    """
-    first = recordings[0]
-    for other in recordings[1:]:
-        near = first.interval + _SLACK
-        after = [r.stimuli - r.stimuli[:1] for r in (first, other)]
-        same = after[0].size == after[1].size and np.abs(after[0] - after[1]).max(initial=0) <= near
-        if other.unit != first.unit or not same:
-            raise DataError(f"{other.name} has another signal, or other stimuli, than {first.name}")
-    if len(recordings) == 1:
-        return first
-    shifts = [float(r.stimuli[0] - first.stimuli[0]) if r.stimuli.size else 0.0 for r in recordings]
-    times = [r.time - s for r, s in zip(recordings, shifts, strict=True) for _ in r.sweeps]
-    time, sweeps = aligned(times, [s for r in recordings for s in r.sweeps])
-    return replace(first, time=time, sweeps=sweeps)
-
-
-def _onset(recording: Recording, stimulus: Stimulus, protocol: str) -> float:
-    """Return the stimulus onset of the protocol on the time axis of the file, ms."""
-    spikes, stimuli = np.asarray(stimulus.spikes, float), recording.stimuli
-    if not stimuli.size:
-        raise DataError(
-            f"{recording.name} does not tell when the stimuli came: give stimulus, a list of their "
-            f"times in ms, or what holds them (the first one will do)"
-        )
-    onset = float(stimuli[0] - spikes[0])
-    if stimuli.size > 1:
-        off = stimuli.size != spikes.size
-        if not off:
-            onset = float((stimuli - spikes).mean())
-            off = np.abs(stimuli - spikes - onset).max() > recording.interval + _SLACK
-        if off:
-            raise DataError(
-                f"the {stimuli.size} stimuli of {recording.name} come at "
-                f"{_listed(stimuli - stimuli[0])} ms after the first, and the {spikes.size} of the "
-                f"protocol {protocol!r} at {_listed(spikes - spikes[0])} ms"
-            )
-    return onset
-
-
-def _listed(times: np.ndarray) -> str:
-    shown = [f"{t:.5g}" for t in times[:12]]
-    return ", ".join(shown) + (" …" if times.size > 12 else "")
 
 
 @dataclass(frozen=True)
