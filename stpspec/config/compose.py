@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from stpspec.config.defaults_list import told_by
 from stpspec.config.errors import ConfigError, OverrideError, translated
 from stpspec.config.kept_sources import as_recorded
-from stpspec.config.locations import FILE, Origin
+from stpspec.config.locations import FILE, Origin, canonical_path
 from stpspec.config.overrides import (
     at,
+    begun_at_fields,
     check_overrides,
     entry_of_overrides,
     forced,
@@ -35,6 +36,7 @@ from stpspec.resources import (
 from stpspec.resources import trust as trust_code
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import by_dotted_paths
 from stpspec.specs.result_files import (
     EXPERIMENT,
     fitted_values,
@@ -108,7 +110,8 @@ def compose(
         data, origin = _composed([*chosen, *overrides], file)
     if told := entry_of_overrides(data, overrides):
         raise OverrideError(told)
-    return _begun_at_result(with_files_located(data, file), file, overrides), origin
+    data = _begun_at_result(with_files_located(data, file), file, overrides)
+    return begun_at_fields(data, overrides), origin
 
 
 def hydra_setting(name: str | Path | None, overrides: Sequence[str], key: str) -> str:
@@ -169,7 +172,7 @@ def _begun_at_result(
     begun = dict(parameters)
     for name, value in values.items():
         # Where a bound is another now, the saved value may lie outside: then it is no start.
-        touched = any(c.startswith(f"parameters.{name}") for c in chosen)
+        touched = any(canonical_path(c).startswith(f"parameters.{name}") for c in chosen)
         if isinstance(begun.get(name), dict) and not touched:
             begun[name] = {**begun[name], "start": value}
     return {**data, "parameters": begun}
@@ -294,6 +297,7 @@ def data_of(config: DictConfig, file: Path | None) -> tuple[dict[str, object], O
     if not isinstance(data, dict):
         raise ConfigError("the configuration is not a mapping")
     data = {str(k): v for k, v in data.items()}
+    data = by_dotted_paths(data)
     leave_out_other_kinds(data, overrides)
     origin = Origin(choices, overrides, file, experiments())
     if told := origin.ambiguous_number():

@@ -50,7 +50,7 @@ class Row:
     @property
     def is_reference(self) -> bool:
         """Whether it was simulated in fixed steps from the beginning."""
-        asked = [(r.metric, r.options) for r in self.requests]
+        asked = [(r.metric, r.options, r.protocol) for r in self.requests]
         return feasible(for_reading(self.bound, asked)).scheme.is_fixed
 
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import StimulusDescription, signals_of, stimulus_of, times_of
+from stpspec.dataset import (
+    StimulusDescription,
+    delays_of,
+    signals_of,
+    stimulus_of,
+    times_of,
+)
 from stpspec.errors import Failure, MetricError
 from stpspec.metrics.registration import Metric, Options, ResponseOptions
 from stpspec.metrics.requests import Request
@@ -59,12 +65,15 @@ class Recorded:
     units : mapping of str to str
     stimulus : StimulusDescription
         As in :func:`stpspec.dataset.protocol_dataset`.
+    delays : ndarray, shape (candidate,), or None
+        Of the NetCon, ms, where each candidate has its own.
     """
 
     time: np.ndarray
     signals: Mapping[str, np.ndarray]
     units: Mapping[str, str]
     stimulus: StimulusDescription
+    delays: np.ndarray | None = None
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Recorded:
@@ -75,7 +84,14 @@ class Recorded:
             {n: dataset[n].values for n in names},
             {n: str(dataset[n].attrs.get("units", "")) for n in names},
             stimulus_of(dataset),
+            delays_of(dataset),
         )
+
+    def stimulus_at(self, candidate: int) -> StimulusDescription:
+        """Return what the protocol did to one candidate."""
+        if self.delays is None:
+            return self.stimulus
+        return {**self.stimulus, "delay": float(self.delays[candidate])}
 
     @property
     def n_trials(self) -> int:
@@ -106,7 +122,8 @@ class _Candidate:
             child = self.children[protocol]
             pick = slice(None) if trial is None else slice(trial, trial + 1)
             time, signals = child.at(self.index, pick)
-            response = Response(time, signals, child.units, child.stimulus, **common)
+            stimulus = child.stimulus_at(self.index)
+            response = Response(time, signals, child.units, stimulus, **common)
             response.find_siblings = lambda: self._siblings(protocol, common, trial)
             self._responses[key] = response
         return self._responses[key]

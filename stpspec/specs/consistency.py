@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
-from stpspec.registry import COSTS, LOSSES, METRICS, Registry
+from stpspec.registry import COSTS, LOSSES, METRICS, RECORDINGS, Registry
 from stpspec.specs.base import Spec, problems_of
 from stpspec.specs.objective import Objective, Term
+from stpspec.specs.recording import with_changes
 from stpspec.specs.target_source import TargetSource
 from stpspec.units import UnitError, convert, number_of
 
@@ -120,16 +121,52 @@ def _protocol_problems(parts: Parts) -> Iterator[SpecProblem]:
             )
 
 
+def recordings_of(parts: Parts) -> dict[str, Any]:
+    """Return protocol → how it is recorded, of the valid parts of an experiment.
+
+    Parameters
+    ----------
+    parts : mapping
+        Field name → valid value; what is not valid is missing.
+    """
+    default, found = parts.get("recording"), {}
+    for name, protocol in parts.get("protocols", {}).items():
+        with contextlib.suppress(ValidationError, UnknownNameError):  # told as a problem
+            if default is not None:
+                found[name] = with_changes(default, protocol.recording)
+    return found
+
+
+def recording_path(protocol: str, parts: Parts, field: str) -> str:
+    """Return where a field of the recording of a protocol is set, or would be."""
+    changes = parts["protocols"][protocol].recording or {}
+    own = field in changes or "kind" in changes
+    return f"protocols.{protocol}.recording.{field}" if own else f"recording.{field}"
+
+
 def _recording_problems(parts: Parts) -> Iterator[SpecProblem]:
     model, recording = parts.get("model"), parts.get("recording")
-    if model is None or recording is None:
+    if recording is None:
         return
-    if model.stimulated_by == "step" and recording.kind != "current_clamp":
-        yield SpecProblem(
-            "recording.kind",
-            "coupled cells are recorded in current clamp (recording=current_clamp)",
-            recording.kind,
-        )
+    for name, protocol in parts.get("protocols", {}).items():
+        try:
+            with_changes(recording, protocol.recording)
+        except UnknownNameError as error:
+            kind = protocol.recording.get("kind")
+            guess = nearest(str(kind), RECORDINGS.names())
+            yield SpecProblem(f"protocols.{name}.recording.kind", str(error), kind, guess)
+        except ValidationError as error:
+            yield from problems_of(error, f"protocols.{name}.recording")
+    if model is None or model.stimulated_by != "step":
+        return
+    used = {recording_path(n, parts, "kind"): r for n, r in recordings_of(parts).items()}
+    for path, one in (used or {"recording.kind": recording}).items():
+        if one.kind != "current_clamp":
+            yield SpecProblem(
+                path,
+                "coupled cells are recorded in current clamp (recording=current_clamp)",
+                one.kind,
+            )
 
 
 def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]:
@@ -279,7 +316,10 @@ def _ratio_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProb
 
 
 def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> Iterator[SpecProblem]:
-    recording, model = parts.get("recording"), parts.get("model")
+    model = parts.get("model")
+    recording = recordings_of(parts).get(term.protocol)
+    if recording is None and term.protocol not in parts.get("protocols", {}):
+        recording = parts.get("recording")
     signal = term.options.get("signal")
     if recording is None or model is None or not metric.reads_signal:
         return
@@ -290,16 +330,19 @@ def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> It
         yield SpecProblem(
             f"{path}.options.signal",
             f"{term.metric} reads the potential of the soma, which the voltage clamp holds: a "
-            f"synaptic potential is recorded in current clamp (recording=current_clamp)",
+            f"synaptic potential is recorded in current clamp (recording=current_clamp, or "
+            f"protocols.{term.protocol}.recording=current_clamp)",
             signal,
         )
         return
     if model.stimulated_by == "event" and wanted not in signals:
-        where = f"{path}.options.signal" if signal else "recording.signals"
+        place = "recording.signals"
+        if term.protocol in parts.get("protocols", {}):
+            place = recording_path(term.protocol, parts, "signals")
         yield SpecProblem(
-            where,
+            f"{path}.options.signal" if signal else place,
             f"{term.metric} reads the signal {wanted!r}, which is not recorded "
-            f"(recording.signals: {', '.join(signals)})",
+            f"({place}: {', '.join(signals)})",
             signal,
             nearest(wanted, signals) if signal else None,
         )

@@ -6,13 +6,14 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from stpspec.registry import PROTOCOLS
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
+from stpspec.specs.recording import RecordingChanges
 from stpspec.units import Hertz, Millisecond, Nanoampere
 
 BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
@@ -80,6 +81,17 @@ class Protocol(Spec):
     """Base of every protocol."""
 
     kind: str
+    recording: RecordingChanges | None = Field(
+        default=None,
+        description="what differs from the recording of the experiment: another kind, some fields",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_an_absent_recording(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data = write(self)
+        if data.get("recording") is None:
+            data.pop("recording", None)
+        return data
 
     @abstractmethod
     def stimulus(self, timing: Timing) -> Stimulus:

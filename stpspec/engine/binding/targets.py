@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from stpspec.data.targets import read_term
 from stpspec.dataset import SIGNALS
-from stpspec.engine.binding.stimuli import timing, with_delay
+from stpspec.engine.binding.stimuli import longest_delay, timing, with_delay
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, UnknownNameError
 from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
-from stpspec.specs.consistency import is_whole, value_problems
+from stpspec.specs.consistency import is_whole, recordings_of, value_problems
 from stpspec.specs.objective import Term
 from stpspec.specs.protocol import BEFORE, Protocol, Stimulus, Timing
 from stpspec.specs.target_source import TargetSource, Wanted
@@ -38,6 +38,7 @@ def bind_terms(
         With bounds as numbers.
     """
     objective = parts.get("objective")
+    recordings = recordings_of(parts)
     terms, problems = {}, []
     for name, term in objective.terms.items() if objective is not None else ():
         path = f"objective.terms.{name}"
@@ -46,11 +47,12 @@ def bind_terms(
             options = metric.options.model_validate(dict(term.options)).model_dump()
         except (UnknownNameError, ValidationError):
             continue  # told already
+        recording = recordings.get(term.protocol, parts.get("recording"))
         protocol = parts.get("protocols", {}).get(term.protocol)
         is_known = protocol is not None and is_whole(term.protocol, parts)
         stimuli = _stimuli(protocol, parts, mechanism, parameters) if is_known else []
         if isinstance(term.target, TargetSource):
-            unit = _unit_of(metric, options, parts.get("recording"), mechanism)
+            unit = _unit_of(metric, options, recording, mechanism)
             if unit is None or not is_known:
                 continue  # told already
             wanted = Wanted(
@@ -62,7 +64,7 @@ def bind_terms(
             if isinstance(term.target, TargetSource):
                 continue
             options = metric.options.model_validate(dict(term.options)).model_dump()
-        terms[name], found = _in_unit(path, term, metric, options, parts, mechanism)
+        terms[name], found = _in_unit(path, term, metric, options, recording, mechanism)
         problems += found
         if is_known and metric.size is not None and isinstance(term.target, list):
             problems += _size_problems(path, term, metric, options, stimuli)
@@ -78,15 +80,16 @@ def _stimuli(
     if any(p.startswith(("model", "parameters")) for p in parts.get("wrong", ())):
         known.append(Timing(_LONG, _LONG, _LONG))
     before = BEFORE if numerics is None else min(BEFORE, numerics.settle)
-    return [replace(with_delay(model, protocol.stimulus(t)), before=before) for t in known]
+    delay = longest_delay(model, parameters)
+    return [replace(with_delay(protocol.stimulus(t), delay), before=before) for t in known]
 
 
 def _in_unit(
     path: str, term: Term, metric: Metric, options: Mapping[str, Any],
-    parts: Mapping[str, Any], mechanism: Mechanism,
+    recording: Any, mechanism: Mechanism,
 ) -> tuple[Term, list[SpecProblem]]:  # fmt: skip
-    signal_unit = _signal_unit(options, parts.get("recording"), mechanism)
-    unit = _unit_of(metric, options, parts.get("recording"), mechanism)
+    signal_unit = _signal_unit(options, recording, mechanism)
+    unit = _unit_of(metric, options, recording, mechanism)
     if unit is None:
         return term, []  # no such signal, which is told elsewhere
     problems = []

@@ -91,7 +91,7 @@ def kept_apart(bound: Bound) -> Bound:
 
 
 def _unread_in_use(bound: Bound, unread: frozenset[str]) -> list[str]:
-    rig = only_rig(bound, 1)
+    rig = only_rig(bound)
     try:
         used = sorted(mechanisms_in_use() & unread)
     finally:
