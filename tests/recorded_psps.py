@@ -10,12 +10,15 @@ TRUTH = {
     "U": 0.42,
     "tau_rec": 310.0,
     "tau_facil": 60.0,
-    "weight": 1.7,
+    "weight": 12.0,
     "net_con.delay": 1.9,
     "cell.arguments.resistance": 140.0,
     "cell.arguments.tau": 17.0,
 }
-RISE, DECAY, REVERSAL, REST = 0.3, 2.5, 0.0, -70.0
+RISE, DECAY, REVERSAL, REST = 0.3, 2.5, 0.0, -65.0
+# In a passive cell only weight × resistance shapes a potential; its level under a known current
+# tells the resistance.
+HOLDING = -0.05  # nA
 SPIKES = np.array([*(50.0 * k for k in range(8)), 350.0 + 550.0])  # 8 at 20 Hz, 1 after 550 ms
 
 
@@ -36,15 +39,16 @@ def voltage(
 ) -> np.ndarray:
     """Return the potential of the cell at some times (ms after the first spike), mV.
 
-    C dV/dt = (E_rest − V) / R − g (V − E_syn), integrated from event to event.
+    C dV/dt = (E_rest − V) / R + I − g (V − E_syn), integrated from event to event.
     """
     peak = RISE * DECAY / (DECAY - RISE) * np.log(DECAY / RISE)
     norm = np.exp(-peak / DECAY) - np.exp(-peak / RISE)
     arrivals = spikes + truth["net_con.delay"]
     sizes = truth["weight"] * 1e-3 * releases(spikes, truth) / norm  # µS
     r, tau = truth["cell.arguments.resistance"], truth["cell.arguments.tau"]
-    values = np.full(time.shape, REST)
-    v = REST
+    level = REST + r * HOLDING
+    values = np.full(time.shape, level)
+    v = level
     for k, start in enumerate(arrivals):
         stop = arrivals[k + 1] if k + 1 < arrivals.size else max(time[-1], start) + 1.0
         here = arrivals[: k + 1], sizes[: k + 1]
@@ -52,7 +56,7 @@ def voltage(
         def slope(t: float, v: np.ndarray, here: tuple[np.ndarray, np.ndarray] = here) -> np.ndarray:
             ages = t - here[0]
             g = float((here[1] * (np.exp(-ages / DECAY) - np.exp(-ages / RISE))).sum())
-            return (REST - v - r * g * (v - REVERSAL)) / tau
+            return (level - v - r * g * (v - REVERSAL)) / tau
 
         inside = (time >= start) & (time < stop)
         at = np.append(time[inside], stop)

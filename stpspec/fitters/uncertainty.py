@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stpspec.fitters.data_noise import DataNoise
+from stpspec.fitters.differences import steps_of
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
 from stpspec.formatting import number, unit_text
@@ -198,8 +199,9 @@ def _of_parameters(
     stencil = problem.stencil
     if stencil and stencil[0] is best:
         return _from_stencil(problem, stencil, scales)
-    above = np.minimum(best.point + _STEP, 1.0)
-    below = np.maximum(best.point - _STEP, 0.0)
+    step = steps_of(problem, _STEP)
+    above = np.minimum(best.point + step, 1.0)
+    below = np.maximum(best.point - step, 0.0)
     ups = best.point + np.diag(above - best.point)
     downs = best.point + np.diag(below - best.point)
     judged = problem.judged_at(np.concatenate([ups, downs]), scales)
