@@ -53,7 +53,9 @@ def voltage(
         stop = arrivals[k + 1] if k + 1 < arrivals.size else max(time[-1], start) + 1.0
         here = arrivals[: k + 1], sizes[: k + 1]
 
-        def slope(t: float, v: np.ndarray, here: tuple[np.ndarray, np.ndarray] = here) -> np.ndarray:
+        def slope(
+            t: float, v: np.ndarray, here: tuple[np.ndarray, np.ndarray] = here
+        ) -> np.ndarray:
             ages = t - here[0]
             g = float((here[1] * (np.exp(-ages / DECAY) - np.exp(-ages / RISE))).sum())
             return (level - v - r * g * (v - REVERSAL)) / tau

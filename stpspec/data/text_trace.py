@@ -84,8 +84,9 @@ class _Columns:
             raise DataError(
                 f"{len(places)} columns of {self.file} are called {name!r}: give numbers"
             )
-        guess = nearest(name, names)
-        hint = f"; did you mean {guess!r}?" if guess else ""
+        guess = nearest(name, [h.name for h in headers])
+        meant = next((h.text for h in headers if h.name == guess), "")
+        hint = f"; did you mean {meant!r}?" if meant else ""
         raise DataError(f"no column of {self.file} is called {name!r} ({', '.join(names)}){hint}")
 
     def _time_place(self) -> int | None:
@@ -248,7 +249,7 @@ def _sweeps(file: str, time: np.ndarray, numbers: np.ndarray | None) -> list[np.
         return [np.arange(time.size)]
     pieces = np.split(np.arange(time.size), np.flatnonzero(falls) + 1)
     first, span = time[pieces[0][0]], np.ptp(time[pieces[0]])
-    restarts = all(abs(time[p[0]] - first) <= 0.5 * span and p.size > 2 for p in pieces)
+    restarts = all(abs(time[p[0]] - first) <= 0.5 * span and p.size > 1 for p in pieces)
     if restarts and span > 0:
         return pieces
     if np.unique(time).size == time.size:

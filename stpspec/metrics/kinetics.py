@@ -42,7 +42,7 @@ def _first(options: Options, stimulus: Stimulus) -> int:
 @metric("amplitude", "signal", pulses=_first, is_magnitude=True)
 def amplitude(response: Response) -> float:
     """Peak of the first response; 0 when nothing was released."""
-    return float(response.amplitudes[0])
+    return response.first_peak()[1]
 
 
 @metric("max_amplitude", "signal", is_magnitude=True)

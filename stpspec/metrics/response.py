@@ -357,6 +357,11 @@ class Response:
         self._first_arrival()
         return np.array([self.peak(k)[1] for k in range(self.arrivals.size)])
 
+    def first_peak(self) -> tuple[float, float]:
+        """Return time (ms) and height of the first response; 0 when nothing was released."""
+        self._first_arrival()
+        return self.peak(0)
+
     def first_response(self) -> tuple[np.ndarray, np.ndarray, float, float]:
         """Return times, signal, peak time and peak of the first response.
 
@@ -365,8 +370,7 @@ class Response:
         MetricError
             If there is no response.
         """
-        self._first_arrival()
-        when, height = self.peak(0)
+        when, height = self.first_peak()
         if height <= 0:
             raise MetricError("there is no response to measure: nothing was released")
         t, y = self.window(0)
