@@ -144,7 +144,8 @@ def test_descending_and_shuffled_times_are_put_in_order(tmp_path):
     [("time (ms),Vm (mV),stim\n0,1,0\n1,2,5\n2,4,5\n3,3,0\n4,3,5\n5,3,0\n6,3,0\n", {}),
      ("time (ms),Vm (mV),TTL\n0,1,5\n1,2,0\n2,4,0\n3,3,5\n4,3,0\n5,3,5\n6,3,5\n7,3,5\n", {}),
      ("time (ms),Vm (mV),stimulus (s)\n0,1,0.001\n1,2,0.004\n2,4,\n3,3,\n4,3,\n", {}),
-     ("time (ms),Vm (mV),light\n0,1,0\n1,2,5\n2,4,5\n3,3,0\n4,3,5\n5,3,0\n6,3,0\n", {"stimulus": "light"}),
+     ("time (ms),Vm (mV),light\n0,1,0\n1,2,5\n2,4,5\n3,3,0\n4,3,5\n5,3,0\n6,3,0\n",
+      {"stimulus": "light"}),
      ("time (ms),Vm (mV)\n0,1\n1,2\n2,4\n3,3\n4,3\n", {"stimulus": ["1 ms", "0.004 s"]})],
 )  # fmt: skip
 def test_stimulus_times_come_from_a_trigger_a_column_of_times_or_the_spec(tmp_path, text, spec):
