@@ -58,6 +58,8 @@ class StimulusDescription(TypedDict):
     step : StepDescription or None
     undriven : float or None
         The holding potential where it is the reversal potential, mV.
+    protocol : str
+        The protocol that this is one of several runs of.
     """
 
     onset: float
@@ -67,6 +69,7 @@ class StimulusDescription(TypedDict):
     default_signal: str
     step: StepDescription | None
     undriven: NotRequired[float | None]
+    protocol: NotRequired[str]
 
 
 def protocol_dataset(
@@ -133,6 +136,11 @@ def arrival_times(spikes: ArrayLike, delay: float, onset: float = 0.0) -> np.nda
 def stimulus_of(dataset: xr.Dataset) -> StimulusDescription:
     """Return the description of the stimulus that a protocol's Dataset carries."""
     return json.loads(dataset.attrs["stimulus"])
+
+
+def protocol_of(child: xr.DataTree) -> str:
+    """Return the protocol that a child of a run is one of several runs of; empty if of none."""
+    return json.loads(child.attrs["stimulus"]).get("protocol", "")
 
 
 def times_of(dataset: xr.Dataset) -> np.ndarray:

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.protocol import Stimulus, names_of_runs, runs_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,14 +40,21 @@ def stimuli_of(
     largest = {name: float(a.max()) for name, a in candidates.columns.items()}
     known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
     stimuli = {}
-    for name in protocols:
+    runs = runs_of(experiment.protocols)
+    own = {n: names_of_runs(n, experiment.protocols) for n in experiment.protocols}
+    owners = {run: name for name, names in own.items() for run in names}
+    for name in (run for n in protocols for run in own.get(n, [n])):
         try:
-            stimulus = experiment.protocols[name].stimulus(known)
+            stimulus = runs[name].stimulus(known)
         except ValueError as error:  # the time constants of a candidate make it too long
             raise SpecError([SpecProblem(f"protocols.{name}", str(error))]) from error
         if bound.brief:
-            stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
-        stimuli[name] = with_delay(experiment.model, stimulus)
+            asked = {name, owners[name]}
+            stimulus = stimulus.leading(pulses_read(experiment.objective, asked, stimulus))
+        stimulus = with_delay(experiment.model, stimulus)
+        if owners[name] != name:
+            stimulus = replace(stimulus, protocol=owners[name])
+        stimuli[name] = stimulus
     if not quietly:
         _warn(bound, stimuli)
     return stimuli
@@ -226,7 +234,7 @@ def describe(bound: Bound, stimulus: Stimulus) -> StimulusDescription:
     """Return the description of a stimulus that goes with what is recorded."""
     experiment = bound.experiment
     onset, step = experiment.numerics.settle, stimulus.step
-    return {
+    description: StimulusDescription = {
         "onset": onset,
         "delay": experiment.model.net_con.delay if stimulus.spikes else 0.0,
         "spikes": [onset + s for s in stimulus.spikes],
@@ -238,6 +246,9 @@ def describe(bound: Bound, stimulus: Stimulus) -> StimulusDescription:
             "cell": step.cell,
         },
     }  # fmt: skip
+    if stimulus.protocol:
+        description["protocol"] = stimulus.protocol
+    return description
 
 
 def _driving_force(bound: Bound) -> float | None:
