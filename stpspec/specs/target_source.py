@@ -27,8 +27,12 @@ class Wanted:
     metric : str
     options : mapping of str to object
         All options of the metric, with their defaults.
+    chosen : mapping of str to object
+        Those that the term itself sets.
+    signal : str
+        What the metric reads; empty if it reads no signal.
     unit : str
-        Of the values of the metric, for the signal that it reads.
+        Of the values of the metric, for that signal.
     is_vector : bool
         Whether the metric has several values.
     protocol : str
@@ -43,6 +47,8 @@ class Wanted:
 
     metric: str
     options: Mapping[str, Any]
+    chosen: Mapping[str, Any]
+    signal: str
     unit: str
     is_vector: bool
     protocol: str

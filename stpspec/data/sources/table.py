@@ -60,7 +60,7 @@ class Table(TargetSource):
     )
     sign: Literal["positive", "negative"] = Field(
         default="positive",
-        description="negative: inward currents and IPSPs were written below 0; the metric is a size",
+        description="negative where inward currents or IPSPs were written below 0",
     )
     sheet: str | None = Field(default=None, description="of an Excel file; its first by default")
 

@@ -55,7 +55,8 @@ def bind_terms(
             if unit is None or not is_known:
                 continue  # told already
             wanted = Wanted(
-                metric.name, options, unit, metric.vector, term.protocol, runs,
+                metric.name, options, term.options, _signal_read(metric, options, parts), unit,
+                metric.vector, term.protocol, runs,
                 {n: s[0] for n, s in stimuli.items()}, term.scale,
             )  # fmt: skip
             term, found = read_term(path, term, wanted)
@@ -129,6 +130,12 @@ def _unit_of(
     if signal_unit is None and metric.reads_signal:
         return None
     return metric.unit_in(signal_unit or "", options)
+
+
+def _signal_read(metric: Metric, options: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    recording = parts.get("recording")
+    default = "" if recording is None else recording.default_signal
+    return (options.get("signal") or default) if metric.reads_signal else ""
 
 
 def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanism) -> str | None:
