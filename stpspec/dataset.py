@@ -64,6 +64,8 @@ class StimulusDescription(TypedDict):
         The holding potential where it is the reversal potential, mV.
     gaps : list of (float, float)
         Of a recorded trace: from when to when samples are missing, ms of the recording.
+    protocol : str
+        The protocol that this is one of several runs of.
     """
 
     onset: float
@@ -74,6 +76,7 @@ class StimulusDescription(TypedDict):
     step: StepDescription | None
     undriven: NotRequired[float | None]
     gaps: NotRequired[list[tuple[float, float]]]
+    protocol: NotRequired[str]
 
 
 def protocol_dataset(
@@ -164,6 +167,11 @@ def delays_of(dataset: xr.Dataset) -> np.ndarray | None:
     if _DELAY not in dataset.coords:
         return None
     return np.atleast_1d(dataset[_DELAY].values)
+
+
+def protocol_of(child: xr.DataTree) -> str:
+    """Return the protocol that a child of a run is one of several runs of; empty if of none."""
+    return json.loads(child.attrs["stimulus"]).get("protocol", "")
 
 
 def times_of(dataset: xr.Dataset) -> np.ndarray:

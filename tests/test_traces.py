@@ -302,9 +302,9 @@ def wanted(**options):
     """Return what a term with the metric trace asks for, with some of its options set."""
     defaults = {"windows": None, "interval": 0.1, "times": None, "bin_width": None,
                 "lowpass": None, "subtract_baseline": True, "signal": None}  # fmt: skip
-    protocol = SpikeTimes(times=[0.0, 10.0], tail=20.0)
-    return Wanted("trace", {**defaults, **options}, "mV", True, "pair", protocol,
-                  {"pair": Stimulus((0.0, 10.0), 30.0)}, given=frozenset(options))  # fmt: skip
+    run = SpikeTimes(times=[0.0, 10.0], tail=20.0)
+    return Wanted("trace", {**defaults, **options}, options, "somatic_voltage", "mV", True, "pair",
+                  {"pair": run}, {"pair": Stimulus((0.0, 10.0), 30.0)})  # fmt: skip
 
 
 def source_of(tmp_path, time, *sweeps, monkeypatch, **spec):

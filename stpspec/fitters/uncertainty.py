@@ -74,9 +74,9 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
     move the optimum: P·G²·Pᵀ with P the pseudoinverse of the Jacobian of the weighted residuals
     and G the weights in it (the sandwich of a weighted least-squares estimate; (JᵀJ)⁻¹ where all
     weigh alike). Without, (JᵀJ)⁻¹ is scaled by the residual variance, which needs more targets
-    than parameters. A free scale counts as one more parameter. Samples of a trace count by how many of them are independent. The derivatives
-    are those that the fitter has taken at the best point; where it has none, simulations are made
-    here, which are no part of the history.
+    than parameters. A free scale counts as one more parameter. Samples of a trace count by how
+    many of them are independent. The derivatives are those that the fitter has taken at the best
+    point; where it has none, simulations are made here, which are no part of the history.
 
     Parameters
     ----------
@@ -90,6 +90,7 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
     reasons = {name: f"at its {end}" for name, end in bounds.items()}
 
     scales = problem.judge.scales(best.metrics) if best.metrics else {}
+    values = {**best.values, **{scale_label(n): v for n, v in scales.items()}}
     labels = [*problem.names, *map(scale_label, scales)]
     moving = [*free, *range(problem.n, len(labels))]
 
@@ -118,17 +119,13 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
     errors, degrees = {}, {}
     for index, parts, step in zip(moving, inverse * noise, steps, strict=True):
         name, sd = labels[index], float(np.linalg.norm(parts))
-        is_scale = index >= problem.n
-        value = list(scales.values())[index - problem.n] if is_scale else best.values[name]
-        error = sd * (abs(value) if is_scale else _slope(problem, name, value))
+        error = sd * _slope(problem, name, values[name])
         if name in trading:
             others = [n for n in trading[name] if n != name]
             with_them = f": it trades off against {' and '.join(others)}" if others else ""
             reasons[name] = f"not determined by the targets{with_them}"
-        elif not is_scale and (why := _why_too_large(problem, best, name, error)):
+        elif why := _why_too_large(problem, values, name, error):
             reasons[name] = why
-        elif is_scale and error > abs(value):
-            reasons[name] = "hardly determined: its standard error is larger than its value"
         elif step > max(_NEAR * sd, AT_BOUND):
             reasons[name] = "the best point seen is no optimum; fitted anew, least_squares finds it"
         else:
@@ -152,19 +149,19 @@ def _noise(
     return one * np.sqrt(data.times)
 
 
-def _why_too_large(problem: Problem, best: Evaluation, name: str, error: float) -> str:
+def _why_too_large(problem: Problem, values: Mapping[str, float], name: str, error: float) -> str:
     """Say why a standard error is too large to mean anything; empty if it is not.
 
     Of a value of one sign that is known to a third at best, an interval is not symmetrical: what
     is given instead holds the same share on the scale of its logarithm.
     """
-    value, parameter = best.values[name], problem.parameters[name]
-    has_one_sign = float(parameter.min) >= 0 or float(parameter.max) <= 0
+    value, parameter = values[name], problem.parameters.get(name)
+    has_one_sign = parameter is None or float(parameter.min) >= 0 or float(parameter.max) <= 0
     if error > abs(value):
         return "hardly determined: its standard error is larger than its value"
     if not has_one_sign or error <= _SKEWED * abs(value):
         return ""
-    factor, unit = np.exp(1.96 * error / abs(value)), unit_text(problem.bound.units[name])
+    factor, unit = np.exp(1.96 * error / abs(value)), unit_text(problem.bound.units.get(name, "1"))
     low, high = (number(v, 2) for v in sorted((value / factor, value * factor)))
     return f"hardly determined: {low} … {high} {unit}".rstrip() + " (95 %), too skewed for ± SE"
 
@@ -306,7 +303,9 @@ def _pseudoinverse(jacobian: np.ndarray) -> np.ndarray:
 
 
 def _slope(problem: Problem, name: str, value: float) -> float:
-    """Return how fast a parameter changes with its place in the unit interval."""
-    parameter = problem.parameters[name]
+    """Return how fast a parameter changes with its place, a free scale with its logarithm."""
+    parameter = problem.parameters.get(name)
+    if parameter is None:
+        return abs(value)
     low, high = float(parameter.min), float(parameter.max)
     return float(value * np.log(high / low)) if parameter.scale == "log" else high - low

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -192,16 +192,20 @@ def _measure(candidate: _Candidate, request: Request, failure: Failure | None) -
 
     if failure is not None:
         return Measurement(np.array(np.nan), metric.unit, failure)
-    if request.protocol not in candidate.children:
+    runs = runs_measured(request.protocol, candidate.children)
+    if not runs:
         return without_value(f"the protocol {request.protocol!r} was not run")
+    if len(runs) > 1:
+        return _joined([_measure(candidate, replace(request, protocol=r), None) for r in runs])
     options = dict(request.chosen)
     each = options.pop("trials", "mean") == "each"
     common = {n: options.pop(n) for n in _COMMON if metric.reads_signal and n in options}
-    trials = range(candidate.children[request.protocol].n_trials) if each else [None]
+    (run,) = runs
+    trials = range(candidate.children[run].n_trials) if each else [None]
     result = Measurement(np.array(np.nan), metric.unit)
     values = []
     for trial in trials:
-        response = candidate.response(request.protocol, common, trial)
+        response = candidate.response(run, common, trial)
         response.steps = []
         try:
             value = np.asarray(metric.function(response, **options), float)
@@ -223,6 +227,22 @@ def _measure(candidate: _Candidate, request: Request, failure: Failure | None) -
         result.unit = metric.unit_in(response.unit, options)
     result.value = np.stack(values) if each else values[0]
     return result
+
+
+def runs_measured(protocol: str, children: Mapping[str, Recorded]) -> list[str]:
+    """Return the names of what was recorded of a protocol, or of the run of that name."""
+    if protocol in children:
+        return [protocol]
+    return [n for n, child in children.items() if child.stimulus.get("protocol") == protocol]
+
+
+def _joined(parts: Sequence[Measurement]) -> Measurement:
+    """Return the measurement of several runs: their values one after the other."""
+    if failed := next((m for m in parts if m.failure is not None), None):
+        return failed
+    values = np.concatenate([m.value for m in parts], axis=-1)
+    notes = list(dict.fromkeys(note for m in parts for note in m.notes))
+    return Measurement(values, parts[0].unit, None, notes, [s for m in parts for s in m.steps])
 
 
 def missing(requests: Sequence[Request], failure: Failure) -> dict[str, Measurement]:

@@ -80,8 +80,13 @@ class Miss:
         """
         values = np.atleast_1d(np.asarray(target, float))
         sds = None if sd is None else Noise.of(sd, n, values).sd
-        achieved = mean_over_trials(value, is_vector=np.ndim(target) > 0)
+        achieved = mean_over_trials(value, is_vector=np.ndim(np.asarray(target, float)) > 0)
         return cls(achieved, values, sds, is_own_ratio)
+
+    def part(self, which: slice) -> Miss:
+        """Return the miss of some of the values, as of one train of several."""
+        sd = None if self.sd is None else self.sd[which]
+        return Miss(self.achieved[which], self.target[which], sd)
 
     @property
     def is_datum(self) -> np.ndarray:

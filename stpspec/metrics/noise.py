@@ -37,20 +37,22 @@ class Noise:
 
         Gaps, where the target is NaN, have neither sd nor degrees of freedom: NaN, too.
         """
-        size = target.size
-        sds = np.broadcast_to(np.asarray(sd, float), (size,))
+        size, given = target.size, np.asarray(sd, float)
+        sds = np.broadcast_to(given, (size,))
         known = np.isfinite(target)
         if not known.all():
-            repeats = n if n is None or np.ndim(n) == 0 else np.asarray(n, float)[known]
-            part = cls.of(sd if np.ndim(sd) == 0 else sds[known], repeats, target[known])
+            of_known = None
+            if n is not None:
+                of_known = np.broadcast_to(np.asarray(n, float), (size,))[known]
+            part = cls.of(given if given.ndim == 0 else sds[known], of_known, target[known])
             wide = np.full((2, size), np.nan)
             wide[:, known] = part.sd, part.degrees
-            return cls(*wide, part.is_pooled)
+            return cls(wide[0], wide[1], part.is_pooled)
         if n is None:
             return cls(sds, np.full(size, np.inf), is_pooled=False)
         repeats = np.broadcast_to(np.asarray(n, float), (size,))
         degrees = np.where(repeats > 1, repeats - 1, np.inf)  # the sd of one is from elsewhere
-        if np.ndim(sd) == 0:  # one sd for all values is one estimate
+        if given.ndim == 0:  # one sd for all values is one estimate
             return cls(sds / np.sqrt(repeats), np.full(size, degrees.sum()), is_pooled=size > 1)
         level = np.maximum(np.abs(target), sds / np.sqrt(repeats))
         spread, total = moderated(sds, degrees, level)

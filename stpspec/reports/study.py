@@ -105,7 +105,8 @@ def _terms(spec: Mapping[str, Any], best: EvaluationRecord) -> list[tuple[str, .
     for name, term in objective.terms.items():
         miss = misses[name]
         sd = "" if miss.sd is None else f" ± {number(float(miss.sd[0]))}"
-        values = [f"{number(np.nanmin(v))} … {number(np.nanmax(v))}" if v.size > 1 else number(float(v[0]))
+        values = [f"{number(np.nanmin(v))} … {number(np.nanmax(v))}" if v.size > 1
+                  else number(float(v[0]))
                   for v in (miss.target, miss.achieved)]  # fmt: skip
         label = name if name == term.metric else f"{name} ({term.metric})"
         rows.append((label, term.protocol, values[0] + sd, values[1], miss.text(unit_text("1"))))

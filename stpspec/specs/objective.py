@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -129,21 +129,28 @@ class Term(Spec):
             If a value has another dimension.
         """
 
+        named = self.own_unit if self.scale is not None and self.own_unit != "1" else None
+        target, sd = (self.numbers(field, unit) for field in ("target", "sd"))
+        return self.copy_with(target=target, sd=sd, unit=named)
+
+    def numbers(self, field: Literal["target", "sd"], unit: str) -> Any:
+        """Return the target or the sd as plain numbers, as :meth:`in_unit` has them.
+
+        Raises
+        ------
+        UnitError
+            If a value has another dimension.
+        """
         own = self.own_unit if self.scale is not None else unit
+        value = getattr(self, field)
+        if isinstance(value, list):
+            return [None if v is None else self._number(v, own) for v in value]
+        return None if value is None else self._number(value, own)
 
-        def one(value: float | str) -> float:
-            if self.unit is not None and not (isinstance(value, str) and split(value)[1]):
-                value = f"{number_of(value)!r} {self.unit}"
-            return convert(value, own)
-
-        def plain(value: Values) -> Values:
-            if isinstance(value, list):
-                return [None if v is None else one(v) for v in value]
-            return one(value)
-
-        sd = None if self.sd is None else plain(self.sd)
-        named = own if self.scale is not None and own != "1" else None
-        return self.copy_with(target=plain(self.target), sd=sd, unit=named)
+    def _number(self, value: float | str, unit: str) -> float:
+        if self.unit is not None and not (isinstance(value, str) and split(value)[1]):
+            value = f"{number_of(value)!r} {self.unit}"
+        return convert(value, unit)
 
     @property
     def own_unit(self) -> str:

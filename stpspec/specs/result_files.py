@@ -81,9 +81,10 @@ def keys_along(data: object, path: str) -> list[Any]:
             known = data if isinstance(data, Mapping) else {}
             keys.append(next((n for n in names if n in known), names[0]))
             parts = parts[keys[-1].count(".") + 1 :]
+        inner: Any = data
         try:
-            data = data[keys[-1]]  # pyright: ignore[reportIndexIssue]
-        except (KeyError, IndexError, TypeError):
+            data = inner[keys[-1]]
+        except (LookupError, TypeError):
             data = None
     return keys
 

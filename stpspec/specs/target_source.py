@@ -27,34 +27,34 @@ class Wanted:
     metric : str
     options : mapping of str to object
         All options of the metric, with their defaults.
+    chosen : mapping of str to object
+        Those that the term itself sets.
+    signal : str
+        What the metric reads; empty if it reads no signal.
     unit : str
-        Of the values of the metric, for the signal that it reads.
+        Of the values of the metric, for that signal.
     is_vector : bool
         Whether the metric has several values.
-    protocol_name : str
-    protocol : Protocol
+    protocol : str
+        Its name, or that of one of its runs.
+    runs : mapping of str to Protocol
+        The runs whose values are wanted, one after the other: one, or each of ``trains``.
     stimuli : mapping of str to Stimulus
-        What the protocol does; one entry for each train of ``trains``.
+        What each of the runs does.
     scale : str or None
         Name of the free scale that the values are relative to: they then keep their own unit.
-    given : frozenset of str
-        Names of the options that the term sets itself.
     """
 
     metric: str
     options: Mapping[str, Any]
+    chosen: Mapping[str, Any]
+    signal: str
     unit: str
     is_vector: bool
-    protocol_name: str
-    protocol: Protocol
+    protocol: str
+    runs: Mapping[str, Protocol]
     stimuli: Mapping[str, Stimulus] = field(default_factory=dict)
     scale: str | None = None
-    given: frozenset[str] = frozenset()
-
-    @property
-    def n_pulses(self) -> int:
-        """Number of pulses of all trains."""
-        return sum(len(s.spikes) for s in self.stimuli.values())
 
 
 @dataclass(frozen=True)

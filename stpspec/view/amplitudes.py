@@ -14,7 +14,8 @@ from stpspec.formatting import unit_text
 from stpspec.metrics.measure import Recorded
 from stpspec.metrics.miss import Miss, misses_of
 from stpspec.metrics.response import Response
-from stpspec.view.contract import Achieved, terms_of
+from stpspec.specs.protocol import names_of_runs
+from stpspec.view.contract import Achieved, target_unit, terms_of
 from stpspec.view.data import keep
 from stpspec.view.recorded import response_options
 from stpspec.view.style import BLUE, GRAY, figure_legend, legend, new_grid, wrap
@@ -109,11 +110,17 @@ def _panels(result: WithTraces) -> Iterator[_Panel]:
     spikes = {name: np.array(stimulus_of(node)["spikes"]) for name, node in nodes.items()}
     shown = set()
     for name, term in terms.items():
-        if term.metric == "amplitudes" and spikes[term.protocol].size > 1:
-            miss = misses[name]
-            shown.add(term.protocol)
-            yield _Panel(name, spikes[term.protocol], miss.achieved, result.metric_units[name],
-                         miss, term)  # fmt: skip
+        runs = names_of_runs(term.protocol, result.experiment.protocols)
+        if term.metric != "amplitudes" or all(spikes[run].size < 2 for run in runs):
+            continue
+        unit, ends = target_unit(term, result.metric_units[name]), np.cumsum(
+            [spikes[run].size for run in runs])  # fmt: skip
+        for run, end in zip(runs, ends, strict=True):
+            part = slice(end - spikes[run].size, end)
+            miss = misses[name] if len(runs) == 1 else misses[name].part(part)
+            shown.add(run)
+            label = name if len(runs) == 1 else f"{name} ({run})"
+            yield _Panel(label, spikes[run], miss.achieved, unit, miss, term)
     for name, node in nodes.items():
         if name not in shown and 2 <= spikes[name].size <= _MOST:
             options = response_options(result.experiment, name)

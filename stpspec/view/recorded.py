@@ -12,6 +12,7 @@ from stpspec.metrics.noise import Noise
 from stpspec.metrics.registration import ResponseOptions
 from stpspec.metrics.samples import sample_times, trace
 from stpspec.registry import METRICS
+from stpspec.specs.protocol import names_of_runs
 from stpspec.units import convert
 from stpspec.view.contract import terms_of
 from stpspec.view.data import keep
@@ -30,9 +31,11 @@ _MARKED = 1500  # samples up to which each is marked; they then lie on the model
 
 def response_options(experiment: Experiment | None, protocol: str) -> dict[str, Any]:
     """Return how a term of the objective measures the pulses of a protocol: baseline and so on."""
-    for term in terms_of(experiment).values() if experiment is not None else ():
+    if experiment is None:
+        return {}
+    for term in terms_of(experiment).values():
         known = term.metric in METRICS.names() and METRICS.get(term.metric).reads_signal
-        if term.protocol == protocol and known:
+        if known and protocol in names_of_runs(term.protocol, experiment.protocols):
             chosen = METRICS.get(term.metric).options.model_validate(term.options).model_dump()
             if "baseline" in chosen:
                 return {n: chosen[n] for n in _OPTIONS}

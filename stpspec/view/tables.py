@@ -11,6 +11,7 @@ from stpspec.formatting import Rows, columns, number, presentable, presentable_r
 from stpspec.formatting.layout import fitted, numbered, screen_width
 from stpspec.metrics.miss import Miss
 from stpspec.metrics.noise import students_t
+from stpspec.specs.protocol import runs_of
 from stpspec.view.contract import target_unit, terms_of
 from stpspec.view.style import UNITS
 
@@ -98,10 +99,8 @@ def verdict(result: Fit) -> str:
 
 
 def _targets(result: Fit) -> Rows:
-    rows, misses = (
-        [("metric", "protocol", "unit", "target ± sd", "achieved", "miss")],
-        result.misses,
-    )
+    rows = [("metric", "protocol", "unit", "target ± sd", "achieved", "miss")]
+    misses = result.misses
     for name, term in terms_of(result.experiment).items():
         label = name if name == term.metric else f"{name} ({term.metric})"
         unit = target_unit(term, result.metric_units[name])
@@ -245,7 +244,7 @@ def run_table(
     """
     width = width or screen_width()
     blocks = []
-    for name, protocol in protocols.items():
+    for name, protocol in {**protocols, **runs_of(protocols)}.items():
         mine = {r: m for r, m in measured.items() if r.protocol == name}
         if not mine:
             continue

@@ -24,7 +24,7 @@ def _measure(arguments: argparse.Namespace) -> int:
     from stpspec.units import UnitError, convert
 
     files = [w for w in arguments.words if not _FIELD.fullmatch(w)]
-    fields = dict(m.groups() for w in arguments.words if (m := _FIELD.fullmatch(w)))
+    fields = {m[1]: m[2] for w in arguments.words if (m := _FIELD.fullmatch(w))}
     if not files:
         raise UsageError("measure takes the file of a recorded trace")
     try:

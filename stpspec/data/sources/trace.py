@@ -55,7 +55,7 @@ class RecordedTrace(TraceFile, TargetSource):
             raise DataError("a recorded trace is the target of one train, and not of several")
         (stimulus,) = wanted.stimuli.values()
         recording = read_traces(self._files(), self, dimension)
-        onset = onset_in(recording, stimulus, wanted.protocol_name)
+        onset = onset_in(recording, stimulus, wanted.protocol)
         recording = replace(recording, time=recording.time - onset)
         return _target(recording, stimulus, wanted)
 
@@ -102,10 +102,10 @@ def _target(recording: Recording, stimulus: Stimulus, wanted: Wanted) -> TargetD
     inside &= (sampled.time >= first) & (sampled.time <= last) & (sampled.counts > 0)
     if not inside.any():
         raise DataError(
-            f"{recording.name} has no sample where the protocol {wanted.protocol_name!r} has: it "
+            f"{recording.name} has no sample where the protocol {wanted.protocol!r} has: it "
             f"is there from {recording.time[0]:.5g} to {recording.time[-1]:.5g} ms after the onset"
         )
-    given = "subtract_baseline" in wanted.given
+    given = "subtract_baseline" in wanted.chosen
     mode = options["subtract_baseline"] if given else "mean"
     spike = float(stimulus.spikes[0])
     level = _Leveled(mode).of(

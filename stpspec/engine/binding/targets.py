@@ -15,9 +15,10 @@ from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, UnknownNameError
 from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
-from stpspec.specs.consistency import is_whole, recordings_of, value_problems
+from stpspec.specs.consistency import is_whole, recordings_of
 from stpspec.specs.objective import Term
-from stpspec.specs.protocol import BEFORE, Protocol, Stimulus, Timing
+from stpspec.specs.protocol import BEFORE, Protocol, Stimulus, Timing, runs_of
+from stpspec.specs.target_rules import shared_scale_problems, value_problems
 from stpspec.specs.target_source import TargetSource, Wanted
 from stpspec.units import UnitError, convert
 
@@ -48,19 +49,20 @@ def bind_terms(
         except (UnknownNameError, ValidationError):
             continue  # told already
         recording = recordings.get(term.protocol, parts.get("recording"))
-        protocol = parts.get("protocols", {}).get(term.protocol)
-        is_known = protocol is not None and is_whole(term.protocol, parts)
-        stimuli = _stimuli(protocol, parts, mechanism, parameters) if is_known else []
+        runs = _runs_read(term.protocol, parts)
+        is_known = bool(runs)
+        stimuli = {n: _stimuli(p, parts, mechanism, parameters) for n, p in runs.items()}
         if isinstance(term.target, TargetSource):
             unit = _unit_of(metric, options, recording, mechanism)
             if unit is None or not is_known:
                 continue  # told already
             wanted = Wanted(
-                metric.name, options, unit, metric.vector, term.protocol, cast(Protocol, protocol),
-                {term.protocol: stimuli[0]}, given=frozenset(term.options),
+                metric.name, options, term.options, _signal_read(metric, options, recording), unit,
+                metric.vector, term.protocol, runs,
+                {n: s[0] for n, s in stimuli.items()}, term.scale,
             )  # fmt: skip
             term, found = read_term(path, term, wanted)
-            problems += found or value_problems(path, term, metric)
+            problems += found or value_problems(path, term, cast(Any, metric))
             if isinstance(term.target, TargetSource):
                 continue
             options = metric.options.model_validate(dict(term.options)).model_dump()
@@ -68,7 +70,18 @@ def bind_terms(
         problems += found
         if is_known and metric.size is not None and isinstance(term.target, list):
             problems += _size_problems(path, term, metric, options, stimuli)
+    problems += shared_scale_problems(terms)
     return terms, problems
+
+
+def _runs_read(name: str, parts: Mapping[str, Any]) -> dict[str, Protocol]:
+    """Return the runs of a protocol by name, or the run of this name; none where it is wrong."""
+    protocols = parts.get("protocols", {})
+    for owner in protocols:
+        runs = runs_of({owner: protocols[owner]})
+        if is_whole(owner, parts) and (name == owner or name in runs):
+            return runs if name == owner else {name: runs[name]}
+    return {}
 
 
 def _stimuli(
@@ -96,9 +109,7 @@ def _in_unit(
     for field in ("target", "sd"):
         written = getattr(term, field)
         try:
-            for value in written if isinstance(written, list) else [written]:
-                if value is not None:
-                    convert(value, unit)
+            term.numbers(field, unit)
         except UnitError as error:
             problems.append(
                 SpecProblem(f"{path}.{field}", f"{error} (unit of {metric.name})", written)
@@ -124,6 +135,11 @@ def _unit_of(
     return metric.unit_in(signal_unit or "", options)
 
 
+def _signal_read(metric: Metric, options: Mapping[str, Any], recording: Any) -> str:
+    default = "" if recording is None else recording.default_signal
+    return (options.get("signal") or default) if metric.reads_signal else ""
+
+
 def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanism) -> str | None:
     if recording is None:
         return None
@@ -134,20 +150,25 @@ def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanis
 
 
 def _size_problems(
-    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimuli: Sequence[Stimulus]
+    path: str,
+    term: Term,
+    metric: Metric,
+    options: Mapping[str, Any],
+    stimuli: Mapping[str, Sequence[Stimulus]],
 ) -> list[SpecProblem]:
-    found = [_size_problem(path, term, metric, options, s) for s in stimuli]
+    several = zip(*stimuli.values(), strict=True)  # of all runs, with the same time constants
+    found = [_size_problem(path, term, metric, options, s) for s in several]
     # What only some of the stimuli make wrong may follow from what is wrong elsewhere.
     return [p for p in found[:1] if p is not None and all(p == other for other in found)]
 
 
 def _size_problem(
-    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimulus: Stimulus
+    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimuli: Sequence[Stimulus]
 ) -> SpecProblem | None:
     assert metric.size is not None
     assert isinstance(term.target, list)
     try:
-        size = metric.size(options, stimulus)
+        size = sum(metric.size(options, stimulus) for stimulus in stimuli)
     except ValueError as error:
         return SpecProblem(f"{path}.options", str(error))
     if len(term.target) == size:
