@@ -58,8 +58,13 @@ def test_a_row_a_pulse_is_read_in_the_unit_of_the_metric_with_sd_n_and_gaps(tmp_
 
 
 def test_a_row_a_train_says_the_same(tmp_path):
-    wide = ("train (Hz)\ta1 [pA]\ta2 [pA]\ta3 [pA]\ta4 [pA]\tsd1 [pA]\tsd2 [pA]\tsd3 [pA]\tsd4 [pA]\tn\n"
-            "20\t110\t70\tNA\t100\t6\t6\t\t6\t7\n10\t100\t80\t\t90\t5\t5\t\t5\t8\n")  # fmt: skip
+    names = ["train (Hz)", *(f"{what}{k} [pA]" for what in ("a", "sd") for k in range(1, 5))]
+    rows = [
+        [*names, "n"],
+        ["20", "110", "70", "NA", "100", "6", "6", "", "6", "7"],
+        ["10", "100", "80", "", "90", "5", "5", "", "5", "8"],
+    ]
+    wide = "".join("\t".join(row) + "\n" for row in rows)
     term = read(tmp_path, wide, name="wide.tsv")
     assert term.target == [100, 80, NA, 90, 110, 70, NA, 100]
     assert term.sd == [5, 5, NA, 5, 6, 6, NA, 6]
