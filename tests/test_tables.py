@@ -401,3 +401,27 @@ def test_a_saved_fit_shows_its_scale_again(tmp_path):
     again = stpspec.FitResult.load(result.save(tmp_path / "r"))
     assert (again.scales, str(again)) == (result.scales, str(result))
     assert (tmp_path / "r" / "amplitudes.png").is_file()
+
+
+# -- other sources -------------------------------------------------------------------------------
+
+
+def test_a_plug_in_is_a_source_of_targets():
+    from stpspec.plugins import TargetData, TargetSource, target_source
+    from stpspec.registry import TARGET_SOURCES
+
+    @target_source("halves")
+    class Halves(TargetSource):
+        source: str = "halves"
+        first: float = 100.0
+
+        def read(self, wanted):
+            pulses = [len(s.spikes) for s in wanted.stimuli.values()]
+            return TargetData([self.first / 2**k for n in pulses for k in range(n)], unit="pA")
+
+    try:
+        term = {"metric": "amplitudes", "protocol": "stp", "target": {"source": "halves"}}
+        made = experiment(protocols={"stp": trains()}, objective={"terms": {"a": term}})
+        assert bind(made).experiment.objective.terms["a"].target == [100, 50, 25, 12.5] * 2
+    finally:
+        TARGET_SOURCES._things.pop("halves")
