@@ -175,7 +175,7 @@ def test_a_missing_file_and_an_unknown_source_name_the_nearest(tmp_path):
         {"objective.terms.a.target.file": str(tmp_path / "amplitude.csv")}
     )
     assert "'amplitudes.csv'" in str(check(made)[0])
-    with pytest.raises(SpecError, match="did you mean 'table'"):
+    with pytest.raises(SpecError, match="Did you mean 'table'"):
         made.changed({"objective.terms.a.target": {"source": "tabel", "file": "x.csv"}})
 
 
@@ -425,3 +425,23 @@ def test_a_plug_in_is_a_source_of_targets():
         assert bind(made).experiment.objective.terms["a"].target == [100, 50, 25, 12.5] * 2
     finally:
         TARGET_SOURCES._things.pop("halves")
+
+
+def test_run_and_sweep_keep_the_table_and_run_again(tmp_path):
+    from small import cli
+
+    with_table(tmp_path, LONG)
+    (tmp_path / "e.yaml").write_text(
+        "defaults: [{override /model: tm_patch}, _self_]\nname: t\n"
+        "protocols: {stp: {kind: trains, frequencies: [10, 20], recovery_delays: 200,\n"
+        "  n_induction: 3, n_recovery: 1}}\nparameters: {U: {min: 0.1, max: 0.9}}\n"
+        "objective: {terms: {a: {metric: amplitudes, protocol: stp,\n"
+        "  target: {source: table, file: table.csv}}}}\n"
+    )
+    for verb, words in {"run": ["U=0.4"], "sweep": ["U=0.2,0.5"]}.items():
+        done = cli(verb, "e.yaml", *words, "--out", verb, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / verb / "data" / "table.csv").read_text() == LONG
+    (tmp_path / "table.csv").unlink()
+    done = cli("run", "run", "--out", "again", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
