@@ -131,6 +131,21 @@ def test_inward_currents_below_0_are_refused_with_the_cure_that_reads_them(tmp_p
     assert read(tmp_path, text, {"sign": "negative"}, times).target == [10, 20]
 
 
+def test_an_sd_without_a_unit_has_that_of_the_amplitude_beside_it(tmp_path):
+    rows = "".join(f"{f},{k},0.05,0.005\n" for f in (10, 20) for k in (1, 2, 3, 4))
+    assert read(tmp_path, "train,pulse,amplitude [nA],sd\n" + rows).sd == [5] * 8
+    rows = rows.replace("0.05,", "0.05 nA,")
+    assert read(tmp_path, "train,pulse,amplitude,sd\n" + rows).sd == [5] * 8
+
+
+def test_relative_amplitudes_keep_a_unit_of_their_own_beside_a_free_scale(tmp_path):
+    rows = "".join(f"{f},{k},0.5,0.1\n" for f in (10, 20) for k in (1, 2, 3, 4))
+    term = read(tmp_path, "train,pulse,amplitude [a.u.],sd\n" + rows, scale="free")
+    assert (term.target, term.sd, term.unit) == ([0.5] * 8, [0.1] * 8, None)
+    term = read(tmp_path, "train,pulse,amplitude [uV],sd [mV]\n" + rows, scale="free")
+    assert (term.target, term.sd, term.unit) == ([0.5] * 8, [100] * 8, "uV")
+
+
 HEAD = "train,pulse,amplitude [pA],sd\n"
 ROWS = "".join(f"{f},{k},50,5\n" for f in (10, 20) for k in (1, 2, 3, 4))
 
@@ -144,6 +159,9 @@ ROWS = "".join(f"{f},{k},50,5\n" for f in (10, 20) for k in (1, 2, 3, 4))
         (HEAD + "10,1,12,5,5\n", ["table.csv:2", "4 cells", "decimal comma"]),
         ("train,pulse,amplitude [mV]\n10,1,5\n", ["table.csv:2", "column amplitude",
                                                   "another dimension"]),
+        ("train,a1 [pA],a2\n10,1,2\n", ["table.csv:1", "every column of an amplitude"]),
+        ("train,pulse,amplitude [a.u.]\n10,1,5\n", ["column amplitude", "scale: free"]),
+        ("train,a1,a2,a3,a4\n10,1,2,3,4\n20,1,2,3,4\n10,5,6,7,8\n", ["table.csv:4", "line 2"]),
         (HEAD + "10,1,fast,5\n", ["table.csv:2", "column amplitude", "'fast'"]),
         (HEAD + "10,1,50,0\n", ["table.csv:2", "column sd", "above 0"]),
         (HEAD + "10,1,50,\n", ["table.csv:2", "column sd", "missing"]),
