@@ -13,7 +13,7 @@ from stpspec.formatting import unit_text
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.plausible import Range
-from stpspec.specs.protocol import FREQUENCIES
+from stpspec.specs.protocol import FREQUENCIES, owner_of
 from stpspec.tuner.messages import Facts
 from stpspec.units import UnitError, convert, unit_of
 
@@ -169,11 +169,12 @@ def knobs_of(
     own : collection of str
         Parameters of the mechanism that cannot be taken away.
     """
+    owner = owner_of(protocol, experiment.protocols) or protocol
     return [
         *_free(experiment, facts),
         *_fixed(experiment, facts, own),
         *_connection(experiment),
-        *_of_spec(experiment.protocols[protocol], f"protocols.{protocol}", "protocol"),
+        *_of_spec(experiment.protocols[owner], f"protocols.{owner}", "protocol"),
         *_of_spec(experiment.recording, "recording", "recording"),
     ]
 
@@ -238,7 +239,7 @@ def _of_spec(spec: Spec, path: str, group: Group) -> Iterator[Knob]:
     """Yield a knob for each numeric field of a part of the experiment."""
     for name, field in type(spec).model_fields.items():
         value = getattr(spec, name)
-        if not _is_number(field) or name.endswith("_position"):
+        if not _is_number(field) or isinstance(value, list) or name.endswith("_position"):
             continue
         low, high, scale = _SPANS.get(name) or _usual(field, value)
         grid, unit = _GRIDS.get(name, ()), _plain(unit_of(field))

@@ -200,6 +200,12 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
     children = {n: _known(question, n) or recorded[n] for n in names}
     failed = Failure("simulation", failure) if failure else None
     measured = measure_one(children, judge.requests, failed)
+    try:
+        scales = judge.scales({n: m.value for n, m in measured.items()})
+    except MetricError:  # told with the loss
+        scales = {}
+    for name, m in measured.items():  # shown as they compare with the targets
+        m.value = m.value * judge.scale_of(name, scales)
     metrics = tuple(_metric(r, measured[r.name]) for r in judge.requests)
     asked = {
         n: (_numbers(t.target), None if t.sd is None else _numbers(t.sd))
