@@ -20,6 +20,7 @@ _NOISE = 4.0  # sd before the first event; what one sample may be off
 _FLAT = 20.0  # ms before the first event over which the trace must be flat
 _HIDDEN = 0.01  # of the largest response; what is missed by less than this counts as no release
 _UNDRIVEN = 0.01  # pA; at the reversal potential less than this is the error of the clamp
+_COSTLY = 0.01  # of an amplitude; what a clamp costs beyond it is worth a note
 _CURVED = 0.01  # of an amplitude; a larger error of the continued residue is worth a note
 
 
@@ -190,7 +191,20 @@ class Response:
         if self.sign and drift > 0.01 * largest > 0:
             is_recorded = "gaps" in self.stimulus
             self.note(unsettled(drift / largest, _FLAT, is_recorded=is_recorded))
+        self._note_clamp()
         return corrected
+
+    def _note_clamp(self) -> None:
+        """Note what the clamp costs of a current, where it is not ideal."""
+        clamp = self.stimulus.get("clamp")
+        loss = clamp["losses"].get(self.signal_name, 0.0) if clamp else 0.0
+        if clamp and abs(loss) >= _COSTLY:
+            self.note(
+                f"the clamp is not ideal: the voltage at the synapse departs from the holding "
+                f"potential by up to {clamp['departure']:.2g} mV, and a1 of the "
+                f"{self.signal_name} is {100 * abs(loss):.2g} % "
+                f"{'smaller' if loss > 0 else 'larger'} than with an ideal clamp at the synapse"
+            )
 
     @functools.cached_property
     def _largest(self) -> float:

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from stpspec.formatting import unit_text
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import is_place
 from stpspec.specs.plausible import Range
 from stpspec.specs.protocol import FREQUENCIES, owner_of
 from stpspec.tuner.messages import Facts
@@ -175,14 +176,14 @@ def knobs_of(
         *_fixed(experiment, facts, own),
         *_connection(experiment),
         *_of_spec(experiment.protocols[owner], f"protocols.{owner}", "protocol"),
-        *_of_spec(experiment.recording, "recording", "recording"),
+        *_recording(experiment, owner),
     ]
 
 
 def addable(experiment: Experiment, facts: Facts) -> list[Knob]:
     """Return the knobs of the mechanism's other parameters: each at its default."""
     known = {*experiment.parameters, *experiment.model.fixed, "weight"}
-    names = [n for n in facts.units if n not in known]
+    names = [n for n in facts.units if n not in known and not is_place(n)]
     return [_mechanism_knob(n, facts.defaults[n], facts) for n in names]
 
 
@@ -201,7 +202,7 @@ def _free(experiment: Experiment, facts: Facts) -> Iterator[Knob]:
 
 def _fixed(experiment: Experiment, facts: Facts, own: Collection[str]) -> Iterator[Knob]:
     for name, written in experiment.model.fixed.items():
-        if name in facts.units and name not in experiment.parameters:
+        if name in facts.units and name not in experiment.parameters and not is_place(name):
             value = convert(written, facts.units[name])
             yield replace(_mechanism_knob(name, value, facts), can_leave=name not in own)
 
@@ -231,8 +232,19 @@ def _ends(default: float, value: float, unit: str) -> tuple[float, float, Scale]
 def _connection(experiment: Experiment) -> Iterator[Knob]:
     net_con = getattr(experiment.model, "net_con", None)
     for knob in _of_spec(net_con, "model.net_con", "connection") if net_con is not None else ():
-        if knob.label != "weight" or "weight" not in experiment.parameters:
+        name = "weight" if knob.label == "weight" else f"net_con.{knob.label}"
+        if name not in experiment.parameters:
             yield knob
+
+
+def _recording(experiment: Experiment, protocol: str) -> Iterator[Knob]:
+    """Yield the knobs of the recording of a protocol, without those that are free parameters."""
+    changes, own = experiment.protocols[protocol].recording or {}, f"protocols.{protocol}.recording"
+    for knob in _of_spec(experiment.recording_of(protocol), "recording", "recording"):
+        of_all = knob.label not in changes and "kind" not in changes
+        path = knob.path if of_all else f"{own}.{knob.label}"
+        if not {knob.path, f"{own}.{knob.label}"} & set(experiment.parameters):
+            yield replace(knob, path=path)
 
 
 def _of_spec(spec: Spec, path: str, group: Group) -> Iterator[Knob]:

@@ -21,6 +21,7 @@ from stpspec.metrics.requests import Request, protocols_read, requests_of
 from stpspec.metrics.response import Response
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import Values
+from stpspec.specs.places import is_place
 from stpspec.tuner.decimation import shown_samples
 from stpspec.tuner.messages import (
     Answer,
@@ -92,7 +93,9 @@ def _facts(bound: Bound) -> Facts:
     path = library.sources(bound.experiment.model.mod).get(mechanism.name)
     limits = nmodl.read(path).limits if path is not None else {}
     units = {n: mechanism.variable_units[n] for n in mechanism.recordable}
-    return Facts(dict(bound.units), dict(mechanism.defaults), dict(limits), units)
+    free = bound.experiment.parameters  # a large cell has thousands of places that may be
+    settable = {n: unit for n, unit in bound.units.items() if not is_place(n) or n in free}
+    return Facts(settable, dict(mechanism.defaults), dict(limits), units)
 
 
 def _traces(bound: Bound, question: AskTraces) -> Traces:
