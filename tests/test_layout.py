@@ -25,8 +25,8 @@ TOP = {"mkdocs.yml",
 
 PUBLIC = {
     "Experiment", "FitResult", "MetricError", "SpecError", "StpspecError", "campaign", "check",
-    "collect", "cost", "fit", "fitter", "load", "loss", "measure", "measure_file", "metric", "protocol",
-    "simulate", "sweep", "tune",
+    "collect", "cost", "fit", "fitter", "load", "loss", "measure", "measure_file", "metric",
+    "protocol", "simulate", "sweep", "tune",
 }  # fmt: skip
 
 

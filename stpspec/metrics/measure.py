@@ -95,7 +95,7 @@ class Recorded:
 
     def stimulus_at(self, candidate: int) -> StimulusDescription:
         """Return what the protocol did to one candidate."""
-        stimulus = self.stimulus
+        stimulus: StimulusDescription = self.stimulus
         if self.delays is not None:
             stimulus = {**stimulus, "delay": float(self.delays[candidate])}
         if self.clamps is not None:
