@@ -41,6 +41,10 @@ HEADERS = [
     '"time (ms)","Vm (mV)"\n{}',
     "cell 7\n\ntime (ms),Vm (mV)\n{}",
     "\ufefftime (msec),Vm (millivolts)\n{}",
+    "ms,mV\n{}",
+    "Time (ms),Trace #1 (mV)\n{}",
+    "sweep time (ms),V_m in mV\n{}",
+    "% t (ms), v (mV)\n{}",
 ]
 
 
