@@ -70,6 +70,10 @@ class StimulusDescription(TypedDict):
     step : StepDescription or None
     undriven : float or None
         The holding potential where it is the reversal potential, mV.
+    gaps : list of (float, float)
+        Of a recorded trace: from when to when samples are missing, ms of the recording.
+    protocol : str
+        The protocol that this is one of several runs of.
     clamp : ClampDescription or None
         What the clamp costs, where that may matter.
     """
@@ -81,6 +85,8 @@ class StimulusDescription(TypedDict):
     default_signal: str
     step: StepDescription | None
     undriven: NotRequired[float | None]
+    gaps: NotRequired[list[tuple[float, float]]]
+    protocol: NotRequired[str]
     clamp: NotRequired[ClampDescription | None]
 
 
@@ -172,6 +178,11 @@ def delays_of(dataset: xr.Dataset) -> np.ndarray | None:
     if _DELAY not in dataset.coords:
         return None
     return np.atleast_1d(dataset[_DELAY].values)
+
+
+def protocol_of(child: xr.DataTree) -> str:
+    """Return the protocol that a child of a run is one of several runs of; empty if of none."""
+    return json.loads(child.attrs["stimulus"]).get("protocol", "")
 
 
 # Variables over candidates, of clamps that are not ideal.

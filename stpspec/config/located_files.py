@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stpspec.config.kept_sources import as_recorded
-from stpspec.resources import extra_folders, reach_plugins, shipped
-from stpspec.specs.result_files import EXPERIMENT, is_result, tell_changed_experiment
+from stpspec.config.overrides import at
+from stpspec.resources import CODE_FOLDERS, extra_folders, reach_plugins, shipped
+from stpspec.specs.result_files import EXPERIMENT, is_result, tell_changed_experiment, with_values
+from stpspec.specs.target_source import named_files
 
 
 def with_files_located(data: dict[str, object], file: Path | None = None) -> dict[str, object]:
@@ -30,6 +32,7 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
         if file.name == EXPERIMENT and is_result(file.parent):
             tell_changed_experiment(file.parent)
         data = as_recorded(data, file.parent)
+    data = _with_data_located(data, near)
     model = data.get("model")
     if not isinstance(model, dict):
         return data
@@ -46,6 +49,16 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
             if "arguments" in model[key]:
                 changed[key]["arguments"] = _arguments_located(model[key]["arguments"], near)
     return {**data, "model": changed}
+
+
+def _with_data_located(data: dict[str, object], near: Sequence[Path]) -> dict[str, object]:
+    """Return the data with the places of the files that targets are read from."""
+    terms = at(data, "objective.terms")
+    places: dict[str, object] = {}
+    for name, term in terms.items() if isinstance(terms, dict) else ():
+        for field, file in named_files(at(term, "target")) if isinstance(term, dict) else ():
+            places[f"objective.terms.{name}.target.{field}"] = _located(file, "data", near)
+    return with_values(data, places) if places else data
 
 
 def _arguments_located(given: object, near: Sequence[Path]) -> object:
@@ -75,8 +88,8 @@ def _located(name: object, folder: str, near: Sequence[Path]) -> object:
     for base in (*near, Path.cwd(), *extra_folders()):
         for place in (base / name, base / folder / name):
             if place.exists():
-                ours = shipped(folder) / name
-                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
+                ours = shipped(folder) / name if folder in CODE_FOLDERS else None
+                same = ours and ours.is_file() and ours.read_bytes() == place.read_bytes()
                 here = base == Path.cwd() and base not in near
                 return name if same or here else str(place)
     return name

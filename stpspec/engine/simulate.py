@@ -31,7 +31,7 @@ from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request
 from stpspec.specs.places import DELAY, is_place
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.protocol import Stimulus, names_of_runs, runs_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,15 +50,21 @@ def stimuli_of(
     known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
     delay = longest_delay(experiment.model, experiment.parameters, largest)
     stimuli = {}
-    for name in protocols:
+    runs = runs_of(experiment.protocols)
+    own = {n: names_of_runs(n, experiment.protocols) for n in experiment.protocols}
+    owners = {run: name for name, names in own.items() for run in names}
+    for name in (run for n in protocols for run in own.get(n, [n])):
         try:
-            stimulus = experiment.protocols[name].stimulus(known)
+            stimulus = runs[name].stimulus(known)
         except ValueError as error:  # the time constants of a candidate make it too long
             raise SpecError([SpecProblem(f"protocols.{name}", str(error))]) from error
         if bound.brief:
-            stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
-        stimulus = replace(stimulus, trials=bound.trials(name))
-        stimuli[name] = with_delay(stimulus, delay)
+            asked = {name, owners[name]}
+            stimulus = stimulus.leading(pulses_read(experiment.objective, asked, stimulus))
+        stimulus = replace(with_delay(stimulus, delay), trials=bound.trials(owners[name]))
+        if owners[name] != name:
+            stimulus = replace(stimulus, protocol=owners[name])
+        stimuli[name] = stimulus
     if not quietly:
         _warn(bound, stimuli, candidates)
     return stimuli
@@ -273,18 +279,21 @@ def describe(
     experiment = bound.experiment
     onset, step = experiment.numerics.settle, stimulus.step
     delay = values.get(DELAY, experiment.model.net_con.delay) if stimulus.spikes else 0.0
-    return {
+    description: StimulusDescription = {
         "onset": onset,
         "delay": delay,
         "spikes": [onset + s for s in stimulus.spikes],
         "n_induction": stimulus.n_induction,
-        "default_signal": bound.recordings[protocol].default_signal,
-        "undriven": _undriven(bound, protocol, values),
+        "default_signal": bound.recordings[stimulus.protocol or protocol].default_signal,
+        "undriven": _undriven(bound, stimulus.protocol or protocol, values),
         "step": None if step is None else {
             "amplitude": step.amplitude, "start": onset, "stop": onset + step.duration,
             "cell": step.cell,
         },
     }  # fmt: skip
+    if stimulus.protocol:
+        description["protocol"] = stimulus.protocol
+    return description
 
 
 def _holding(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from stpspec.errors import Failure, MetricError
 from stpspec.metrics.recorded import Candidate, Recorded, Trials
 from stpspec.metrics.registration import Metric, ResponseOptions
 from stpspec.metrics.requests import Request
+from stpspec.metrics.response import Response
 from stpspec.registry import METRICS
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _add_error(candidate: Candidate, request: Request, measured: Measurement) ->
     """
     if measured.failure is not None:
         return
-    n = candidate.children[request.protocol].n_trials
+    runs = runs_measured(request.protocol, candidate.children)
+    n = candidate.children[runs[0]].n_trials
     if n < 2:
         return
     if request.options.get("trials") == "each":
@@ -137,39 +139,68 @@ def _measure(
 
     if failure is not None:
         return Measurement(np.array(np.nan), metric.unit, failure)
-    if request.protocol not in candidate.children:
+    runs = runs_measured(request.protocol, candidate.children)
+    if not runs:
         return without_value(f"the protocol {request.protocol!r} was not run")
+    if len(runs) > 1:
+        return _joined([
+            _measure(candidate, replace(request, protocol=r), None, some) for r in runs
+        ])  # fmt: skip
     options = dict(request.chosen)
     each = options.pop("trials", "mean") == "each"
     common = {n: options.pop(n) for n in _COMMON if metric.reads_signal and n in options}
+    (run,) = runs
     trials: list[Trials] = [some]
     if each:
-        trials = [(k,) for k in range(candidate.children[request.protocol].n_trials)]
+        trials = [(k,) for k in range(candidate.children[run].n_trials)]
     result = Measurement(np.array(np.nan), metric.unit)
     values = []
     for trial in trials:
-        response = candidate.response(request.protocol, common, trial)
+        response = candidate.response(run, common, trial)
         response.steps = []
         try:
-            value = np.asarray(metric.function(response, **options), float)
+            values.append(_value(metric, request.metric, response, options))
         except MetricError as error:
             return without_value(str(error))
-        except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
-            text = f"the metric {request.metric!r} failed: {type(error).__name__}: {error}"
-            return without_value(text)
-        if value.ndim != int(metric.vector):
-            shape = f"values of shape {value.shape}" if value.ndim else "a number"
-            wanted = "a list of numbers (vector=True)" if metric.vector else "one number"
-            text = f"the metric {request.metric!r} failed: it gave {shape}, and declares {wanted}"
-            return without_value(text)
-        if not np.isfinite(value).all():
-            return without_value("the result is not finite")
-        values.append(value)
         result.steps += response.steps
         result.notes += [n for n in response.notes if n not in result.notes]
         result.unit = metric.unit_in(response.unit, options)
     result.value = np.stack(values) if each else values[0]
     return result
+
+
+def _value(metric: Metric, name: str, response: Response, options: Mapping[str, Any]) -> np.ndarray:
+    """Return what a metric gives; anything but finite numbers as it declares is an error."""
+    try:
+        value = np.asarray(metric.function(response, **options), float)
+    except MetricError:
+        raise
+    except Exception as error:  # a plug-in's bug is a failed evaluation, named as such
+        text = f"the metric {name!r} failed: {type(error).__name__}: {error}"
+        raise MetricError(text) from error
+    if value.ndim != int(metric.vector):
+        shape = f"values of shape {value.shape}" if value.ndim else "a number"
+        wanted = "a list of numbers (vector=True)" if metric.vector else "one number"
+        raise MetricError(f"the metric {name!r} failed: it gave {shape}, and declares {wanted}")
+    if not np.isfinite(value).all():
+        raise MetricError("the result is not finite")
+    return value
+
+
+def runs_measured(protocol: str, children: Mapping[str, Recorded]) -> list[str]:
+    """Return the names of what was recorded of a protocol, or of the run of that name."""
+    if protocol in children:
+        return [protocol]
+    return [n for n, child in children.items() if child.stimulus.get("protocol") == protocol]
+
+
+def _joined(parts: Sequence[Measurement]) -> Measurement:
+    """Return the measurement of several runs: their values one after the other."""
+    if failed := next((m for m in parts if m.failure is not None), None):
+        return failed
+    values = np.concatenate([m.value for m in parts], axis=-1)
+    notes = list(dict.fromkeys(note for m in parts for note in m.notes))
+    return Measurement(values, parts[0].unit, None, notes, [s for m in parts for s in m.steps])
 
 
 def missing(requests: Sequence[Request], failure: Failure) -> dict[str, Measurement]:

@@ -14,7 +14,7 @@ from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import is_place
 from stpspec.specs.plausible import Range
-from stpspec.specs.protocol import FREQUENCIES
+from stpspec.specs.protocol import FREQUENCIES, owner_of
 from stpspec.tuner.messages import Facts
 from stpspec.units import UnitError, convert, unit_of
 
@@ -170,12 +170,13 @@ def knobs_of(
     own : collection of str
         Parameters of the mechanism that cannot be taken away.
     """
+    owner = owner_of(protocol, experiment.protocols) or protocol
     return [
         *_free(experiment, facts),
         *_fixed(experiment, facts, own),
         *_connection(experiment),
-        *_of_spec(experiment.protocols[protocol], f"protocols.{protocol}", "protocol"),
-        *_recording(experiment, protocol),
+        *_of_spec(experiment.protocols[owner], f"protocols.{owner}", "protocol"),
+        *_recording(experiment, owner),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -202,6 +203,12 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
     children = {n: _known(question, n) or recorded[n] for n in names}
     failed = Failure("simulation", failure) if failure else None
     measured = measure_one(children, judge.requests, failed)
+    try:
+        scales = judge.scales({n: m.value for n, m in measured.items()})
+    except MetricError:  # told with the loss
+        scales = {}
+    for name, m in measured.items():  # shown as they compare with the targets
+        m.value = m.value * judge.scale_of(name, scales)
     metrics = tuple(_metric(r, measured[r.name]) for r in judge.requests)
     asked = {
         n: (_numbers(t.target), None if t.sd is None else _numbers(t.sd))
@@ -215,7 +222,9 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
 
 def _numbers(value: Values) -> Numbers:
     """Return the target or the sd of a bound term, which is in the unit of its metric."""
-    return tuple(map(float, value)) if isinstance(value, list) else float(value)
+    if not isinstance(value, list):
+        return float(value)
+    return tuple(math.nan if v is None else float(v) for v in value)
 
 
 def _point(bound: Bound, question: AskPoint) -> Point:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -65,11 +65,19 @@ def _as_read(recording: Any, signals: Iterable[str | None]) -> Any:
     return recording.copy_with(signals=kept or recording.signals[:1], variables=variables)
 
 
-def pulses_read(objective: Any, protocol: str, stimulus: Stimulus) -> int:
-    """Return how many leading pulses of a protocol the terms of an objective read."""
+def pulses_read(objective: Any, names: Collection[str], stimulus: Stimulus) -> int:
+    """Return how many leading pulses of a run the terms of an objective read.
+
+    Parameters
+    ----------
+    objective : Objective or None
+    names : collection of str
+        Of the run, and of its protocol.
+    stimulus : Stimulus
+    """
     terms = objective.terms.values() if objective is not None else ()
     asked = [(METRICS.get(t.metric), t) for t in terms]
-    own = [metric.pulses_read(t.options, stimulus) for metric, t in asked if t.protocol == protocol]
+    own = [metric.pulses_read(t.options, stimulus) for metric, t in asked if t.protocol in names]
     if not own or any(metric.needs_siblings(t.options) for metric, t in asked):
         return len(stimulus.spikes)
     return max(own)
