@@ -15,8 +15,11 @@ import stpspec
 from stpspec.errors import SpecError, StpspecError, TunerError
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.tuner import Tuner, TunerServer, experiments_of
+from stpspec.tuner.changes import CLAMP, changes_to, from_link
+from stpspec.tuner.controls import Controls
 from stpspec.tuner.decimation import shown_samples
 from stpspec.tuner.knobs import addable, knobs_of
+from stpspec.tuner.layout import Layout
 from stpspec.tuner.messages import (
     AskFacts,
     AskFit,
@@ -26,13 +29,16 @@ from stpspec.tuner.messages import (
     Facts,
     Fitted,
     Metric,
+    Point,
     Refused,
     Targets,
     Traces,
     value_of,
 )
+from stpspec.tuner.palette import palette
 from stpspec.tuner.process import Engine
-from stpspec.tuner.state import CLAMP, State, changes_to, fit_data, from_link
+from stpspec.tuner.response_view import ResponseView
+from stpspec.tuner.state import State, fit_data
 from stpspec.tuner.tables import metrics_html, targets_html
 from stpspec.tuner.views import first_view, questions, views_of, with_protocol
 from stpspec.units import UnitError
@@ -283,6 +289,21 @@ def test_a_frequency_response_asks_for_each_of_the_sixteen():
     asked = questions(made, view, view.name, 800)
     assert isinstance(asked[0], AskTargets)
     assert [q.frequency for q in asked[1:]] == list(FREQUENCIES)
+
+
+def test_a_point_that_was_simulated_while_a_knob_was_moved_is_not_drawn():
+    made = experiment()
+    view = views_of(made)[-1]
+    layout = Layout(palette("default"), Controls(lambda *_: "", lambda _: None), "default")
+    drawn = ResponseView(layout)
+    before, now = (questions(made, view, view.name, 800)[1:] for _ in range(2))
+    drawn.begin(before)
+    drawn.begin(now)
+    for asked in (before[0], *now):
+        is_last = drawn.add(asked, Point(view.name, asked.frequency, ()))
+        assert is_last == (asked is now[-1])
+    column = layout.response.log.select_one({"name": "frequency response"}).data["frequency"]
+    assert list(column) == list(FREQUENCIES)
 
 
 # -- what is shown ----------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +20,10 @@ from test_workers import SEGFAULT, faulty
 from tuner_page import (
     WAIT,
     box,
+    changed,
     chromium,
+    commanded,
+    eventually,
     latencies,
     median,
     opened,
@@ -30,6 +32,7 @@ from tuner_page import (
     source,
     tab,
     text_of,
+    write,
 )
 
 import stpspec
@@ -58,28 +61,6 @@ def page(browser, synapse):
     made = opened(browser, synapse, viewport={"width": 1280, "height": 800})
     yield made
     made.context.close()
-
-
-def eventually(page, name, condition, column="y"):
-    """Wait until what a figure draws is as a function says; return it."""
-    end = time.monotonic() + WAIT / 1000
-    while time.monotonic() < end:
-        values = source(page, name, column)
-        if condition(values):
-            return values
-        page.wait_for_timeout(50)
-    raise AssertionError(f"{name} does not become what was expected, but {values[:5]} …")
-
-
-def changed(page, name, before):
-    """Wait for another trace than before; return it."""
-    return eventually(page, name, lambda y: y != before)
-
-
-def write(page, knob, text):
-    """Write into the number box of a knob."""
-    box(page, knob).fill(text)
-    box(page, knob).press("Enter")
 
 
 def numbers(page):
@@ -418,20 +399,12 @@ def test_what_is_saved_gives_the_same_metrics_to_the_digit_by_the_command(page, 
 
 def test_the_command_opens_a_result_at_its_fitted_values(browser, tmp_path):
     stpspec.fit(experiment()).save(tmp_path / "fitted")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stpspec.cli", "tune", "fitted", "--port", "0"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        address = process.stdout.readline().strip()
+    with commanded("tune", "fitted", "--port", "0", cwd=tmp_path) as address:
         page = opened(browser, address)
         result = stpspec.FitResult.load(tmp_path / "fitted")
         assert float(box(page, "U").input_value()) == pytest.approx(result.parameters["U"])
         page.locator("aside").get_by_text("✓ hit").wait_for()
         page.context.close()
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 class Notebook:
