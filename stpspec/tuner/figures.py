@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d
+from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d, Range1d
 from bokeh.plotting import figure
 
 from stpspec.tuner.palette import Palette
+
+# The axis of a frequency response stands while its points come. Ticks below 20 Hz would collide on
+# a linear one.
+_SPANS = {"log": (0.85, 235.0), "linear": (-4.0, 206.0)}  # Hz
+_TICKS = {"log": [1, 2, 5, 10, 20, 50, 100, 200], "linear": [1, 20, 50, 100, 150, 200]}
 
 
 def new_figure(colors: Palette, height: int, **settings: Any) -> figure:
@@ -53,9 +58,14 @@ class ResponseFigure:
         return {"frequency": [], **{name: [] for name in self.NAMES}}
 
     def _figure(self, colors: Palette, axis: str) -> figure:
-        f = new_figure(colors, 420, x_axis_type=axis)
+        f = new_figure(
+            colors,
+            420,
+            x_axis_type=axis,
+            x_range=Range1d(start=_SPANS[axis][0], end=_SPANS[axis][1]),
+        )
         f.xaxis.axis_label, f.yaxis.axis_label = "Frequency (Hz)", "Value"
-        f.xaxis.ticker = [1, 2, 5, 10, 20, 50, 100, 200]
+        f.xaxis.ticker = _TICKS[axis]
         for level, dash in ((1, "dashed"), (0, "solid")):
             f.hspan(y=level, color=colors.faint, line_dash=dash, line_width=1)
         for name, color, marker in zip(

@@ -31,8 +31,12 @@ _HEAD = (
     "h2 { font-size: 12px; letter-spacing: .04em; text-transform: uppercase; margin: 0;"
     " color: var(--tuner-faint); } h1 { font-size: 16px; margin: 0; color: var(--tuner-ink); }"
 )
-# The arrow of a list as the theme of the browser has it: Bokeh's own is black on black.
-_LIST = "select.bk-input { appearance: auto; background-image: none; }"
+# Bokeh's own arrow of a list is black on black in the dark; this one is as the text.
+_LIST = """
+select.bk-input { background-image: linear-gradient(45deg, transparent 50%, currentColor 50%),
+  linear-gradient(135deg, currentColor 50%, transparent 50%); background-size: 6px 6px;
+  background-position: right 14px center, right 8px center; background-repeat: no-repeat; }
+"""
 _MESSAGE = (
     ":host { color: var(--tuner-bad); border: 1px solid var(--tuner-bad); border-radius: 4px;"
     " padding: 4px 8px; font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; }"

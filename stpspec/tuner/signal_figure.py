@@ -17,6 +17,8 @@ LOW = 150  # px; of a signal that is not measured
 _AXIS = 22  # px; for the name of the time axis
 _MOST_NUMBERS = 24  # of pulses; of more, only some are numbered
 _MOST_WIDE = 60  # more pulses than this are marked by thin lines
+_BASE = 11  # px; of the mark below a peak
+_GAP = 3  # px; between a peak and its number
 _EMPTY: dict[str, Any] = {"x": [], "y": []}
 _EMPTY_PULSES: dict[str, Any] = {
     "arrival": [], "peak": [], "base": [], "top": [], "number": [],
@@ -48,8 +50,8 @@ class SignalFigure:
         f.line("x", "y", source=self._now, color=colors.now, line_width=1.6)
         base = f.segment("arrival", "base", "peak", "base", source=self._pulses,
                          color=colors.level, line_width=2)  # fmt: skip
-        f.scatter("peak", "base", source=self._pulses, marker="dash", size=11, color=colors.level,
-                  line_width=2)  # fmt: skip
+        self._bases = f.scatter("peak", "base", source=self._pulses, marker="dash", size=_BASE,
+                                color=colors.level, line_width=2).glyph  # fmt: skip
         amplitude = f.segment("peak", "base", "peak", "top", source=self._pulses,
                               color=colors.mark, line_width=2)  # fmt: skip
         self._marks = (base.glyph, amplitude.glyph)
@@ -59,7 +61,7 @@ class SignalFigure:
                   fill_alpha=0.0)  # fmt: skip
         self._labels = LabelSet(
             x="peak", y="top", text="number", source=self._pulses, text_align="center",
-            text_font_size="11px", text_color=colors.ink,
+            text_font_size="11px", text_color=colors.ink, y_offset=_GAP,
         )  # fmt: skip
         f.add_layout(self._labels)
 
@@ -88,7 +90,10 @@ class SignalFigure:
         there = np.flatnonzero(np.isfinite(pulses.amplitude))
         every = _every(pulses.amplitude.size)
         numbers = ["" if k and (k + 1) % every else str(k + 1) for k in there]
-        width = 2 if there.size <= _MOST_WIDE else 0.5
+        is_wide = there.size <= _MOST_WIDE
+        width, size = (2, _BASE) if is_wide else (0.5, 2)
+        if self._bases.size != size:
+            self._bases.size = size
         for glyph in self._marks:
             if glyph.line_width != width:
                 glyph.line_width = width
@@ -100,7 +105,7 @@ class SignalFigure:
         self._sign = sign
         side = "top" if sign < 0 else "bottom"
         if self._labels.text_baseline != side:
-            self._labels.update(text_baseline=side, y_offset=3 * sign)
+            self._labels.update(text_baseline=side, y_offset=_GAP * sign)
 
     def _show_targets(
         self, pulses: Pulses | None, targets: Mapping[str, Sequence[float]] | None
