@@ -37,6 +37,11 @@ select.bk-input { background-image: linear-gradient(45deg, transparent 50%, curr
   linear-gradient(135deg, currentColor 50%, transparent 50%); background-size: 6px 6px;
   background-position: right 14px center, right 8px center; background-repeat: no-repeat; }
 """
+_BAR = """
+progress, progress::-webkit-progress-bar { background: var(--tuner-grid) !important; }
+progress::-webkit-progress-value { background: var(--tuner-now) !important; }
+progress::-moz-progress-bar { background: var(--tuner-now) !important; }
+"""
 _MESSAGE = (
     ":host { color: var(--tuner-bad); border: 1px solid var(--tuner-bad); border-radius: 4px;"
     " padding: 4px 8px; font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; }"
@@ -136,7 +141,8 @@ class Layout:
                                    sizing_mode="stretch_width")  # fmt: skip
         self.figures = pn.Column(sizing_mode="stretch_width", margin=0)
         self.progress = pn.indicators.Progress(value=0, max=100, visible=False, margin=(2, 12),
-                                               sizing_mode="stretch_width", height=8)  # fmt: skip
+                                               sizing_mode="stretch_width", height=8,
+                                               stylesheets=[_BAR])  # fmt: skip
         self.response = ResponseFigure(colors)
         self.pins = pn.FlexBox(margin=(0, 10))
         self.traces = pn.Column(
