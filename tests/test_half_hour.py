@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.long, pytest.mark.needs("chromium")]
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 NOW = "trace synaptic_current"
-_PRINTED = re.compile(r"^(\w+) +(-?\d[\d.e+-]*)(?: |$)", re.MULTILINE)  # a row of a table
+_PRINTED = re.compile(r"^(?:\w+ \()?(\w+)\)? +(-?\d[\d.e+-]*)(?: |$)", re.MULTILINE)  # a row
 
 
 @contextlib.contextmanager

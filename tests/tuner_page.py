@@ -94,10 +94,16 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def opened(browser: Browser, address: str, **settings: object) -> Page:
-    """Open the page and wait for the first trace."""
+def opened(
+    browser: Browser,
+    address: str,
+    watch: Callable[[Page], None] = lambda page: None,
+    **settings: object,
+) -> Page:
+    """Open the page and wait for the first trace; ``watch`` takes the page before it is loaded."""
     page = browser.new_context(**settings).new_page()
     page.set_default_timeout(WAIT)
+    watch(page)
     page.goto(address)
     page.get_by_text("simulated in").wait_for()
     return page

@@ -179,6 +179,7 @@ class Layout:
         self.save.param.update(filename=f"{experiment.name}.yaml", disabled=False)
         self.clamp.visible = experiment.model.stimulated_by == "event"
         self.record.visible, self.variables.options = bool(variables), variables
+        self.course.object, self.loss_view.objects = "", []
         self.fitting.visible = bool(experiment.parameters) and experiment.objective is not None
 
     def show_history(self, can_undo: bool, can_redo: bool) -> None:
