@@ -24,6 +24,7 @@ _PUBLIC = {
     "load": "stpspec.config.compose",
     "loss": "stpspec.metrics.registration",
     "measure": "stpspec.api",
+    "measure_file": "stpspec.results.measured_file",
     "metric": "stpspec.metrics.registration",
     "protocol": "stpspec.specs.protocol",
     "simulate": "stpspec.api",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from stpspec.fitters.outcome import fitter
     from stpspec.metrics.registration import cost, loss, metric
     from stpspec.results.fit_result import FitResult
+    from stpspec.results.measured_file import measure_file
     from stpspec.results.multirun import collect
     from stpspec.specs.experiment import Experiment
     from stpspec.specs.protocol import protocol
@@ -62,6 +64,7 @@ __all__ = [
     "load",
     "loss",
     "measure",
+    "measure_file",
     "metric",
     "protocol",
     "simulate",

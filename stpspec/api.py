@@ -16,6 +16,7 @@ from stpspec.log import recorded
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.plausible import warn_of_slips
+from stpspec.specs.protocol import runs_of
 from stpspec.specs.recovery import unseen
 
 if TYPE_CHECKING:  # a check needs none of them
@@ -69,9 +70,10 @@ def simulate(
     experiment = needed(experiment)
     warn_of_slips(experiment)
     names = [protocols] if isinstance(protocols, str) else protocols
+    known = [*experiment.protocols, *runs_of(experiment.protocols)]
     for name in names or ():
-        if name not in experiment.protocols:
-            raise unknown_name("protocol", name, experiment.protocols)
+        if name not in known:
+            raise unknown_name("protocol", name, dict.fromkeys(known))
     return run(bind(experiment), values, names)
 
 
@@ -91,12 +93,13 @@ def measure(experiment: Experiment, tree: xr.DataTree, *, all_metrics: bool = Fa
     xarray.Dataset
         Over ``candidate``, one variable a metric, and ``reason``: why a candidate lacks a value.
     """
+    from stpspec.dataset import protocol_of
     from stpspec.metrics.measure import to_dataset
     from stpspec.metrics.requests import requests_of
 
     experiment = needed(experiment)
     wanted = requests_of(experiment, all_metrics=all_metrics)
-    run = set(tree.children)
+    run = set(tree.children) | {of for c in tree.children.values() if (of := protocol_of(c))}
     return to_dataset(tree, [r for r in wanted if r.protocol in run])
 
 

@@ -4,7 +4,8 @@ A run is a DataTree: parameter values and ``failure`` (text, empty if all went w
 ``candidate`` at the root; one child per protocol. A child has the dimensions ``candidate``,
 ``trial`` and ``time`` (ms, fixed step) and, for protocols with presynaptic events, ``pulse``. After
 a variable step ``sample`` takes the place of ``time``, and the coordinate ``t`` (candidate, sample)
-holds the times of each candidate, ms; shorter ones are padded with NaN.
+holds the times of each candidate, ms; shorter ones are padded with NaN. So it does after a fixed
+step where candidates have delays of their own that are no whole steps.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ SIGNALS: dict[str, tuple[str, str, float]] = {
 }
 
 
+_DELAY = "net_con_delay"  # coordinate
+
+
 class StepDescription(TypedDict):
     """A current step as it was given: nA, ms of the recording, and which of the cells."""
 
@@ -48,7 +52,7 @@ class StimulusDescription(TypedDict):
     onset : float
         Of the stimulus, ms.
     delay : float
-        Of the NetCon, ms.
+        Of the NetCon, ms; that of the first candidate where each has its own.
     spikes : list of float
         Presynaptic spikes, ms of the recording.
     n_induction : int or None
@@ -58,6 +62,10 @@ class StimulusDescription(TypedDict):
     step : StepDescription or None
     undriven : float or None
         The holding potential where it is the reversal potential, mV.
+    gaps : list of (float, float)
+        Of a recorded trace: from when to when samples are missing, ms of the recording.
+    protocol : str
+        The protocol that this is one of several runs of.
     """
 
     onset: float
@@ -67,6 +75,8 @@ class StimulusDescription(TypedDict):
     default_signal: str
     step: StepDescription | None
     undriven: NotRequired[float | None]
+    gaps: NotRequired[list[tuple[float, float]]]
+    protocol: NotRequired[str]
 
 
 def protocol_dataset(
@@ -74,6 +84,7 @@ def protocol_dataset(
     signals: Mapping[str, np.ndarray],
     units: Mapping[str, str],
     stimulus: StimulusDescription,
+    delays: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Build the Dataset of one protocol.
 
@@ -85,10 +96,13 @@ def protocol_dataset(
     units : mapping of str to str
         Units of the signals that are not in :data:`SIGNALS`.
     stimulus : StimulusDescription
+    delays : ndarray, shape (candidate,), optional
+        Of the NetCon, ms, where each candidate has its own.
 
     Returns
     -------
     xarray.Dataset
+        With ``arrival_time`` over ``pulse``, and over ``candidate`` too where delays differ.
     """
     import xarray as xr
 
@@ -108,10 +122,14 @@ def protocol_dataset(
     if spikes.size:
         coords["pulse"] = ("pulse", np.arange(1, spikes.size + 1), {"long_name": "pulse"})
         coords["spike_time"] = ("pulse", spikes, {"units": "ms", "long_name": "presynaptic spike"})
-        arrivals = arrival_times(spikes, stimulus["delay"])
-        coords["arrival_time"] = (
-            "pulse", arrivals, {"units": "ms", "long_name": "event arrival"},
-        )  # fmt: skip
+        of_arrival = {"units": "ms", "long_name": "event arrival"}
+        if delays is None:
+            arrivals = arrival_times(spikes, stimulus["delay"])
+            coords["arrival_time"] = ("pulse", arrivals, of_arrival)
+        else:
+            each = np.stack([arrival_times(spikes, float(d)) for d in delays])
+            coords["arrival_time"] = (("candidate", "pulse"), each, of_arrival)
+            coords[_DELAY] = ("candidate", delays, {"units": "ms", "long_name": "NetCon delay"})
     return xr.Dataset(data, coords, {"stimulus": json.dumps(dict(stimulus))})
 
 
@@ -130,9 +148,30 @@ def arrival_times(spikes: ArrayLike, delay: float, onset: float = 0.0) -> np.nda
     return (np.asarray(spikes, float) + onset) + delay
 
 
-def stimulus_of(dataset: xr.Dataset) -> StimulusDescription:
-    """Return the description of the stimulus that a protocol's Dataset carries."""
-    return json.loads(dataset.attrs["stimulus"])
+def stimulus_of(dataset: xr.Dataset, candidate: int = 0) -> StimulusDescription:
+    """Return the description of the stimulus that a protocol's Dataset carries.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    candidate : int
+        Whose delay it has, where each has its own.
+    """
+    description: StimulusDescription = json.loads(dataset.attrs["stimulus"])
+    delays = delays_of(dataset)
+    return description if delays is None else {**description, "delay": float(delays[candidate])}
+
+
+def delays_of(dataset: xr.Dataset) -> np.ndarray | None:
+    """Return the delays of the NetCon, ms, shape (candidate,); None where all have the same."""
+    if _DELAY not in dataset.coords:
+        return None
+    return np.atleast_1d(dataset[_DELAY].values)
+
+
+def protocol_of(child: xr.DataTree) -> str:
+    """Return the protocol that a child of a run is one of several runs of; empty if of none."""
+    return json.loads(child.attrs["stimulus"]).get("protocol", "")
 
 
 def times_of(dataset: xr.Dataset) -> np.ndarray:

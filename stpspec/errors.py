@@ -9,6 +9,7 @@
     ├── MechanismError     NMODL: missing, does not compile, clashes with a loaded one
     ├── TemplateError      a cell template is missing or fails while it is built
     ├── SimulationError    NEURON stopped, or gave something that is not a number
+    ├── DataError          a file of measurements cannot be read, or is not what it is taken for
     ├── MetricError        a trace does not give the metric that is asked of it
     ├── FitError           a fitter cannot start or cannot go on
     ├── StudyError         a study cannot be opened or written, or belongs to another experiment
@@ -57,6 +58,10 @@ class TemplateError(StpspecError):
 
 class SimulationError(StpspecError):
     """NEURON stopped with an error, ran out of time, or produced NaN."""
+
+
+class DataError(StpspecError):
+    """A file of measurements cannot be read, or is not what it is taken for."""
 
 
 class MetricError(StpspecError):

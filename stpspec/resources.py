@@ -20,10 +20,11 @@ from stpspec.errors import ResultError, StpspecError, TrustError, nearest
 GROUPS = ("model", "recording", "numerics", "fitter", "objective")
 ALL_GROUPS = (*GROUPS, "protocol")
 
-# What a saved result is known by, and where it has code that can be run.
+# What a saved result is known by, and where it has code that can be run, and data beside it.
 _SAVED = ("result.nc", "simulation.nc", "sweep.nc")
 _RUN = (".mod", ".py", ".hoc")
-SOURCE_FOLDERS = ("mod", "templates", "plugins")
+CODE_FOLDERS = ("mod", "templates", "plugins")
+SOURCE_FOLDERS = (*CODE_FOLDERS, "data")
 # The file in the templates of a result that names the folder in which they were read.
 CURRENT_FOLDER = ".current_folder"
 
@@ -85,7 +86,7 @@ def candidates(name: str, folder: str) -> list[Path]:
     places = []
     for base in (Path.cwd(), *_EXTRA.get()):
         places += [base / path, base / folder / path]
-    return [*places, shipped(folder) / path]
+    return [*places, shipped(folder) / path] if folder in CODE_FOLDERS else places
 
 
 def find_file(name: str, folder: str) -> Path:
@@ -96,7 +97,8 @@ def find_file(name: str, folder: str) -> Path:
     name : str
         File name, relative or absolute path.
     folder : str
-        Shipped folder that comes last in the search: ``"mod"`` or ``"templates"``.
+        ``"mod"`` or ``"templates"``, where the shipped ones come last in the search, or
+        ``"data"``: of users only.
 
     Raises
     ------
@@ -107,11 +109,21 @@ def find_file(name: str, folder: str) -> Path:
     for place in places:
         if place.exists():
             return place.resolve()
-    known = [p.name for p in shipped(folder).iterdir() if not p.name.startswith(("_", "."))]
+    known = _beside(places, folder)
     guess = nearest(name, known)
     hint = f" Did you mean {guess!r}?" if guess else ""
     looked = ", ".join(sorted({str(p.parent) for p in places}))
     raise FileNotFoundError(f"no file {name!r} in {looked}.{hint}")
+
+
+def _beside(places: Sequence[Path], folder: str) -> list[str]:
+    """Return the names of files that a misspelled one may mean: shipped, or where data lie."""
+    if folder in CODE_FOLDERS:
+        folders = [shipped(folder)]
+    else:
+        folders = [f for f in dict.fromkeys(p.parent for p in places) if f.is_dir()]
+    names = (p.name for f in folders for p in f.iterdir())
+    return [n for n in names if not n.startswith(("_", "."))]
 
 
 def reach_plugins(names: Any, *folders: Path, trusted: bool = False) -> None:
@@ -268,7 +280,7 @@ def remember_code(hashes: Iterable[str]) -> None:
 def _untrusted(folder: Path, named: Sequence[Path] = ()) -> list[Path]:
     """Return the files inside a result that may be run and are neither trusted nor shipped."""
     known, ours = cache_folder("trusted"), _shipped_hashes()
-    files = {p for n in SOURCE_FOLDERS for p in (folder / n).rglob("*") if p.is_file()}
+    files = {p for n in CODE_FOLDERS for p in (folder / n).rglob("*") if p.is_file()}
     named = [p for p in named if p.suffix in _RUN]
     files |= {Path(os.path.abspath(p)) for p in named if result_around(p) == folder and p.is_file()}  # noqa: PTH100
     shas = {path: file_sha256(path) for path in sorted(files)}

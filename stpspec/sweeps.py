@@ -14,8 +14,9 @@ from stpspec.metrics.measure import Measurement
 from stpspec.metrics.miss import Miss
 from stpspec.metrics.requests import Request, protocols_read
 from stpspec.specs.base import Spec
-from stpspec.specs.changes import inside, missing_field
+from stpspec.specs.changes import inside, missing_field, steps
 from stpspec.specs.experiment import Experiment, needed
+from stpspec.specs.places import canonical, field_of, place_of
 from stpspec.specs.plausible import warn_of_slips
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.units import UnitError, convert, unit_of
@@ -84,10 +85,10 @@ def sweep(
     if isinstance(experiment, FitResult):
         experiment, values = experiment.experiment, {**experiment.parameters, **(values or {})}
     experiment = needed(experiment)
-    given = dict(fields) if fields else frequency_grid(experiment)
+    given = {canonical(n): v for n, v in (fields or frequency_grid(experiment)).items()}
     _check(experiment, given)
     # Candidates of one run differ in parameters of the mechanism; all else is a run of its own.
-    outer = [n for n in given if _is_field(n)]
+    outer = [n for n in given if _is_field(n) and n not in experiment.parameters]
     axes = {n: Axis(n, given[n]) for n in sorted(given, key=outer.__contains__, reverse=True)}
     inner = list(axes)[len(outer) :]
     grid = [dict(zip(inner, point, strict=True))
@@ -138,7 +139,10 @@ def frequency_grid(experiment: Experiment) -> dict[str, Sequence[float]]:
 
 
 def _is_field(name: str) -> bool:
-    return "." in name or name in Experiment.model_fields
+    """Tell whether a name is a field; else it is a parameter: of the mechanism or beyond it."""
+    return name.partition(".")[0] in Experiment.model_fields or (
+        "." in name and place_of(name) is None
+    )
 
 
 def _check(experiment: Experiment, fields: Mapping[str, object]) -> None:
@@ -149,7 +153,9 @@ def _check(experiment: Experiment, fields: Mapping[str, object]) -> None:
             problems.append(SpecProblem(path, rule))
         elif isinstance(values, str) or not isinstance(values, Sized) or not len(values):
             problems.append(SpecProblem(path, "a sweep needs a list of values", values))
-        elif _is_field(path):  # else a parameter of the mechanism: known once it is loaded
+        elif (
+            _is_field(path) and path not in experiment.parameters
+        ):  # else a parameter of the mechanism: known once it is loaded
             problem = missing_field(experiment, path)
             problems += [problem] if problem is not None else []
     if problems:
@@ -204,20 +210,27 @@ def _bind(variant: Experiment, previous: Experiment, bound: Bound | None) -> Bou
     from stpspec.engine.binding.bind import bind_again
     from stpspec.engine.workers.place import bind
 
-    alike = list(variant.protocols) == list(previous.protocols) and all(
-        getattr(variant, n) == getattr(previous, n)
-        for n in Experiment.model_fields
-        if n != "protocols"
+    same = [n for n in variant.protocols if n in previous.protocols]
+    alike = (
+        list(variant.protocols) == list(previous.protocols)
+        and all(variant.protocols[n].recording == previous.protocols[n].recording for n in same)
+        and all(
+            getattr(variant, n) == getattr(previous, n)
+            for n in Experiment.model_fields
+            if n != "protocols"
+        )
     )
     return bind(variant) if bound is None or not alike else bind_again(bound, variant)
 
 
 def _value_and_unit(bound: Bound, path: str) -> tuple[object, str]:
     """Return the value of a field of a bound experiment, and its unit."""
-    *parents, last = path.split(".")
+    *parents, last = steps(bound.experiment, path)
     place: object = bound.experiment
     for name in parents:
         place = inside(place, name)
+        if parents[0] == "protocols" and name == "recording":  # its changes, without units
+            place = bound.recordings[parents[1]]
     value = inside(place, last)
     if parents == ["model", "fixed"] or parents[:1] == ["parameters"]:
         return value, bound.units.get(last if parents[0] == "model" else parents[1], "")
@@ -249,7 +262,7 @@ def _measure(
     ]  # fmt: skip
     simulated = bound
     if not _is_of_numerics(outer):  # else what the numerics do is what is asked
-        simulated = for_reading(bound, [(r.metric, r.options) for r in requests])
+        simulated = for_reading(bound, [(r.metric, r.options, r.protocol) for r in requests])
     protocols = protocols_read(requests, bound.experiment.protocols)
     measured = evaluate(simulated, columns, protocols, requests)
     return [Row(bound, v, requests, m) for v, m in zip(rows, measured, strict=True)]
@@ -315,8 +328,9 @@ def _target(experiment: Experiment, name: str, units: Sequence[str]) -> dict[str
 def _own_value(experiment: Experiment, axis: Axis) -> dict[str, float]:
     """Return what the experiment itself has for a swept field that is a number."""
     place: object = experiment
+    path = axis.name if place_of(axis.name) is None else field_of(axis.name)
     try:
-        for name in axis.name.split("."):
+        for name in steps(experiment, path):
             place = inside(place, name)
         if isinstance(place, bool) or not isinstance(place, int | float | str):
             return {}

@@ -342,19 +342,46 @@ Quantity = Annotated[
 ]
 
 
-def _quantities(value: Any) -> Any:
-    return [_quantity(v) for v in value] if isinstance(value, list | tuple) else _quantity(value)
+def quantities(value: Any, *, gaps: bool = False) -> Any:
+    """Check the form of a quantity or of a list of them, for pydantic.
+
+    Parameters
+    ----------
+    value : object
+    gaps : bool
+        Whether None may stand in a list, for what was not measured.
+    """
+    if not isinstance(value, list | tuple):
+        return _quantity(value)
+    return [None if v is None and gaps else _quantity(v) for v in value]
 
 
 Quantities = Annotated[
     float | str | list[float | str],
-    BeforeValidator(_quantities),
+    BeforeValidator(quantities),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "number"},
                 {"type": "string", "examples": ["2.5 ms"]},
                 {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "string"}]}},
+            ],
+        }
+    ),
+]
+
+QuantitiesWithGaps = Annotated[
+    float | str | list[float | str | None],
+    BeforeValidator(functools.partial(quantities, gaps=True)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "string", "examples": ["2.5 ms"]},
+                {
+                    "type": "array",
+                    "items": {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]},
+                },
             ],
         }
     ),

@@ -25,8 +25,8 @@ TOP = {"mkdocs.yml",
 
 PUBLIC = {
     "Experiment", "FitResult", "MetricError", "SpecError", "StpspecError", "campaign", "check",
-    "collect", "cost", "fit", "fitter", "load", "loss", "measure", "metric", "protocol", "simulate",
-    "sweep", "tune",
+    "collect", "cost", "fit", "fitter", "load", "loss", "measure", "measure_file", "metric", "protocol",
+    "simulate", "sweep", "tune",
 }  # fmt: skip
 
 
@@ -74,7 +74,8 @@ def test_every_public_name_resolves_and_is_documented(name):
 
 
 ROOT_NAMES = {
-    "__init__.py", "analytic.py", "api.py", "campaigns", "cli", "config", "dashboard", "dataset.py",
+    "__init__.py", "analytic.py", "api.py", "campaigns", "cli", "config", "dashboard", "data",
+    "dataset.py",
     "engine", "errors.py", "fitters", "formatting", "log.py", "metrics", "plugins.py",
     "py.typed", "registry.py", "reports", "resources.py", "results", "specs", "studies",
     "sweeps.py", "testing", "tuner", "units.py", "view",

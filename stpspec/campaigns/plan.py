@@ -16,6 +16,7 @@ from stpspec.campaigns.table import Table, TableSource, read
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest, place
 from stpspec.specs.base import canonical_json
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.objective import target_files
 from stpspec.specs.recovery import unseen
 from stpspec.specs.result_files import Sources
 
@@ -134,7 +135,8 @@ class _Files(dict[str, Sources]):
         from stpspec.engine.binding.source_files import named_sources
 
         data = experiment.to_data()
-        key = canonical_json([data["plugins"], {**data["model"], "fixed": None}])
+        read = list(target_files(experiment.objective))
+        key = canonical_json([data["plugins"], {**data["model"], "fixed": None}, read])
         if key not in self:
             self[key] = Sources()
             with contextlib.suppress(StpspecError, OSError):  # what is not there is told as such

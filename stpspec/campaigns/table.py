@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from stpspec.campaigns.problems import table_problem
 from stpspec.config.locations import ambiguous_number
 from stpspec.config.yaml_files import document
+from stpspec.data.table_files import delimiter, records, split_header
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 NAME = "connection"
 VALUES = 100_000  # of a table in YAML: thousands of connections
 _ENDINGS = {".csv": ",", ".tsv": "\t", ".yaml": "", ".yml": ""}
-_HEADER = re.compile(r"^(.*?)\s*(?:\[([^\]]*)\]|\(([^)]*)\))$")
 
 
 @runtime_checkable
@@ -162,14 +161,6 @@ def is_table(path: str | Path) -> bool:
     )
 
 
-def split_header(column: str) -> tuple[str, str]:
-    """Split ``"amplitude [pA]"`` into ``"amplitude"`` and ``"pA"``."""
-    match = _HEADER.match(column.strip())
-    if match is None:
-        return column.strip(), ""
-    return match[1].strip(), (match[2] or match[3] or "").strip()
-
-
 def _unreadable(problem: SpecProblem) -> SpecError:
     return SpecError([problem], "the table of connections is not valid")
 
@@ -199,7 +190,7 @@ def _named(table: Table) -> Table:
 
 def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[SpecProblem]]:
     """Return where the header is, the rows, and what is wrong with their shape."""
-    lines = _records(text, _delimiter(text, path))
+    lines = records(text, delimiter(text, path))
     first = next(lines, None)
     if first is None:
         return f"{path}:1", [], []
@@ -239,25 +230,6 @@ def _header_problems(header: Sequence[str], where: str) -> list[SpecProblem]:
         rule = "two columns have this name"
         problems.append(table_problem(rule, key, column=key, where=where))
     return problems
-
-
-def _delimiter(text: str, path: Path) -> str:
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    first = next((x for x in text.splitlines() if x.strip() and not x.startswith("#")), "")
-    return max(",;\t", key=first.count)
-
-
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the first line and the cells of each record; blank lines and remarks are left out."""
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True)
-    while True:
-        line = reader.line_num + 1
-        texts = next(reader, None)
-        if texts is None:
-            return
-        if any(t.strip() for t in texts) and not texts[0].startswith("#"):
-            yield line, texts
 
 
 # -- YAML and Python ----------------------------------------------------------------------------

@@ -223,9 +223,11 @@ def fitted_values(path: str | None) -> dict[str, float]:
 
 def pop_values(data: dict[str, object], fitted: dict[str, float]) -> dict[str, object]:
     """Take the parameter values of the command line out of the data; return fitted and given."""
+    from stpspec.specs.places import flat
+
     if data.get("model") is None:  # nothing could have such a parameter: it is a misspelled field
         return dict(fitted)
-    given = {n: data.pop(n) for n in list(data) if n not in _fields()}
+    given = flat({n: data.pop(n) for n in list(data) if n not in _fields()})
     return {**fitted, **given}
 
 
@@ -238,13 +240,15 @@ def validated(data: dict[str, object]) -> Experiment:
         With every problem of it.
     """
     from stpspec.specs.experiment import Experiment
+    from stpspec.specs.places import field_of, flat
 
     parameters = data.get("parameters")
-    for name in set(data) - _fields():
+    others = flat({n: data[n] for n in data if n not in _fields()})
+    for name, value in others.items():
         if isinstance(parameters, dict) and name in parameters:
             rule = (
-                f"{name} is a free parameter: parameters.{name}.start={data[name]} begins the fit "
-                f"there; to fix it, delete ~parameters.{name} and set model.fixed.{name}"
+                f"{name} is a free parameter: parameters.{name}.start={value} begins the fit "
+                f"there; to fix it, delete ~parameters.{name} and set {field_of(name)}"
             )
             raise SpecError([SpecProblem(name, rule)])
     return Experiment.from_data(data)

@@ -68,7 +68,7 @@ class Verb:
 
 # What people call the verbs who know other programs.
 _MEANT = {
-    **dict.fromkeys(("simulate", "sim", "start", "exec", "measure"), "run"),
+    **dict.fromkeys(("simulate", "sim", "start", "exec"), "run"),
     **dict.fromkeys(("optimize", "optimise", "optimization", "train", "tune"), "fit"),
     **dict.fromkeys(("validate", "verify", "lint", "test"), "check"),
     **dict.fromkeys(("print", "view", "cat", "config", "resolve", "info", "describe"), "show"),

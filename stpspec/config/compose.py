@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from stpspec.config.defaults_list import told_by
 from stpspec.config.errors import ConfigError, OverrideError, translated
 from stpspec.config.kept_sources import as_recorded
-from stpspec.config.locations import FILE, Origin
+from stpspec.config.locations import FILE, Origin, canonical_path
 from stpspec.config.overrides import (
+    at,
+    begun_at_fields,
     check_overrides,
     entry_of_overrides,
     forced,
@@ -21,6 +23,7 @@ from stpspec.config.overrides import (
 from stpspec.config.yaml_files import document, mapping_in, relative
 from stpspec.errors import SpecError, nearest, unknown_name
 from stpspec.resources import (
+    CODE_FOLDERS,
     GROUPS,
     experiment_folders,
     experiments,
@@ -33,12 +36,15 @@ from stpspec.resources import (
 from stpspec.resources import trust as trust_code
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import by_dotted_paths
 from stpspec.specs.result_files import (
     EXPERIMENT,
     fitted_values,
     is_result,
     tell_changed_experiment,
+    with_values,
 )
+from stpspec.specs.target_source import named_files
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -104,7 +110,8 @@ def compose(
         data, origin = _composed([*chosen, *overrides], file)
     if told := entry_of_overrides(data, overrides):
         raise OverrideError(told)
-    return _begun_at_result(with_files_located(data, file), file, overrides), origin
+    data = _begun_at_result(with_files_located(data, file), file, overrides)
+    return begun_at_fields(data, overrides), origin
 
 
 def hydra_setting(name: str | Path | None, overrides: Sequence[str], key: str) -> str:
@@ -165,7 +172,7 @@ def _begun_at_result(
     begun = dict(parameters)
     for name, value in values.items():
         # Where a bound is another now, the saved value may lie outside: then it is no start.
-        touched = any(c.startswith(f"parameters.{name}") for c in chosen)
+        touched = any(canonical_path(c).startswith(f"parameters.{name}") for c in chosen)
         if isinstance(begun.get(name), dict) and not touched:
             begun[name] = {**begun[name], "start": value}
     return {**data, "parameters": begun}
@@ -190,6 +197,7 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
         if file.name == EXPERIMENT and is_result(file.parent):
             tell_changed_experiment(file.parent)
         data = as_recorded(data, file.parent)
+    data = _with_data_located(data, near)
     model = data.get("model")
     if not isinstance(model, dict):
         return data
@@ -206,6 +214,16 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
     return {**data, "model": changed}
 
 
+def _with_data_located(data: dict[str, object], near: Sequence[Path]) -> dict[str, object]:
+    """Return the data with the places of the files that targets are read from."""
+    terms = at(data, "objective.terms")
+    places: dict[str, object] = {}
+    for name, term in terms.items() if isinstance(terms, dict) else ():
+        for field, file in named_files(at(term, "target")) if isinstance(term, dict) else ():
+            places[f"objective.terms.{name}.target.{field}"] = _located(file, "data", near)
+    return with_values(data, places) if places else data
+
+
 def _located(name: object, folder: str, near: Sequence[Path]) -> object:
     """Return the place of a file that lies in a folder of its own; else the name as it is."""
     if not isinstance(name, str) or not name:
@@ -213,8 +231,8 @@ def _located(name: object, folder: str, near: Sequence[Path]) -> object:
     for base in (*near, Path.cwd(), *extra_folders()):
         for place in (base / name, base / folder / name):
             if place.exists():
-                ours = shipped(folder) / name
-                same = ours.is_file() and ours.read_bytes() == place.read_bytes()
+                ours = shipped(folder) / name if folder in CODE_FOLDERS else None
+                same = ours and ours.is_file() and ours.read_bytes() == place.read_bytes()
                 here = base == Path.cwd() and base not in near
                 return name if same or here else str(place)
     return name
@@ -279,6 +297,7 @@ def data_of(config: DictConfig, file: Path | None) -> tuple[dict[str, object], O
     if not isinstance(data, dict):
         raise ConfigError("the configuration is not a mapping")
     data = {str(k): v for k, v in data.items()}
+    data = by_dotted_paths(data)
     leave_out_other_kinds(data, overrides)
     origin = Origin(choices, overrides, file, experiments())
     if told := origin.ambiguous_number():

@@ -17,9 +17,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from stpspec.config.safeguards import refuse_unsafe, without_passwords
 from stpspec.config.yaml_files import document, file_named, mapping_in
+from stpspec.specs.places import nested
 
 _GROUP = "experiment"
 _KINDS = ("recording", "fitter")  # groups that config.yaml always chooses
+PARAMETERS = ("parameters", "model.fixed")  # whose names may be dotted paths
 
 
 @dataclass
@@ -89,7 +91,9 @@ class FolderSource(FileConfigSource):
         file = Path(self.path) / self._normalize_file_name(config_path)
         if file.is_file():
             document(file)
-        return super().load_config(config_path)
+        found = super().load_config(config_path)
+        _by_parts(found.config)
+        return found
 
 
 class ExperimentsSource(FileConfigSource):
@@ -149,6 +153,7 @@ class ExperimentsSource(FileConfigSource):
         elif study is not None:
             config.study = without_passwords(study)
         self._prefer_inline(config)
+        _by_parts(config)
         return ConfigResult(
             config=config,
             path=f"{self.scheme()}://{self.path}",
@@ -171,6 +176,18 @@ class ExperimentsSource(FileConfigSource):
             if inline:
                 old = list(config.get("defaults", ["_self_"]))
                 config["defaults"] = [*old, *({f"override /{g}": None} for g in inline)]
+
+
+def _by_parts(config: object) -> None:
+    """Let an override such as ``parameters.net_con.delay.max=3`` find what a file has written."""
+    for path in PARAMETERS:
+        found = OmegaConf.select(config, path) if isinstance(config, DictConfig) else None
+        if isinstance(found, DictConfig) and any("." in str(name) for name in found):
+            assert isinstance(config, DictConfig)
+            data = OmegaConf.to_container(found)
+            assert isinstance(data, dict)
+            by_name = {str(name): entry for name, entry in data.items()}
+            OmegaConf.update(config, path, nested(by_name), merge=False)
 
 
 def _in_defaults(config: DictConfig, group: str) -> bool:

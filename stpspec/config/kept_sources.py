@@ -14,7 +14,7 @@ from typing import Any
 from stpspec.errors import ResultError
 from stpspec.resources import SOURCE_FOLDERS, path_inside, require_trust, shipped
 from stpspec.specs.records import parsed_record
-from stpspec.specs.result_files import attributes, is_result, sha256_of, with_values
+from stpspec.specs.result_files import attributes, is_result, keys_along, sha256_of, with_values
 
 log = logging.getLogger("stpspec")
 
@@ -113,7 +113,7 @@ def as_recorded(data: dict[str, object], folder: Path) -> dict[str, object]:
     hashes = _mapping(told, "sources", folder)
     kept = {name: _Kept(folder, name, sha) for name, sha in hashes.items()}
     changed = _mechanisms(data, kept)
-    changed = _templates(changed, kept, _mapping(told, "places", folder))
+    changed = _named_files(changed, kept, _mapping(told, "places", folder))
     _plugins(changed, kept)
     return changed
 
@@ -144,16 +144,18 @@ def _is_part(file: str) -> bool:
     return not file.endswith(".mod")
 
 
-def _templates(
+def _named_files(
     data: dict[str, Any], kept: Mapping[str, _Kept], places: Mapping[str, str]
 ) -> dict[str, Any]:
-    used = {p: n for p, n in places.items() if _value(data, p) == n.removeprefix("templates/")}
+    """Return the data with the templates, and the files of targets, that the result recorded."""
+    written = {p.replace(".written.target.", ".target."): n for p, n in places.items()}
+    used = {p: n for p, n in written.items() if _value(data, p) == n.partition("/")[2]}
     # By its name a shipped file is found, where its copy is as good.
     sources = {path: kept[name] for path, name in used.items() if name in kept}
     found = {
         p: str(s.found()) for p, s in sources.items() if s.found() != s.ours or not s.is_copied
     }
-    beside = {n.rpartition("/")[0] for n in used.values()}
+    beside = [n for n in used.values() if n.startswith("templates/")]
     for name, source in kept.items():
         if name.startswith("templates/") and name not in used.values() and beside:
             source.found()
@@ -162,9 +164,9 @@ def _templates(
 
 def _value(data: Mapping[str, Any], path: str) -> object:
     place: Any = data
-    for key in path.split("."):
+    for key in keys_along(data, path):
         try:
-            place = place[int(key)] if isinstance(place, list) else place[key]
+            place = place[key]
         except (LookupError, TypeError, ValueError):
             return None
     return place

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stpspec.config.errors import ConfigError
-from stpspec.config.yaml_files import document, relative, scalars
+from stpspec.config.yaml_files import canonical_path, document, relative, scalars
 from stpspec.resources import extra_folders, shipped
 from stpspec.specs.limits import VALUES
 
@@ -61,9 +61,9 @@ class Origin:
         """Return ``file:line`` of the innermost part of a dotted path that is written anywhere."""
         keys = path.split(".") if path else []
         for depth in range(len(keys), 0, -1):
-            prefix = ".".join(keys[:depth])
+            prefix = canonical_path(".".join(keys[:depth]))
             for override in reversed(self._overrides):
-                name = override.lstrip("+~").partition("=")[0]
+                name = canonical_path(override.lstrip("+~").partition("=")[0])
                 if name == prefix or (depth == len(keys) and name.startswith(f"{prefix}.")):
                     return f"command line: {override.lstrip('+')}"
             for package, file in self._files:
@@ -97,7 +97,8 @@ def _line(file: Path, package: str, keys: Sequence[str]) -> int | None:
     if list(keys[: len(prefix)]) != prefix or len(keys) < len(prefix):
         return None
     try:
-        lines = document(file).lines
+        lines = document(file).by_path
     except ConfigError:
         return None
-    return lines.get(tuple(keys[len(prefix) :]), 1 if len(keys) == len(prefix) else None)
+    path = canonical_path(".".join(keys[len(prefix) :]))
+    return lines.get(path, 1 if len(keys) == len(prefix) else None)

@@ -151,6 +151,24 @@ def at(data: object, path: str) -> object:
     return data
 
 
+def begun_at_fields(data: dict[str, object], overrides: Sequence[str]) -> dict[str, object]:
+    """Let a parameter that is a field, too, begin at the value that the command line gives it.
+
+    A free parameter goes before the field, such as ``recording.holding_potential``; what is set by
+    hand would have no effect otherwise.
+    """
+    parameters = data.get("parameters")
+    if not isinstance(parameters, dict):
+        return data
+    begun = dict(parameters)
+    for override in overrides:
+        name = override.lstrip("+").partition("=")[0]
+        value = at(data, name)
+        if name in begun and isinstance(begun[name], dict) and value is not None:
+            begun[name] = {**begun[name], "start": value}
+    return {**data, "parameters": begun}
+
+
 def leave_out_other_kinds(data: Mapping[str, object], overrides: Sequence[str]) -> None:
     """Leave out what only the kind had that the command line replaces by another.
 

@@ -52,6 +52,11 @@ class Document:
     name: str
 
     @functools.cached_property
+    def by_path(self) -> dict[str, int]:
+        """Dotted path of each value → its line, however a name with dots in it is written."""
+        return {canonical_path(".".join(path)): line for path, line in self.lines.items()}
+
+    @functools.cached_property
     def data(self) -> object:
         """What the file says, as plain mappings, lists and values.
 
@@ -67,6 +72,11 @@ class Document:
             return None if self.root is None else loader.construct_document(self.root)
         except (yaml.YAMLError, ValueError) as error:  # a date such as 2024-02-31 is no value
             raise ConfigError(explained(error, self.text, self.name)) from error
+
+
+def canonical_path(path: str) -> str:
+    """Return a dotted path with its numbers as parts: ``dend[0].cm`` and ``dend.0.cm`` are one."""
+    return re.sub(r"\[(\d+)\]", r".\1", path)
 
 
 def document(file: Path, values: int = VALUES) -> Document:

@@ -9,9 +9,11 @@ import numpy as np
 
 from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
+from stpspec.engine.rigs.rig import Rig
 from stpspec.engine.shortcuts.independence import (
     Traces,
     are_independent,
@@ -23,6 +25,7 @@ from stpspec.errors import Failure, SimulationError
 from stpspec.specs.protocol import Stimulus
 
 Candidate = Mapping[str, float]
+Trace = tuple[np.ndarray, dict[str, np.ndarray]]  # times (ms) and signals, shape (n,)
 
 
 @dataclass
@@ -35,10 +38,13 @@ class Run:
         Protocol → times (ms) and signals, shape (n,).
     failure : Failure or None
         Of the first protocol that failed.
+    values : mapping of str to float
+        Of the candidate.
     """
 
     traces: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = field(default_factory=dict)
     failure: Failure | None = None
+    values: Candidate = field(default_factory=dict)
 
     @property
     def reason(self) -> str:
@@ -81,6 +87,21 @@ def run_batch(
     bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
 ) -> list[Run]:
     """Simulate the candidates of one batch; the failures of one do not touch the others."""
+    runs = [Run(values=row) for row in rows]
+    for part in parts_of(bound, stimuli, rows[0]):
+        some = {name: stimuli[name] for name in part.protocols}
+        for run_of_all, of_part in zip(
+            runs, _run_part(part.bound, part.rows(rows), some), strict=True
+        ):
+            run_of_all.traces |= of_part.traces
+            run_of_all.failure = run_of_all.failure or of_part.failure
+    return runs
+
+
+def _run_part(
+    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
+) -> list[Run]:
+    """Simulate the candidates of one batch under protocols that are recorded alike."""
     with nrn.exclusive():
         bound = kept_apart(feasible(bound))
 
@@ -114,17 +135,18 @@ def _run(
     rows: Sequence[Candidate],
     stimuli: Mapping[str, Stimulus],
     highest: Scheme,
-) -> Iterator[tuple[int, str, str | tuple[np.ndarray, dict[str, np.ndarray]]]]:
+) -> Iterator[tuple[int, str, str | Trace]]:
     """Yield (candidate, protocol, (times, signals) or the reason of a failure)."""
     candidates = [rows[i] for i in batch]
     setup = choose(bound, candidates, highest)
-    rig = rig_for(setup.bound, len(batch), list(candidates[0]))
     stopped: dict[str, Stimulus] = {}
     disturbed: dict[str, Stimulus] = {}
     broken, sound = False, False
+    rig, why_not = _prepared(setup.bound, candidates)
+    if rig is None:
+        yield from _one_by_one(bound, batch, rows, stimuli, why_not)
+        return
     try:
-        for replica, candidate in enumerate(candidates):
-            rig.set(replica, candidate)
         for name, stimulus in stimuli.items():
             try:
                 times, replicas = run(rig, stimulus, setup.settled)
@@ -138,10 +160,10 @@ def _run(
             if rig.disturbed(replicas):
                 disturbed[name] = stimulus
                 continue
-            for index, signals in zip(batch, replicas, strict=True):
+            for index, signals, shift in zip(batch, replicas, rig.shifts, strict=True):
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
-                yield index, name, why or (times, signals)
+                yield index, name, why or (times + shift if shift else times, signals)
         sound = not broken and not disturbed and not bound.carries_over
     finally:
         give_back(rig, sound=sound)
@@ -151,3 +173,33 @@ def _run(
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
         yield from _run(bound, [index], rows, stopped, bound.scheme)
+
+
+def _one_by_one(
+    bound: Bound,
+    batch: Sequence[int],
+    rows: Sequence[Candidate],
+    stimuli: Mapping[str, Stimulus],
+    why_not: str,
+) -> Iterator[tuple[int, str, str | Trace]]:
+    """Simulate each of some candidates by itself, of which one cannot be made."""
+    if len(batch) > 1:
+        for index in batch:
+            yield from _run(bound, [index], rows, stimuli, bound.scheme)
+        return
+    for name in stimuli:
+        yield batch[0], name, why_not
+
+
+def _prepared(bound: Bound, rows: Sequence[Candidate]) -> tuple[Rig | None, str]:
+    """Return the rig of some candidates; None and why where a cell of one cannot be made."""
+    rig = None
+    try:
+        rig = rig_for(bound, rows)
+        for replica, row in enumerate(rows):
+            rig.set(replica, row)
+    except SimulationError as error:
+        if rig is not None:
+            give_back(rig, sound=False)
+        return None, str(error)
+    return rig, ""

@@ -50,7 +50,7 @@ class Row:
     @property
     def is_reference(self) -> bool:
         """Whether it was simulated in fixed steps from the beginning."""
-        asked = [(r.metric, r.options) for r in self.requests]
+        asked = [(r.metric, r.options, r.protocol) for r in self.requests]
         return feasible(for_reading(self.bound, asked)).scheme.is_fixed
 
 
@@ -152,8 +152,8 @@ def _allowed(row: Row, name: str, largest: Mapping[str, float]) -> np.ndarray:
     """Return by how much a metric may differ."""
     e, m = row.bound.experiment, row.measured[name]
     term = e.objective.terms.get(name) if e.objective is not None else None
-    if term is not None and term.sd is not None:
-        return np.maximum(_OF_SD * np.asarray(term.sd, float), _OF_VALUE * np.abs(m.value))
+    if term is not None and term.sd is not None and term.scale is None:
+        return np.fmax(_OF_SD * np.asarray(term.sd, float), _OF_VALUE * np.abs(m.value))
     # Events between two steps are delivered at one: no time is told better than by a step.
     least = {"ms": e.numerics.dt, "1": _OF_RATIO, "": _OF_RATIO}.get(m.unit, 0.0)
     return np.asarray(max(_OF_LARGEST * largest[name], least))

@@ -6,22 +6,25 @@ import contextlib
 import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import SIGNALS, StimulusDescription, arrival_times, protocol_dataset
+from stpspec.dataset import SIGNALS, StimulusDescription, protocol_dataset
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.numerics import pulses_read
-from stpspec.engine.binding.stimuli import timing, with_delay
+from stpspec.engine.binding.parts import parts_of
+from stpspec.engine.binding.stimuli import longest_delay, timing, with_delay
 from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.places import DELAY, is_place
+from stpspec.specs.protocol import Stimulus, names_of_runs, runs_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,17 +41,25 @@ def stimuli_of(
     experiment = bound.experiment
     largest = {name: float(a.max()) for name, a in candidates.columns.items()}
     known = timing(experiment.model, experiment.parameters, bound.mechanism, largest)
+    delay = longest_delay(experiment.model, experiment.parameters, largest)
     stimuli = {}
-    for name in protocols:
+    runs = runs_of(experiment.protocols)
+    own = {n: names_of_runs(n, experiment.protocols) for n in experiment.protocols}
+    owners = {run: name for name, names in own.items() for run in names}
+    for name in (run for n in protocols for run in own.get(n, [n])):
         try:
-            stimulus = experiment.protocols[name].stimulus(known)
+            stimulus = runs[name].stimulus(known)
         except ValueError as error:  # the time constants of a candidate make it too long
             raise SpecError([SpecProblem(f"protocols.{name}", str(error))]) from error
         if bound.brief:
-            stimulus = stimulus.leading(pulses_read(experiment.objective, name, stimulus))
-        stimuli[name] = with_delay(experiment.model, stimulus)
+            asked = {name, owners[name]}
+            stimulus = stimulus.leading(pulses_read(experiment.objective, asked, stimulus))
+        stimulus = with_delay(stimulus, delay)
+        if owners[name] != name:
+            stimulus = replace(stimulus, protocol=owners[name])
+        stimuli[name] = stimulus
     if not quietly:
-        _warn(bound, stimuli)
+        _warn(bound, stimuli, candidates)
     return stimuli
 
 
@@ -95,7 +106,7 @@ def tree_of(
     import xarray as xr
 
     children = {
-        p: _dataset(bound, stimulus, [r.traces.get(p) for r in runs])
+        p: _dataset(bound, p, stimulus, [r.traces.get(p) for r in runs], candidates)
         for p, stimulus in stimuli.items()
     }
     root = xr.Dataset(
@@ -181,10 +192,12 @@ def measured_runs(
     requests: Sequence[Request],
 ) -> list[dict[str, Measurement]]:
     """Measure the runs of one batch."""
-    descriptions = {name: describe(bound, s) for name, s in stimuli.items()}
+    descriptions = {name: describe(bound, name, s, {}) for name, s in stimuli.items()}
     units = signal_units(bound)
     measured = []
     for run in runs:
+        if any(map(is_place, run.values)):
+            descriptions = {n: describe(bound, n, s, run.values) for n, s in stimuli.items()}
         children = {
             name: Recorded(t, {n: y[None, None] for n, y in signals.items()}, units,
                            descriptions[name])
@@ -194,12 +207,20 @@ def measured_runs(
     return measured
 
 
-def _dataset(bound: Bound, stimulus: Stimulus, runs: Sequence[Trace | None]) -> xr.Dataset:
+def _dataset(
+    bound: Bound,
+    protocol: str,
+    stimulus: Stimulus,
+    runs: Sequence[Trace | None],
+    candidates: Candidates,
+) -> xr.Dataset:
     recorded = [r for r in runs if r is not None]
-    names = list(recorded[0][1]) if recorded else list(bound.experiment.recording.signals)
+    signals_asked = bound.experiment.recording_of(protocol).signals
+    names = list(recorded[0][1]) if recorded else list(signals_asked)
     n = max((t.size for t, _ in recorded), default=1)
     times: np.ndarray
-    if not bound.scheme.is_fixed and recorded:
+    alike = bound.scheme.is_fixed and all(np.array_equal(t, recorded[0][0]) for t, _ in recorded)
+    if recorded and not alike:
         times = np.stack([padded(r[0] if r is not None else np.empty(0), n) for r in runs])
     else:
         times = recorded[0][0] if recorded else np.array([0.0])
@@ -208,7 +229,10 @@ def _dataset(bound: Bound, stimulus: Stimulus, runs: Sequence[Trace | None]) -> 
         [:, None, :]
         for name in names
     }  # fmt: skip
-    return protocol_dataset(times, signals, signal_units(bound), describe(bound, stimulus))
+    first = candidates.rows[0] if len(candidates) else {}
+    description = describe(bound, protocol, stimulus, first)
+    delays = candidates.columns.get(DELAY) if stimulus.spikes else None
+    return protocol_dataset(times, signals, signal_units(bound), description, delays)
 
 
 def padded(values: np.ndarray, n: int) -> np.ndarray:
@@ -218,44 +242,73 @@ def padded(values: np.ndarray, n: int) -> np.ndarray:
 
 def signal_units(bound: Bound) -> dict[str, str]:
     """Return the unit of every signal that is recorded."""
-    own = {v: bound.mechanism.variable_units[v] for v in bound.experiment.recording.variables}
+    own = {v: bound.mechanism.variable_units[v]
+           for r in bound.recordings.values() for v in r.variables}  # fmt: skip
     return {name: unit for name, (unit, _, _) in SIGNALS.items()} | own
 
 
-def describe(bound: Bound, stimulus: Stimulus) -> StimulusDescription:
-    """Return the description of a stimulus that goes with what is recorded."""
+def describe(
+    bound: Bound, protocol: str, stimulus: Stimulus, values: Mapping[str, float]
+) -> StimulusDescription:
+    """Return the description of a stimulus that goes with what is recorded.
+
+    Parameters
+    ----------
+    bound : Bound
+    protocol : str
+    stimulus : Stimulus
+    values : mapping of str to float
+        Of the candidate.
+    """
     experiment = bound.experiment
     onset, step = experiment.numerics.settle, stimulus.step
-    return {
+    delay = values.get(DELAY, experiment.model.net_con.delay) if stimulus.spikes else 0.0
+    description: StimulusDescription = {
         "onset": onset,
-        "delay": experiment.model.net_con.delay if stimulus.spikes else 0.0,
+        "delay": delay,
         "spikes": [onset + s for s in stimulus.spikes],
         "n_induction": stimulus.n_induction,
-        "default_signal": experiment.recording.default_signal,
-        "undriven": _undriven(bound),
+        "default_signal": bound.recordings[stimulus.protocol or protocol].default_signal,
+        "undriven": _undriven(bound, stimulus.protocol or protocol, values),
         "step": None if step is None else {
             "amplitude": step.amplitude, "start": onset, "stop": onset + step.duration,
             "cell": step.cell,
         },
     }  # fmt: skip
+    if stimulus.protocol:
+        description["protocol"] = stimulus.protocol
+    return description
 
 
-def _driving_force(bound: Bound) -> float | None:
-    """Return holding minus reversal potential, mV, where both are fixed."""
-    model, recording = bound.experiment.model, bound.experiment.recording
-    if recording.kind != "voltage_clamp" or model.reversal in bound.experiment.parameters:
+def _holding(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:
+    """Return the holding potential of a candidate, mV; None where it is not known."""
+    recording = bound.recordings[protocol]
+    if recording.kind != "voltage_clamp":
+        return None
+    inside = parts_of(bound, [protocol], values)[0].names
+    free = {"recording.holding_potential"} & set(inside.values())
+    given = [v for n, v in values.items() if inside.get(n) in free]
+    return given[0] if given else None if free else recording.holding_potential
+
+
+def _driving_force(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:
+    """Return holding minus reversal potential, mV, where both are known."""
+    model, holding = bound.experiment.model, _holding(bound, protocol, values)
+    if holding is None or model.reversal in bound.experiment.parameters:
         return None
     reversal = model.fixed.get(model.reversal, bound.mechanism.defaults.get(model.reversal))
-    return None if reversal is None else recording.holding_potential - reversal
+    return None if reversal is None else holding - reversal
 
 
-def _undriven(bound: Bound) -> float | None:
-    force = _driving_force(bound) if bound.experiment.model.stimulated_by == "event" else None
+def _undriven(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:
+    if bound.experiment.model.stimulated_by != "event":
+        return None
+    force = _driving_force(bound, protocol, values)
     at_reversal = force is not None and abs(force) < 1e-3
-    return bound.experiment.recording.holding_potential if at_reversal else None
+    return _holding(bound, protocol, values) if at_reversal else None
 
 
-def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
+def _warn(bound: Bound, stimuli: Mapping[str, Stimulus], candidates: Candidates) -> None:
     experiment = bound.experiment
     if bound.hidden_currents:
         log.warning(
@@ -263,22 +316,26 @@ def _warn(bound: Bound, stimuli: Mapping[str, Stimulus]) -> None:
             "variable and cannot be recorded; the clamp carries both", ", ".join(bound.currents),
             bound.mechanism.name, ", ".join(bound.hidden_currents),
         )  # fmt: skip
-    model, recording = experiment.model, experiment.recording
-    if model.stimulated_by != "event":
+    if experiment.model.stimulated_by != "event":
         return
-    dt, delay = experiment.numerics.dt, model.net_con.delay
+    dt = experiment.numerics.dt
     by_steps = bound.scheme.is_fixed  # else events come when they come
     for name, stimulus in stimuli.items() if by_steps else ():
-        steps = arrival_times(stimulus.spikes, delay, experiment.numerics.settle) / dt
+        steps = (np.asarray(stimulus.spikes) - stimulus.spikes[0]) / dt
         off = np.abs(steps - np.round(steps)).max(initial=0.0)
         if off > 1e-6:
             log.warning(
                 "%s: events do not fall on multiples of dt = %g ms; the response to each starts up "
                 "to %.2g ms off (its size is not affected)", name, dt, off * dt,
             )  # fmt: skip
-    force = _driving_force(bound)
-    if force is not None and abs(force) < 5:
-        holding = recording.holding_potential
+    told = set[float]()
+    for name in stimuli:
+        first = candidates.rows[0] if len(candidates) else {}
+        force = _driving_force(bound, name, first)
+        holding = _holding(bound, name, first)
+        if force is None or holding is None or abs(force) >= 5 or holding in told:
+            continue
+        told.add(holding)
         log.warning(
             "the holding potential (%g mV) is within 5 mV of the reversal potential (%g mV): "
             "currents are small or reversed", holding, holding - force,

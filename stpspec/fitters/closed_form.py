@@ -22,6 +22,7 @@ from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.registration import Options, ResponseOptions
 from stpspec.registry import METRICS
+from stpspec.specs.protocol import names_of_runs, runs_of
 from stpspec.units import UnitError, convert
 
 _POINTS = 128
@@ -72,8 +73,8 @@ class ClosedForm:
         assert objective is not None  # a Problem has one
         self.terms = [
             n for n, t in objective.terms.items()
-            if t.weight > 0 and METRICS.get(t.metric).of_amplitudes and _unit(t.metric, t.options)
-            == "1"
+            if t.weight > 0 and METRICS.get(t.metric).of_amplitudes
+            and (t.scale is not None or _unit(t.metric, t.options) == "1")
         ]  # fmt: skip
         self.why_not = _why_not(problem, self.roles, self.terms)
         if self.why_not:
@@ -86,7 +87,9 @@ class ClosedForm:
             for r in self.judge.requests
         ]  # fmt: skip
         known = timing(experiment.model, experiment.parameters, problem.bound.mechanism)
-        self.stimuli = {n: p.stimulus(known) for n, p in experiment.protocols.items()}
+        protocols = experiment.protocols
+        self.stimuli = {n: p.stimulus(known) for n, p in runs_of(protocols).items()}
+        self._runs = {r.protocol: names_of_runs(r.protocol, protocols) for r, *_ in self._calls}
 
     def residuals(self, points: np.ndarray) -> list[np.ndarray | None]:
         """Return the residuals of the terms it covers at each point; None where there are none."""
@@ -103,11 +106,12 @@ class ClosedForm:
         for name, response in responses.items():
             response.siblings = [r for n, r in responses.items() if n != name]
         try:
-            measured = {
-                request.name: Measurement(np.asarray(function(responses[request.protocol],
-                                                              **options), float), "1")
-                for request, function, options in self._calls
-            }  # fmt: skip
+            measured = {}
+            for request, function, options in self._calls:
+                runs = self._runs[request.protocol]
+                values = [np.asarray(function(responses[r], **options), float) for r in runs]
+                value = values[0] if len(values) == 1 else np.concatenate(values)
+                measured[request.name] = Measurement(value, "1")
             return self.judge(measured)[1]
         except MetricError:
             return None
@@ -158,7 +162,7 @@ def _why_not(
     if not free:
         return "none of U, D and F is free"
     if not terms:
-        return "no target is a ratio of amplitudes"
+        return "no target is a ratio of amplitudes, or has a free scale"
     return ""
 
 

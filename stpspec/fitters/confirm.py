@@ -128,6 +128,7 @@ def _next(here: Confirmed, best: Evaluation, found: Uncertainty) -> np.ndarray |
     if gain < max(FLOOR * here.residuals.size, _WORTH * here.loss):
         return None
     point = best.point.copy()
+    step = step[: len(found.free)]  # what follows are free scales
     point[found.free] += step
     far = np.abs(step).max() > _FURTHEST
     return None if far or not ((point >= 0) & (point <= 1)).all() else point

@@ -10,6 +10,7 @@ import numpy as np
 from stpspec.formatting import number
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement
+from stpspec.metrics.miss import Miss
 from stpspec.metrics.noise import correlation_time
 from stpspec.registry import METRICS
 
@@ -51,16 +52,20 @@ class DataNoise:
             Achieved values at the best point, by term name.
         """
         times, groups, count, total, first = [], [], 0.0, 0, 0
+        compared = judge.compared(metrics)
         for name, goal in judge.goals.items():
-            n, each = goal.n_data, _samples_per_datum(judge, name, metrics[name])
+            n, each = goal.n_data, _samples_per_datum(judge, name, compared[name])
             times.append(np.full(n, each))
             rows = first + np.arange(n)
             first += n
             if judge.objective.terms[name].weight == 0:
                 continue
             count, total = count + n / each, total + n
-            if goal.noise is not None:
-                degrees = goal.noise.degrees[-n:]
+            of_sd = judge.objective.terms[name].sd_degrees
+            if goal.noise is not None and of_sd is not None:
+                groups.append((rows, of_sd))
+            elif goal.noise is not None:
+                degrees = goal.noise.degrees[goal.is_datum]
                 groups += (
                     [(rows, float(degrees[0]))]
                     if goal.noise.is_pooled
@@ -83,11 +88,10 @@ class DataNoise:
         return total**2 / spread if spread > 0 else np.inf
 
 
-def _samples_per_datum(judge: Judge, name: str, value: np.ndarray) -> float:
+def _samples_per_datum(judge: Judge, name: str, miss: Miss) -> float:
     """Return how many samples of a trace count as one; 1 of all else, and of what is hit."""
     if not METRICS.get(judge.objective.terms[name].metric).is_sampled:
         return 1.0
-    miss = judge.miss(name, value)
     return 1.0 if miss.is_hit else correlation_time(miss.scaled)
 
 
@@ -103,7 +107,7 @@ def too_much_scatter(judge: Judge, measured: Mapping[str, Measurement], n_free: 
     measured : mapping of str to Measurement
         At the best point.
     n_free : int
-        Number of parameters that were fitted and are not at a bound.
+        Number of parameters that were fitted and are not at a bound, and of free scales.
 
     Returns
     -------
@@ -113,14 +117,15 @@ def too_much_scatter(judge: Judge, measured: Mapping[str, Measurement], n_free: 
     from scipy.special import chdtrc, fdtrc  # the tails of χ² and F
 
     squares, data, degrees = 0.0, 0.0, np.inf
+    compared = judge.compared({n: m.value for n, m in measured.items()})
     for name in judge.counted:
-        noise, value = judge.goals[name].noise, measured[name].value
+        noise, miss = judge.goals[name].noise, compared[name]
         if noise is None or not judge.losses[name].takes_sd:
             return ""
-        scaled = judge.miss(name, value).scaled
-        each = _samples_per_datum(judge, name, value)
+        scaled, each = miss.scaled, _samples_per_datum(judge, name, miss)
         squares, data = squares + float(scaled @ scaled) / each, data + scaled.size / each
-        degrees = min(degrees, float(noise.degrees.min()))
+        of_sd = judge.objective.terms[name].sd_degrees
+        degrees = min(degrees, float(np.nanmin(noise.degrees)) if of_sd is None else of_sd)
     rest = data - n_free
     if rest < 1:
         return ""

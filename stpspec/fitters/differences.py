@@ -8,6 +8,7 @@ import numpy as np
 
 from stpspec.fitters.effects import look_at
 from stpspec.fitters.evaluation import FLOOR, AtNoise, Evaluation
+from stpspec.specs.places import DELAY
 
 if TYPE_CHECKING:
     from stpspec.fitters.problem import Problem
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
 # What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
 # and convergence cannot be told beyond it.
 _STEP_IN_NOISE, NOISE = 1e-4, 1e-6
+_STEP_OF_DELAY = 5e-3  # ms; at shorter ones the variable step is other steps, not another delay
+
+
+def steps_of(problem: Problem, step: float) -> np.ndarray:
+    """Return the step of each parameter in the unit interval, shape (parameter,).
+
+    Events in fixed steps come at one of them: a delay must move by whole steps to have any effect.
+    """
+    steps = np.full(problem.n, step)
+    for k, name in enumerate(problem.names):
+        if name == DELAY:
+            parameter = problem.parameters[name]
+            width = float(parameter.max) - float(parameter.min)
+            least = problem.bound.experiment.numerics.dt if problem.exact else _STEP_OF_DELAY
+            steps[k] = min(max(step, least / width), 0.1)
+    return steps
 
 
 class Differences:
@@ -26,7 +43,7 @@ class Differences:
 
     def __init__(self, problem: Problem, step: float, *, both_sides: bool = False):
         self.problem = problem
-        self.step = step if problem.exact else max(step, _STEP_IN_NOISE)
+        self.steps = steps_of(problem, step if problem.exact else max(step, _STEP_IN_NOISE))
         self.both_sides = both_sides
         self._known: dict[bytes, list[Evaluation]] = {}
         self._has_looked = False
@@ -99,10 +116,10 @@ class Differences:
         return np.concatenate([x + np.diag(up - x), x + np.diag(down - x)])
 
     def _forward(self, x: np.ndarray) -> np.ndarray:
-        return np.where(x + self.step <= 1.0, self.step, -self.step)
+        return np.where(x + self.steps <= 1.0, self.steps, -self.steps)
 
     def _sides(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        h = np.cbrt(self.step**2) if self.step < 1e-3 else self.step
+        h = np.where(self.steps < 1e-3, np.cbrt(self.steps**2), self.steps)
         return np.minimum(x + h, 1.0), np.maximum(x - h, 0.0)
 
 

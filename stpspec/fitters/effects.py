@@ -64,8 +64,8 @@ def _least(problem: Problem) -> np.ndarray:
     """Return the least change of each miss that counts, in the unit of the misses."""
     least = []
     for goal in problem.judge.goals.values():
-        target = np.abs(goal.target[-goal.n_data :])
-        relative = _RELATIVE * target / goal.scale[-goal.n_data :]
+        target = np.abs(goal.target[goal.is_datum])
+        relative = _RELATIVE * target / goal.scale[goal.is_datum]
         least.append(np.where(target > 0, np.minimum(relative, _IN_SD), _IN_SD))
     return np.concatenate(least)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,16 +26,21 @@ from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.history import to_history
 from stpspec.fitters.outcome import Outcome, idle_settings, named_truly, search
 from stpspec.fitters.problem import Problem
+from stpspec.fitters.trace_notes import trace_notes
 from stpspec.fitters.trial_figures import TrialFigures
-from stpspec.fitters.uncertainty import Uncertainty, estimate
+from stpspec.fitters.uncertainty import Uncertainty, estimate, scale_label
+from stpspec.metrics.measure import Measurement
+from stpspec.metrics.scale import free_scales, unit_of_scale
 from stpspec.results.fit_result import FitResult
 from stpspec.results.provenance import versions
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import Sources
 from stpspec.studies.study import study_for
+from stpspec.view.contract import ScaleSummary
 
 log = logging.getLogger("stpspec")
 
+T = TypeVar("T")
 Progress = Callable[[int, int | None, float], None]
 
 
@@ -90,8 +96,10 @@ def fit(
     parts = (outcome.message, passed_over, *problem.remarks, without)
     message = "; ".join(filter(None, parts))
     judge = problem.judge
-    misses = [judge.miss(n, confirmed.measured[n].value) for n in judge.counted]
-    outcome = named_truly(replace(outcome, message=message), misses, problem.n)
+    compared = judge.compared({n: m.value for n, m in confirmed.measured.items()})
+    misses = [compared[n] for n in judge.counted]
+    n_free = problem.n + len(uncertainty.scales)
+    outcome = named_truly(replace(outcome, message=message), misses, n_free)
     seconds = time.monotonic() - started
     result = _report(bound, problem, outcome, best, confirmed, uncertainty, sources, seconds)
     if outcome.error is not None:
@@ -114,16 +122,20 @@ def _report(
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
-    scatter = too_much_scatter(problem.judge, measured, len(uncertainty.free))
+    n_free = len(uncertainty.free) + len(uncertainty.scales)
+    scatter = too_much_scatter(problem.judge, measured, n_free)
     for name in problem.judge.counted if scatter else ():
         notes.setdefault(name, []).append(scatter)
+    for name, text in trace_notes(problem.judge, measured).items():
+        notes.setdefault(name, []).append(text)
     return FitResult(
         experiment=bound.experiment,
         parameters=confirmed.values,
         units={n: bound.units[n] for n in problem.names},
-        errors=uncertainty.errors,
-        degrees_of_freedom=uncertainty.degrees,
-        undetermined=uncertainty.undetermined,
+        errors=_of_names(uncertainty.errors, problem.names),
+        degrees_of_freedom=_of_names(uncertainty.degrees, problem.names),
+        undetermined=_of_names(uncertainty.undetermined, problem.names),
+        scales=_scales(problem, measured, uncertainty),
         at_bound=uncertainty.at_bound,
         loss=confirmed.loss,
         loss_start=problem.history[0].loss,
@@ -141,3 +153,29 @@ def _report(
         files=sources.texts,
         places=sources.places,
     )
+
+
+def _of_names(found: Mapping[str, T], names: Sequence[str]) -> dict[str, T]:
+    return {name: found[name] for name in names if name in found}
+
+
+def _scales(
+    problem: Problem, measured: Mapping[str, Measurement], uncertainty: Uncertainty
+) -> dict[str, ScaleSummary]:
+    """Return what is known of each free scale at the best point."""
+    judge, found = problem.judge, {}
+    values = judge.scales({n: m.value for n, m in measured.items()})
+    for name, terms in free_scales(judge.objective).items():
+        own, label = judge.objective.terms[terms[0]].unit or "1", scale_label(name)
+        scale: ScaleSummary = {
+            "value": values[name],
+            "unit": unit_of_scale(own, measured[terms[0]].unit),
+        }
+        if label in uncertainty.errors:
+            scale["standard_error"] = uncertainty.errors[label]
+        if label in uncertainty.degrees:
+            scale["degrees_of_freedom"] = uncertainty.degrees[label]
+        if label in uncertainty.undetermined:
+            scale["undetermined"] = uncertainty.undetermined[label]
+        found[name] = scale
+    return found

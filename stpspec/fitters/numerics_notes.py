@@ -20,18 +20,22 @@ _OF_TARGET = 0.005, 0.001  # without an sd: between search and reference, and by
 
 @dataclass(frozen=True)
 class _Scale:
-    """What of a difference matters to a term."""
+    """What of a difference matters to a term; ``factor`` is that of its free scale, or 1."""
 
     goal: Goal
+    factor: float = 1.0
 
     @property
     def target(self) -> float:
-        return float(np.abs(self.goal.target).max()) or 1.0
+        """Size of the target in the unit of the metric."""
+        return float(np.nanmax(np.abs(self.goal.target))) / self.factor or 1.0
 
     @property
     def unit(self) -> np.ndarray | float:
-        """The sd, or the target without one, in the unit of the metric."""
-        return self.target if self.goal.sd is None else self.goal.sd
+        """The sd, or the target without one, in the unit of the metric; infinite in gaps."""
+        if self.goal.sd is None:
+            return np.where(np.isfinite(self.goal.target), self.target, np.inf)
+        return np.where(np.isfinite(self.goal.sd), self.goal.sd / self.factor, np.inf)
 
     def size(self, difference: np.ndarray) -> float:
         """Return the largest difference in sd, or in parts of the target without one."""
@@ -82,7 +86,8 @@ def numerics_notes(
     dict of str to str
         Term → note.
     """
-    scales = {n: _Scale(g) for n, g in judge.goals.items()}
+    factors = judge.scales({n: m.value for n, m in measured.items()})
+    scales = {n: _Scale(g, abs(judge.scale_of(n, factors)) or 1.0) for n, g in judge.goals.items()}
     gaps = {n: np.asarray(best.metrics[n]) - measured[n].value for n in scales}
     apart = {n: s.size(gaps[n]) for n, s in scales.items()}
     if not is_one and all(apart[n] <= s.most_off for n, s in scales.items()):

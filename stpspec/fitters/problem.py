@@ -276,15 +276,21 @@ class Problem:
         m = self.judge.n_residuals
         return np.full(m, np.sqrt(self.fitter.penalty / m))
 
-    def judged_at(self, points: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    def judged_at(
+        self, points: np.ndarray, scales: Mapping[str, float] | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]] | None:
         """Return residuals and misses beside history and budget; None if any point failed.
 
-        Misses are (achieved − target) / sd, without weight or loss.
+        Misses are (achieved − target) / sd, without weight or loss. Free scales are held at
+        ``scales``, or are at the best values of each point.
         """
         judged = self._judge_all([self.values_at(p) for p in points])
         found = []
         for _, residuals, metrics, _ in judged:
             if residuals is None:
                 return None
-            found.append((residuals, self.judge.misses(metrics)))
+            held = self.judge.scales(metrics) if scales is None else scales
+            if held:
+                residuals = self.judge.residuals(metrics, held)
+            found.append((residuals, self.judge.misses_with(metrics, held)))
         return found

@@ -9,10 +9,11 @@ import numpy as np
 
 from stpspec.errors import Failure, MetricError
 from stpspec.metrics.measure import Measurement
-from stpspec.metrics.miss import Miss, is_own_ratio, mean_over_trials
+from stpspec.metrics.miss import Miss, are_data, is_own_ratio, mean_over_trials
 from stpspec.metrics.noise import Noise, decorrelated
 from stpspec.metrics.registration import Loss
 from stpspec.metrics.requests import requested
+from stpspec.metrics.scale import scales_at
 from stpspec.registry import COSTS, LOSSES
 from stpspec.specs.objective import Objective, Term
 
@@ -81,8 +82,7 @@ class Judge:
         if terms_of:
             raise MetricError("; ".join(_sentence(f, names) for f, names in terms_of.items()))
         with np.errstate(over="ignore"):
-            parts = [self._term(n, t, measured[n].value) for n, t in self.objective.terms.items()]
-            residuals = np.concatenate(parts)
+            residuals = self.residuals({n: m.value for n, m in measured.items()})
             loss = float(residuals @ residuals)
         if self.objective.cost is None:
             if not np.isfinite(loss):
@@ -98,26 +98,65 @@ class Judge:
         metrics : mapping of str to ndarray
             Achieved values by term name.
         """
-        return np.concatenate([self.miss(n, metrics[n]).scaled for n in self.objective.terms])
+        return self.misses_with(metrics, self.scales(metrics))
+
+    def misses_with(
+        self, metrics: Mapping[str, np.ndarray], scales: Mapping[str, float]
+    ) -> np.ndarray:
+        """Return what :meth:`misses` does with given values of the free scales."""
+        parts = [self._miss(n, metrics[n], scales).scaled for n in self.objective.terms]
+        return np.concatenate(parts)
+
+    def residuals(
+        self, metrics: Mapping[str, np.ndarray], scales: Mapping[str, float] | None = None
+    ) -> np.ndarray:
+        """Return the signed roots whose squares add up to the sum of the terms, shape (datum,).
+
+        Parameters
+        ----------
+        metrics : mapping of str to ndarray
+            Achieved values by term name.
+        scales : mapping of str to float, optional
+            Values of the free scales; by default those at which the loss is least.
+        """
+        scales = self.scales(metrics) if scales is None else scales
+        parts = [self._term(n, t, metrics[n], scales) for n, t in self.objective.terms.items()]
+        return np.concatenate(parts)
+
+    def scales(self, metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return the values of the free scales at which the loss is least."""
+        return scales_at(self.objective, metrics)
+
+    def scale_of(self, name: str, scales: Mapping[str, float]) -> float:
+        """Return the factor of a term; 1 unless it names a free scale."""
+        return scales.get(self.objective.terms[name].scale or "", 1.0)
 
     def is_far_from(self, metrics: Mapping[str, np.ndarray]) -> bool:
         """Tell whether the target of any term that counts is missed by far (:data:`FAR`)."""
-        return any(self.miss(n, metrics[n]).is_far for n in self.counted)
+        compared = self.compared(metrics)
+        return any(compared[n].is_far for n in self.counted)
 
     def achieved(self, name: str, value: np.ndarray) -> np.ndarray:
         """Return what of a term's value is compared with its target, shape (target,)."""
         return mean_over_trials(value, is_vector=self.goals[name].is_vector)
 
-    def miss(self, name: str, value: np.ndarray) -> Miss:
-        """Return what was achieved of a term, compared with its target."""
-        goal = self.goals[name]
+    def compared(self, metrics: Mapping[str, np.ndarray]) -> dict[str, Miss]:
+        """Return what was achieved of each term, compared with its target."""
+        scales = self.scales(metrics)
+        return {n: self._miss(n, metrics[n], scales) for n in self.objective.terms}
+
+    def _miss(self, name: str, value: np.ndarray, scales: Mapping[str, float]) -> Miss:
+        goal, scale = self.goals[name], self.scale_of(name, scales)
         try:
-            return Miss(self.achieved(name, value), goal.target, goal.sd, goal.is_own_ratio)
+            achieved = self.achieved(name, value) * scale
+            return Miss(achieved, goal.target, goal.sd, goal.is_own_ratio)
         except MetricError as error:
             raise MetricError(f"{name}: {error}") from None
 
-    def _term(self, name: str, term: Term, value: np.ndarray) -> np.ndarray:
-        miss, loss = self.miss(name, value), self.losses[name]
+    def _term(
+        self, name: str, term: Term, value: np.ndarray, scales: Mapping[str, float]
+    ) -> np.ndarray:
+        miss, loss = self._miss(name, value, scales), self.losses[name]
         achieved, target, scale = self.goals[name].data(miss.achieved)
         try:
             penalty = loss.function(achieved, target, scale, **self._options[name])
@@ -136,7 +175,7 @@ class Judge:
         cost = COSTS.get(str(self.objective.cost))
         options = cost.options.model_validate(self.objective.cost_options).model_dump()
         plain = {n: _plain(m.value) for n, m in measured.items()}
-        targets = {n: _plain(np.asarray(t.target)) for n, t in self.objective.terms.items()}
+        targets = {n: _plain(np.asarray(t.target, float)) for n, t in self.objective.terms.items()}
         try:
             value = float(cost.function(plain, targets, **options))
         except Exception as error:
@@ -150,7 +189,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Goal:
-    """The target of a term as arrays of shape (target,).
+    """The target of a term as arrays of shape (target,); gaps in it are NaN.
 
     Attributes
     ----------
@@ -188,13 +227,20 @@ class Goal:
     @property
     def n_data(self) -> int:
         """Number of values that are data."""
-        return self.target.size - self.is_own_ratio
+        return int(self.is_datum.sum())
+
+    @property
+    def is_datum(self) -> np.ndarray:
+        """Which values are data, shape (target,)."""
+        return are_data(self.target, is_own_ratio=self.is_own_ratio)
 
     def data(self, achieved: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what a loss compares: achieved, target and scale, each of shape (datum,)."""
+        known = np.isfinite(self.target)
+        achieved, target, scale = achieved[known], self.target[known], self.scale[known]
         if not self.is_own_ratio:
-            return achieved, self.target, self.scale
-        return decorrelated(achieved, self.target, self.spread), self.target[1:], self.scale[1:]
+            return achieved, target, scale
+        return decorrelated(achieved, target, self.spread[known]), target[1:], scale[1:]
 
 
 def why_no_residuals(objective: Objective) -> str:

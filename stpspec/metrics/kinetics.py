@@ -1,4 +1,4 @@
-"""Kinetics of a single response: amplitude, latency, rise, decay, half width, charge, trace."""
+"""Kinetics of a single response: amplitude, latency, rise, decay, half width, charge."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import math
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from stpspec.errors import MetricError
 from stpspec.metrics.interpolate import crossing, resample
-from stpspec.metrics.registration import Options, SignalOptions, metric
+from stpspec.metrics.registration import Options, metric
 from stpspec.metrics.response import Response
 from stpspec.specs.protocol import Stimulus
-from stpspec.units import Millisecond
 
-_MOST = 1e6  # samples of all windows of a trace
 _FINE = 4000  # points over which a charge is integrated, at least, and
 _PARTS = 2  # at least this many between two samples, however far they are apart
 ONSET = 0.05  # fraction of the peak at which a response begins
@@ -35,7 +33,6 @@ def _falling(pair: tuple[float, float]) -> tuple[float, float]:
 
 RisingInterval = Annotated[tuple[float, float], AfterValidator(_rising)]
 FallingInterval = Annotated[tuple[float, float], AfterValidator(_falling)]
-Windows = Annotated[list[tuple[Millisecond, Millisecond]], Field(min_length=1)]
 
 
 def _first(options: Options, stimulus: Stimulus) -> int:
@@ -45,7 +42,7 @@ def _first(options: Options, stimulus: Stimulus) -> int:
 @metric("amplitude", "signal", pulses=_first, is_magnitude=True)
 def amplitude(response: Response) -> float:
     """Peak of the first response; 0 when nothing was released."""
-    return float(response.amplitudes[0])
+    return response.first_peak()[1]
 
 
 @metric("max_amplitude", "signal", is_magnitude=True)
@@ -165,60 +162,3 @@ def charge(response: Response) -> float:
     parts = max(_PARTS, math.ceil(_FINE / t.size))
     fine = np.interp(np.arange((t.size - 1) * parts + 1) / parts, np.arange(t.size), t)
     return float(np.trapezoid(resample(t, y, fine), fine))
-
-
-def _count(windows: Windows, interval: float, first: float, last: float) -> list[int]:
-    """Return how many samples each window has, before any array is made of them."""
-    if interval <= 0 or any(stop <= start for start, stop in windows):
-        raise ValueError("each window must end after its start, and the interval be above 0")
-    if min(a for a, _ in windows) < first - 1e-6 or max(b for _, b in windows) > last + 1e-6:
-        raise ValueError(
-            f"the windows reach beyond what is recorded, {first:g} to {last:g} ms after the "
-            f"stimulus onset"
-        )
-    counts = [(b + 1e-9 * interval + 1e-9 - a) / interval for a, b in windows]
-    if sum(counts) > _MOST:
-        raise ValueError(f"the windows hold more than {_MOST:g} samples; the interval is too short")
-    return [math.ceil(n) for n in counts]
-
-
-def sample_times(
-    windows: Windows, interval: float, first: float = -math.inf, last: float = math.inf
-) -> list[np.ndarray]:
-    """Return the times at which a trace is sampled, ms after the stimulus onset, window by window.
-
-    Raises
-    ------
-    ValueError
-        If a window is empty, or reaches beyond ``first`` … ``last``, between which is recorded.
-    """
-    counts = _count(windows, interval, first, last)
-    return [a + interval * np.arange(n) for (a, _), n in zip(windows, counts, strict=True)]
-
-
-def _samples(options: Options, stimulus: Stimulus) -> int:
-    windows, interval = options["windows"], options["interval"]
-    return sum(_count(windows, interval, -stimulus.before, stimulus.stop))
-
-
-@metric("trace", "signal", vector=True, options=SignalOptions, size=_samples, is_sampled=True)
-def trace(
-    response: Response,
-    *,
-    windows: Windows,
-    interval: Millisecond = 0.1,
-    subtract_baseline: bool = True,
-) -> np.ndarray:
-    """The trace in windows (ms after the stimulus onset), sampled every ``interval`` ms.
-
-    With the sign of the recorded signal; the resting baseline is subtracted unless told not to.
-    """
-    onset, time = response.stimulus["onset"], response.time
-    try:
-        parts = sample_times(windows, interval, float(time[0] - onset), float(time[-1] - onset))
-    except ValueError as error:
-        raise MetricError(str(error)) from None
-    times = np.concatenate(parts) + onset
-    trace = response.trace(response.signal_name)
-    values = resample(response.time, trace, times, response.arrivals)
-    return values - response.rest if subtract_baseline else values

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import StimulusDescription, signals_of, stimulus_of, times_of
+from stpspec.dataset import (
+    StimulusDescription,
+    delays_of,
+    signals_of,
+    stimulus_of,
+    times_of,
+)
 from stpspec.errors import Failure, MetricError
 from stpspec.metrics.registration import Metric, Options, ResponseOptions
 from stpspec.metrics.requests import Request
@@ -59,12 +65,15 @@ class Recorded:
     units : mapping of str to str
     stimulus : StimulusDescription
         As in :func:`stpspec.dataset.protocol_dataset`.
+    delays : ndarray, shape (candidate,), or None
+        Of the NetCon, ms, where each candidate has its own.
     """
 
     time: np.ndarray
     signals: Mapping[str, np.ndarray]
     units: Mapping[str, str]
     stimulus: StimulusDescription
+    delays: np.ndarray | None = None
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Recorded:
@@ -75,7 +84,14 @@ class Recorded:
             {n: dataset[n].values for n in names},
             {n: str(dataset[n].attrs.get("units", "")) for n in names},
             stimulus_of(dataset),
+            delays_of(dataset),
         )
+
+    def stimulus_at(self, candidate: int) -> StimulusDescription:
+        """Return what the protocol did to one candidate."""
+        if self.delays is None:
+            return self.stimulus
+        return {**self.stimulus, "delay": float(self.delays[candidate])}
 
     @property
     def n_trials(self) -> int:
@@ -106,7 +122,8 @@ class _Candidate:
             child = self.children[protocol]
             pick = slice(None) if trial is None else slice(trial, trial + 1)
             time, signals = child.at(self.index, pick)
-            response = Response(time, signals, child.units, child.stimulus, **common)
+            stimulus = child.stimulus_at(self.index)
+            response = Response(time, signals, child.units, stimulus, **common)
             response.find_siblings = lambda: self._siblings(protocol, common, trial)
             self._responses[key] = response
         return self._responses[key]
@@ -175,16 +192,20 @@ def _measure(candidate: _Candidate, request: Request, failure: Failure | None) -
 
     if failure is not None:
         return Measurement(np.array(np.nan), metric.unit, failure)
-    if request.protocol not in candidate.children:
+    runs = runs_measured(request.protocol, candidate.children)
+    if not runs:
         return without_value(f"the protocol {request.protocol!r} was not run")
+    if len(runs) > 1:
+        return _joined([_measure(candidate, replace(request, protocol=r), None) for r in runs])
     options = dict(request.chosen)
     each = options.pop("trials", "mean") == "each"
     common = {n: options.pop(n) for n in _COMMON if metric.reads_signal and n in options}
-    trials = range(candidate.children[request.protocol].n_trials) if each else [None]
+    (run,) = runs
+    trials = range(candidate.children[run].n_trials) if each else [None]
     result = Measurement(np.array(np.nan), metric.unit)
     values = []
     for trial in trials:
-        response = candidate.response(request.protocol, common, trial)
+        response = candidate.response(run, common, trial)
         response.steps = []
         try:
             value = np.asarray(metric.function(response, **options), float)
@@ -206,6 +227,22 @@ def _measure(candidate: _Candidate, request: Request, failure: Failure | None) -
         result.unit = metric.unit_in(response.unit, options)
     result.value = np.stack(values) if each else values[0]
     return result
+
+
+def runs_measured(protocol: str, children: Mapping[str, Recorded]) -> list[str]:
+    """Return the names of what was recorded of a protocol, or of the run of that name."""
+    if protocol in children:
+        return [protocol]
+    return [n for n, child in children.items() if child.stimulus.get("protocol") == protocol]
+
+
+def _joined(parts: Sequence[Measurement]) -> Measurement:
+    """Return the measurement of several runs: their values one after the other."""
+    if failed := next((m for m in parts if m.failure is not None), None):
+        return failed
+    values = np.concatenate([m.value for m in parts], axis=-1)
+    notes = list(dict.fromkeys(note for m in parts for note in m.notes))
+    return Measurement(values, parts[0].unit, None, notes, [s for m in parts for s in m.steps])
 
 
 def missing(requests: Sequence[Request], failure: Failure) -> dict[str, Measurement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -10,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from stpspec.errors import MetricError
 from stpspec.formatting import number, unit_text
-from stpspec.metrics.noise import Noise, decorrelated
+from stpspec.metrics.noise import Noise, Numbers, decorrelated
+from stpspec.metrics.scale import scales_at
 from stpspec.registry import METRICS
-from stpspec.specs.objective import Term
+from stpspec.specs.objective import Objective, Term
 
 FAR = 3.0  # sd: a fit that misses a target by more has not done what it was asked
 _NORMAL = NormalDist()
@@ -27,7 +29,7 @@ class Miss:
     Attributes
     ----------
     achieved, target : ndarray, shape (target,)
-        In the unit of the metric; a scalar has one value.
+        In the unit of the target; a scalar has one value, and a gap in the target is NaN.
     sd : ndarray, shape (target,), or None
         Standard deviation of the target; of a mean of n repeats, that of the mean.
     is_own_ratio : bool
@@ -52,17 +54,18 @@ class Miss:
             )
 
     @classmethod
-    def of_term(cls, value: ArrayLike, term: Term) -> Miss:
-        """Compare a measured value with the target of a term that has plain numbers."""
+    def of_term(cls, value: ArrayLike, term: Term, scale: float = 1.0) -> Miss:
+        """Compare a measured value, times a scale, with the target of a term of plain numbers."""
+        value = np.asarray(value, float) * scale
         return cls.of(value, term.target, term.sd, term.n, is_own_ratio=is_own_ratio(term))
 
     @classmethod
     def of(
         cls,
         value: ArrayLike,
-        target: ArrayLike,
-        sd: ArrayLike | None = None,
-        n: ArrayLike | None = None,
+        target: Numbers,
+        sd: Numbers | None = None,
+        n: Numbers | None = None,
         *,
         is_own_ratio: bool = False,
     ) -> Miss:
@@ -77,18 +80,28 @@ class Miss:
         """
         values = np.atleast_1d(np.asarray(target, float))
         sds = None if sd is None else Noise.of(sd, n, values).sd
-        achieved = mean_over_trials(value, is_vector=np.ndim(target) > 0)
+        achieved = mean_over_trials(value, is_vector=np.ndim(np.asarray(target, float)) > 0)
         return cls(achieved, values, sds, is_own_ratio)
+
+    def part(self, which: slice) -> Miss:
+        """Return the miss of some of the values, as of one train of several."""
+        sd = None if self.sd is None else self.sd[which]
+        return Miss(self.achieved[which], self.target[which], sd)
+
+    @property
+    def is_datum(self) -> np.ndarray:
+        """Which values are data, shape (target,)."""
+        return are_data(self.target, is_own_ratio=self.is_own_ratio)
 
     @property
     def n_data(self) -> int:
         """Number of values that are data."""
-        return self.target.size - self.is_own_ratio
+        return int(self.is_datum.sum())
 
     @property
     def differences(self) -> np.ndarray:
-        """Achieved − target of each datum, in the unit of the metric, shape (datum,)."""
-        return (self.achieved - self.target)[int(self.is_own_ratio) :]
+        """Achieved − target of each datum, in the unit of the target, shape (datum,)."""
+        return (self.achieved - self.target)[self.is_datum]
 
     @property
     def scaled(self) -> np.ndarray:
@@ -98,14 +111,16 @@ class Miss:
         """
         scale = np.ones(self.target.size) if self.sd is None else self.sd
         if not self.is_own_ratio:
-            return self.differences / scale
-        achieved = decorrelated(self.achieved, self.target, scale)
-        return (achieved - self.target[1:]) / scale[1:]
+            return self.differences / scale[self.is_datum]
+        known = np.isfinite(self.target)
+        target, scale = self.target[known], scale[known]
+        achieved = decorrelated(self.achieved[known], target, scale)
+        return (achieved - target[1:]) / scale[1:]
 
     @property
     def percent(self) -> np.ndarray | None:
         """The differences in % of the target (of a vector, of its RMS); None of a target of 0."""
-        unit = _rms(self.target) / 100
+        unit = _rms(self.target[np.isfinite(self.target)]) / 100
         return self.differences / unit if unit else None
 
     @property
@@ -119,7 +134,8 @@ class Miss:
         """Whether every value is within 0.05 sd; without an sd, within 5e-5 of the largest."""
         if self.sd is not None:
             return bool((np.abs(self.scaled) < _HIT_IN_SD).all())
-        return bool(np.abs(self.differences).max() <= _HIT_OF_TARGET * np.abs(self.target).max())
+        largest = np.nanmax(np.abs(self.target))
+        return bool(np.abs(self.differences).max() <= _HIT_OF_TARGET * largest)
 
     @property
     def is_far(self) -> bool:
@@ -142,6 +158,38 @@ class Miss:
         one = self.target.size == 1
         size = f"{self.number:+.2g}" if one else f"rms {number(self.number, 2)}"
         return f"{size} {'sd' if self.sd is not None else unit_text(unit)}".rstrip()
+
+
+def misses_of(objective: Objective | None, metrics: Mapping[str, ArrayLike]) -> dict[str, Miss]:
+    """Compare what was measured with the target of each term, free scales at their best values.
+
+    Parameters
+    ----------
+    objective : Objective or None
+        With plain numbers.
+    metrics : mapping of str to array_like
+        Measured values by term name.
+    """
+    if objective is None:
+        return {}
+    scales = scales_at(objective, metrics)
+    return {
+        n: Miss.of_term(metrics[n], t, scales.get(t.scale or "", 1.0))
+        for n, t in objective.terms.items()
+    }
+
+
+def are_data(target: np.ndarray, *, is_own_ratio: bool) -> np.ndarray:
+    """Tell which values of a target are data: no gap, nor the first of which all are ratios.
+
+    Returns
+    -------
+    ndarray of bool, shape (target,)
+    """
+    found = np.isfinite(target)
+    if is_own_ratio:
+        found[0] = False
+    return found
 
 
 def far_of(n: int) -> float:

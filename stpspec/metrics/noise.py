@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+Numbers = ArrayLike | Sequence[float | str | None]  # of a term with plain numbers; None is a gap
 _BY_CHANCE = 0.05  # a probability; variances whose scatter is rarer differ
 _MOST = 1e4  # degrees of freedom; with more, a variance is as good as known
 
@@ -30,15 +32,27 @@ class Noise:
     is_pooled: bool
 
     @classmethod
-    def of(cls, sd: ArrayLike, n: ArrayLike | None, target: np.ndarray) -> Noise:
-        """Return the noise of the values of a target, with sd and n as in a term."""
-        size = target.size
-        sds = np.broadcast_to(np.asarray(sd, float), (size,))
+    def of(cls, sd: Numbers, n: Numbers | None, target: np.ndarray) -> Noise:
+        """Return the noise of the values of a target, with sd and n as in a term.
+
+        Gaps, where the target is NaN, have neither sd nor degrees of freedom: NaN, too.
+        """
+        size, given = target.size, np.asarray(sd, float)
+        sds = np.broadcast_to(given, (size,))
+        known = np.isfinite(target)
+        if not known.all():
+            of_known = None
+            if n is not None:
+                of_known = np.broadcast_to(np.asarray(n, float), (size,))[known]
+            part = cls.of(given if given.ndim == 0 else sds[known], of_known, target[known])
+            wide = np.full((2, size), np.nan)
+            wide[:, known] = part.sd, part.degrees
+            return cls(wide[0], wide[1], part.is_pooled)
         if n is None:
             return cls(sds, np.full(size, np.inf), is_pooled=False)
         repeats = np.broadcast_to(np.asarray(n, float), (size,))
         degrees = np.where(repeats > 1, repeats - 1, np.inf)  # the sd of one is from elsewhere
-        if np.ndim(sd) == 0:  # one sd for all values is one estimate
+        if given.ndim == 0:  # one sd for all values is one estimate
             return cls(sds / np.sqrt(repeats), np.full(size, degrees.sum()), is_pooled=size > 1)
         level = np.maximum(np.abs(target), sds / np.sqrt(repeats))
         spread, total = moderated(sds, degrees, level)

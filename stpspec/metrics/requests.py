@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stpspec.metrics.registration import Metric, Options
@@ -11,7 +11,7 @@ from stpspec.registry import METRICS
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import Objective
-from stpspec.specs.protocol import Protocol
+from stpspec.specs.protocol import Protocol, names_of_runs, runs_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def requested(objective: Objective) -> list[Request]:
 def everything(protocols: Mapping[str, Protocol]) -> list[Request]:
     """Return a request for every scalar metric that each protocol can give by default."""
     found = []
-    for protocol, spec in protocols.items():
+    for protocol, spec in runs_of(protocols).items():
         gives = spec.provides()
         for name in METRICS.names():
             metric: Metric = METRICS.get(name)
@@ -66,8 +66,11 @@ def requests_of(experiment: Experiment, *, all_metrics: bool = False) -> list[Re
     return [*terms, *rest]
 
 
-def protocols_read(requests: Sequence[Request], protocols: Iterable[str]) -> list[str]:
-    """Return those of the protocols that have to be simulated for what is asked, in their order."""
+def protocols_read(requests: Sequence[Request], protocols: Mapping[str, Protocol]) -> list[str]:
+    """Return the runs of the protocols that have to be simulated for what is asked, in order."""
     wide = any(METRICS.get(r.metric).needs_siblings(r.options) for r in requests)
     asked = {r.protocol for r in requests}
-    return [p for p in protocols if wide or p in asked]
+    return [
+        run for name in protocols for run in names_of_runs(name, protocols)
+        if wide or name in asked or run in asked
+    ]  # fmt: skip

@@ -16,19 +16,22 @@ from stpspec.metrics.spikes import first_spike
 
 _EPS = 1e-6  # ms; times are compared with this slack, far below any dt
 _RESIDUE = 1e-9  # of the largest response; what is left below this is no residue
+_NOISE = 4.0  # sd before the first event; what one sample may be off
 _FLAT = 20.0  # ms before the first event over which the trace must be flat
 _HIDDEN = 0.01  # of the largest response; what is missed by less than this counts as no release
 _UNDRIVEN = 0.01  # pA; at the reversal potential less than this is the error of the clamp
 _CURVED = 0.01  # of an amplitude; a larger error of the continued residue is worth a note
 
 
-def unsettled(fraction: float, window: float) -> str:
+def unsettled(fraction: float, window: float, *, is_recorded: bool = False) -> str:
     """Return the note on a trace that still moves before the stimulus."""
-    return (
+    drift = (
         f"not settled: over the {window:g} ms before the stimulus the trace drifts by "
-        f"{100 * fraction:.2g} % of the response; a longer numerics.settle or another "
-        f"numerics.v_init is needed"
+        f"{100 * fraction:.2g} % of the response"
     )
+    if is_recorded:
+        return drift
+    return f"{drift}; a longer numerics.settle or another numerics.v_init is needed"
 
 
 class Response:
@@ -124,6 +127,11 @@ class Response:
     @functools.cached_property
     def rest(self) -> float:
         """Mean of the last millisecond before the first event, in the unit of the signal."""
+        return float(self.trace(self.signal_name)[self._resting].mean())
+
+    @functools.cached_property
+    def _resting(self) -> np.ndarray:
+        """Which samples are those of the last millisecond before the first event, shape (n,)."""
         first = self._first_arrival()
         # Without the sample at the arrival: an instantaneous conductance has jumped by then.
         inside = (self.time >= first - 1 - _EPS) & (self.time < first - _EPS)
@@ -131,7 +139,17 @@ class Response:
             inside = np.abs(self.time - first) <= _EPS
         if not inside.any():
             raise MetricError("nothing was recorded before the first event")
-        return float(self.trace(self.signal_name)[inside].mean())
+        return inside
+
+    def _require_samples(self, start: float, stop: float, k: int) -> None:
+        """Raise a MetricError if samples of a recording are missing between two times, ms."""
+        for first, last in self.stimulus.get("gaps", ()):
+            if first < stop and last > start:
+                onset = self.stimulus["onset"]
+                raise MetricError(
+                    f"samples are missing from {first - onset:.5g} to {last - onset:.5g} ms after "
+                    f"the stimulus onset, in the response to event {k + 1}"
+                )
 
     @functools.cached_property
     def sign(self) -> int:
@@ -167,8 +185,11 @@ class Response:
         first = self._index(self._first_arrival())
         before = self._index(self.time[first] - _FLAT) if first else 0
         drift, largest = abs(corrected[before]), float(np.abs(corrected[first:]).max())
+        # What one sample of a recording has of noise is no drift.
+        drift -= _NOISE * float(np.diff(corrected[before:first]).std()) if first > before + 1 else 0
         if self.sign and drift > 0.01 * largest > 0:
-            self.note(unsettled(drift / largest, _FLAT))
+            is_recorded = "gaps" in self.stimulus
+            self.note(unsettled(drift / largest, _FLAT, is_recorded=is_recorded))
         return corrected
 
     @functools.cached_property
@@ -299,6 +320,8 @@ class Response:
         if self.sign == 0:
             return float(t[0]), 0.0
         when, height, at_end = maximum(t, y)
+        arrival = float(self.arrivals[k])
+        self._require_samples(arrival - 1, 2 * when - arrival, k)
         if height <= 0:
             self._nothing_hidden(k, t, y)
             return when, 0.0
@@ -334,6 +357,11 @@ class Response:
         self._first_arrival()
         return np.array([self.peak(k)[1] for k in range(self.arrivals.size)])
 
+    def first_peak(self) -> tuple[float, float]:
+        """Return time (ms) and height of the first response; 0 when nothing was released."""
+        self._first_arrival()
+        return self.peak(0)
+
     def first_response(self) -> tuple[np.ndarray, np.ndarray, float, float]:
         """Return times, signal, peak time and peak of the first response.
 
@@ -342,11 +370,11 @@ class Response:
         MetricError
             If there is no response.
         """
-        self._first_arrival()
-        when, height = self.peak(0)
+        when, height = self.first_peak()
         if height <= 0:
             raise MetricError("there is no response to measure: nothing was released")
         t, y = self.window(0)
+        self._require_samples(float(t[0]), float(t[-1]), 0)
         return t, y, when, height
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from stpspec.campaigns.record import RESULT as CONNECTION_RESULT
@@ -24,7 +25,7 @@ from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.campaign_table import campaign_parts
 from stpspec.view.contract import FitSummary, MetricSummary, miss_of
 from stpspec.view.multirun import jobs_rows, plot_jobs, seeds_note
-from stpspec.view.tables import with_error
+from stpspec.view.tables import values_text, with_error
 
 _DETAILED = 12  # connections up to which each has its figures
 
@@ -164,11 +165,11 @@ def summary(page: Page, saved: FitSummary) -> None:
 
 
 def _term(name: str, metric: MetricSummary) -> tuple[str, ...]:
-    miss, unit = miss_of(metric), metric["unit"]
+    miss, unit = miss_of(metric), metric.get("target_unit", metric["unit"])
     if miss.target.size > 1:
-        spans = [f"{number(v.min(), 3)} … {number(v.max(), 3)}"
+        spans = [f"{number(np.nanmin(v), 3)} … {number(np.nanmax(v), 3)}"
                  for v in (miss.target, miss.achieved)]  # fmt: skip
-        return (name, unit_text(unit), f"{miss.target.size} values, {spans[0]}", spans[1],
+        return (name, unit_text(unit), f"{values_text(miss)}, {spans[0]}", spans[1],
                 miss.text(unit))  # fmt: skip
     sd = "" if miss.sd is None else f" ± {number(float(miss.sd[0]))}"
     target, achieved = (number(float(v[0])) for v in (miss.target, miss.achieved))

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from stpspec.formatting import number, unit_text
-from stpspec.metrics.miss import Miss
+from stpspec.metrics.miss import misses_of
 from stpspec.reports import fit
 from stpspec.reports.page import Page, failures_by_kind
 from stpspec.specs.objective import Objective
@@ -101,10 +101,12 @@ def _determined(page: Page, spec: Mapping[str, Any], good: Sequence[EvaluationRe
 def _terms(spec: Mapping[str, Any], best: EvaluationRecord) -> list[tuple[str, ...]]:
     objective = Objective.model_validate(spec["objective"])
     rows = [("metric", "protocol", "target ± sd", "achieved", "miss")]
+    misses = misses_of(objective, best["metrics"])
     for name, term in objective.terms.items():
-        miss = Miss.of_term(best["metrics"][name], term)
+        miss = misses[name]
         sd = "" if miss.sd is None else f" ± {number(float(miss.sd[0]))}"
-        values = [f"{number(v.min())} … {number(v.max())}" if v.size > 1 else number(float(v[0]))
+        values = [f"{number(np.nanmin(v))} … {number(np.nanmax(v))}" if v.size > 1
+                  else number(float(v[0]))
                   for v in (miss.target, miss.achieved)]  # fmt: skip
         label = name if name == term.metric else f"{name} ({term.metric})"
         rows.append((label, term.protocol, values[0] + sd, values[1], miss.text(unit_text("1"))))

@@ -12,7 +12,7 @@ import numpy as np
 from stpspec.errors import ResultError
 from stpspec.formatting import masked, presentable
 from stpspec.log import write as write_log
-from stpspec.metrics.miss import Miss, is_own_ratio
+from stpspec.metrics.miss import Miss, is_own_ratio, misses_of
 from stpspec.resources import note_plugins
 from stpspec.results.folder import (
     nodes,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from stpspec.specs.objective import Term
-    from stpspec.view.contract import FitSummary, MetricSummary, ParameterSummary
+    from stpspec.view.contract import FitSummary, MetricSummary, ParameterSummary, ScaleSummary
     from stpspec.view.pictures import ShownFigure
 
 
@@ -62,6 +62,8 @@ class FitResult:
         Student's t.
     undetermined : dict of str to str
         Parameter → why it has no standard error.
+    scales : dict of str to dict
+        Free scale → its ``value``, ``unit``, and ``standard_error`` or why it has none.
     at_bound : dict of str to str
         Parameter → ``"min"`` or ``"max"``.
     loss, loss_start : float
@@ -115,6 +117,7 @@ class FitResult:
     places: dict[str, str] = field(default_factory=dict)
     log: tuple[str, ...] = ()
     degrees_of_freedom: dict[str, float] = field(default_factory=dict)
+    scales: dict[str, ScaleSummary] = field(default_factory=dict)
 
     @property
     def n_evaluations(self) -> int:
@@ -124,8 +127,7 @@ class FitResult:
     @property
     def misses(self) -> dict[str, Miss]:
         """Term → what was achieved of it, compared with its target."""
-        terms = self.experiment.objective.terms if self.experiment.objective else {}
-        return {n: Miss.of_term(self.metrics[n], t) for n, t in terms.items()}
+        return misses_of(self.experiment.objective, self.metrics)
 
     def __str__(self) -> str:
         return fit_table(self)
@@ -166,6 +168,7 @@ class FitResult:
             "loss_start": _number(self.loss_start),
             "loss_search": self.loss_search,
             "parameters": {n: self._parameter(n) for n in self.parameters},
+            "scales": self.scales,
             "metrics": {n: self._metric(n, t) for n, t in terms.items()},
             "notes": self.notes,
             "evaluations": self.n_evaluations,
@@ -204,6 +207,9 @@ class FitResult:
             summary["n"] = term.n
         if is_own_ratio(term):
             summary["divided_by_first"] = True
+        if term.scale is not None:
+            summary["scale"] = self.scales[term.scale]["value"]
+            summary["target_unit"] = term.unit or "1"
         return summary
 
     # -- to and from a folder ---------------------------------------------------------------
@@ -310,6 +316,7 @@ class FitResult:
             files=saved.files,
             places=saved.places,
             log=saved.log,
+            scales=summary.get("scales", {}),
             degrees_of_freedom={
                 n: p["degrees_of_freedom"]
                 for n, p in parameters.items()

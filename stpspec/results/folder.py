@@ -18,7 +18,13 @@ from stpspec.formatting import masked
 from stpspec.registry import without_plugins
 from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
-from stpspec.specs.result_files import is_result, text_of, with_values
+from stpspec.specs.result_files import (
+    as_written,
+    in_their_folders,
+    is_result,
+    text_of,
+    with_values,
+)
 from stpspec.studies.processes import has_ended, process_name
 
 # HDF5 is not to be called by two threads, and xarray has a lock for some of its calls only.
@@ -237,15 +243,15 @@ def with_own_files(
     places : mapping of str to str
         Field of the experiment that names a file → its name in the result.
     """
-    in_templates = {p: n.removeprefix("templates/") for p, n in places.items() if n in files}
-    data = with_values(experiment.to_data(), in_templates)
+    own = in_their_folders((p, n) for p, n in places.items() if n in files)
+    data = with_values(experiment.to_data(), own)
     if data["model"]["mod"]:
         data["model"]["mod"] = [
             name.removeprefix("mod/") for name, text in files.items()
             if name.startswith("mod/") and name.endswith(".mod") and text != _shipped_text(name)
         ]  # fmt: skip
     with without_plugins():  # what was loaded to be looked at is saved without running them, too
-        return experiment.copy_with(model=data["model"])
+        return experiment.copy_with(model=data["model"], objective=data["objective"])
 
 
 def _shipped_text(name: str) -> str | None:
@@ -255,9 +261,12 @@ def _shipped_text(name: str) -> str | None:
 
 
 def to_yaml(experiment: Experiment | Mapping[str, Any]) -> str:
-    """Return the resolved experiment, or its data, as YAML that can be run again."""
+    """Return the resolved experiment, or its data, as YAML that can be run again.
+
+    Targets that were read from a source are written as that source, to be read again.
+    """
     import yaml
 
-    data = experiment.to_data() if isinstance(experiment, Experiment) else dict(experiment)
+    data = as_written(experiment.to_data() if isinstance(experiment, Experiment) else experiment)
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     return "# @package _global_\n" + _SCHEMA_LINE + masked(body)

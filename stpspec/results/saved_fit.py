@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_FILE_FIELD = re.compile(r"model\.(cell|cell_2)\.(file|arguments\.[^.]+)$")
+_FILE_FIELD = re.compile(
+    r"model\.(cell|cell_2)\.(file|arguments\.[^.]+)$"
+    r"|objective\.terms\..+\.(written\.)?target\.file(\.\d+)?$"
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def saved_fit(tree: xr.DataTree, path: Path) -> SavedFit:
         path_inside(path.parent, name, of=SOURCE_FOLDERS)
     log = parsed_record(str(tree.attrs.get("log", "[]")), list[str], where, "result of a fit")
     summary: Any = parsed_record(str(texts["summary"]), FitSummary, where, "summary of a fit")
+    summary.setdefault("scales", {})  # of results from before there were any
     missing = [name for name in FitSummary.__annotations__ if name not in summary]
     if missing:
         raise ResultError(f"{path} is damaged: its summary has no {', '.join(missing)}")
@@ -103,6 +107,9 @@ def _faults(experiment: Experiment, summary: Any, tree: xr.DataTree) -> list[str
         faults.append("its summary has other metrics than the terms of its experiment")
     if not set(summary["notes"]) <= metrics:
         faults.append("its summary has notes on other metrics than its own")
+    scales = {t.scale for t in terms_of(experiment).values() if t.scale is not None}
+    if set(summary["scales"]) != scales:
+        faults.append("its summary has other free scales than the terms of its experiment")
     faults += [f"it has no {n}" for n in ("history", "traces") if n not in tree.children]
     if faults:
         return faults

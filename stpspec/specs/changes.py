@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
 from stpspec.specs.base import Data, Spec
+from stpspec.specs.places import HEADS, canonical
+
+# Mappings whose keys may be dotted paths: of parameters beyond the mechanism.
+_OF_PARAMETERS = (["parameters"], ["model", "fixed"])
 
 # Of each part of an experiment that has kinds: where they are registered.
 KINDS = {
@@ -35,13 +39,13 @@ def changed_data(spec: Spec, changes: Mapping[str, object]) -> tuple[Data, list[
         if problem is not None:
             problems.append(problem)
     for path, part in parts.items():
-        _put(data, path, part.model_dump(mode="json", warnings=False))
+        _put(data, steps(spec, path), part.model_dump(mode="json", warnings=False))
     for path, value in changes.items():
         if path in kinds:
             continue
         problem = _missing(spec, parts, path)
         if problem is None:
-            _put(data, path, _plain(value))
+            _put(data, steps(spec, path, parts), _plain(value))
         else:
             problems.append(problem)
     return data, problems
@@ -69,7 +73,7 @@ def missing_field(spec: Spec, path: str) -> SpecProblem | None:
 
 def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | None:
     place: object = spec
-    names = path.split(".")
+    names = steps(spec, path, parts)
     for depth, name in enumerate(names):
         names_here = _names(place)
         is_new = isinstance(place, dict) and depth == len(names) - 1 and name != ""
@@ -81,6 +85,37 @@ def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | 
             return SpecProblem(path, rule, name, nearest(name, names_here))
         place = parts.get(".".join(names[: depth + 1])) or inside(place, name)
     return None
+
+
+def steps(spec: Spec, path: str, parts: Mapping[str, Spec] | None = None) -> list[str]:
+    """Return the names along a dotted path; a name in a mapping may have dots itself.
+
+    Parameters
+    ----------
+    spec : Spec
+    path : str
+        Such as ``parameters.net_con.delay.max``, of three names.
+    parts : mapping of str to Spec, optional
+        By their paths, what stands in the place of parts of the spec.
+    """
+    place: object = spec
+    names, keys = path.split("."), []
+    while names:
+        n = 1
+        if isinstance(place, dict):
+            sizes = range(len(names), 0, -1)
+            n = next((k for k in sizes if canonical(".".join(names[:k])) in place), 1)
+            is_new = canonical(".".join(names[:n])) not in place
+            if is_new and keys in _OF_PARAMETERS and names[0] in HEADS:
+                n = len(names)
+        keys.append(canonical(".".join(names[:n])))
+        names = names[n:]
+        known = (parts or {}).get(".".join(keys))
+        try:
+            place = inside(place, keys[-1]) if known is None else known
+        except (KeyError, IndexError, ValueError, AssertionError):
+            place = None
+    return keys
 
 
 def _names(place: object) -> list[str]:
@@ -126,8 +161,8 @@ def _chosen(old: Spec, new: type[Spec]) -> dict[str, object]:
     }
 
 
-def _put(data: Data, path: str, value: object) -> None:
-    *parents, last = path.split(".")
+def _put(data: Data, keys: Sequence[str], value: object) -> None:
+    *parents, last = keys
     place: object = data
     for name in parents:
         place = inside(place, name)

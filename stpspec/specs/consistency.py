@@ -5,22 +5,27 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
-from stpspec.registry import COSTS, LOSSES, METRICS, Registry
-from stpspec.specs.base import Spec, problems_of
+from stpspec.registry import COSTS, LOSSES, METRICS, RECORDINGS, Registry
+from stpspec.specs.base import problems_of
 from stpspec.specs.objective import Objective, Term
-from stpspec.units import UnitError, convert, number_of
+from stpspec.specs.protocol import runs_of
+from stpspec.specs.recording import with_changes
+from stpspec.specs.target_rules import (
+    HasOptions,
+    TargetMetric,
+    scale_problems,
+    several_runs_problems,
+    value_problems,
+)
+from stpspec.specs.target_source import TargetSource
 
 # Field name → valid value, of the type of the field; what is not valid is absent.
 Parts = Mapping[str, Any]
-
-_OF_ONE = 1e-3  # a table may be rounded
-_IN_NOISE = 4.0  # sd below 0, that a measured amplitude next to 0 may be
-_OF_LARGEST = 0.1  # the same where no sd is known
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -34,31 +39,6 @@ NEEDS = {
     "drive": "continuous drive of at least four pulses",
     "step": "a current step into a coupled cell",
 }
-
-
-class _HasOptions(Protocol):
-    """A metric, a loss or a cost function."""
-
-    @property
-    def options(self) -> type[Spec]: ...
-
-
-class _Metric(_HasOptions, Protocol):
-    """What the rules have to know of a metric, which is defined in a row above this one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def unit(self) -> str: ...
-
-    @property
-    def reads_signal(self) -> bool: ...
-
-    @property
-    def is_magnitude(self) -> bool: ...
-
-    def own_ratio(self, options: Mapping[str, object]) -> bool: ...
 
 
 def cross_problems(parts: Parts) -> list[SpecProblem]:
@@ -116,16 +96,52 @@ def _protocol_problems(parts: Parts) -> Iterator[SpecProblem]:
             )
 
 
+def recordings_of(parts: Parts) -> dict[str, Any]:
+    """Return protocol → how it is recorded, of the valid parts of an experiment.
+
+    Parameters
+    ----------
+    parts : mapping
+        Field name → valid value; what is not valid is missing.
+    """
+    default, found = parts.get("recording"), {}
+    for name, protocol in parts.get("protocols", {}).items():
+        with contextlib.suppress(ValidationError, UnknownNameError):  # told as a problem
+            if default is not None:
+                found[name] = with_changes(default, protocol.recording)
+    return found
+
+
+def recording_path(protocol: str, parts: Parts, field: str) -> str:
+    """Return where a field of the recording of a protocol is set, or would be."""
+    changes = parts["protocols"][protocol].recording or {}
+    own = field in changes or "kind" in changes
+    return f"protocols.{protocol}.recording.{field}" if own else f"recording.{field}"
+
+
 def _recording_problems(parts: Parts) -> Iterator[SpecProblem]:
     model, recording = parts.get("model"), parts.get("recording")
-    if model is None or recording is None:
+    if recording is None:
         return
-    if model.stimulated_by == "step" and recording.kind != "current_clamp":
-        yield SpecProblem(
-            "recording.kind",
-            "coupled cells are recorded in current clamp (recording=current_clamp)",
-            recording.kind,
-        )
+    for name, protocol in parts.get("protocols", {}).items():
+        try:
+            with_changes(recording, protocol.recording)
+        except UnknownNameError as error:
+            kind = protocol.recording.get("kind")
+            guess = nearest(str(kind), RECORDINGS.names())
+            yield SpecProblem(f"protocols.{name}.recording.kind", str(error), kind, guess)
+        except ValidationError as error:
+            yield from problems_of(error, f"protocols.{name}.recording")
+    if model is None or model.stimulated_by != "step":
+        return
+    used = {recording_path(n, parts, "kind"): r for n, r in recordings_of(parts).items()}
+    for path, one in (used or {"recording.kind": recording}).items():
+        if one.kind != "current_clamp":
+            yield SpecProblem(
+                path,
+                "coupled cells are recorded in current clamp (recording=current_clamp)",
+                one.kind,
+            )
 
 
 def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]:
@@ -138,18 +154,15 @@ def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]
     if metric is not None:
         wrong_options = list(_option_problems(f"{path}.options", metric, term.options))
         yield from wrong_options
-        if isinstance(term.target, list) != metric.vector:
-            wanted = "a list of numbers" if metric.vector else "a single number"
-            yield SpecProblem(
-                f"{path}.target", f"{metric.name} takes {wanted} as target", term.target
-            )
-        yield from _sign_problems(path, term, metric)
+        if not isinstance(term.target, TargetSource):  # else when it is read
+            yield from value_problems(path, term, metric, has_options=not wrong_options)
         if not wrong_options:
-            yield from _ratio_problems(path, term, metric)
+            yield from scale_problems(path, term, metric, parts)
         if not wrong_options or "signal" in term.options:
             yield from _signal_problems(path, term, metric, parts)
     protocols = parts.get("protocols", {})
-    names = parts.get("protocol_names", list(protocols))
+    runs = runs_of(protocols)
+    names = list(dict.fromkeys([*parts.get("protocol_names", list(protocols)), *runs]))
     if term.protocol not in names:
         yield SpecProblem(
             f"{path}.protocol",
@@ -157,8 +170,9 @@ def _term_problems(path: str, term: Term, parts: Parts) -> Iterator[SpecProblem]
             term.protocol,
             nearest(term.protocol, names),
         )
-    elif metric is not None and term.protocol in protocols:
-        protocol = protocols[term.protocol]
+    elif metric is not None and term.protocol in {**protocols, **runs}:
+        protocol = protocols.get(term.protocol) or runs[term.protocol]
+        yield from several_runs_problems(path, term, metric, protocol)
         given = protocol.provides() if is_whole(term.protocol, parts) else protocol.at_most
         for need in metric.needs:
             if need not in given:
@@ -195,57 +209,15 @@ def _loss_problems(path: str, term: Term) -> Iterator[SpecProblem]:
     if term.sd is not None:
         rule = f"the loss {term.loss!r} divides by the target and takes no sd"
         yield SpecProblem(f"{path}.sd", rule, term.sd)
-    targets = term.target if isinstance(term.target, list) else [term.target]
-    if any(number_of(t) == 0 for t in targets):
-        rule = f"the loss {term.loss!r} needs a target other than 0"
-        yield SpecProblem(f"{path}.target", rule, term.target)
 
 
-def _sign_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProblem]:
-    """Laboratories write inward currents and IPSPs with their sign; a metric gives the size."""
-    targets = term.target if isinstance(term.target, list) else [term.target]
-    if not metric.is_magnitude or all(number_of(t) >= 0 for t in targets):
-        return
-    if isinstance(term.target, list) and _is_noise_around_zero(term):
-        return
-    if metric.unit.startswith("signal"):
-        rule = (f"{metric.name} is a magnitude, along the response: write it without its sign; "
-                f"that the response is negative says options.direction: negative")  # fmt: skip
-    else:
-        rule = f"{metric.name} is never below 0"
-    yield SpecProblem(f"{path}.target", rule, term.target)
-
-
-def _is_noise_around_zero(term: Term) -> bool:
-    """Tell whether a vector is of positive values, but for noise in those next to 0."""
-    assert isinstance(term.target, list)
-    values = [number_of(t) for t in term.target]
-    size = len(values)
-    sds = [number_of(s) for s in term.sd] if isinstance(term.sd, list) else [term.sd] * size
-    ns = term.n if isinstance(term.n, list) else [term.n or 1] * size
-    least = [
-        _OF_LARGEST * max(values) if sd is None else _IN_NOISE * number_of(sd) / n**0.5
-        for sd, n in zip(sds, ns, strict=False)
-    ]
-    return sum(values) > 0 and all(v >= -m for v, m in zip(values, least, strict=False))
-
-
-def _ratio_problems(path: str, term: Term, metric: _Metric) -> Iterator[SpecProblem]:
-    """Amplitudes divided by their first begin with 1; what does not, was divided by another."""
-    if not isinstance(term.target, list) or not metric.own_ratio(term.options):
-        return
-    with contextlib.suppress(UnitError):  # told elsewhere
-        first = convert(term.target[0], "1")
-        if abs(first - 1) > _OF_ONE:
-            rule = "values divided by the first of them begin with 1"
-            yield SpecProblem(f"{path}.target", rule, term.target[0])
-    if len(term.target) < 2:
-        rule = "values divided by the first of them need a second: the first is no datum"
-        yield SpecProblem(f"{path}.target", rule, term.target)
-
-
-def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> Iterator[SpecProblem]:
-    recording, model = parts.get("recording"), parts.get("model")
+def _signal_problems(
+    path: str, term: Term, metric: TargetMetric, parts: Parts
+) -> Iterator[SpecProblem]:
+    model = parts.get("model")
+    recording = recordings_of(parts).get(term.protocol)
+    if recording is None and term.protocol not in parts.get("protocols", {}):
+        recording = parts.get("recording")
     signal = term.options.get("signal")
     if recording is None or model is None or not metric.reads_signal:
         return
@@ -256,16 +228,19 @@ def _signal_problems(path: str, term: Term, metric: _Metric, parts: Parts) -> It
         yield SpecProblem(
             f"{path}.options.signal",
             f"{term.metric} reads the potential of the soma, which the voltage clamp holds: a "
-            f"synaptic potential is recorded in current clamp (recording=current_clamp)",
+            f"synaptic potential is recorded in current clamp (recording=current_clamp, or "
+            f"protocols.{term.protocol}.recording=current_clamp)",
             signal,
         )
         return
     if model.stimulated_by == "event" and wanted not in signals:
-        where = f"{path}.options.signal" if signal else "recording.signals"
+        place = "recording.signals"
+        if term.protocol in parts.get("protocols", {}):
+            place = recording_path(term.protocol, parts, "signals")
         yield SpecProblem(
-            where,
+            f"{path}.options.signal" if signal else place,
             f"{term.metric} reads the signal {wanted!r}, which is not recorded "
-            f"(recording.signals: {', '.join(signals)})",
+            f"({place}: {', '.join(signals)})",
             signal,
             nearest(wanted, signals) if signal else None,
         )
@@ -297,7 +272,7 @@ def _fitter_problems(parts: Parts) -> Iterator[SpecProblem]:
 
 
 def _option_problems(
-    path: str, thing: _HasOptions, options: Mapping[str, object]
+    path: str, thing: HasOptions, options: Mapping[str, object]
 ) -> Iterator[SpecProblem]:
     try:
         thing.options.model_validate(dict(options))

@@ -15,6 +15,7 @@ from stpspec.specs.consistency import cross_problems
 from stpspec.specs.defaults import with_defaults
 from stpspec.specs.experiment import Experiment, migrate
 from stpspec.specs.limits import beyond_limits
+from stpspec.specs.places import by_dotted_paths
 from stpspec.specs.recovery import salvage, unseen, wrong_paths
 
 
@@ -43,7 +44,7 @@ def examine(
         data = migrate(data)
     except SpecError as error:
         return None, list(error.problems), {}
-    data, problems = _without_bad_plugins(data)
+    data, problems = _without_bad_plugins(by_dotted_paths(data))
     data, misspelled = _with_nearest_kinds(data)
     problems += misspelled
     try:

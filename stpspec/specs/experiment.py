@@ -8,7 +8,7 @@ from importlib import import_module
 from os import PathLike
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from stpspec.errors import SpecError, SpecProblem
@@ -29,7 +29,9 @@ from stpspec.specs.fitter import FitterSpec
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
+from stpspec.specs.places import flat
 from stpspec.specs.protocol import Protocol
+from stpspec.specs.recording import with_changes
 from stpspec.specs.saved_parts import SavedFitter, SavedProtocol
 from stpspec.specs.study import StudySpec
 from stpspec.specs.summary import Overview
@@ -80,6 +82,11 @@ class Experiment(Overview):
             if isinstance(plugins, list):
                 import_plugins([p for p in plugins if isinstance(p, str)])
         return data
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _by_dotted_path(cls, data: object) -> object:
+        return flat(data) if isinstance(data, Mapping) else data
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -132,6 +139,10 @@ class Experiment(Overview):
                 return cls.model_validate(migrate(data))
             except ValidationError as error:
                 raise SpecError(problems_of(error)) from None
+
+    def recording_of(self, protocol: str) -> Any:
+        """Return how a protocol is recorded: as the experiment is, with the protocol's changes."""
+        return with_changes(self.recording, self.protocols[protocol].recording)
 
     def changed(self, changes: Mapping[str, object]) -> Experiment:
         """Return a validated copy with some fields replaced.

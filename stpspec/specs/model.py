@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stpspec.registry import MODELS
 from stpspec.specs.base import Spec
+from stpspec.specs.places import flat
 from stpspec.specs.plausible import Range
 from stpspec.units import Millisecond, Quantity
 
@@ -62,8 +64,15 @@ class _Placed(Spec):
     section: str = Field(default="soma", description="section of the cell, such as soma or dend[0]")
     position: float = Field(default=0.5, ge=0, le=1, description="along the section, 0 to 1")
     fixed: dict[str, Quantity] = Field(
-        default_factory=dict, description="parameter values; a free parameter goes before"
+        default_factory=dict,
+        description="values of parameters, and of sections, such as cell.soma.g_pas; a free "
+        "parameter goes before",
     )
+
+    @field_validator("fixed", mode="before")
+    @classmethod
+    def _by_dotted_path(cls, data: object) -> object:
+        return flat(data) if isinstance(data, Mapping) else data
 
 
 @MODELS.register("synapse")

@@ -12,9 +12,10 @@ from stpspec.units import Quantity, UnitError, convert, rule_error, split
 
 
 class Parameter(Spec):
-    """One free parameter of the mechanism (or ``weight``, of the NetCon).
+    """One free parameter: of the mechanism, ``weight``, or what a dotted path names.
 
-    A number is in the unit of the mechanism; a string such as ``"20 ms"`` says its own.
+    A number is in the unit of the mechanism, or in NEURON's own of what is named;
+    a string such as ``"20 ms"`` says its own.
     """
 
     min: Quantity

@@ -123,6 +123,10 @@ def implausible(experiment: Any) -> list[SpecProblem]:
         except (UnknownNameError, ValidationError):  # told elsewhere
             continue
         found += _doubts(options, f"objective.terms.{name}.options")
+    for name, protocol in experiment.protocols.items():
+        changes = protocol.recording or {}
+        doubts = _doubts(experiment.recording_of(name), f"protocols.{name}.recording")
+        found += [p for p in doubts if p.path.rpartition(".")[2] in changes]
     more = (_target_doubts, _interval_doubts, _mechanism_doubts)
     return [*found, *(problem for doubts in more for problem in doubts(experiment))]
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from stpspec.registry import PROTOCOLS
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
+from stpspec.specs.recording import RecordingChanges
 from stpspec.units import Hertz, Millisecond, Nanoampere
 
 BEFORE = 100.0  # ms recorded before the stimulus, as far as the settling time is as long
@@ -59,6 +67,8 @@ class Stimulus:
         How many of the pulses are induction pulses; the rest are recovery pulses.
     before : float
         How much is recorded before the onset.
+    protocol : str
+        Name of the protocol that it is one of several runs of; empty if it is the only one.
     """
 
     spikes: tuple[float, ...] = ()
@@ -66,6 +76,7 @@ class Stimulus:
     step: CurrentStep | None = None
     n_induction: int | None = None
     before: float = BEFORE
+    protocol: str = ""
 
     def leading(self, n: int) -> Stimulus:
         """Return the first pulses, at least n, up to a pause as long as the time after the last."""
@@ -80,6 +91,17 @@ class Protocol(Spec):
     """Base of every protocol."""
 
     kind: str
+    recording: RecordingChanges | None = Field(
+        default=None,
+        description="what differs from the recording of the experiment: another kind, some fields",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_an_absent_recording(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data = write(self)
+        if data.get("recording") is None:
+            data.pop("recording", None)
+        return data
 
     @abstractmethod
     def stimulus(self, timing: Timing) -> Stimulus:
@@ -90,6 +112,10 @@ class Protocol(Spec):
         {"event", "pair", "induction", "recovery", "recovery_4", "drive", "step"}
     )
 
+    def runs(self) -> Mapping[str, Protocol]:
+        """Return the runs that it stands for, by label; a protocol of one run has no label."""
+        return {"": self}
+
     @abstractmethod
     def provides(self) -> frozenset[str]:
         """Return what a metric can find in a run.
@@ -99,7 +125,27 @@ class Protocol(Spec):
         """
 
 
+def runs_of(protocols: Mapping[str, Protocol]) -> dict[str, Protocol]:
+    """Return every run of some protocols by name: that of the protocol, with the label of a train.
+
+    The runs of ``trains`` that is called ``stp`` are ``stp.10Hz``, ``stp.20Hz`` and so on.
+    """
+    return {
+        f"{name}.{label}" if label else name: run
+        for name, protocol in protocols.items()
+        for label, run in protocol.runs().items()
+    }
+
+
+def names_of_runs(name: str, protocols: Mapping[str, Protocol]) -> list[str]:
+    """Return the names of the runs of a protocol; of a run, its own."""
+    if name not in protocols:
+        return [name]
+    return list(runs_of({name: protocols[name]}))
+
+
 P = TypeVar("P", bound=Protocol)
+T = TypeVar("T")
 
 
 def protocol(kind: str) -> Callable[[type[P]], type[P]]:
@@ -174,6 +220,78 @@ class Train(Protocol):
 
     def provides(self) -> frozenset[str]:
         return _features(self.n_induction + self.n_recovery, self.n_induction, self.n_recovery)
+
+
+Frequency = Annotated[Hertz, Range("Hz", 0.05, 300, most=1000), Field(gt=0)]
+Delay = Annotated[Millisecond, Range("ms", 5, 6e5), Field(gt=0, le=LONGEST)]
+Pulses = Annotated[int, Field(ge=1, le=1000)]
+RecoveryPulses = Annotated[int, Field(ge=0, le=1000)]
+
+
+@protocol("trains")
+class Trains(Protocol):
+    """Several trains as one protocol, each a run of its own on a rested synapse.
+
+    A delay or number of pulses is one for all trains, or a list with one for each. A vector metric
+    has the values of all trains, in this order; a metric of one number names a train, by the name
+    of the protocol and its frequency: ``stp.20Hz``, or ``stp.20Hz_250ms`` where frequencies repeat.
+    """
+
+    at_most: ClassVar[frozenset[str]] = Protocol.at_most - {"drive", "step"}
+    kind: Literal["trains"] = "trains"
+    frequencies: list[Frequency] = Field(min_length=1, max_length=100, description="Hz")
+    recovery_delays: Delay | list[Delay] = Field(
+        default=250.0, description="ms, from the last induction pulse to the first recovery pulse"
+    )
+    n_induction: Pulses | list[Pulses] = 8
+    n_recovery: RecoveryPulses | list[RecoveryPulses] = 4
+
+    @field_validator("recovery_delays", "n_induction", "n_recovery")
+    @classmethod
+    def _one_for_each(cls, value: T, info: ValidationInfo) -> T:
+        n = len(info.data.get("frequencies", ()))
+        if isinstance(value, list) and n and len(value) != n:
+            raise ValueError(f"one for all trains, or one for each of {n} (got {len(value)})")
+        return value
+
+    @model_validator(mode="after")
+    def _trains_differ(self) -> Self:
+        trains = list(self._trains())
+        for train in trains:
+            if trains.count(train) > 1:
+                raise ValueError(f"two trains are the same ({_label(train, 4)})")
+        return self
+
+    def _trains(self) -> Iterator[Train]:
+        for k, frequency in enumerate(self.frequencies):
+            delay, n_induction, n_recovery = (
+                v[k] if isinstance(v, list) else v
+                for v in (self.recovery_delays, self.n_induction, self.n_recovery)
+            )
+            yield Train(
+                frequency=frequency, recovery_delay=delay,
+                n_induction=int(n_induction), n_recovery=int(n_recovery),
+            )  # fmt: skip
+
+    def runs(self) -> dict[str, Train]:
+        trains = list(self._trains())
+        by_depth = ([_label(train, depth) for train in trains] for depth in range(1, 5))
+        labels = next(names for names in by_depth if len(set(names)) == len(names))
+        return dict(zip(labels, trains, strict=True))
+
+    def stimulus(self, timing: Timing) -> Stimulus:
+        """Return what the first train does."""
+        return next(self._trains()).stimulus(timing)
+
+    def provides(self) -> frozenset[str]:
+        return frozenset.intersection(*(train.provides() for train in self._trains()))
+
+
+def _label(train: Train, depth: int) -> str:
+    """Return the name of a train among others: its frequency, and more where that repeats."""
+    parts = (f"{train.frequency:g}Hz", f"{train.recovery_delay:g}ms", f"{train.n_induction}",
+             f"{train.n_recovery}")  # fmt: skip
+    return "_".join(parts[:depth]).replace("+", "")
 
 
 @protocol("continuous")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from stpspec.registry import RECORDINGS
 from stpspec.specs.base import Spec
@@ -52,3 +53,42 @@ class CurrentClamp(_Recording):
 
 
 RecordingSpec = VoltageClamp | CurrentClamp
+
+
+def _by_kind(value: object) -> object:
+    """Take the name of a kind for the whole, as the command line does."""
+    if isinstance(value, str):
+        return {"kind": value}
+    return value.model_dump(mode="json") if isinstance(value, Spec) else value
+
+
+# What a protocol changes of the recording of the experiment: its kind, or some of its fields.
+RecordingChanges = Annotated[dict[str, Any], BeforeValidator(_by_kind)]
+
+
+def with_changes(default: Spec, changes: Mapping[str, Any] | None) -> Any:
+    """Return the recording of a protocol: that of the experiment with what the protocol changes.
+
+    Of another kind it has the place of the electrode and the further variables in common, and else
+    the defaults of that kind.
+
+    Parameters
+    ----------
+    default : Spec
+        The recording of the experiment.
+    changes : mapping of str to object, optional
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such kind.
+    pydantic.ValidationError
+        If the changes do not fit to the kind.
+    """
+    if not changes:
+        return default
+    data = default.model_dump(mode="json")
+    cls = RECORDINGS.get(str(changes.get("kind", data["kind"])))
+    if cls is not type(default):
+        data = {n: data[n] for n in _Recording.model_fields if n in data and n in cls.model_fields}
+    return cls.model_validate({**data, **changes})

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +30,7 @@ SUMMARY, EXPERIMENT = "summary.json", "experiment.yaml"
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that an experiment is made of, by ``mod/NAME``, ``templates/NAME`` and so on.
+    """The files that an experiment is made of, by ``mod/NAME``, ``data/NAME`` and so on.
 
     Attributes
     ----------
@@ -61,12 +61,59 @@ def with_values(data: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
     """Return the data of an experiment with other values in some fields, by their paths."""
     changed = json.loads(json.dumps(data))
     for path, value in values.items():
-        *above, last = path.split(".")
         place: Any = changed
+        *above, last = keys_along(changed, path)
         for key in above:
-            place = place[int(key)] if isinstance(place, list) else place[key]
-        place[int(last) if isinstance(place, list) else last] = value
+            place = place[key]
+        place[last] = value
     return changed
+
+
+def keys_along(data: object, path: str) -> list[Any]:
+    """Return the keys along a dotted path; a name, as that of a term, may hold dots itself."""
+    keys: list[Any] = []
+    parts = path.split(".")
+    while parts:
+        if isinstance(data, list):
+            keys.append(int(parts.pop(0)))
+        else:
+            names = [".".join(parts[:k]) for k in range(1, len(parts) + 1)]
+            known = data if isinstance(data, Mapping) else {}
+            keys.append(next((n for n in names if n in known), names[0]))
+            parts = parts[keys[-1].count(".") + 1 :]
+        inner: Any = data
+        try:
+            data = inner[keys[-1]]
+        except (LookupError, TypeError):
+            data = None
+    return keys
+
+
+def as_written(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of an experiment with the sources of its targets, not what was read there."""
+    objective = data.get("objective")
+    terms = objective.get("terms") if isinstance(objective, Mapping) else None
+    if not isinstance(objective, Mapping) or not isinstance(terms, Mapping):
+        return dict(data)
+    if not any(_written(t) for t in terms.values()):
+        return dict(data)
+    changed = {name: _unread(term) for name, term in terms.items()}
+    return {**data, "objective": {**objective, "terms": changed}}
+
+
+def _written(term: object) -> Mapping[str, Any] | None:
+    written = term.get("written") if isinstance(term, Mapping) else None
+    return written if isinstance(written, Mapping) else None
+
+
+def _unread(term: Any) -> Any:
+    written = _written(term)
+    return term if written is None else {**term, **written, "written": None}
+
+
+def in_their_folders(places: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return field → name of the file in its folder of a result, as experiments name files."""
+    return {field: name.partition("/")[2] for field, name in places}
 
 
 def text_of(content: bytes) -> str:
@@ -189,8 +236,7 @@ def tell_changed_experiment(folder: Path) -> None:
     if not isinstance(written, dict) or "spec" not in recorded:
         return
     names = json.loads(recorded.get("places", "{}")).items()
-    files = {field: name.removeprefix("templates/") for field, name in names}
-    true = with_values(json.loads(recorded["spec"]), files)
+    true = as_written(with_values(json.loads(recorded["spec"]), in_their_folders(names)))
     result = next(n for n in (FIT, RUN, SWEEP) if (folder / n).is_file())
     lines = [
         f"{field}: {value!r} in {result}, {changed!r} in {EXPERIMENT}"

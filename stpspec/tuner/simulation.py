@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -212,7 +213,9 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
 
 def _numbers(value: Values) -> Numbers:
     """Return the target or the sd of a bound term, which is in the unit of its metric."""
-    return tuple(map(float, value)) if isinstance(value, list) else float(value)
+    if not isinstance(value, list):
+        return float(value)
+    return tuple(math.nan if v is None else float(v) for v in value)
 
 
 def _point(bound: Bound, question: AskPoint) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 
@@ -107,5 +108,7 @@ def amplitude_targets(experiment: Experiment, protocol: str) -> dict[str, list[f
         is_plain = term.metric == "amplitudes" and not term.options
         if is_plain and term.protocol == protocol and isinstance(term.target, list):
             sds = term.sd if isinstance(term.sd, list) else [term.sd or 0.0] * term.size
-            return {"target": list(map(number_of, term.target)), "sd": list(map(number_of, sds))}
+            pairs = [(t, s) for t, s in zip(term.target, sds, strict=True)]
+            found = [[math.nan if v is None else number_of(v) for v in pair] for pair in pairs]
+            return {"target": [t for t, _ in found], "sd": [s for _, s in found]}
     return None

@@ -12,9 +12,10 @@ from stpspec.dataset import stimulus_of
 from stpspec.errors import MetricError
 from stpspec.formatting import unit_text
 from stpspec.metrics.measure import Recorded
-from stpspec.metrics.miss import Miss
+from stpspec.metrics.miss import Miss, misses_of
 from stpspec.metrics.response import Response
-from stpspec.view.contract import Achieved, terms_of
+from stpspec.specs.protocol import names_of_runs
+from stpspec.view.contract import Achieved, target_unit, terms_of
 from stpspec.view.data import keep
 from stpspec.view.recorded import response_options
 from stpspec.view.style import BLUE, GRAY, figure_legend, legend, new_grid, wrap
@@ -104,15 +105,22 @@ def plot_amplitudes(result: WithTraces) -> np.ndarray:
 
 def _panels(result: WithTraces) -> Iterator[_Panel]:
     terms = terms_of(result.experiment)
+    misses = misses_of(result.experiment.objective, result.metrics)
     nodes = {name: child.to_dataset() for name, child in result.traces.children.items()}
     spikes = {name: np.array(stimulus_of(node)["spikes"]) for name, node in nodes.items()}
     shown = set()
     for name, term in terms.items():
-        if term.metric == "amplitudes" and spikes[term.protocol].size > 1:
-            miss = Miss.of_term(result.metrics[name], term)
-            shown.add(term.protocol)
-            yield _Panel(name, spikes[term.protocol], miss.achieved, result.metric_units[name],
-                         miss, term)  # fmt: skip
+        runs = names_of_runs(term.protocol, result.experiment.protocols)
+        if term.metric != "amplitudes" or all(spikes[run].size < 2 for run in runs):
+            continue
+        unit, ends = target_unit(term, result.metric_units[name]), np.cumsum(
+            [spikes[run].size for run in runs])  # fmt: skip
+        for run, end in zip(runs, ends, strict=True):
+            part = slice(end - spikes[run].size, end)
+            miss = misses[name] if len(runs) == 1 else misses[name].part(part)
+            shown.add(run)
+            label = name if len(runs) == 1 else f"{name} ({run})"
+            yield _Panel(label, spikes[run], miss.achieved, unit, miss, term)
     for name, node in nodes.items():
         if name not in shown and 2 <= spikes[name].size <= _MOST:
             options = response_options(result.experiment, name)
@@ -185,6 +193,6 @@ def _data_label(panel: _Panel) -> str:
     n = panel.term.n
     if n is None:
         return "Data ± SD"
-    several = isinstance(n, list) and len(set(n)) > 1
-    some = f"{min(n)}–{max(n)}" if several and isinstance(n, list) else np.atleast_1d(n)[0]
+    known = [n] if isinstance(n, int) else [k for k in n if k is not None]
+    some = f"{min(known)}–{max(known)}" if len(set(known)) > 1 else known[0]
     return f"Data ± s.e.m. (n = {some})"

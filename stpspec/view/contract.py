@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, Protocol
 
+import numpy as np
 from typing_extensions import TypedDict
 
 from stpspec.errors import MetricError, ResultError
@@ -17,7 +18,6 @@ from stpspec.specs.records import checked_record
 from stpspec.specs.result_files import FIT, summary_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
     from stpspec.specs.experiment import Experiment
@@ -37,24 +37,40 @@ class ParameterSummary(TypedDict):
     at_bound: NotRequired[str]
 
 
+class ScaleSummary(TypedDict):
+    """A free scale in ``summary.json``: what targets are by what the model gives."""
+
+    value: float
+    unit: str
+    standard_error: NotRequired[float]
+    degrees_of_freedom: NotRequired[float]
+    undetermined: NotRequired[str]
+
+
 class MetricSummary(TypedDict):
-    """One term in ``summary.json``; a vector has lists."""
+    """One term in ``summary.json``; a vector has lists, with None for gaps in the target.
+
+    Where a free scale stands between them, ``achieved`` is what the model gives, in ``unit``, and
+    times ``scale`` it compares with the target, which is in ``target_unit``.
+    """
 
     achieved: float | list[float]
-    target: float | str | list[float | str]
-    sd: NotRequired[float | str | list[float | str]]
-    n: NotRequired[int | list[int]]
+    target: float | str | list[float | str | None]
+    sd: NotRequired[float | str | list[float | str | None]]
+    n: NotRequired[int | list[int | None]]
     divided_by_first: NotRequired[bool]
     unit: str
+    scale: NotRequired[float]
+    target_unit: NotRequired[str]
 
 
 class Asked(TypedDict):
     """What is asked of one term, also where nothing was achieved."""
 
     metric: str
-    target: float | str | list[float | str]
-    sd: float | str | list[float | str] | None
-    n: int | list[int] | None
+    target: float | str | list[float | str | None]
+    sd: float | str | list[float | str | None] | None
+    n: int | list[int | None] | None
 
 
 class FitSummary(TypedDict, total=False):
@@ -68,6 +84,7 @@ class FitSummary(TypedDict, total=False):
     loss_start: float | None
     loss_search: float
     parameters: dict[str, ParameterSummary]
+    scales: dict[str, ScaleSummary]
     metrics: dict[str, MetricSummary]
     notes: dict[str, list[str]]
     evaluations: int
@@ -140,6 +157,8 @@ class Fit(Achieved, Protocol):
     @property
     def undetermined(self) -> Mapping[str, str]: ...
     @property
+    def scales(self) -> Mapping[str, ScaleSummary]: ...
+    @property
     def at_bound(self) -> Mapping[str, str]: ...
     @property
     def loss(self) -> float: ...
@@ -208,11 +227,15 @@ class Connection(Protocol):
 
 def miss_of(summary: MetricSummary) -> Miss:
     """Return what was achieved of a term in a saved result, compared with its target."""
-    from stpspec.metrics.miss import Miss
-
     target, sd, n = summary["target"], summary.get("sd"), summary.get("n")
     is_own_ratio = summary.get("divided_by_first", False)
-    return Miss.of(summary["achieved"], target, sd, n, is_own_ratio=is_own_ratio)
+    achieved = np.asarray(summary["achieved"], float) * summary.get("scale", 1.0)
+    return Miss.of(achieved, target, sd, n, is_own_ratio=is_own_ratio)
+
+
+def target_unit(term: Term, metric_unit: str) -> str:
+    """Return the unit in which a target and what was achieved of it are compared."""
+    return metric_unit if term.scale is None else term.unit or "1"
 
 
 def terms_of(experiment: Experiment) -> Mapping[str, Term]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stpspec.errors import StpspecError
-from stpspec.metrics.kinetics import sample_times
 from stpspec.metrics.noise import Noise
 from stpspec.metrics.registration import ResponseOptions
+from stpspec.metrics.samples import sample_times, trace
 from stpspec.registry import METRICS
+from stpspec.specs.protocol import names_of_runs
 from stpspec.units import convert
 from stpspec.view.contract import terms_of
 from stpspec.view.data import keep
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
 _OPTIONS = tuple(n for n in ResponseOptions.model_fields if n not in ("trials", "signal"))
 _GAP = 2.5  # intervals without a sample, that a line does not bridge
+_MARKED = 1500  # samples up to which each is marked; they then lie on the model
 
 
 def response_options(experiment: Experiment | None, protocol: str) -> dict[str, Any]:
     """Return how a term of the objective measures the pulses of a protocol: baseline and so on."""
-    for term in terms_of(experiment).values() if experiment is not None else ():
+    if experiment is None:
+        return {}
+    for term in terms_of(experiment).values():
         known = term.metric in METRICS.names() and METRICS.get(term.metric).reads_signal
-        if term.protocol == protocol and known:
+        if known and protocol in names_of_runs(term.protocol, experiment.protocols):
             chosen = METRICS.get(term.metric).options.model_validate(term.options).model_dump()
             if "baseline" in chosen:
                 return {n: chosen[n] for n in _OPTIONS}
@@ -52,24 +56,37 @@ def draw_recorded(
     for term in _traces(experiment, protocol, response):
         options = METRICS.get("trace").options.model_validate(term.options).model_dump()
         try:
-            t = np.concatenate(sample_times(options["windows"], options["interval"]))
-            y = np.array([convert(v, response.unit) for v in np.atleast_1d(term.target)])
+            t = sample_times(options)
+            y = _numbers(term.target, response.unit)
             sd = _sd(term, y, response.unit)
-            y = y + response.rest if options["subtract_baseline"] else y
+            y = y + _level(response, options)
         except (StpspecError, ValueError):
             continue  # of another unit than what is drawn, as where both are recorded
         if t.size != y.size:
             continue
-        breaks = np.flatnonzero(np.diff(t) > _GAP * options["interval"]) + 1
+        breaks = np.flatnonzero(np.diff(t) > _GAP * np.median(np.diff(t))) + 1
         x, line = np.insert(t, breaks, np.nan), np.insert(y, breaks, np.nan)
-        ax.plot(x, line, color="0.3", lw=0.4, marker=".", ms=2.5, alpha=0.7, zorder=4,
-                label="Recorded" if sd is None else "Recorded ± SD")  # fmt: skip
+        label = "Recorded" if sd is None else "Recorded ± SD"
+        if t.size <= _MARKED:
+            ax.plot(x, line, color="0.3", lw=0.4, marker=".", ms=2.5, alpha=0.7, zorder=4,
+                    label=label)  # fmt: skip
+        else:  # a band of noise, in which the model is to be seen
+            ax.plot(x, line, color="0.65", lw=0.4, zorder=1, label=label)
         if sd is not None:
             wide = np.insert(sd, breaks, np.nan)
             ax.fill_between(x, line - wide, line + wide, color="black", alpha=0.12, lw=0)
         keep(ax, "recorded", t, y, sd)
         drawn.append((t, y))
     return np.concatenate([d[0] for d in drawn]), np.concatenate([d[1] for d in drawn])
+
+
+def _level(response: Response, options: dict[str, Any]) -> float:
+    """Return what the metric subtracts from the trace of the model."""
+    if options["subtract_baseline"] == "mean":
+        names = ("windows", "interval", "times", "bin_width", "lowpass")
+        asked = {n: options[n] for n in names}
+        return float(trace(response, **asked, subtract_baseline=False).mean())
+    return response.rest if options["subtract_baseline"] else 0.0
 
 
 def _traces(experiment: Experiment, protocol: str, response: Response) -> Iterator[Term]:
@@ -82,5 +99,10 @@ def _traces(experiment: Experiment, protocol: str, response: Response) -> Iterat
 def _sd(term: Term, y: np.ndarray, unit: str) -> np.ndarray | None:
     if term.sd is None:
         return None
-    sds: Any = [convert(v, unit) for v in np.atleast_1d(term.sd)]
-    return Noise.of(sds if len(sds) > 1 else sds[0], term.n, y).sd
+    sds = _numbers(term.sd, unit)
+    return Noise.of(sds if sds.size > 1 else sds[0], term.n, y).sd
+
+
+def _numbers(values: Any, unit: str) -> np.ndarray:
+    listed = values if isinstance(values, list) else [values]
+    return np.array([np.nan if v is None else convert(v, unit) for v in listed])

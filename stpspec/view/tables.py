@@ -11,7 +11,8 @@ from stpspec.formatting import Rows, columns, number, presentable, presentable_r
 from stpspec.formatting.layout import fitted, numbered, screen_width
 from stpspec.metrics.miss import Miss
 from stpspec.metrics.noise import students_t
-from stpspec.view.contract import terms_of
+from stpspec.specs.protocol import runs_of
+from stpspec.view.contract import target_unit, terms_of
 from stpspec.view.style import UNITS
 
 if TYPE_CHECKING:
@@ -99,13 +100,13 @@ def verdict(result: Fit) -> str:
 
 def _targets(result: Fit) -> Rows:
     rows = [("metric", "protocol", "unit", "target ± sd", "achieved", "miss")]
+    misses = result.misses
     for name, term in terms_of(result.experiment).items():
         label = name if name == term.metric else f"{name} ({term.metric})"
-        unit = unit_text(result.metric_units[name])
-        miss = result.misses[name]
+        unit = target_unit(term, result.metric_units[name])
+        miss = misses[name]
         target, achieved = _asked(miss, term)
-        text = miss.text(result.metric_units[name])
-        rows.append((label, term.protocol, unit, target, achieved, text))
+        rows.append((label, term.protocol, unit_text(unit), target, achieved, miss.text(unit)))
     return rows
 
 
@@ -113,21 +114,31 @@ def _asked(miss: Miss, term: Term) -> tuple[str, str]:
     """Return target ± sd, and what was achieved; of a vector, their ranges."""
     sds, sd = miss.sd, ""
     if sds is not None:
-        sd = f" ± {number(float(sds[0]))}" if np.ptp(sds) == 0 else f" ± {_span(sds)}"
+        known = sds[np.isfinite(sds)]
+        sd = f" ± {number(float(known[0]))}" if np.ptp(known) == 0 else f" ± {_span(known)}"
         sd += f" (s.e.m., n = {_repeats(term.n)})" if term.n is not None else ""
     if not isinstance(term.target, list):
         return number(float(miss.target[0])) + sd, number(float(miss.achieved[0]))
-    return f"{miss.target.size} values, {_span(miss.target)}{sd}", _span(miss.achieved)
+    return f"{values_text(miss)}, {_span(miss.target)}{sd}", _span(miss.achieved)
 
 
-def _repeats(n: int | list[int]) -> str:
-    if isinstance(n, list):
-        return f"{min(n)} … {max(n)}" if min(n) < max(n) else str(n[0])
-    return str(n)
+def values_text(miss: Miss) -> str:
+    """Return how many values a vector has, and how many of them were not measured."""
+    gaps = int(np.isnan(miss.target).sum())
+    text = f"{miss.target.size - gaps} values"
+    return f"{text} ({gaps} gap{'s' * (gaps > 1)})" if gaps else text
+
+
+def _repeats(n: int | Sequence[int | None]) -> str:
+    if isinstance(n, int):
+        return str(n)
+    known = [k for k in n if k is not None]
+    return f"{min(known)} … {max(known)}" if min(known) < max(known) else str(known[0])
 
 
 def _span(values: np.ndarray) -> str:
-    return f"{number(float(values.min()), 3)} … {number(float(values.max()), 3)}"
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return f"{number(low, 3)} … {number(high, 3)}"
 
 
 def _parameters(result: Fit) -> Rows:
@@ -148,6 +159,18 @@ def _parameters(result: Fit) -> Rows:
         if name in result.degrees_of_freedom:
             remark = "; ".join(filter(None, (remark, _wider(result.degrees_of_freedom[name]))))
         rows.append((name, shown, unit_text(result.units[name]), bounds, remark))
+    return [*rows, *_scales(result)]
+
+
+def _scales(result: Fit) -> Rows:
+    """Return a row for each free scale, which has no bounds."""
+    rows = []
+    for name, scale in result.scales.items():
+        remark = f"no SE: {scale['undetermined']}" if "undetermined" in scale else ""
+        if "degrees_of_freedom" in scale:
+            remark = "; ".join(filter(None, (remark, _wider(scale["degrees_of_freedom"]))))
+        shown = with_error(scale["value"], scale.get("standard_error", float("nan")))
+        rows.append((f"scale {name}", shown, unit_text(scale["unit"]), "free", remark))
     return rows
 
 
@@ -205,6 +228,8 @@ def run_table(
     measured: Mapping[Request, Measurement],
     protocols: Mapping[str, Protocol],
     width: int | None = None,
+    *,
+    spreads: Mapping[str, np.ndarray] | None = None,
 ) -> str:
     """Return the metrics of one candidate, protocol by protocol, with their arithmetic.
 
@@ -214,18 +239,21 @@ def run_table(
     protocols : mapping of str to Protocol
     width : int, optional
         As of :func:`fit_table`.
+    spreads : mapping of str to ndarray, optional
+        Name of a request → sd of its value over trials, in a column of its own.
     """
     width = width or screen_width()
     blocks = []
-    for name, protocol in protocols.items():
+    for name, protocol in {**protocols, **runs_of(protocols)}.items():
         mine = {r: m for r, m in measured.items() if r.protocol == name}
         if not mine:
             continue
-        rows = [("metric", "value", "unit")]
+        rows: list[tuple[str, ...]] = [("metric", "value", *["sd"] * bool(spreads), "unit")]
         for request, m in mine.items():
-            label = _label(request)
+            label, sd = _label(request), (spreads or {}).get(request.name)
             shown = _value(m.value) if not m.reason else "none"
-            rows.append((label, shown, unit_text(m.unit) if not m.reason else ""))
+            spread = ["" if sd is None or m.reason else _value(sd)] * bool(spreads)
+            rows.append((label, shown, *spread, unit_text(m.unit) if not m.reason else ""))
         block = f"{name} ({protocol.kind})\n\n{columns(rows, width=width)}"
         block += _arithmetic(mine)
         for reason in dict.fromkeys(m.reason for m in mine.values() if m.reason):

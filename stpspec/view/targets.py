@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.metrics.miss import Miss
-from stpspec.view.contract import terms_of
+from stpspec.metrics.miss import Miss, misses_of
+from stpspec.view.contract import target_unit, terms_of
 from stpspec.view.data import keep
 from stpspec.view.style import BLUE, GRAY, ORANGE, PALE, UNITS, new_axes, wrap
+from stpspec.view.tables import values_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,8 +36,9 @@ def plot_targets(result: Achieved, *, ax: Axes | None = None) -> Axes:
     Axes
     """
     terms = terms_of(result.experiment)
-    misses = {n: Miss.of_term(result.metrics[n], t) for n, t in terms.items()}
-    texts = [_numbers(t, misses[n], result.metric_units[n]) for n, t in terms.items()]
+    misses = misses_of(result.experiment.objective, result.metrics)
+    units = {n: target_unit(t, result.metric_units[n]) for n, t in terms.items()}
+    texts = [_numbers(t, misses[n], units[n]) for n, t in terms.items()]
     labels = [wrap(n if t.weight > 0 else f"{n} (weight 0)", 32) for n, t in terms.items()]
     longest = max(map(len, texts)) + min(max(map(len, terms)), 32)
     size = (3.4 + 0.08 * longest, 1.6 + 0.45 * len(terms))
@@ -45,7 +47,7 @@ def plot_targets(result: Achieved, *, ax: Axes | None = None) -> Axes:
     scales = {in_percent: main if in_percent == kinds[0] else main.twiny() for in_percent in kinds}
     for y, (name, term) in enumerate(terms.items()):
         _draw_misses(scales[term.sd is None], y, misses[name])
-        _keep_numbers(main, name, misses[name], result.metric_units[name])
+        _keep_numbers(main, name, misses[name], units[name])
         main.text(1.02, y, texts[y], transform=main.get_yaxis_transform(), va="center", fontsize=9)
     for in_percent, scale in scales.items():
         limit = max([1.5, *(1.15 * np.abs(line.get_xdata()).max() for line in scale.lines)])
@@ -84,7 +86,7 @@ def _keep_numbers(ax: Axes, name: str, miss: Miss, unit: str) -> None:
 
 def _numbers(term: Term, miss: Miss, unit: str) -> str:
     if isinstance(term.target, list):
-        return f"{miss.target.size} values, {miss.text(unit)}".replace("-", "−")
+        return f"{values_text(miss)}, {miss.text(unit)}".replace("-", "−")
     sd = "" if miss.sd is None else f" ± {miss.sd[0]:.3g}"
     unit = UNITS.get(unit, unit)
     return f"{term.target:.4g}{sd} → {miss.achieved[0]:.4g} {unit}".replace("-", "−")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
-from stpspec.engine.binding.facts import Facts, gather, question_of, usable_sources
+from stpspec.engine.binding.facts import CellFacts, Facts, gather, question_of, usable_sources
+from stpspec.engine.binding.places import fixed_elsewhere, owner, places_of, unknown_place
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
@@ -22,7 +23,9 @@ from stpspec.engine.reading import Readings
 from stpspec.errors import SpecError, SpecProblem, nearest
 from stpspec.resources import shipped
 from stpspec.specs.base import problems_of
+from stpspec.specs.consistency import recordings_of
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import canonical, is_place
 from stpspec.units import UnitError, convert
 
 
@@ -38,6 +41,8 @@ class Bound:
         Unit of everything that may be a free parameter.
     sources : dict of str to Path
         Mechanism name → .mod file.
+    limits : dict of str to (float, float)
+        What is allowed of those that have limits.
     templates : tuple of Path
     brief : bool
         Whether only the pulses that the objective reads are simulated.
@@ -57,6 +62,7 @@ class Bound:
     units: dict[str, str]
     sources: dict[str, Path]
     templates: tuple[Path, ...]
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     brief: bool = False
     scheme: Scheme = REFERENCE
     together: bool = True
@@ -75,6 +81,16 @@ class Bound:
         if model.get("cell_2"):
             model["cell_2"]["file"] = str(self.templates[-1])
         return data
+
+    @functools.cached_property
+    def recordings(self) -> dict[str, Any]:
+        """Protocol → how it is recorded."""
+        return {n: self.experiment.recording_of(n) for n in self.experiment.protocols}
+
+    @functools.cached_property
+    def parts(self) -> dict[Any, Any]:
+        """Parts of the experiment that are recorded alike, as they are first asked for."""
+        return {}
 
     @functools.cached_property
     def by_chance(self) -> bool:
@@ -214,22 +230,29 @@ def examine(
             return [SpecProblem("model.mechanism", facts.load_error)], None
         others = _without_mod(parts, [], facts.of_shipped)
         return [SpecProblem("model.mod", facts.load_error), *others], None
-    problems = model_checks.cell_problems(model, parts.get("recording"), facts.cells)
+    recordings = by_path(parts)
+    problems = model_checks.cell_problems(model, recordings, facts.cells)
     if facts.mechanism is None:
         return [SpecProblem("model.mechanism", facts.mechanism_error), *problems], None
     info, paths = facts.mechanism, library.sources(model.mod)
     problems += model_checks.connection_problems(model, paths.get(model.mechanism))
-    units = settable(model, info)
     limits = nmodl.read(paths[model.mechanism]).limits if model.mechanism in paths else {}
     info = replace(info, limits=limits)
-    problems += model_checks.variable_problems(
-        model, info, parts.get("recording"), paths.get(model.mechanism)
+    places = places_of(
+        model, parts.get("recording"), parts.get("protocols", {}), recordings_of(parts), facts.cells
     )
+    units, limits = {**settable(model, info), **places.units}, {**limits, **places.limits}
+    known = _Known(model, info.name, units, limits, facts.cells)
+    for where, recording in recordings.items():
+        found = model_checks.variable_problems(
+            model, info, recording, paths.get(model.mechanism), where
+        )
+        problems += [p for p in found if p not in problems]
     problems += model_checks.role_problems(model, info, paths.get(model.mechanism))
-    fixed, found = _fixed(model, units, limits)
+    fixed, found = _fixed(known)
     problems += found
     told = parts.get("wrong", ())
-    parameters, found = _parameters(parts.get("parameters", {}), units, limits, told)
+    parameters, found = _parameters(parts.get("parameters", {}), known, told)
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
@@ -249,7 +272,37 @@ def examine(
     templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
     readings = tuple(cell.readings for cell in facts.cells)
-    return [], Bound(numbers, info, units, paths, templates, scheme=scheme, readings=readings)
+    return [], Bound(
+        numbers, info, units, paths, templates, limits, scheme=scheme, readings=readings
+    )
+
+
+def by_path(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return path → recording: that of the experiment, and those that protocols change."""
+    default, protocols = parts.get("recording"), parts.get("protocols", {})
+    found = {} if default is None else {"recording": default}
+    for name, recording in recordings_of(parts).items():
+        if protocols[name].recording:
+            found[f"protocols.{name}.recording"] = recording
+    return found
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What may be a parameter of a model, and what its cells told."""
+
+    model: Any
+    mechanism: str
+    units: dict[str, str]
+    limits: dict[str, tuple[float, float]]
+    cells: Sequence[CellFacts]
+
+    def lacks(self, path: str, name: str, mechanism: str) -> list[SpecProblem]:
+        """Return what is wrong with a name that is none of these."""
+        if not is_place(name):
+            return [_no_parameter(path, name, mechanism, self.units)]
+        problem = unknown_place(path, name, self.model, self.cells, self.units)
+        return [] if problem is None else [problem]
 
 
 def _without_mod(
@@ -269,20 +322,27 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
         With every name and unit that is wrong.
     """
     converted, problems = {}, []
-    for name, value in values.items():
+    for written, value in values.items():
+        name = canonical(written)
         if name not in bound.units:
-            problems.append(_no_parameter(name, name, bound.mechanism.name, bound.units))
+            problems.append(_unknown(bound, name))
             continue
         try:
             converted[name] = convert(value, bound.units[name])
         except UnitError as error:
             problems.append(SpecProblem(name, str(error), value))
             continue
-        limit = bound.mechanism.limits.get(name)
-        problems += _outside(name, converted[name], value, limit, bound.units[name])
+        problems += _outside(name, name, converted[name], value, bound.limits, bound.units)
     if problems:
         raise SpecError(problems, "the parameter values are not valid")
     return converted
+
+
+def _unknown(bound: Bound, name: str) -> SpecProblem:
+    if not is_place(name):
+        return _no_parameter(name, name, bound.mechanism.name, bound.units)
+    near = nearest(name, [n for n in bound.units if is_place(n)])
+    return SpecProblem(name, "there is nothing of this path that can be set", name, near)
 
 
 def settable(model: Any, info: Mechanism) -> dict[str, str]:
@@ -314,38 +374,36 @@ def _name_problems(
     ]
 
 
-def _fixed(
-    model: Any, units: Mapping[str, str], limits: Mapping[str, tuple[float, float]]
-) -> tuple[dict[str, float], list[SpecProblem]]:
+def _fixed(known: _Known) -> tuple[dict[str, float], list[SpecProblem]]:
     values, problems = {}, []
-    for name, value in model.fixed.items():
+    for name, value in known.model.fixed.items():
         path = f"model.fixed.{name}"
-        if name not in units:
-            problems.append(_no_parameter(path, name, model.mechanism, units))
+        if name not in known.units:
+            problems += known.lacks(path, name, known.model.mechanism)
+            continue
+        if is_place(name) and (elsewhere := fixed_elsewhere(path, name)) is not None:
+            problems.append(elsewhere)
             continue
         try:
-            values[name] = convert(value, units[name])
+            values[name] = convert(value, known.units[name])
         except UnitError as error:
             problems.append(SpecProblem(path, str(error), value))
             continue
-        problems += _outside(path, values[name], value, limits.get(name), units[name])
+        problems += _outside(path, name, values[name], value, known.limits, known.units)
     return values, problems
 
 
 def _parameters(
-    parameters: Mapping[str, Any],
-    units: Mapping[str, str],
-    limits: Mapping[str, tuple[float, float]],
-    wrong: Collection[str],
+    parameters: Mapping[str, Any], known: _Known, wrong: Collection[str]
 ) -> tuple[dict[str, Any], list[SpecProblem]]:
     numbers, problems = {}, []
     for name, parameter in parameters.items():
         path = f"parameters.{name}"
-        if name not in units:
-            problems.append(_no_parameter(path, name, "the mechanism", units))
+        if name not in known.units:
+            problems += known.lacks(path, name, "the mechanism")
             continue
         try:
-            numbers[name] = parameter.in_unit(units[name])
+            numbers[name] = parameter.in_unit(known.units[name])
         except UnitError as error:
             ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
             written = " … ".join(str(getattr(parameter, end)) for end in ends)
@@ -355,26 +413,32 @@ def _parameters(
             problems += problems_of(error, path)
             continue
         for end in ("min", "max"):
-            value = getattr(numbers[name], end)
-            written = getattr(parameter, end)
-            problems += _outside(f"{path}.{end}", value, written, limits.get(name), units[name])
+            value, written = getattr(numbers[name], end), getattr(parameter, end)
+            where = f"{path}.{end}"
+            problems += _outside(where, name, value, written, known.limits, known.units)
     return numbers, problems
 
 
 def _outside(
-    path: str, value: float, written: Any, limit: tuple[float, float] | None, unit: str
+    path: str,
+    name: str,
+    value: float,
+    written: Any,
+    limits: Mapping[str, tuple[float, float]],
+    units: Mapping[str, str],
 ) -> list[SpecProblem]:
+    limit = limits.get(name)
     if limit is None or limit[0] <= value <= limit[1]:
         return []
-    rule = f"the mechanism allows {limit[0]:g} to {limit[1]:g} {unit.removesuffix('1')}"
+    rule = f"{owner(name)} allows {limit[0]:g} to {limit[1]:g} {units[name].removesuffix('1')}"
     return [SpecProblem(path, rule.rstrip(), written)]
 
 
 def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> SpecProblem:
-    known = ", ".join(units)
+    names = [n for n in units if not is_place(n)]
     return SpecProblem(
         path,
-        f"{mechanism} has no parameter of this name; it has {known}",
+        f"{mechanism} has no parameter of this name; it has {', '.join(names)}",
         name,
-        nearest(name, units),
+        nearest(name, [*names, *(n for n in units if n not in names)]),
     )

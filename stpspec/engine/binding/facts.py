@@ -57,6 +57,10 @@ class CellFacts:
         Section that it has not → what it has.
     shared : tuple of str
         Sections that were there before it was built.
+    arguments : tuple of str
+        Those of its template that can be numbers.
+    attributes : dict of str to dict of str to str
+        Section, or array or list of them → attribute that can be set → its unit.
     readings : Readings
         What was read of the user's files for it.
     """
@@ -64,6 +68,8 @@ class CellFacts:
     error: str = ""
     absent: dict[str, str] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     readings: Readings = field(default_factory=dict)
 
 
@@ -105,8 +111,11 @@ def usable_sources(model: Any) -> tuple[list[str], list[SpecProblem]]:
 
 def question_of(parts: Mapping[str, Any]) -> Question:
     """Return what is to be asked for the valid parts of an experiment; the model is one of them."""
+    from stpspec.specs.consistency import recordings_of  # not where a process only answers
+
     model, recording = parts["model"], parts.get("recording")
-    electrode = () if recording is None else (recording.electrode_section,)
+    recordings = [*([] if recording is None else [recording]), *recordings_of(parts).values()]
+    electrode = tuple(dict.fromkeys(r.electrode_section for r in recordings))
 
     def question(cell: Any, section: str) -> CellQuestion:
         file = _located(cell.file, "templates")
@@ -159,4 +168,17 @@ def _cell(question: CellQuestion) -> CellFacts:
                 shared.append(name)
         except (TemplateError, TrustError) as error:
             absent[name] = str(error)
-    return CellFacts("", absent, tuple(shared), cells.readings_of(question))
+    return CellFacts(
+        "", absent, tuple(shared), cells.settable_arguments(question), _attributes(cell),
+        cells.readings_of(question),
+    )  # fmt: skip
+
+
+def _attributes(cell: Any) -> dict[str, dict[str, str]]:
+    known: dict[str, dict[str, str]] = {}
+    groups = cells.section_groups(cell)
+    of_one = {s.name(): cells.attributes(s, known) for s in groups["all"]}
+    return {
+        name: {attribute: unit for s in sections for attribute, unit in of_one[s.name()].items()}
+        for name, sections in groups.items()
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ def currents_recorded(
 
 
 def variable_problems(
-    model: Any, info: Mechanism, recording: Any, source: Path | None
+    model: Any, info: Mechanism, recording: Any, source: Path | None, where: str
 ) -> list[SpecProblem]:
-    """Find variables to record that the mechanism has not."""
+    """Find variables to record that the mechanism has not, of the recording at a path."""
     problems = []
 
     def need(path: str, name: str, known: Any, what: str) -> None:
@@ -45,15 +45,13 @@ def variable_problems(
             rule = f"{info.name} has no {what} of this name; it has {', '.join(sorted(known))}"
             problems.append(SpecProblem(path, rule, name, nearest(name, known)))
 
-    if recording is None:
-        return problems
     if model.stimulated_by == "step" or "synaptic_current" in recording.signals:
         passed = nmodl.read(source).membrane_currents if source is not None else ()
         currents = currents_recorded(model.current, passed, info.recordable)
         if not set(currents) & set(info.recordable):
             need("model.current", currents[0], info.recordable, "variable")
     for index, name in enumerate(recording.variables):
-        need(f"recording.variables.{index}", name, info.recordable, "recordable variable")
+        need(f"{where}.variables.{index}", name, info.recordable, "recordable variable")
     if model.stimulated_by == "event" and "conductance" in recording.signals:
         need("model.conductance", model.conductance, info.recordable, "variable")
     return problems
@@ -112,8 +110,18 @@ def connection_problems(model: Any, source: Path | None) -> list[SpecProblem]:
     return [SpecProblem("model.mechanism", rule)]
 
 
-def cell_problems(model: Any, recording: Any, facts: Sequence[CellFacts]) -> list[SpecProblem]:
-    """Find cells that cannot be built, and sections that they have not, or not for themselves."""
+def cell_problems(
+    model: Any, recordings: Mapping[str, Any], facts: Sequence[CellFacts]
+) -> list[SpecProblem]:
+    """Find cells that cannot be built, and sections that they have not, or not for themselves.
+
+    Parameters
+    ----------
+    model : Synapse or GapJunction
+    recordings : mapping of str to recording
+        By their paths.
+    facts : sequence of CellFacts
+    """
     problems: list[SpecProblem] = []
 
     def tell(problem: SpecProblem) -> None:
@@ -124,9 +132,8 @@ def cell_problems(model: Any, recording: Any, facts: Sequence[CellFacts]) -> lis
         if told.error:
             tell(SpecProblem(cell_path, told.error))
             return
-        wanted = {section_path: section}
-        if recording is not None:
-            wanted["recording.electrode_section"] = recording.electrode_section
+        electrodes = {f"{p}.electrode_section": r.electrode_section for p, r in recordings.items()}
+        wanted = {section_path: section, **electrodes}
         for path, name in wanted.items():
             if name in told.absent:
                 tell(SpecProblem(path, told.absent[name]))

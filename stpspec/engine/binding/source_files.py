@@ -18,8 +18,9 @@ from stpspec.engine.mechanisms.nmodl import included_in
 from stpspec.engine.reading import Readings
 from stpspec.engine.templates import current_folder, is_shipped, template_path
 from stpspec.errors import StpspecError
-from stpspec.resources import CURRENT_FOLDER, remember_code
+from stpspec.resources import CURRENT_FOLDER, find_file, remember_code
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.objective import target_files
 from stpspec.specs.result_files import Sources, sha256_of, text_of
 
 log = logging.getLogger("stpspec")
@@ -73,7 +74,8 @@ def named_sources(experiment: Experiment) -> Sources:
 def sources_of_bound(bound: Bound) -> Sources:
     """Return the files of a bound experiment, those that were read for its cells among them."""
     sources = _files(bound.sources, bound.experiment, bound.readings).read()
-    remember_code(sources.sha256.values())  # it was run: a result that holds it may run it again
+    code = [sha for name, sha in sources.sha256.items() if not name.startswith("data/")]
+    remember_code(code)  # it was run: a result that holds it may run it again
     return sources
 
 
@@ -91,10 +93,24 @@ def _files(
             files.names[f"mod/{written}"] = written
     for (key, cell), read in itertools.zip_longest(_cells(experiment), readings, fillvalue={}):
         _add_cell(files, f"model.{key}", cell, read)
+    _add_data(files, experiment)
     for name, path in plugin_files(experiment.plugins).items():
         files.paths[f"plugins/{name}"] = path
         files.names[f"plugins/{name}"] = f"plugins/{name}"
     return files
+
+
+def _add_data(files: _Files, experiment: Experiment) -> None:
+    """Add the files that the targets were, or will be, read from."""
+    for place, written in target_files(experiment.objective):
+        path = find_file(written, "data")
+        name = f"data/{path.name}"
+        for k in itertools.count(2):
+            if files.paths.get(name, path) == path:
+                break
+            name = f"data/{path.stem}-{k}{path.suffix}"  # two folders may hold one name
+        files.paths[name] = path
+        files.places[place] = name
 
 
 def _cells(experiment: Experiment) -> list[tuple[str, Any]]:

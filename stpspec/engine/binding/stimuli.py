@@ -10,6 +10,7 @@ from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem
 from stpspec.specs.consistency import is_whole
 from stpspec.specs.numerics import Numerics
+from stpspec.specs.places import DELAY
 from stpspec.specs.protocol import MOST_STEPS, Stimulus, Timing
 
 
@@ -59,12 +60,12 @@ def length_problems(
     numerics, problems = parts.get("numerics"), []
     if numerics is None:
         return []
-    known = timing(model, parameters, mechanism)
+    known, delay = timing(model, parameters, mechanism), longest_delay(model, parameters)
     for name, protocol in parts.get("protocols", {}).items():
         if not is_whole(name, parts):
             continue
         try:
-            length = numerics.settle + with_delay(model, protocol.stimulus(known)).stop
+            length = numerics.settle + with_delay(protocol.stimulus(known), delay).stop
         except ValueError as error:
             problems.append(SpecProblem(f"protocols.{name}", str(error)))
             continue
@@ -77,8 +78,18 @@ def length_problems(
     return problems
 
 
-def with_delay(model: Any, stimulus: Stimulus) -> Stimulus:
+def longest_delay(
+    model: Any, parameters: Mapping[str, Any], largest: Mapping[str, float] | None = None
+) -> float:
+    """Return the longest delay of the NetCon that bounds and candidates reach, ms."""
+    if model.stimulated_by != "event":
+        return 0.0
+    known = parameters[DELAY].max if DELAY in parameters else model.net_con.delay
+    return max(float(known), (largest or {}).get(DELAY, 0.0))
+
+
+def with_delay(stimulus: Stimulus, delay: float) -> Stimulus:
     """Return a stimulus whose run is as long after the last arrival as the protocol asks for."""
     if not stimulus.spikes:
         return stimulus
-    return replace(stimulus, stop=stimulus.stop + model.net_con.delay)
+    return replace(stimulus, stop=stimulus.stop + delay)

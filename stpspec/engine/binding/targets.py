@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
+from stpspec.data.targets import read_term
 from stpspec.dataset import SIGNALS
-from stpspec.engine.binding.stimuli import timing, with_delay
+from stpspec.engine.binding.stimuli import longest_delay, timing, with_delay
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import SpecProblem, UnknownNameError
 from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
-from stpspec.specs.consistency import is_whole
+from stpspec.specs.consistency import is_whole, recordings_of
 from stpspec.specs.objective import Term
-from stpspec.specs.protocol import BEFORE, Stimulus, Timing
+from stpspec.specs.protocol import BEFORE, Protocol, Stimulus, Timing, runs_of
+from stpspec.specs.target_rules import shared_scale_problems, value_problems
+from stpspec.specs.target_source import TargetSource, Wanted
 from stpspec.units import UnitError, convert
 
 _LONG = 1e4  # ms; a time constant longer than those of synapses
@@ -36,6 +39,7 @@ def bind_terms(
         With bounds as numbers.
     """
     objective = parts.get("objective")
+    recordings = recordings_of(parts)
     terms, problems = {}, []
     for name, term in objective.terms.items() if objective is not None else ():
         path = f"objective.terms.{name}"
@@ -44,15 +48,40 @@ def bind_terms(
             options = metric.options.model_validate(dict(term.options)).model_dump()
         except (UnknownNameError, ValidationError):
             continue  # told already
-        terms[name], found = _in_unit(path, term, metric, options, parts, mechanism)
+        recording = recordings.get(term.protocol, parts.get("recording"))
+        runs = _runs_read(term.protocol, parts)
+        is_known = bool(runs)
+        stimuli = {n: _stimuli(p, parts, mechanism, parameters) for n, p in runs.items()}
+        if isinstance(term.target, TargetSource):
+            unit = _unit_of(metric, options, recording, mechanism)
+            if unit is None or not is_known:
+                continue  # told already
+            wanted = Wanted(
+                metric.name, options, term.options, _signal_read(metric, options, recording), unit,
+                metric.vector, term.protocol, runs,
+                {n: s[0] for n, s in stimuli.items()}, term.scale,
+            )  # fmt: skip
+            term, found = read_term(path, term, wanted)
+            problems += found or value_problems(path, term, cast(Any, metric))
+            if isinstance(term.target, TargetSource):
+                continue
+            options = metric.options.model_validate(dict(term.options)).model_dump()
+        terms[name], found = _in_unit(path, term, metric, options, recording, mechanism)
         problems += found
-        protocol = parts.get("protocols", {}).get(term.protocol)
-        if protocol is None or not is_whole(term.protocol, parts):
-            continue
-        if metric.size is not None and isinstance(term.target, list):
-            stimuli = _stimuli(protocol, parts, mechanism, parameters)
+        if is_known and metric.size is not None and isinstance(term.target, list):
             problems += _size_problems(path, term, metric, options, stimuli)
+    problems += shared_scale_problems(terms)
     return terms, problems
+
+
+def _runs_read(name: str, parts: Mapping[str, Any]) -> dict[str, Protocol]:
+    """Return the runs of a protocol by name, or the run of this name; none where it is wrong."""
+    protocols = parts.get("protocols", {})
+    for owner in protocols:
+        runs = runs_of({owner: protocols[owner]})
+        if is_whole(owner, parts) and (name == owner or name in runs):
+            return runs if name == owner else {name: runs[name]}
+    return {}
 
 
 def _stimuli(
@@ -64,24 +93,23 @@ def _stimuli(
     if any(p.startswith(("model", "parameters")) for p in parts.get("wrong", ())):
         known.append(Timing(_LONG, _LONG, _LONG))
     before = BEFORE if numerics is None else min(BEFORE, numerics.settle)
-    return [replace(with_delay(model, protocol.stimulus(t)), before=before) for t in known]
+    delay = longest_delay(model, parameters)
+    return [replace(with_delay(protocol.stimulus(t), delay), before=before) for t in known]
 
 
 def _in_unit(
     path: str, term: Term, metric: Metric, options: Mapping[str, Any],
-    parts: Mapping[str, Any], mechanism: Mechanism,
+    recording: Any, mechanism: Mechanism,
 ) -> tuple[Term, list[SpecProblem]]:  # fmt: skip
-    signal_unit = _signal_unit(options, parts.get("recording"), mechanism)
-    if signal_unit is None and metric.reads_signal:
+    signal_unit = _signal_unit(options, recording, mechanism)
+    unit = _unit_of(metric, options, recording, mechanism)
+    if unit is None:
         return term, []  # no such signal, which is told elsewhere
-    unit = metric.unit_in(signal_unit or "", options)
     problems = []
     for field in ("target", "sd"):
         written = getattr(term, field)
         try:
-            for value in written if isinstance(written, list) else [written]:
-                if value is not None:
-                    convert(value, unit)
+            term.numbers(field, unit)
         except UnitError as error:
             problems.append(
                 SpecProblem(f"{path}.{field}", f"{error} (unit of {metric.name})", written)
@@ -97,6 +125,21 @@ def _in_unit(
     return (term if problems else term.in_unit(unit)), problems
 
 
+def _unit_of(
+    metric: Metric, options: Mapping[str, Any], recording: Any, mechanism: Mechanism
+) -> str | None:
+    """Return the unit of the values of a metric; None if there is no such signal."""
+    signal_unit = _signal_unit(options, recording, mechanism)
+    if signal_unit is None and metric.reads_signal:
+        return None
+    return metric.unit_in(signal_unit or "", options)
+
+
+def _signal_read(metric: Metric, options: Mapping[str, Any], recording: Any) -> str:
+    default = "" if recording is None else recording.default_signal
+    return (options.get("signal") or default) if metric.reads_signal else ""
+
+
 def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanism) -> str | None:
     if recording is None:
         return None
@@ -107,20 +150,25 @@ def _signal_unit(options: Mapping[str, Any], recording: Any, mechanism: Mechanis
 
 
 def _size_problems(
-    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimuli: Sequence[Stimulus]
+    path: str,
+    term: Term,
+    metric: Metric,
+    options: Mapping[str, Any],
+    stimuli: Mapping[str, Sequence[Stimulus]],
 ) -> list[SpecProblem]:
-    found = [_size_problem(path, term, metric, options, s) for s in stimuli]
+    several = zip(*stimuli.values(), strict=True)  # of all runs, with the same time constants
+    found = [_size_problem(path, term, metric, options, s) for s in several]
     # What only some of the stimuli make wrong may follow from what is wrong elsewhere.
     return [p for p in found[:1] if p is not None and all(p == other for other in found)]
 
 
 def _size_problem(
-    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimulus: Stimulus
+    path: str, term: Term, metric: Metric, options: Mapping[str, Any], stimuli: Sequence[Stimulus]
 ) -> SpecProblem | None:
     assert metric.size is not None
     assert isinstance(term.target, list)
     try:
-        size = metric.size(options, stimulus)
+        size = sum(metric.size(options, stimulus) for stimulus in stimuli)
     except ValueError as error:
         return SpecProblem(f"{path}.options", str(error))
     if len(term.target) == size:

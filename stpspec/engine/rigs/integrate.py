@@ -219,7 +219,8 @@ def _advance_in_blocks(rig: Rig, numerics: Numerics, until: float) -> None:
     t, dt = nrn.clock()
     psolve, started = nrn.context().psolve, time.monotonic()
     with nrn.border(SimulationError, "NEURON stopped"):
-        for end, steps in blocks(rig.arrivals, until, numerics.dt):
+        arrivals = sorted({a for of_one in rig.arrivals for a in of_one})
+        for end, steps in blocks(arrivals, until, numerics.dt):
             dt[0] = (end - t[0]) / steps  # exactly to the end: an event arrives there
             psolve(end)
             _within_limit(started, numerics.time_limit, end, until)

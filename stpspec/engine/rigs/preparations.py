@@ -16,14 +16,17 @@ from stpspec.specs.model import Cell
 from stpspec.specs.protocol import Stimulus
 
 _FOREVER = 1e9  # ms
+_WHOLE = 1e-6  # steps, by which a whole number of them may be off
+# Field of a recording → what it is called of an electrode.
+_OF_ELECTRODE = {"holding_potential": "amp1", "series_resistance": "rs", "holding_current": "amp"}
 NEGLIGIBLE = 1e-3  # mV; of a driving force of 10 mV, one in 10⁴
 
 
 class SynapseRig(Rig):
     """Replicas of one synapse on one clamped or free cell."""
 
-    def _add_replica(self) -> None:
-        cell, electrode = self._preparation()
+    def _add_replica(self, row: Mapping[str, float]) -> None:
+        cell, electrode = self._preparation(row)
         synapse = self._place(cell, self.model.section, self.model.position)
         segment = self._electrode_segment(cell)
         netcon: NetCon = nrn.hoc().NetCon(None, synapse)
@@ -37,10 +40,10 @@ class SynapseRig(Rig):
         self.netcons.append(netcon)
         self.probes.append(self._probes(synapse, electrode, segment))
 
-    def _preparation(self) -> tuple[object, PointProcess]:
+    def _preparation(self, row: Mapping[str, float]) -> tuple[object, PointProcess]:
         """Return the cell and the electrode of one more replica."""
         h = nrn.hoc()
-        cell = self._builders[0]()
+        cell = self._build(0, row)
         segment = self._electrode_segment(cell)
         if self.recording.kind == "voltage_clamp":
             electrode = h.SEClamp(segment)
@@ -67,21 +70,33 @@ class SynapseRig(Rig):
             probes[name] = self._variable(synapse, name, 1.0)
         return probes
 
+    def _set_recording(self, replica: int, name: str, value: float) -> None:
+        (electrode,) = self.electrodes[replica]
+        setattr(electrode, _OF_ELECTRODE[name], value)
+
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
-        delay = self.model.net_con.delay
-        self.arrivals = arrival_times(stimulus.spikes, delay, onset).tolist()
+        arrivals = [arrival_times(stimulus.spikes, delay, onset) for delay in self.delays]
+        self.shifts = [0.0] * self.n
+        if self.bound.scheme.is_fixed and stimulus.spikes:
+            # In fixed steps an event waits for the next whole one. Of a run at rest the time
+            # before the first does not matter, and the whole is moved by a part of a step.
+            dt = self.bound.experiment.numerics.dt
+            steps = [float(a[0]) / dt for a in arrivals]
+            self.shifts = [dt * (s - round(s)) if abs(s - round(s)) > _WHOLE else 0.0
+                           for s in steps]  # fmt: skip
+        self.arrivals = [(a - s).tolist() for a, s in zip(arrivals, self.shifts, strict=True)]
 
 
 class SharedRig(SynapseRig):
     """Replicas of one synapse, all on one clamped cell."""
 
-    def __init__(self, bound: Bound, n: int):
+    def __init__(self, bound: Bound, rows: Sequence[Mapping[str, float]]):
         self._shared: tuple[object, PointProcess] | None = None
-        super().__init__(bound, n)
+        super().__init__(bound, rows)
 
-    def _preparation(self) -> tuple[object, PointProcess]:
+    def _preparation(self, row: Mapping[str, float]) -> tuple[object, PointProcess]:
         if self._shared is None:
-            self._shared = super()._preparation()
+            self._shared = super()._preparation({})
             self._shared[1].rs = self.recording.series_resistance / self.n
         return self._shared
 
@@ -106,10 +121,10 @@ class GapRig(Rig):
     def _cells(self) -> Sequence[Cell]:
         return [self.model.cell, self.model.second_cell]
 
-    def _add_replica(self) -> None:
+    def _add_replica(self, row: Mapping[str, float]) -> None:
         h = nrn.hoc()
         model = self.model
-        pair = [build() for build in self._builders]
+        pair = [self._build(which, row) for which in range(2)]
         places = [
             (model.section, model.position),
             (model.section_2 or model.section, _or(model.position_2, model.position)),
@@ -142,6 +157,10 @@ class GapRig(Rig):
             probes[name] = self._variable(gaps[0], name, 1.0)
         self.probes.append(probes)
 
+    def _set_recording(self, replica: int, name: str, value: float) -> None:
+        for electrode in self.electrodes[replica][::2]:  # beside each there is that of the step
+            setattr(electrode, _OF_ELECTRODE[name], value)
+
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         for electrodes in self.electrodes:
             for cell in (1, 2):
@@ -152,8 +171,8 @@ class GapRig(Rig):
                     clamp.amp = stimulus.step.amplitude
 
 
-def make_rig(bound: Bound, n: int) -> Rig:
-    """Return a rig of n replicas of the experiment's model, on the cells of its scheme."""
+def make_rig(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Rig:
+    """Return a rig with a replica of the experiment's model for each candidate, by its scheme."""
     if bound.experiment.model.stimulated_by == "step":
-        return GapRig(bound, n)
-    return (SynapseRig if bound.scheme.cell == "own" else SharedRig)(bound, n)
+        return GapRig(bound, rows)
+    return (SynapseRig if bound.scheme.cell == "own" else SharedRig)(bound, rows)

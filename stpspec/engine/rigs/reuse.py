@@ -7,7 +7,7 @@ takes its steps for all of it together.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stpspec.engine import nrn
@@ -15,6 +15,7 @@ from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import OWN
 from stpspec.engine.rigs.preparations import make_rig
 from stpspec.engine.rigs.rig import Rig
+from stpspec.specs.places import is_place, place_of
 
 _kept: list[Rig] = []
 _depth = 0
@@ -38,30 +39,30 @@ def _count(more: int) -> None:
             drop()
 
 
-def only_rig(bound: Bound, n: int) -> Rig:
+def only_rig(bound: Bound, rows: Sequence[Mapping[str, float]] = ({},)) -> Rig:
     """Return a new rig, each replica on a cell of its own; the one that was kept is gone."""
     drop()
-    return make_rig(bound if bound.scheme.cell == "own" else replace(bound, scheme=OWN), n)
+    return make_rig(bound if bound.scheme.cell == "own" else replace(bound, scheme=OWN), rows)
 
 
-def rig_for(bound: Bound, n: int, names: Sequence[str]) -> Rig:
+def rig_for(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Rig:
     """Return the rig that is kept, if it is such a one, or a new one.
 
     Parameters
     ----------
     bound : Bound
-    n : int
-        Number of replicas.
-    names : sequence of str
-        Parameters that will be set: any other has the value it was built with.
+    rows : sequence of mapping of str to float
+        The candidates. Of what they set the values may be others than before, but for the
+        arguments of cells; all else has the value that it was built with.
     """
     e = bound.experiment
+    built = [{n: v for n, v in row.items() if _is_argument(n)} for row in rows]
     like = (
         e.model.digest,
         e.recording.digest,
         bound.templates,
-        n,
-        sorted(names),
+        sorted(rows[0]),
+        len(rows) if bound.scheme.cell != "own" else built,
         bound.scheme.cell,
     )
     if _kept and _kept[0].like == like:
@@ -69,9 +70,14 @@ def rig_for(bound: Bound, n: int, names: Sequence[str]) -> Rig:
         rig.use_again(bound)
         return rig
     drop()
-    rig = make_rig(bound, n)
+    rig = make_rig(bound, rows)
     rig.like = like
     return rig
+
+
+def _is_argument(name: str) -> bool:
+    place = place_of(name) if is_place(name) else None
+    return place is not None and place.part == "argument"
 
 
 def give_back(rig: Rig, *, sound: bool) -> None:

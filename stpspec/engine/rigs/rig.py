@@ -11,10 +11,12 @@ import numpy as np
 
 from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import Bound
-from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment, Vector
+from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Section, Segment, Vector
 from stpspec.engine.mechanisms import state_variables
 from stpspec.engine.mechanisms.nmodl import read
+from stpspec.errors import SimulationError, TemplateError
 from stpspec.specs.model import Cell
+from stpspec.specs.places import Place, is_place, place_of
 from stpspec.specs.protocol import Stimulus
 from stpspec.units import UnitError, convert
 
@@ -68,35 +70,43 @@ class Rig(ABC):
     Parameters
     ----------
     bound : Bound
-    n : int
-        Number of replicas.
+    rows : sequence of mapping of str to float
+        The candidates, one a replica: what a cell is built with cannot be set later.
 
     Attributes
     ----------
     probes : list of dict of str to Probe
         One dict a replica; the keys are names of signals and variables.
-    arrivals : list of float
-        When the events of the armed stimulus arrive, ms.
+    delays : list of float
+        Of the NetCon of each replica, ms.
+    arrivals : list of list of float
+        When the events of the armed stimulus arrive at each replica, ms.
+    shifts : list of float
+        How much later they do in truth, ms: in fixed steps the first comes at a whole step.
     like : tuple
         What it was built for, where it may be kept for another batch.
     """
 
-    def __init__(self, bound: Bound, n: int):
+    def __init__(self, bound: Bound, rows: Sequence[Mapping[str, float]]):
         self.bound = bound
         self.model = bound.experiment.model
         self.recording = bound.experiment.recording
-        self.n = n
+        self.n = n = len(rows)
         self.owned: list[list[object]] = []
         self.points: list[list[PointProcess]] = []
         self.probes: list[dict[str, Probe]] = []
         self.netcons: list[NetCon] = []
         self.electrodes: list[list[PointProcess]] = []
-        self.arrivals: list[float] = []
+        self.delays = [self._usual_delay()] * n
+        self.arrivals: list[list[float]] = []
+        self.shifts = [0.0] * n
         self.like: tuple[object, ...] = ()
         self._states: list[list[Reference]] = []
         self._builders = [cells.builder(cell) for cell in self._cells()]
-        for _ in range(n):
-            self._add_replica()
+        self._found: dict[tuple[int, int], dict[str, list[Section]]] = {}
+        for replica, row in enumerate(rows):
+            self._add_replica(row)
+            self._set_fixed_sections(replica)
         self._set_globals_to_fixed()
         self._clock: Vector = (
             nrn.hoc().Vector().record(nrn.hoc()._ref_t)
@@ -109,8 +119,40 @@ class Rig(ABC):
         return [self.model.cell]
 
     @abstractmethod
-    def _add_replica(self) -> None:
+    def _add_replica(self, row: Mapping[str, float]) -> None:
         """Build cells, mechanisms, electrodes and probes of one more replica."""
+
+    def _usual_delay(self) -> float:
+        net_con = getattr(self.model, "net_con", None)
+        return 0.0 if net_con is None else net_con.delay
+
+    def _build(self, which: int, row: Mapping[str, float]) -> object:
+        """Build a cell with the arguments of a candidate and the fixed values of its sections.
+
+        Raises
+        ------
+        SimulationError
+            If its template refuses these arguments.
+        """
+        heads = self._heads(which)
+        changed = {}
+        for name, value in row.items():
+            place = place_of(name) if is_place(name) else None
+            if place is not None and place.part == "argument" and place.cell in heads:
+                changed[place.name] = value
+        try:
+            cell = self._builders[which](changed)
+        except TemplateError as error:
+            if not changed:
+                raise
+            raise SimulationError(str(error)) from error
+        return cell
+
+    def _heads(self, which: int) -> tuple[str, ...]:
+        """Return what a cell of a replica is called in paths: the second is like the first."""
+        if which == 0:
+            return ("cell",)
+        return ("cell_2",) if self.model.cell_2 is not None else ("cell", "cell_2")
 
     def _place(self, cell: object, section: str, position: float) -> PointProcess:
         h = nrn.hoc()
@@ -163,14 +205,67 @@ class Rig(ABC):
     def set(self, replica: int, values: Mapping[str, float]) -> None:
         """Set parameter values of one replica (a GLOBAL one is set for all of them)."""
         h = nrn.hoc()
+        sections: list[tuple[Place, float]] = []
         for name, value in values.items():
-            if name not in self.bound.mechanism.parameters:  # the weight of the NetCon
+            if is_place(name):
+                self._set_place(replica, place_of(name), value, sections)
+            elif name not in self.bound.mechanism.parameters:  # the weight of the NetCon
                 self.netcons[replica].weight[0] = value
             elif self._is_global(name):
                 setattr(h, f"{name}_{self.model.mechanism}", value)
             else:
                 for point in self.points[replica]:
                     setattr(point, name, value)
+        if sections:
+            self._set_sections(replica, sections)
+
+    def _set_place(
+        self, replica: int, place: Place | None, value: float, sections: list[tuple[Place, float]]
+    ) -> None:
+        assert place is not None  # its name was checked when the experiment was bound
+        if place.part == "net_con":
+            self.delays[replica] = value
+        elif place.part == "recording":
+            self._set_recording(replica, place.name, value)
+        elif place.part == "section" and self.bound.scheme.cell == "own":
+            sections.append((place, value))  # a clamped synapse without its cell has no other
+
+    def _set_recording(self, replica: int, name: str, value: float) -> None:
+        """Set a number of the recording of one replica."""
+        raise NotImplementedError(name)
+
+    def _set_sections(self, replica: int, values: Sequence[tuple[Place, float]]) -> None:
+        """Set attributes of sections, those of a single one last.
+
+        Raises
+        ------
+        SimulationError
+            If NEURON refuses a value.
+        """
+        for which, cell in enumerate(self.owned[replica]):
+            groups = self._groups(replica, which, cell)
+            heads = self._heads(which)
+            own = [(p, v) for p, v in values if p.cell in heads]
+            # What is said of the second cell alone, and of fewer sections, goes before.
+            own.sort(key=lambda pv: (heads.index(pv[0].cell), pv[0].section != "all",
+                                     -len(groups[pv[0].section])))  # fmt: skip
+            for place, value in own:
+                with nrn.border(SimulationError, f"{place.section}.{place.name} = {value:g}"):
+                    for section in groups[place.section]:
+                        if hasattr(section(0.5), place.name) or hasattr(section, place.name):
+                            setattr(section, place.name, value)
+
+    def _groups(self, replica: int, which: int, cell: object) -> dict[str, list[Section]]:
+        key = (replica, which)
+        if key not in self._found:
+            self._found[key] = cells.section_groups(cell)
+        return self._found[key]
+
+    def _set_fixed_sections(self, replica: int) -> None:
+        fixed = [(place_of(n), v) for n, v in self.model.fixed.items() if is_place(n)]
+        values = [(p, v) for p, v in fixed if p is not None]
+        if values and self.bound.scheme.cell != "none":
+            self._set_sections(replica, values)
 
     @abstractmethod
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
@@ -179,8 +274,8 @@ class Rig(ABC):
     def deliver(self) -> None:
         """Queue the events of the stimulus, once NEURON has been initialized."""
         # Not in a handler of NEURON's: a Ctrl-C that came in one would be lost.
-        for netcon in self.netcons:
-            for arrival in self.arrivals:
+        for netcon, arrivals in zip(self.netcons, self.arrivals, strict=False):
+            for arrival in arrivals:
                 netcon.event(arrival)
 
     def times(self) -> np.ndarray:
@@ -200,6 +295,7 @@ class Rig(ABC):
     def tear_down(self) -> None:
         """Let go of everything that NEURON holds for this rig."""
         self._states.clear()
+        self._found.clear()
         self._clock.play_remove()
         for replica in self.probes:
             for probe in replica.values():

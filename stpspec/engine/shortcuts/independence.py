@@ -91,7 +91,7 @@ def kept_apart(bound: Bound) -> Bound:
 
 
 def _unread_in_use(bound: Bound, unread: frozenset[str]) -> list[str]:
-    rig = only_rig(bound, 1)
+    rig = only_rig(bound)
     try:
         used = sorted(mechanisms_in_use() & unread)
     finally:
@@ -124,7 +124,7 @@ def _extremes(bound: Bound, rows: Sequence[Row]) -> list[Row]:
 def _key(bound: Bound, rows: Sequence[Row], stimuli: Mapping[str, Stimulus]) -> str:
     """Return the key of what a proof depends on: not the values, nor when events come."""
     bounds = {n: (p.min, p.max) for n, p in bound.experiment.parameters.items()}
-    kinds = {n: bound.experiment.protocols[n].kind for n in stimuli}
+    kinds = {n: bound.experiment.protocols[s.protocol or n].kind for n, s in stimuli.items()}
     return content_key(equivalence.key(bound, []), *sorted(rows[0]), repr(bounds), repr(kinds))
 
 

@@ -26,6 +26,7 @@ from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import SimulationError
 from stpspec.metrics.interpolate import resample
 from stpspec.specs.model import Cell
+from stpspec.specs.places import DELAY, is_place, place_of
 from stpspec.specs.protocol import Stimulus
 
 _TRIAL = Stimulus((0.0, 7.0, 60.0), 300.0)  # three events, and time in which a cell may wake
@@ -41,6 +42,8 @@ def on_compartment(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound |
     """
     if not _eligible(bound) or bound.mechanism.global_parameters & set(rows[0]):
         return None
+    if any(is_place(n) and _changes_the_clamp(n) for n in (*rows[0], *bound.experiment.parameters)):
+        return None
     if not _within(bound, rows):
         return None
     common = equivalence.beside(bound, rows)
@@ -49,6 +52,11 @@ def on_compartment(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound |
     key = equivalence.key(bound, trials)
     voltage = equivalence.remembered("isolated synapse", key, lambda: _prove(bound, trials))
     return None if voltage is None else _held(bound, voltage)
+
+
+def _changes_the_clamp(name: str) -> bool:
+    place = place_of(name)
+    return place is None or place.part == "recording"
 
 
 def _eligible(bound: Bound) -> bool:
@@ -90,16 +98,17 @@ def _prove(bound: Bound, rows: Sequence[Mapping[str, float]]) -> float | None:
         seen = float(voltages[0, 0])
         if not np.abs(voltages - seen).max() <= NEGLIGIBLE:
             return None
-        t, found = _simulated(SharedRig(_held(bound, seen), len(rows)), rows)
+        t, found = _simulated(SharedRig(_held(bound, seen), rows), rows)
     except SimulationError:
         return None  # whatever fails here is told where the candidates themselves are simulated
     e = bound.experiment
-    arrivals = arrival_times(_TRIAL.spikes, e.model.net_con.delay, e.numerics.settle)
+    delays = [row.get(DELAY, e.model.net_con.delay) for row in rows]
     alike = all(
-        _alike(times, real[name], t, bare[name], arrivals)
-        for real, bare in zip(recorded, found, strict=True)
+        _alike(times, real[name], t, bare[name],
+               arrival_times(_TRIAL.spikes, delay, e.numerics.settle))
+        for real, bare, delay in zip(recorded, found, delays, strict=True)
         for name in bare
-    )
+    )  # fmt: skip
     return seen if alike else None
 
 
@@ -133,7 +142,7 @@ def _on_the_cell(
     numerics = e.numerics.model_copy(update={"tolerance": _TIGHT})
     changed = {"recording": recording, "numerics": numerics}
     tight = replace(bound, experiment=e.model_copy(update=changed), scheme=OWN)
-    times, signals = _simulated(only_rig(tight, len(rows)), rows)
+    times, signals = _simulated(only_rig(tight, rows), rows)
     currents = np.stack([s["synaptic_current"] for s in signals])
     drop = 1e-3 * e.recording.series_resistance * currents  # pA · MΩ = 10⁻³ mV
     return times, signals, np.stack([s["somatic_voltage"] for s in signals]) + drop

@@ -16,7 +16,7 @@ from stpspec.engine.rigs.integrate import CannotVaryError, choose_step, globals_
 from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.shortcuts import equivalence
 from stpspec.engine.shortcuts.isolated_synapse import on_compartment
-from stpspec.engine.shortcuts.shared_cell import may_share
+from stpspec.engine.shortcuts.shared_cell import may_share, own_cells
 from stpspec.engine.shortcuts.steady_state import Settled, settled_state
 
 log = logging.getLogger("stpspec.engine")
@@ -57,7 +57,9 @@ def choose(bound: Bound, rows: Sequence[Mapping[str, float]], highest: Scheme) -
         if isolated is not None:
             return Setup(isolated)
         scheme = scheme.safer()
-    if scheme.cell == "shared" and not (len(rows) > 1 and may_share(bound)):
+    if scheme.cell == "shared" and not (
+        len(rows) > 1 and may_share(bound) and not own_cells(rows[0])
+    ):
         scheme = scheme.safer()
     chosen = replace(bound, scheme=scheme)
     settles = scheme.start == "settled" and not bound.carries_over
@@ -88,7 +90,7 @@ def feasible(bound: Bound) -> Bound:
 
 
 def _can_vary(bound: Bound) -> bool:
-    rig = only_rig(bound, 1)
+    rig = only_rig(bound)
     try:
         with globals_restored(bound):
             choose_step(replace(bound, scheme=OWN))

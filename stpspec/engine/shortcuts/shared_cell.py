@@ -8,12 +8,20 @@ current in place of its own; by how much these two differ is known from the curr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.mechanisms.nmodl import read
+from stpspec.specs.places import DELAY, is_place
 
 _LARGEST_RESISTANCE = 0.01  # MΩ; above it the clamp itself is part of what is measured
 _CURRENT = "synaptic_current"
 _ALONE = {_CURRENT, "conductance"}  # signals of the synapse itself, not of the cell
+
+
+def own_cells(names: Iterable[str]) -> bool:
+    """Tell whether what candidates set is of the cell or the electrode: then each has its own."""
+    return any(is_place(name) and name != DELAY for name in names)
 
 
 def may_share(bound: Bound) -> bool:

@@ -95,7 +95,7 @@ def _prove(bound: Bound, beside: Mapping[str, float]) -> Settled | None:
 def _common(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Settled | None:
     """Return the state of the first candidate if all others reach exactly the same one."""
     numerics = bound.experiment.numerics
-    rig = only_rig(bound, len(rows))
+    rig = only_rig(bound, rows)
     try:
         for replica, row in enumerate(rows):
             rig.set(replica, row)
@@ -125,10 +125,11 @@ def _goes_on_alike(bound: Bound, beside: Mapping[str, float], kept: Settled) -> 
     known = timing(experiment.model, experiment.parameters, bound.mechanism)
     one = next(iter(experiment.protocols.values())).stimulus(known)
     stimulus = Stimulus(one.spikes, min(one.stop, _AFTER), one.step, one.n_induction)
-    rig = only_rig(bound, 1)
+    row = equivalence.corners(bound, beside)[0]
+    rig = only_rig(bound, [row])
     found: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
     try:
-        rig.set(0, equivalence.corners(bound, beside)[0])
+        rig.set(0, row)
         for state in (None, kept):
             times, (signals,) = run(rig, stimulus, state)
             found.append((times, signals))

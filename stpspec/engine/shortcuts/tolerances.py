@@ -55,7 +55,7 @@ def _measure(
 ) -> dict[str, float]:
     """Return the scale of each state, from the middle of the bounds and the smallest corner."""
     h = nrn.hoc()
-    rig = only_rig(bound, 1)
+    rig = only_rig(bound)  # of the arguments of its cell the states of a synapse are not
     point = rig.points[0][0]
     vectors = {n: h.Vector().record(getattr(point, f"_ref_{n.partition('.')[2]}")) for n in names}
     largest: dict[str, list[float]] = {n: [] for n in names}
@@ -81,4 +81,4 @@ def _one_event(rig: Rig) -> None:
     h.dt, h.steps_per_ms, h.secondorder = _DT, 1 / _DT, 0
     initialize(numerics)
     rig.deliver()
-    advance(_RUN + rig.bound.experiment.model.net_con.delay, numerics.time_limit)
+    advance(_RUN + max(rig.delays), numerics.time_limit)

@@ -1,0 +1,1 @@
+"""Data of others: tables, recordings and published numbers, read into targets."""

@@ -1,0 +1,1 @@
+"""Sources of targets, one a module; each registers itself by its name."""
