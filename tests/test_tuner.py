@@ -8,7 +8,10 @@ import urllib.request
 
 import numpy as np
 import pytest
+from recorded_psps import SPIKES, TRUTH, voltage
 from small import cli, data, experiment, python
+from test_trace_fits import ONSET, write_csv
+from test_trace_fits import experiment as psp_fit
 from test_workers import ABORT, LOOP, SEGFAULT, faulty
 
 import stpspec
@@ -385,6 +388,27 @@ def test_both_voltages_of_a_gap_step_come_with_the_means_that_are_compared():
     rest1, moved1, rest2, moved2 = [level.value for level in answer.levels]
     coefficient = value_of(answer.metrics, "coupling_coefficient")
     assert (moved2 - rest2) / (moved1 - rest1) == pytest.approx(coefficient, rel=1e-9)
+
+
+def test_what_was_recorded_comes_with_the_trace_at_its_level_and_a_place_can_be_moved(tmp_path):
+    spikes, free = SPIKES[:2], ("U", "net_con.delay")
+    time = np.arange(-20.0, 150.0, 0.1)
+    write_csv(tmp_path / "cell.csv", time, voltage(time, spikes))
+    target = {"file": str(tmp_path / "cell.csv"), "stimulus": [f"{ONSET} ms"]}
+    made = psp_fit(target, free, spikes, subtract_baseline=True)
+    names = {f"parameters.{n}.start": TRUTH[n] for n in free}
+    answer = ask_once(AskTraces(made.changed(names).to_data(), (), "train", 600))
+    assert isinstance(answer, Traces), answer
+    (recorded,) = answer.recorded
+    (model,) = (t for t in answer.traces if t.signal == recorded.signal)
+    there = np.isfinite(recorded.y)
+    at_model = np.interp(recorded.t[there], model.t, model.y)
+    assert recorded.y[there] == pytest.approx(at_model, abs=0.05)  # mV
+    facts = ask_once(AskFacts(made.to_data()))
+    moved = State(made, facts, {"parameters.net_con.delay.start": 2.5})
+    assert moved.experiment.parameters["net_con.delay"].start == 2.5
+    labels = [k.label for k in knobs_of(made, facts, "train")]
+    assert [n for n in labels if "delay" in n] == ["net_con.delay"]
 
 
 @pytest.mark.parametrize("name", ["pvalb_pyr", "fs_fs_gap"])

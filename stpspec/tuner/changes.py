@@ -23,7 +23,7 @@ _CLAMPS = {True: "voltage_clamp", False: "current_clamp"}
 # What may be changed by hand, and so by a link: numbers and choices, never a file or a module.
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _CHANGEABLE = re.compile(
-    rf"clamp|parameters\.{_NAME}\.start|model\.fixed\.{_NAME}|model\.net_con\.(weight|delay)"
+    rf"clamp|parameters\.[^\s]+\.start|model\.fixed\.{_NAME}|model\.net_con\.(weight|delay)"
     rf"|protocols\.[^.]+(\.{_NAME})?|recording\.(holding_potential|holding_current"
     rf"|series_resistance|variables)"
 )
@@ -113,7 +113,7 @@ def _put(data: Data, base: Experiment, facts: Facts, path: str, value: Any) -> l
             data["recording"][names[0]] = value
         return []
     if part == "parameters":
-        name = names[0]
+        name = ".".join(names[:-1])  # of a place: net_con.delay
         if name not in base.parameters:
             rule = "no free parameter of this name"
             return [SpecProblem(path, rule, name, nearest(name, base.parameters))]

@@ -9,7 +9,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, LabelSet, Range1d
 
 from stpspec.tuner.figures import new_figure
-from stpspec.tuner.messages import Level, Pulses, Trace
+from stpspec.tuner.messages import Level, Pulses, RecordedData, Trace
 from stpspec.tuner.palette import Palette
 from stpspec.view.style import wrap
 
@@ -20,6 +20,7 @@ _MOST_WIDE = 60  # more pulses than this are marked by thin lines
 _BASE = 11  # px; of the mark below a peak
 _GAP = 3  # px; between a peak and its number
 _EMPTY: dict[str, Any] = {"x": [], "y": []}
+_NO_DATA: dict[str, Any] = {"x": [], "y": [], "low": [], "high": []}
 _EMPTY_PULSES: dict[str, Any] = {
     "arrival": [], "peak": [], "base": [], "top": [], "number": [],
 }  # fmt: skip
@@ -40,10 +41,13 @@ class SignalFigure:
         self._pulses = ColumnDataSource(dict(_EMPTY_PULSES), name=f"pulses {trace.signal}")
         self._levels = ColumnDataSource({"x0": [], "x1": [], "y": []})
         self._targets = ColumnDataSource({"x": [], "y": [], "low": [], "high": []})
+        self._recorded = ColumnDataSource(dict(_NO_DATA), name=f"recorded {trace.signal}")
         self._pins = [ColumnDataSource(dict(_EMPTY)) for _ in colors.pins]
         self._sign = 1
         self._before: Trace | None = None
         f = self.figure
+        f.varea("x", "low", "high", source=self._recorded, color=colors.ink, fill_alpha=0.15)
+        f.line("x", "y", source=self._recorded, color=colors.faint, line_width=0.8)
         f.line("x", "y", source=self._ghost, color=colors.faint, line_width=1.2, alpha=0.6)
         for source, color in zip(self._pins, colors.pins, strict=True):
             f.line("x", "y", source=source, color=color, line_width=1.4, line_dash="dashed")
@@ -120,6 +124,17 @@ class SignalFigure:
         self._targets.data = {"x": pulses.peak, "y": base + sign * target,
                               "low": base + sign * (target - sd),
                               "high": base + sign * (target + sd)}  # fmt: skip
+
+    def show_recorded(self, recorded: Sequence[RecordedData]) -> None:
+        """Draw what was recorded behind the trace; several recordings follow each other."""
+        if not recorded and not len(self._recorded.data["x"]):
+            return
+        columns = {"x": "t", "y": "y", "low": "low", "high": "high"}
+        gap = [float("nan")]
+        self._recorded.data = {
+            name: np.concatenate([[], *(v for r in recorded for v in (getattr(r, column), gap))])
+            for name, column in columns.items()
+        }
 
     def show_levels(self, levels: Sequence[Level]) -> None:
         data: dict[str, Any] = {

@@ -80,6 +80,7 @@ class TraceFigures:
                 answer.pulses if answer.pulses and answer.pulses.signal == trace.signal else None
             )
             drawn.show(trace, pulses, ghost=ghost and not moved, forget=moved, targets=targets)
+            drawn.show_recorded([r for r in answer.recorded if r.signal == trace.signal])
             drawn.show_levels([v for v in answer.levels if v.signal == trace.signal])
         if others or moved:
             self.show_pins(self._pins)
