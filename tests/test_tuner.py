@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -344,6 +345,13 @@ def test_the_table_of_targets_says_how_far_off_each_is_in_words_too():
     assert "loss <b>64.25</b>" in html
 
 
+def test_a_target_of_many_values_leaves_room_for_its_name():
+    many = Metric("psp", "trace", "train", "mV", (1.0,) * 900)
+    html = targets_html(Targets((many,), 1.0, "", {"psp": ((1.5,) * 900, 0.5)}), {})
+    assert html.count("900 values") == 2
+    assert len(re.sub("<[^>]+>", "", html)) < 120
+
+
 def test_each_line_of_the_arithmetic_stands_once():
     steps = ("a1…a4 = 4, 3, 2, 1 pA",)
     html = metrics_html([
@@ -409,6 +417,8 @@ def test_what_was_recorded_comes_with_the_trace_at_its_level_and_a_place_can_be_
     assert moved.experiment.parameters["net_con.delay"].start == 2.5
     labels = [k.label for k in knobs_of(made, facts, "train")]
     assert [n for n in labels if "delay" in n] == ["net_con.delay"]
+    assert "cell.arguments.resistance" in facts.units
+    assert all(k.path.startswith("model.fixed.") for k in addable(made, facts))
 
 
 @pytest.mark.parametrize("name", ["pvalb_pyr", "fs_fs_gap"])

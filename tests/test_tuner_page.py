@@ -97,6 +97,8 @@ class Session:
             elif page.get_by_role("button", name="Reset").is_enabled():
                 page.get_by_role("button", name="Reset").click()
             tab(page, "train").click()
+            slider(page, "recovery_delay").wait_for()
+            slider(page, "frequency").wait_for()  # which a frequency response has not
             while (pin := page.locator("main").get_by_role("button", name="✕").first).count():
                 pin.click()
                 page.wait_for_timeout(50)

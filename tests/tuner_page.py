@@ -48,11 +48,12 @@ _CLOCK = """
 """
 
 
-# While figures are exchanged there may be two of one name.
+# While figures are exchanged there may be two of one name: the later one is meant.
 _SOURCE = """
 ([name, column]) => {
-  try { return Array.from(Bokeh.documents[0].get_model_by_name(name).data[column]) }
-  catch (error) { return [] }
+  const models = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.name === name)
+  models.sort((a, b) => parseInt(a.id.slice(1)) - parseInt(b.id.slice(1)))
+  return Array.from(models.at(-1)?.data[column] ?? [])
 }
 """
 _TEXT = """

@@ -181,7 +181,7 @@ def knobs_of(
 def addable(experiment: Experiment, facts: Facts) -> list[Knob]:
     """Return the knobs of the mechanism's other parameters: each at its default."""
     known = {*experiment.parameters, *experiment.model.fixed, "weight"}
-    names = [n for n in facts.units if n not in known]
+    names = [n for n in facts.defaults if n not in known]  # units has those of the cell, too
     return [_mechanism_knob(n, facts.defaults[n], facts) for n in names]
 
 
