@@ -1,4 +1,4 @@
-"""What is looked at: the tab, and which protocol of its kind."""
+"""Tabs of the page: the one that is looked at, and which protocol of its kind it shows."""
 
 from __future__ import annotations
 
