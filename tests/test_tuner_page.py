@@ -19,6 +19,7 @@ from tuner_page import (
     latencies,
     median,
     opened,
+    same,
     served,
     slider,
     source,
@@ -102,16 +103,11 @@ class Session:
             while (pin := page.locator("main").get_by_role("button", name="✕").first).count():
                 pin.click()
                 page.wait_for_timeout(50)
-            eventually(page, NOW, self._is_as_opened)
+            eventually(page, NOW, lambda y: same(y, self._opened_with))
             assert box(page, "U").input_value() == "0.475"
         except (AssertionError, PlaywrightError):
             return False
         return True
-
-    def _is_as_opened(self, trace):
-        """Tell whether a trace is the first one, but for digits of what was simulated before it."""
-        ends = [[max(y), min(y), y[-1]] for y in (trace, self._opened_with) if y]
-        return len(ends) == 2 and ends[0] == pytest.approx(ends[1], rel=1e-4, abs=1e-6)
 
     def close(self):
         """Close the page."""
@@ -226,7 +222,7 @@ def test_synapse_tuner_any_numeric_parameter_of_the_mechanism_can_be_added(page)
     after = changed(page, NOW, before)
     assert max(after) == pytest.approx(2 * max(before), rel=1e-3)
     page.locator("nav").get_by_role("button", name="✕").click()
-    eventually(page, NOW, lambda y: y == before)
+    eventually(page, NOW, lambda y: same(y, before))
     assert slider(page, "gmax").count() == 0
 
 
@@ -297,12 +293,12 @@ def test_undo_redo_reset_and_a_kept_trace(page):
     )
     assert pins.count(opened_with) >= 1
     page.get_by_role("button", name="Undo").click()
-    eventually(page, NOW, lambda y: y == opened_with)
+    eventually(page, NOW, lambda y: same(y, opened_with))
     assert box(page, "U").input_value() == "0.475"
     page.get_by_role("button", name="Redo").click()
-    eventually(page, NOW, lambda y: y == moved)
+    eventually(page, NOW, lambda y: same(y, moved))
     page.get_by_role("button", name="Reset").click()
-    eventually(page, NOW, lambda y: y == opened_with)
+    eventually(page, NOW, lambda y: same(y, opened_with))
 
 
 def test_the_trace_before_the_move_is_a_ghost(page):
@@ -324,11 +320,11 @@ def test_a_link_restores_the_state_in_another_browser_and_the_dark_theme_keeps_i
     other = opened(browser, page.url)
     assert box(other, "U").input_value() == "0.3"
     tab(other, "train").click()
-    eventually(other, NOW, lambda y: y == moved)
+    eventually(other, NOW, lambda y: same(y, moved))
     other.wait_for_url(re.compile("view=train"))
     other.get_by_role("button", name="Dark").click()
     other.wait_for_url(re.compile("theme=dark"))
-    eventually(other, NOW, lambda y: y == moved)
+    eventually(other, NOW, lambda y: same(y, moved))
     assert box(other, "U").input_value() == "0.3"
     color = other.evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(map(int, re.findall(r"\d+", color))) < 60
@@ -346,7 +342,7 @@ def test_a_link_that_names_a_file_is_refused_and_the_page_opens_all_the_same(bro
 def test_two_browsers_on_one_tuner_do_not_disturb_each_other(page, browser, tuner):
     other = opened(browser, tuner)
     mine, theirs = source(page, NOW), source(other, NOW)
-    assert mine == theirs
+    assert same(mine, theirs)
     write(page, "U", "0.3")
     write(other, "tau_rec", "200")
     one, two = changed(page, NOW, mine), changed(other, NOW, theirs)

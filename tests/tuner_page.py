@@ -167,6 +167,17 @@ def changed(page: Page, name: str, before: list[float]) -> list[float]:
     return eventually(page, name, lambda y: y != before)
 
 
+def same(one: list[float], other: list[float]) -> bool:
+    """Tell whether two traces are of the same values, each by a process with a past of its own.
+
+    What a process has simulated before shows in the last digits, and so in which samples are drawn.
+    """
+    if not one or not other:
+        return False
+    ends = [(max(y), min(y), y[-1]) for y in (one, other)]
+    return all(abs(a - b) <= 1e-4 * abs(b) + 1e-6 for a, b in zip(*ends, strict=True))
+
+
 def write(page: Page, knob: str, text: str) -> None:
     """Write into the number box of a knob."""
     box(page, knob).fill(text)
