@@ -104,6 +104,7 @@ class Session:
                 pin.click()
                 page.wait_for_timeout(50)
             eventually(page, NOW, lambda y: same(y, self._opened_with))
+            page.wait_for_timeout(300)  # rows that are exchanged take no key
             assert box(page, "U").input_value() == "0.475"
         except (AssertionError, PlaywrightError):
             return False
@@ -324,6 +325,7 @@ def test_a_link_restores_the_state_in_another_browser_and_the_dark_theme_keeps_i
     other.wait_for_url(re.compile("view=train"))
     other.get_by_role("button", name="Dark").click()
     other.wait_for_url(re.compile("theme=dark"))
+    other.get_by_text("simulated in").wait_for()
     eventually(other, NOW, lambda y: same(y, moved))
     assert box(other, "U").input_value() == "0.3"
     color = other.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -51,7 +51,8 @@ _CLOCK = """
 # While figures are exchanged there may be two of one name: the later one is meant.
 _SOURCE = """
 ([name, column]) => {
-  const models = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.name === name)
+  const all = [...(globalThis.Bokeh?.documents[0]?._all_models.values() ?? [])]
+  const models = all.filter((m) => m.name === name)
   models.sort((a, b) => parseInt(a.id.slice(1)) - parseInt(b.id.slice(1)))
   return Array.from(models.at(-1)?.data[column] ?? [])
 }
