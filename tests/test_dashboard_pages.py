@@ -6,10 +6,10 @@ import shutil
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from programs import page_in_browser
 from small import data
 from test_dashboard import dashboard
 from test_studies import studied
-from tuner_page import chromium
 
 import stpspec
 from stpspec.dashboard.controls import ICONS, STYLE
@@ -96,13 +96,10 @@ def test_every_control_that_writes_is_hidden_and_is_what_this_release_has(single
     seen = ""
     with dashboard(single) as page:
         addresses = [page.partition("/studies")[0], page, f"{page}/trials?numbers=0"]
-        with chromium() as browser:  # one for all: its start costs more than a page
-            tab = browser.new_page()
-            for address in addresses:
-                tab.goto(address, wait_until="networkidle")
-                shown = tab.content()
-                assert STYLE.decode() in shown.replace("&gt;", ">")
-                seen += shown
+        for address in addresses:
+            shown = page_in_browser(address)
+            assert STYLE.decode() in shown.replace("&gt;", ">")
+            seen += shown
     buttons = "".join(re.findall(r"<button.*?</button>", seen, re.DOTALL))
     for icon in ICONS:
         assert f'data-testid="{icon}"' in buttons
