@@ -147,9 +147,10 @@ def plot_once(experiment: Experiment, values: Mapping[str, Value] | None = None)
     """Simulate one candidate and plot it; see :meth:`stpspec.Experiment.plot`."""
     from stpspec.metrics.measure import measure_candidates
     from stpspec.metrics.requests import requests_of
+    from stpspec.results.provenance import with_targets
     from stpspec.view.trial import plot_trial
 
-    experiment = needed(experiment)
+    experiment = with_targets(needed(experiment))
     tree = simulate(experiment, values)
     if failed := str(tree.dataset["failure"].values[0]):
         raise SimulationError(f"there is nothing to plot, the simulation failed: {failed}")

@@ -11,7 +11,7 @@ step where candidates have delays of their own that are no whole steps.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
@@ -26,6 +26,7 @@ SIGNALS: dict[str, tuple[str, str, float]] = {
     "clamp_current": ("pA", "clamp current", 1e3),
     "somatic_voltage": ("mV", "somatic voltage", 1.0),
     "conductance": ("nS", "synaptic conductance", 1e3),
+    "synapse_voltage": ("mV", "voltage at the synapse", 1.0),
     "somatic_voltage_1": ("mV", "somatic voltage of cell 1", 1.0),
     "somatic_voltage_2": ("mV", "somatic voltage of cell 2", 1.0),
     "junctional_current": ("pA", "junctional current into cell 1", 1e3),
@@ -42,6 +43,13 @@ class StepDescription(TypedDict):
     start: float
     stop: float
     cell: int
+
+
+class ClampDescription(TypedDict):
+    """What a voltage clamp left of one candidate's response: mV, and parts of an amplitude."""
+
+    departure: float
+    losses: dict[str, float]
 
 
 class StimulusDescription(TypedDict):
@@ -66,6 +74,8 @@ class StimulusDescription(TypedDict):
         Of a recorded trace: from when to when samples are missing, ms of the recording.
     protocol : str
         The protocol that this is one of several runs of.
+    clamp : ClampDescription or None
+        What the clamp costs, where that may matter.
     """
 
     onset: float
@@ -77,6 +87,7 @@ class StimulusDescription(TypedDict):
     undriven: NotRequired[float | None]
     gaps: NotRequired[list[tuple[float, float]]]
     protocol: NotRequired[str]
+    clamp: NotRequired[ClampDescription | None]
 
 
 def protocol_dataset(
@@ -172,6 +183,41 @@ def delays_of(dataset: xr.Dataset) -> np.ndarray | None:
 def protocol_of(child: xr.DataTree) -> str:
     """Return the protocol that a child of a run is one of several runs of; empty if of none."""
     return json.loads(child.attrs["stimulus"]).get("protocol", "")
+
+
+# Variables over candidates, of clamps that are not ideal.
+_DEPARTURE, _LOSS = "clamp_departure", "_clamp_loss"
+
+
+def with_clamps(dataset: xr.Dataset, clamps: Sequence[ClampDescription | None]) -> xr.Dataset:
+    """Return a protocol's Dataset with what the clamp of each candidate costs; 0 where nothing."""
+    if not any(clamps):
+        return dataset
+    signals = dict.fromkeys(s for c in clamps if c is not None for s in c["losses"])
+    departures = [0.0 if c is None else c["departure"] for c in clamps]
+    of_departure = {
+        "units": "mV",
+        "long_name": "departure of the synapse from the holding potential",
+    }
+    data = {_DEPARTURE: ("candidate", np.array(departures), of_departure)}
+    for signal in signals:
+        losses = [0.0 if c is None else c["losses"].get(signal, 0.0) for c in clamps]
+        attrs = {"units": "1", "long_name": f"part of the first amplitude of the {signal} lost"}
+        data[f"{signal}{_LOSS}"] = ("candidate", np.array(losses), attrs)
+    return dataset.assign(data)
+
+
+def clamps_of(dataset: xr.Dataset) -> list[ClampDescription] | None:
+    """Return what the clamp of each candidate costs; None where all are ideal."""
+    if _DEPARTURE not in dataset:
+        return None
+    departures = np.atleast_1d(dataset[_DEPARTURE].values)
+    losses = {str(n).removesuffix(_LOSS): np.atleast_1d(v.values)
+              for n, v in dataset.data_vars.items() if str(n).endswith(_LOSS)}  # fmt: skip
+    return [
+        {"departure": float(d), "losses": {s: float(v[k]) for s, v in losses.items()}}
+        for k, d in enumerate(departures)
+    ]
 
 
 def times_of(dataset: xr.Dataset) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Names for plug-in authors: what a metric, a loss, a cost, a protocol and a fitter are made of."""
+"""Names for plug-in authors: what metrics, losses, protocols, fitters and sources are made of."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stpspec.metrics.response import Response
     from stpspec.specs.fitter import Budget, FitterSpec
     from stpspec.specs.protocol import Protocol, Stimulus, Timing, protocol, tail
+    from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
     from stpspec.units import (
         Celsius,
         Hertz,
@@ -48,13 +49,17 @@ __all__ = [
     "Second",
     "SignalOptions",
     "Stimulus",
+    "TargetData",
+    "TargetSource",
     "Timing",
+    "Wanted",
     "cost",
     "fitter",
     "loss",
     "metric",
     "protocol",
     "tail",
+    "target_source",
 ]
 
 __getattr__ = exports(
@@ -81,12 +86,16 @@ __getattr__ = exports(
         "Second": "stpspec.units",
         "SignalOptions": "stpspec.metrics.registration",
         "Stimulus": "stpspec.specs.protocol",
+        "TargetData": "stpspec.specs.target_source",
+        "TargetSource": "stpspec.specs.target_source",
         "Timing": "stpspec.specs.protocol",
+        "Wanted": "stpspec.specs.target_source",
         "cost": "stpspec.metrics.registration",
         "fitter": "stpspec.fitters.outcome",
         "loss": "stpspec.metrics.registration",
         "metric": "stpspec.metrics.registration",
         "protocol": "stpspec.specs.protocol",
         "tail": "stpspec.specs.protocol",
+        "target_source": "stpspec.specs.target_source",
     },
 )

@@ -110,7 +110,7 @@ def find_file(name: str, folder: str) -> Path:
         if place.exists():
             return place.resolve()
     known = _beside(places, folder)
-    guess = nearest(name, known)
+    guess = nearest(Path(name).name, known)
     hint = f" Did you mean {guess!r}?" if guess else ""
     looked = ", ".join(sorted({str(p.parent) for p in places}))
     raise FileNotFoundError(f"no file {name!r} in {looked}.{hint}")

@@ -116,7 +116,9 @@ def sweep(
         right, told = [row.measured for row in rows], ""
         if not _is_of_numerics(outer):
             right, told = confirm(rows, ends([len(axis.values) for axis in axes.values()]))
-    swept = _dataset(experiment, list(axes.values()), list(requests.values()), right)
+    from stpspec.results.provenance import with_targets
+
+    swept = _dataset(with_targets(experiment), list(axes.values()), list(requests.values()), right)
     return swept.assign_attrs(confirmed=told) if told else swept
 
 

@@ -6,7 +6,7 @@ import pytest
 from stpspec.fitters.methods.local import Bounded, LeastSquares, Minimize
 from stpspec.fitters.methods.samplers import Optuna
 from stpspec.registry import FITTERS, LOSSES, METRICS, PROTOCOLS
-from stpspec.specs.protocol import Continuous, GapStep, SingleEvent, SpikeTimes, Train
+from stpspec.specs.protocol import Continuous, GapStep, SingleEvent, SpikeTimes, Train, Trains
 from stpspec.testing import (
     DRIVE,
     FitterContract,
@@ -45,6 +45,10 @@ class TestTrain(ProtocolContract):
 
 class TestLongTrain(ProtocolContract):
     protocol = Train(frequency=20, recovery_delay=2000, n_induction=10, n_recovery=2)
+
+
+class TestTrains(ProtocolContract):
+    protocol = Trains(frequencies=[10, 50], recovery_delays=[250, 500])
 
 
 class TestContinuous(ProtocolContract):

@@ -58,7 +58,9 @@ def targets(made: Experiment, truth: dict[str, Any], **asked: tuple[str, str]) -
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 def test_each_candidate_has_its_delay_and_latency_grows_by_it(integrator):
     delays = [0.5, 1.3, 2.0, 2.0137, 3.9999]  # some are no multiples of dt
-    made = experiment({"net_con.delay": {"min": 0.5, "max": 4}}, numerics={"integrator": integrator})
+    made = experiment(
+        {"net_con.delay": {"min": 0.5, "max": 4}}, numerics={"integrator": integrator}
+    )
     tree = run(made, {"net_con.delay": delays})
     latency = values_of(tree, "latency", "single")
     assert latency - delays == pytest.approx(np.full(5, latency[0] - 0.5), abs=1e-5)
@@ -80,7 +82,9 @@ def test_the_delay_is_found_from_the_latency(integrator):
 def test_a_delay_that_is_fixed_and_one_that_is_set_give_the_same_to_the_bit():
     made = experiment({"net_con.delay": {"min": 0.5, "max": 4}})
     fixed = experiment({}, model={"net_con": {"delay": 4.0}})
-    of_fixed = experiment({"net_con.delay": {"min": 0.5, "max": 4}}, model={"net_con": {"delay": 4}})
+    of_fixed = experiment(
+        {"net_con.delay": {"min": 0.5, "max": 4}}, model={"net_con": {"delay": 4}}
+    )
     one = run(made, {"net_con.delay": 4.0})["single"]["synaptic_current"].values
     assert np.array_equal(one, run(fixed)["single"]["synaptic_current"].values)
     assert np.array_equal(one, run(of_fixed, {"net_con.delay": 4.0})["single"]["synaptic_current"])
@@ -107,7 +111,9 @@ def test_input_resistance_and_time_constant_follow_from_a_psp():
         "cell.arguments.resistance": {"min": 50, "max": 400},
         "cell.arguments.tau": {"min": 5, "max": 60},
     }
-    made = experiment(free, recording={**CURRENT, "signals": ["somatic_voltage", "synaptic_current"]})
+    made = experiment(
+        free, recording={**CURRENT, "signals": ["somatic_voltage", "synaptic_current"]}
+    )
     rows = {"cell.arguments.resistance": [100, 300], "cell.arguments.tau": [10, 30]}
     long = {"single": {"kind": "single_event", "duration": 400}}
     tree = run(made.changed({"protocols": long}), rows)
@@ -199,7 +205,9 @@ def test_what_is_fixed_of_a_section_holds_and_a_free_value_goes_before():
 
 def test_a_candidate_whose_cell_cannot_be_built_fails_by_itself():
     free = {"cell.arguments.tau": {"min": -10, "max": 60}}
-    tree = stpspec.simulate(experiment(free, recording=CURRENT), {"cell.arguments.tau": [10, -5, 20]})
+    tree = stpspec.simulate(
+        experiment(free, recording=CURRENT), {"cell.arguments.tau": [10, -5, 20]}
+    )
     failures = list(tree["failure"].values)
     assert failures[0] == failures[2] == ""
     assert "tau must be positive and finite (got -5.0)" in failures[1]

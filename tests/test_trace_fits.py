@@ -102,6 +102,32 @@ def test_a_noisy_trace_gives_the_synapse_the_delay_and_the_cell(tmp_path, monkey
     assert "model" in rows
 
 
+@pytest.mark.long
+def test_a_free_scale_stands_in_for_the_weight_where_only_its_effect_is_known(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "cell.csv", *recorded())
+    target = {"file": "cell.csv", "stimulus": [ONSET]}
+    free = tuple(n for n in BOUNDS if n != "weight")
+    fitted = experiment(target, free).changed({"objective.terms.psp.scale": "free"})
+    result = stpspec.fit(fitted)
+    assert_found(result)
+    assert any("the residual of the trace is white noise" in n for n in result.notes["psp"])
+
+
+@pytest.mark.long
+def test_weight_and_resistance_are_told_apart_by_a_known_current_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "cell.csv", *recorded())
+    result = stpspec.fit(experiment({"file": "cell.csv", "stimulus": [ONSET]}))
+    product = result.parameters["weight"] * result.parameters["cell.arguments.resistance"]
+    true = TRUTH["weight"] * TRUTH["cell.arguments.resistance"]
+    assert product == pytest.approx(true, rel=0.02)
+    assert "trades off against" in result.undetermined["weight"]
+    assert "weight" in result.undetermined["cell.arguments.resistance"]
+
+
 SHORT = SPIKES[:3]  # a run of 160 ms
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import functools
+import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -38,6 +41,10 @@ HEADERS = [
     '"time (ms)","Vm (mV)"\n{}',
     "cell 7\n\ntime (ms),Vm (mV)\n{}",
     "\ufefftime (msec),Vm (millivolts)\n{}",
+    "ms,mV\n{}",
+    "Time (ms),Trace #1 (mV)\n{}",
+    "sweep time (ms),V_m in mV\n{}",
+    "% t (ms), v (mV)\n{}",
 ]
 
 
@@ -408,6 +415,7 @@ def write_trace(path, time, values, unit="mV"):
     return path
 
 
+@functools.cache
 def epsps():
     """Return the potentials of the known synapse, without noise."""
     time = np.arange(0, 1150, 0.1)
@@ -481,3 +489,51 @@ def test_a_recording_tells_the_noise_before_the_first_stimulus():
     assert sd == pytest.approx(0.2, rel=0.05)
     assert degrees == pytest.approx(2999, rel=0.02)
     assert recording.noise(1.0) is None
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def stpspec_command(*words):
+    """Run the command; return its exit code."""
+    from stpspec.cli.main import main
+
+    return main(list(words))
+
+
+def test_measure_prints_every_metric_with_its_unit_and_saves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_trace(tmp_path / "cell.csv", *epsps())
+    words = ("measure", "cell.csv", "--stimulus", "50", "--protocol", "train", "frequency=20 Hz",
+             "n_recovery=1", "recovery_delay=0.55 s", "--delay", "1.9 ms")  # fmt: skip
+    assert stpspec_command(*words) == 0
+    shown = capsys.readouterr().out
+    assert "cell (train)" in shown
+    for line in (r"amplitude +\d\.\d+ +mV", r"decay_time +1\d\.\d+ +ms", r"induction +-0\.\d+"):
+        assert re.search(line, shown), line
+    assert [p.name for p in tmp_path.iterdir()] == ["cell.csv"]
+    assert stpspec_command(*words, "--metric", "amplitude,latency", "--out", "kept") == 0
+    rows = list(csv.DictReader((tmp_path / "kept" / "metrics.csv").read_text().splitlines()))
+    assert [r["metric"] for r in rows] == ["amplitude", "latency"]
+    assert (tmp_path / "kept" / "traces_cell.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [((), 2, "measure takes the file of a recorded trace"),
+     (("gone.csv",), 1, "there is no file gone.csv"),
+     (("cell.csv",), 1, "does not tell when the stimuli came"),
+     (("cell.csv", "frequency=20"), 2, "frequency=… is a field of a protocol: name it, --protocol"),
+     (("cell.csv", "--stimulus", "50", "--delay", "2 mV"), 2, "--delay and --bin are times"),
+     (("cell.csv", "--stimulus", "50", "--metric", "amplitud"), 1, "Did you mean 'amplitude"),
+     (("cell.csv", "--stimulus", "50", "--metric", "induction"), 1, "needs other stimuli"),
+     (("cell.csv", "--stimulus", "5000"), 1, "and the stimuli come at 5000"),
+     (("cell.csv", "--stimulus", "50,60", "--protocol", "train"), 1, "come at 0, 10 ms after")],
+)  # fmt: skip
+def test_a_command_that_cannot_measure_says_what_it_lacks(
+    tmp_path, monkeypatch, capsys, words, code, says
+):
+    monkeypatch.chdir(tmp_path)
+    write_trace(tmp_path / "cell.csv", *epsps())
+    assert stpspec_command("measure", *words) == code
+    assert says in " ".join(capsys.readouterr().err.split())

@@ -417,7 +417,6 @@ def test_what_was_recorded_comes_with_the_trace_at_its_level_and_a_place_can_be_
     assert moved.experiment.parameters["net_con.delay"].start == 2.5
     labels = [k.label for k in knobs_of(made, facts, "train")]
     assert [n for n in labels if "delay" in n] == ["net_con.delay"]
-    assert "cell.arguments.resistance" in facts.units
     assert all(k.path.startswith("model.fixed.") for k in addable(made, facts))
 
 

@@ -14,6 +14,7 @@ from stpspec.config.compose import compose
 from stpspec.config.overrides import at
 from stpspec.errors import SpecError, StpspecError, unknown_name
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import field_of
 
 if TYPE_CHECKING:
     from stpspec.config.locations import Origin
@@ -69,8 +70,9 @@ def row_data(
     places = {path: cell.where or str(table) for path, cell in entry.places.items()}
     for path, value in {**changes, "name": row.name}.items():
         _put(data, path, value)
-        if path.startswith("model.fixed.") and isinstance(free := data.get("parameters"), dict):
-            free.pop(path.removeprefix("model.fixed."), None)
+        if isinstance(free := data.get("parameters"), dict):
+            for other in [n for n in free if field_of(n) == path]:
+                del free[other]
     final = at(data, "objective.terms")
     if isinstance(final, dict):
         for term in dropped:

@@ -16,6 +16,7 @@ from stpspec.errors import SpecProblem, nearest
 from stpspec.specs.changes import changed_data
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import field_of as field_of_parameter
 
 _TERMS = "objective.terms"
 _TOP = ("description", "source", "seed", "workers")
@@ -87,9 +88,8 @@ def row_experiment(row: Row, bases: Bases) -> RowExperiment:
     data["name"] = row.name or "unnamed"
     parameters, objective = data["parameters"], data["objective"]
     assert isinstance(parameters, dict)
-    for path in changes:
-        if path.startswith("model.fixed."):  # what a row fixes is free no longer
-            parameters.pop(path.removeprefix("model.fixed."), None)
+    for name in [n for n in parameters if field_of_parameter(n) in changes]:
+        del parameters[name]  # what a row fixes is free no longer
     terms = objective["terms"] if isinstance(objective, dict) else {}
     for name in dropped:
         terms.pop(name, None)
@@ -181,7 +181,8 @@ def unknown_column(key: str, base: Base) -> tuple[str, str | None]:
     """Return the rule that an unknown column breaks, and the nearest that is known."""
     experiment = base.experiment
     if key in experiment.parameters or key in experiment.model.fixed:
-        rule = f"{key} is a parameter: model.fixed.{key} fixes it, parameters.{key}.start begins "
+        fixes = field_of_parameter(key)
+        rule = f"{key} is a parameter: {fixes} fixes it, parameters.{key}.start begins "
         return f"{rule}there, parameters.{key}.min and .max bound it", None
     terms = base.terms
     names = [*terms, *(f"{t}_{part}" for t in terms for part in ("sd", "n")), "connection"]

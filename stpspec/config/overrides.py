@@ -12,6 +12,7 @@ from stpspec.errors import nearest
 from stpspec.resources import ALL_GROUPS, GROUPS, shipped
 from stpspec.specs.changes import KINDS
 from stpspec.specs.limits import DEPTH
+from stpspec.specs.places import field_of, is_place
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -154,18 +155,21 @@ def at(data: object, path: str) -> object:
 def begun_at_fields(data: dict[str, object], overrides: Sequence[str]) -> dict[str, object]:
     """Let a parameter that is a field, too, begin at the value that the command line gives it.
 
-    A free parameter goes before the field, such as ``recording.holding_potential``; what is set by
-    hand would have no effect otherwise.
+    A free parameter goes before the field, such as ``recording.holding_potential`` or
+    ``model.net_con.delay``; what is set by hand would have no effect otherwise.
     """
     parameters = data.get("parameters")
     if not isinstance(parameters, dict):
         return data
     begun = dict(parameters)
+    fields = {
+        field_of(str(n)): n for n, p in begun.items() if is_place(str(n)) and isinstance(p, dict)
+    }
     for override in overrides:
-        name = override.lstrip("+").partition("=")[0]
-        value = at(data, name)
-        if name in begun and isinstance(begun[name], dict) and value is not None:
-            begun[name] = {**begun[name], "start": value}
+        path = override.lstrip("+").partition("=")[0]
+        value = at(data, path)
+        if path in fields and value is not None:
+            begun[fields[path]] = {**begun[fields[path]], "start": value}
     return {**data, "parameters": begun}
 
 

@@ -229,7 +229,8 @@ def _lines(spec: ExperimentData) -> Iterator[str]:
             target = f"{len(target)} values"
         sd = term.get("sd")
         sd = "each its own" if isinstance(sd, list) else "" if sd is None else sd
-        unit = _unit(term, spec["recording"]["kind"])
+        changes = spec["protocols"].get(term["protocol"], {}).get("recording") or {}
+        unit = _unit(term, changes.get("kind", spec["recording"]["kind"]))
         cells = (name, term["metric"], term["protocol"], unit, target, sd)
         yield f"| {' | '.join(map(_safe, cells))} |"
     body = presentable(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))

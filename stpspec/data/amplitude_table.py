@@ -27,6 +27,8 @@ _NUMBERED = {
     "sem": re.compile(r"(?:sem|se)[ _]?(\d+)|a[ _]?(\d+)[ _](?:sem|se)"),
     "n": re.compile(r"n[ _]?(\d+)|a[ _]?(\d+)[ _]n"),
 }
+_ARBITRARY = ("a.u.", "a.u", "au", "arb.", "arb.u.", "arb.units", "norm", "norm.", "normalized",
+              "normalised", "rel.", "relative")  # fmt: skip
 _UNITS = {"train": "Hz", "delay": "ms", "pulse": "1", "n": "1"}
 
 
@@ -165,6 +167,9 @@ class AmplitudeTable:
         elif long and not has_pulse:
             rule = "a column 'pulse' says which pulse each amplitude is of, from 1"
             self._tell("file", self._at(line, "", rule))
+        elif wide and len({bool(c.unit) for c in columns if c.part == "amplitude"}) > 1:
+            rule = "either every column of an amplitude names its unit, or none does"
+            self._tell("file", self._at(line, "", rule))
         elif wide and has_pulse:
             self._tell("file", self._at(line, "pulse", "a row of a1, a2 … is of all pulses"))
         elif not long and not wide and not self.problems:
@@ -194,18 +199,19 @@ class AmplitudeTable:
         train = self._train(line, row, cells)
         if train is None:
             return
-        for pulse in self._pulses(line, row, cells):
+        pulses = self._pulses(line, row, cells)
+        again = next((k for k in pulses if k in train.pulses), None)
+        if again is not None:
+            rule = (f"pulse {again} of train {train.label} stands in "
+                    f"{train.pulses[again].where} already: of several sweeps, write their mean, "
+                    f"sd and n")  # fmt: skip
+            self._tell("file", self._at(line, "", rule))
+            return
+        for pulse in pulses:
             columns = {**row, **{c.part: c for c in self._columns if c.pulse == pulse}}
             value = self._value(line, columns, texts)
-            before = train.pulses.get(pulse)
-            if value is None:
-                continue
-            if before is not None:
-                rule = f"pulse {pulse} of train {train.label} stands in {before.where} already: of "
-                rule += "several sweeps, write their mean, sd and n"
-                self._tell("file", self._at(line, "", rule))
-                continue
-            train.pulses[pulse] = value
+            if value is not None:
+                train.pulses[pulse] = value
 
     def _train(
         self, line: int, row: Mapping[str, _Column], cells: Mapping[str, str]
@@ -248,11 +254,15 @@ class AmplitudeTable:
         if is_missing(texts[columns["amplitude"].index]):
             return TableValue(None, where=where)
         found: dict[str, float | None] = {}
+        amplitude = texts[columns["amplitude"].index]
         for part in ("amplitude", "sd", "sem", "n"):
             column = columns.get(part)
             if column is None:
                 continue
-            found[part] = self._number(line, column, texts[column.index])
+            beside = ""
+            if part in ("sd", "sem"):  # without a unit, that of the amplitude: never pA beside nA
+                beside = _unit_in(amplitude) or columns["amplitude"].unit
+            found[part] = self._number(line, column, texts[column.index], beside)
             if found[part] is None:
                 return None
             fault = _fault(part, found[part] or 0.0)
@@ -263,10 +273,10 @@ class AmplitudeTable:
         return TableValue(found["amplitude"], found.get("sd"), found.get("sem"),
                           None if n is None else int(n), where)  # fmt: skip
 
-    def _number(self, line: int, column: _Column, text: str) -> float | None:
+    def _number(self, line: int, column: _Column, text: str, beside: str = "") -> float | None:
         """Return a cell in its unit; None, and a problem, if it is no number of that unit."""
         unit = _UNITS.get(column.part, self.unit)
-        own = column.unit or (self.written_unit if column.part not in _UNITS else "")
+        own = column.unit or beside or (self.written_unit if column.part not in _UNITS else "")
         try:
             if is_missing(text):
                 raise UnitError(f"the {column.part} is missing")
@@ -275,6 +285,11 @@ class AmplitudeTable:
                                 "whole table, save it with decimal points)")  # fmt: skip
             number, written = split(text)
             own = written or own
+            if is_arbitrary(own) and column.part not in _UNITS:
+                if unit != "1":
+                    raise UnitError(f"amplitudes in {own} are relative: they need a free scale "
+                                    f"(scale: free)")  # fmt: skip
+                own = ""
             return convert(f"{number!r} {own}" if own else number, unit)
         except UnitError as error:
             self._tell("file", self._at(line, column.name, str(error)), text)
@@ -290,13 +305,26 @@ class AmplitudeTable:
         self.problems.append(SpecProblem(path, rule, received, guess))
 
 
+def is_arbitrary(unit: str) -> bool:
+    """Tell whether a unit says that numbers are relative: a.u., normalized."""
+    return unit.lower().replace(" ", "") in _ARBITRARY
+
+
+def _unit_in(text: str) -> str:
+    """Return the unit that a cell itself names; empty if it names none."""
+    try:
+        return split(text)[1]
+    except UnitError:  # told where it is read
+        return ""
+
+
 def unit_of_amplitudes(table: TextTable, named: str | None) -> str:
     """Return the unit in the header of the amplitudes; empty if there is none."""
     for header in table.header:
         name, unit = split_header(header)
         meaning = _meaning(name, {} if named is None else {"amplitude": named})
         if unit and meaning is not None and meaning[0] == "amplitude":
-            return unit
+            return "1" if is_arbitrary(unit) else unit
     return ""
 
 

@@ -185,4 +185,6 @@ def _headers(rows: list[list[str]], width: int) -> list[Header]:
         is_below = sum(bool(known_unit(u)) for u in units) >= sum(bool(u) for u in units) / 2
         if is_below and not named:
             return [Header.of(n, u) for n, u in zip(rows[0], units, strict=True)]
+    if len(units) > 1 and all(known_unit(u) for u in units):  # "s,V" names units, "t,V" does not
+        return [Header(f, f.lower(), known_unit(u)) for f, u in zip(rows[-1], units, strict=True)]
     return [Header.of(f) for f in rows[-1]]

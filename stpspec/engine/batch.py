@@ -11,7 +11,14 @@ from stpspec.engine import nrn
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.binding.scheme import Scheme
-from stpspec.engine.rigs.integrate import globals_restored, not_finite, run
+from stpspec.engine.clamp_error import (
+    LOCAL,
+    ClampError,
+    clamp_errors,
+    is_in_question,
+    with_local_voltage,
+)
+from stpspec.engine.rigs.integrate import globals_restored, not_finite, own_samples, run
 from stpspec.engine.rigs.reuse import give_back, rig_for
 from stpspec.engine.rigs.rig import Rig
 from stpspec.engine.shortcuts.independence import (
@@ -40,11 +47,14 @@ class Run:
         Of the first protocol that failed.
     values : mapping of str to float
         Of the candidate.
+    clamps : dict of str to ClampError
+        Protocol → what the clamp costs, where it was found to be less than ideal.
     """
 
     traces: dict[str, tuple[np.ndarray, dict[str, np.ndarray]]] = field(default_factory=dict)
     failure: Failure | None = None
     values: Candidate = field(default_factory=dict)
+    clamps: dict[str, ClampError] = field(default_factory=dict)
 
     @property
     def reason(self) -> str:
@@ -84,18 +94,53 @@ def batches(bound: Bound, rows: Sequence[Candidate]) -> list[list[int]]:
 
 
 def run_batch(
-    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus]
+    bound: Bound,
+    rows: Sequence[Candidate],
+    stimuli: Mapping[str, Stimulus],
+    *,
+    judges_clamp: bool = False,
 ) -> list[Run]:
-    """Simulate the candidates of one batch; the failures of one do not touch the others."""
+    """Simulate the candidates of one batch; the failures of one do not touch the others.
+
+    Parameters
+    ----------
+    bound : Bound
+    rows : sequence of mapping of str to float
+        The candidates.
+    stimuli : mapping of str to Stimulus
+    judges_clamp : bool
+        Whether it is found out what a clamp that is not ideal costs, in fixed steps.
+    """
     runs = [Run(values=row) for row in rows]
     for part in parts_of(bound, stimuli, rows[0]):
         some = {name: stimuli[name] for name in part.protocols}
-        for run_of_all, of_part in zip(
-            runs, _run_part(part.bound, part.rows(rows), some), strict=True
-        ):
-            run_of_all.traces |= of_part.traces
-            run_of_all.failure = run_of_all.failure or of_part.failure
+        inside = part.rows(rows)
+        is_judged = judges_clamp and is_in_question(part.bound, inside)
+        recorded = with_local_voltage(part.bound) if is_judged else part.bound
+        found = _run_part(recorded, inside, some)
+        if is_judged:
+            _judge_clamps(part.bound, inside, some, found)
+        for whole, of_part in zip(runs, found, strict=True):
+            whole.traces |= of_part.traces
+            whole.clamps |= of_part.clamps
+            whole.failure = whole.failure or of_part.failure
     return runs
+
+
+def _judge_clamps(
+    bound: Bound, rows: Sequence[Candidate], stimuli: Mapping[str, Stimulus], runs: Sequence[Run]
+) -> None:
+    def simulate(
+        how: Bound, some: Sequence[Candidate], under: Mapping[str, Stimulus]
+    ) -> list[Traces]:
+        return [run.traces for run in _run_part(how, some, under)]
+
+    errors = clamp_errors(bound, rows, stimuli, [run.traces for run in runs], simulate)
+    is_asked = LOCAL in bound.experiment.recording.signals
+    for one, error in zip(runs, errors, strict=True):
+        one.clamps = error
+        for _, signals in one.traces.values() if not is_asked else ():
+            signals.pop(LOCAL, None)
 
 
 def _run_part(
@@ -160,10 +205,10 @@ def _run(
             if rig.disturbed(replicas):
                 disturbed[name] = stimulus
                 continue
-            for index, signals, shift in zip(batch, replicas, rig.shifts, strict=True):
+            for replica, (index, signals) in enumerate(zip(batch, replicas, strict=True)):
                 why = not_finite(times, signals)
                 broken = broken or bool(why)
-                yield index, name, why or (times + shift if shift else times, signals)
+                yield index, name, why or _of_replica(rig, replica, times, signals)
         sound = not broken and not disturbed and not bound.carries_over
     finally:
         give_back(rig, sound=sound)
@@ -173,6 +218,14 @@ def _run(
     # One candidate stops all that share its simulation: find which, with the rig out of the way.
     for index in batch if stopped else ():
         yield from _run(bound, [index], rows, stopped, bound.scheme)
+
+
+def _of_replica(rig: Rig, replica: int, times: np.ndarray, signals: dict[str, np.ndarray]) -> Trace:
+    """Return the trace of one replica, when its own events came."""
+    keep, shift = own_samples(rig, replica, times), rig.shifts[replica]
+    if keep is not None:
+        times, signals = times[keep], {n: y[keep] for n, y in signals.items()}
+    return (times + shift if shift else times), signals
 
 
 def _one_by_one(

@@ -10,6 +10,7 @@ import numpy as np
 
 from stpspec.engine.binding.bind import Bound, numbers
 from stpspec.errors import SpecError, SpecProblem
+from stpspec.specs.places import canonical
 
 # Values of one parameter as people give them; a string has a unit.
 
@@ -62,7 +63,8 @@ def candidates_of(bound: Bound, values: Candidates | Mapping[str, object] | None
     if isinstance(values, Candidates):
         return values
     columns, problems = {}, []
-    for name, written in (values or {}).items():
+    for path, written in (values or {}).items():
+        name = canonical(path)
         try:
             columns[name] = _numbers(bound, name, written)
         except SpecError as error:

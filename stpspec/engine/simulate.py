@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import SIGNALS, StimulusDescription, protocol_dataset
+from stpspec.dataset import (
+    SIGNALS,
+    ClampDescription,
+    StimulusDescription,
+    protocol_dataset,
+    with_clamps,
+)
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.binding.bind import Bound
@@ -19,6 +25,7 @@ from stpspec.engine.binding.numerics import pulses_read
 from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.binding.stimuli import longest_delay, timing, with_delay
 from stpspec.engine.candidates import Candidates, candidates_of
+from stpspec.engine.clamp_error import ClampError
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
@@ -90,7 +97,8 @@ def simulate(
     runs: list[Run] = [Run()] * n
     with nrn.exclusive():
         for batch in batches(bound, rows):
-            found = run_batch(bound, [rows[i] for i in batch], stimuli)
+            some = [rows[i] for i in batch]
+            found = run_batch(bound, some, stimuli, judges_clamp=True)
             for index, run in zip(batch, found, strict=True):
                 runs[index] = run
     return tree_of(bound, candidates, stimuli, runs)
@@ -106,7 +114,10 @@ def tree_of(
     import xarray as xr
 
     children = {
-        p: _dataset(bound, p, stimulus, [r.traces.get(p) for r in runs], candidates)
+        p: with_clamps(
+            _dataset(bound, p, stimulus, [r.traces.get(p) for r in runs], candidates),
+            [_clamp_of(r.clamps.get(p)) for r in runs],
+        )
         for p, stimulus in stimuli.items()
     }
     root = xr.Dataset(
@@ -233,6 +244,10 @@ def _dataset(
     description = describe(bound, protocol, stimulus, first)
     delays = candidates.columns.get(DELAY) if stimulus.spikes else None
     return protocol_dataset(times, signals, signal_units(bound), description, delays)
+
+
+def _clamp_of(error: ClampError | None) -> ClampDescription | None:
+    return None if error is None else {"departure": error.departure, "losses": error.losses}
 
 
 def padded(values: np.ndarray, n: int) -> np.ndarray:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # What the variable step leaves of a loss that should be smooth: a difference needs longer steps,
 # and convergence cannot be told beyond it.
-_STEP_IN_NOISE, NOISE = 1e-4, 1e-6
-_STEP_OF_DELAY = 5e-3  # ms; at shorter ones the variable step is other steps, not another delay
+STEP_IN_NOISE, NOISE = 1e-4, 1e-6
+_STEP_OF_DELAY = 0.02  # ms; at shorter ones the variable step is other steps, not another delay
 
 
 def steps_of(problem: Problem, step: float) -> np.ndarray:
@@ -43,7 +43,7 @@ class Differences:
 
     def __init__(self, problem: Problem, step: float, *, both_sides: bool = False):
         self.problem = problem
-        self.steps = steps_of(problem, step if problem.exact else max(step, _STEP_IN_NOISE))
+        self.steps = steps_of(problem, step if problem.exact else max(step, STEP_IN_NOISE))
         self.both_sides = both_sides
         self._known: dict[bytes, list[Evaluation]] = {}
         self._has_looked = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stpspec.fitters.data_noise import DataNoise
-from stpspec.fitters.differences import steps_of
+from stpspec.fitters.differences import STEP_IN_NOISE, steps_of
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
 from stpspec.formatting import number, unit_text
@@ -17,6 +17,7 @@ _STEP = 1e-5  # in the unit interval
 _NEAR = 0.3  # of a standard error: an optimum is not further than this from where it was found
 _BLIND = 1e-6  # of the largest singular value: below it no target changes
 _MOVES = 1e-3  # of a direction: a parameter with a smaller part in it stays
+_TIED = 0.999  # a correlation of errors; beyond it two parameters are as good as one
 _SKEWED = 1 / 3  # of a value, its standard error: beyond it an interval is not symmetrical
 AT_BOUND = 1e-4  # of the range: nearer than this to a bound is at the bound
 
@@ -125,7 +126,9 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
             with_them = f": it trades off against {' and '.join(others)}" if others else ""
             reasons[name] = f"not determined by the targets{with_them}"
         elif why := _why_too_large(problem, values, name, error):
-            reasons[name] = why
+            partners = [labels[moving[k]] for k in _moving_with(parts, inverse * noise)]
+            tied = f"; it trades off against {' and '.join(partners)}" if partners else ""
+            reasons[name] = why + tied
         elif step > max(_NEAR * sd, AT_BOUND):
             reasons[name] = "the best point seen is no optimum; fitted anew, least_squares finds it"
         else:
@@ -134,6 +137,14 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
             degrees[name] = data.degrees_of(parts) if data.has_sd else by_variance
     degrees = {name: degrees[name] for name in errors if np.isfinite(degrees[name])}
     return Uncertainty(errors, degrees, reasons, bounds, free, by_residuals, scales)
+
+
+def _moving_with(parts: np.ndarray, of_all: np.ndarray) -> np.ndarray:
+    """Return which others have errors that go all but wholly with those of a parameter."""
+    sizes = np.linalg.norm(of_all, axis=1) * np.linalg.norm(parts)
+    correlation = np.abs(of_all @ parts) / np.where(sizes > 0, sizes, 1.0)
+    is_itself = (of_all == parts).all(axis=1)
+    return np.flatnonzero((correlation > _TIED) & ~is_itself)
 
 
 def _noise(
@@ -196,7 +207,7 @@ def _of_parameters(
     stencil = problem.stencil
     if stencil and stencil[0] is best:
         return _from_stencil(problem, stencil, scales)
-    step = steps_of(problem, _STEP)
+    step = steps_of(problem, _STEP if problem.exact else max(_STEP, STEP_IN_NOISE))
     above = np.minimum(best.point + step, 1.0)
     below = np.maximum(best.point - step, 0.0)
     ups = best.point + np.diag(above - best.point)

@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from stpspec.errors import MetricError
+from stpspec.metrics.notes import unsettled
 from stpspec.metrics.registration import metric
-from stpspec.metrics.response import Response, unsettled
+from stpspec.metrics.response import Response
 from stpspec.specs.plausible import Range
 from stpspec.units import Megaohm, Millisecond
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stpspec.dataset import (
+    ClampDescription,
     StimulusDescription,
+    clamps_of,
     delays_of,
     signals_of,
     stimulus_of,
@@ -67,6 +69,8 @@ class Recorded:
         As in :func:`stpspec.dataset.protocol_dataset`.
     delays : ndarray, shape (candidate,), or None
         Of the NetCon, ms, where each candidate has its own.
+    clamps : sequence of ClampDescription, or None
+        Of each candidate, where a voltage clamp is not ideal.
     """
 
     time: np.ndarray
@@ -74,6 +78,7 @@ class Recorded:
     units: Mapping[str, str]
     stimulus: StimulusDescription
     delays: np.ndarray | None = None
+    clamps: Sequence[ClampDescription] | None = None
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Recorded:
@@ -85,13 +90,17 @@ class Recorded:
             {n: str(dataset[n].attrs.get("units", "")) for n in names},
             stimulus_of(dataset),
             delays_of(dataset),
+            clamps_of(dataset),
         )
 
     def stimulus_at(self, candidate: int) -> StimulusDescription:
         """Return what the protocol did to one candidate."""
-        if self.delays is None:
-            return self.stimulus
-        return {**self.stimulus, "delay": float(self.delays[candidate])}
+        stimulus: StimulusDescription = self.stimulus
+        if self.delays is not None:
+            stimulus = {**stimulus, "delay": float(self.delays[candidate])}
+        if self.clamps is not None:
+            stimulus = {**stimulus, "clamp": self.clamps[candidate]}
+        return stimulus
 
     @property
     def n_trials(self) -> int:

@@ -46,3 +46,32 @@ def _listed(template: str, pulses: Sequence[int]) -> str:
         pulses=f"pulse{'s' * several} {text('')}",
         amplitudes=f"{text('a')} {'are' if several else 'is'}",
     )
+
+
+def unsettled(fraction: float, window: float, *, is_recorded: bool = False) -> str:
+    """Return the note on a trace that still moves before the stimulus."""
+    drift = (
+        f"not settled: over the {window:g} ms before the stimulus the trace drifts by "
+        f"{100 * fraction:.2g} % of the response"
+    )
+    if is_recorded:
+        return drift
+    return f"{drift}; a longer numerics.settle or another numerics.v_init is needed"
+
+
+def clamped_poorly(signal: str, departure: float, loss: float) -> str:
+    """Return the note on a clamp that is not ideal.
+
+    Parameters
+    ----------
+    signal : str
+    departure : float
+        Of the voltage at the synapse from the holding potential, mV.
+    loss : float
+        The part of the first amplitude that is lost; below 0 what it gains.
+    """
+    return (
+        f"the clamp is not ideal: the voltage at the synapse departs from the holding potential by "
+        f"up to {departure:.2g} mV, and a1 of the {signal} is {100 * abs(loss):.2g} % "
+        f"{'smaller' if loss > 0 else 'larger'} than with an ideal clamp at the synapse"
+    )

@@ -11,7 +11,7 @@ from stpspec.dataset import StimulusDescription, arrival_times
 from stpspec.errors import MetricError
 from stpspec.metrics.baseline import decay_rate, misses_by, stretch
 from stpspec.metrics.interpolate import maximum
-from stpspec.metrics.notes import Notes
+from stpspec.metrics.notes import Notes, clamped_poorly, unsettled
 from stpspec.metrics.spikes import first_spike
 
 _EPS = 1e-6  # ms; times are compared with this slack, far below any dt
@@ -20,18 +20,8 @@ _NOISE = 4.0  # sd before the first event; what one sample may be off
 _FLAT = 20.0  # ms before the first event over which the trace must be flat
 _HIDDEN = 0.01  # of the largest response; what is missed by less than this counts as no release
 _UNDRIVEN = 0.01  # pA; at the reversal potential less than this is the error of the clamp
+_COSTLY = 0.01  # of an amplitude; what a clamp costs beyond it is worth a note
 _CURVED = 0.01  # of an amplitude; a larger error of the continued residue is worth a note
-
-
-def unsettled(fraction: float, window: float, *, is_recorded: bool = False) -> str:
-    """Return the note on a trace that still moves before the stimulus."""
-    drift = (
-        f"not settled: over the {window:g} ms before the stimulus the trace drifts by "
-        f"{100 * fraction:.2g} % of the response"
-    )
-    if is_recorded:
-        return drift
-    return f"{drift}; a longer numerics.settle or another numerics.v_init is needed"
 
 
 class Response:
@@ -190,7 +180,15 @@ class Response:
         if self.sign and drift > 0.01 * largest > 0:
             is_recorded = "gaps" in self.stimulus
             self.note(unsettled(drift / largest, _FLAT, is_recorded=is_recorded))
+        self._note_clamp()
         return corrected
+
+    def _note_clamp(self) -> None:
+        """Note what the clamp costs of a current, where it is not ideal."""
+        clamp = self.stimulus.get("clamp")
+        loss = clamp["losses"].get(self.signal_name, 0.0) if clamp else 0.0
+        if clamp and abs(loss) >= _COSTLY:
+            self.note(clamped_poorly(self.signal_name, clamp["departure"], loss))
 
     @functools.cached_property
     def _largest(self) -> float:

@@ -19,7 +19,7 @@ from stpspec.results.folder import (
     write_folder,
     write_netcdf,
 )
-from stpspec.results.provenance import versions
+from stpspec.results.provenance import versions, with_targets
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import EXPERIMENT, RUN, SWEEP, Sources, write_sources
 from stpspec.view.multirun import jobs_rows
@@ -57,6 +57,8 @@ def save_run(
     """
     import xarray as xr
 
+    experiment = with_targets(experiment)
+
     def write(temporary: Path) -> None:
         kept = xr.DataTree.from_dict(nodes(tree))
         again = with_own_files(_at(experiment, tree), sources.texts, sources.places)
@@ -75,7 +77,7 @@ def save_run(
 def draw_run(tree: xr.DataTree, folder: Path, experiment: Experiment) -> None:
     """Draw the traces of a simulation into its folder, unless it failed."""
     if not str(tree.dataset["failure"].values[0]):
-        write_traces(tree, folder, experiment)
+        write_traces(tree, folder, with_targets(experiment))
 
 
 def _at(experiment: Experiment, tree: xr.DataTree) -> Experiment:
@@ -115,6 +117,7 @@ def save_sweep(
     ResultError
         If it cannot be written.
     """
+    experiment = with_targets(experiment)
 
     def write(temporary: Path) -> None:
         again = with_own_files(experiment, sources.texts, sources.places)

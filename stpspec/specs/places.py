@@ -139,7 +139,8 @@ def by_dotted_paths(data: Mapping[str, object]) -> dict[str, object]:
 
 
 def _entries(path: str, entry: object) -> Sequence[tuple[str, object]]:
-    if isinstance(entry, Mapping) and entry and not set(map(str, entry)) & set(_ENTRY):
+    is_whole = isinstance(entry, Mapping) and (set(map(str, entry)) & set(_ENTRY))
+    if isinstance(entry, Mapping) and not is_whole and (entry or place_of(path) is None):
         return [pair for k, v in entry.items() for pair in _entries(f"{path}.{k}", v)]
     return [(canonical(path), entry)]
 

@@ -137,6 +137,11 @@ def runs_of(protocols: Mapping[str, Protocol]) -> dict[str, Protocol]:
     }
 
 
+def owner_of(run: str, protocols: Mapping[str, Protocol]) -> str | None:
+    """Return the name of the protocol that a run is of; None if it is of none."""
+    return next((n for n in protocols if run == n or run in names_of_runs(n, protocols)), None)
+
+
 def names_of_runs(name: str, protocols: Mapping[str, Protocol]) -> list[str]:
     """Return the names of the runs of a protocol; of a run, its own."""
     if name not in protocols:

@@ -14,7 +14,9 @@ from stpspec.units import Megaohm, Millivolt, Nanoampere
 
 # A membrane is held at 0, but not at a fraction of a millivolt: that is a number of volts.
 Potential = Annotated[Millivolt, Range("mV", -120, 80, -1000, 1000, smallest=1)]
-Signal = Literal["synaptic_current", "clamp_current", "somatic_voltage", "conductance"]
+Signal = Literal[
+    "synaptic_current", "clamp_current", "somatic_voltage", "conductance", "synapse_voltage"
+]
 
 
 class _Recording(Spec):

@@ -14,6 +14,7 @@ from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
 from stpspec.specs.protocol import Protocol
 from stpspec.specs.recording import RecordingSpec
+from stpspec.specs.target_source import TargetSource
 from stpspec.units import unit_of
 
 Row = tuple[str, str, str]
@@ -102,8 +103,11 @@ def _targets(objective: Objective) -> dict[str, str]:
     for name, term in objective.terms.items():
         sd = f" ± {_value(term.sd)}" if term.sd is not None else ""
         sd += f" (n = {_value(term.n)})" if term.n is not None else ""
-        text = f"{term.metric} of {term.protocol}: {_value(term.target)}{sd}"
-        left = {"metric", "protocol", "target", "sd", "n", "options"}
+        target = _value(term.target)
+        if isinstance(term.target, TargetSource):
+            target = f"from {term.target.source} {target}"
+        text = f"{term.metric} of {term.protocol}: {target}{sd}"
+        left = {"metric", "protocol", "target", "sd", "n", "options", "written"}
         more = [_fields(term, left), ", ".join(f"{n} {_value(v)}" for n, v in term.options.items())]
         more = [m for m in more if m]
         texts[name] = text + (f" ({'; '.join(more)})" if more else "")

@@ -13,6 +13,7 @@ from stpspec.registry import METRICS, RECORDINGS
 from stpspec.specs.base import Data
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import field_of
 from stpspec.tuner.messages import Facts
 
 Changes = Mapping[str, Any]
@@ -22,10 +23,12 @@ _CLAMPS = {True: "voltage_clamp", False: "current_clamp"}
 
 # What may be changed by hand, and so by a link: numbers and choices, never a file or a module.
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PARAMETER = r"[A-Za-z_][A-Za-z0-9_.\[\]]*"
+_OF_RECORDING = r"recording\.(holding_potential|holding_current|series_resistance"
 _CHANGEABLE = re.compile(
-    rf"clamp|parameters\.[^\s]+\.start|model\.fixed\.{_NAME}|model\.net_con\.(weight|delay)"
-    rf"|protocols\.[^.]+(\.{_NAME})?|recording\.(holding_potential|holding_current"
-    rf"|series_resistance|variables)"
+    rf"clamp|parameters\.{_PARAMETER}\.start|model\.fixed\.{_PARAMETER}"
+    rf"|model\.net_con\.(weight|delay)|protocols\.[^.]+(\.{_NAME})?"
+    rf"|protocols\.[^.]+\.{_OF_RECORDING})|{_OF_RECORDING}|variables)"
 )
 
 
@@ -120,6 +123,8 @@ def _put(data: Data, base: Experiment, facts: Facts, path: str, value: Any) -> l
         numbers = base.parameters[name].in_unit(facts.units[name]).model_dump(mode="json")
         data["parameters"][name] = {**numbers, "start": value}
         return []
+    if part == "model" and names[0] == "fixed":
+        names = ["fixed", ".".join(names[1:])]
     place = data
     for name in (part, *names[:-1]):
         if name not in place:
@@ -163,6 +168,6 @@ def from_link(text: str) -> dict[str, Any]:
 def changes_to(experiment: Experiment, values: Mapping[str, object]) -> dict[str, object]:
     """Return the changes that give parameters of the mechanism values, with or without a unit."""
     return {
-        f"parameters.{n}.start" if n in experiment.parameters else f"model.fixed.{n}": v
+        f"parameters.{n}.start" if n in experiment.parameters else field_of(n): v
         for n, v in values.items()
     }

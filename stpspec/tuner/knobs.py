@@ -12,8 +12,9 @@ from pydantic.fields import FieldInfo
 from stpspec.formatting import unit_text
 from stpspec.specs.base import Spec
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.places import is_place
 from stpspec.specs.plausible import Range
-from stpspec.specs.protocol import FREQUENCIES
+from stpspec.specs.protocol import FREQUENCIES, owner_of
 from stpspec.tuner.messages import Facts
 from stpspec.units import UnitError, convert, unit_of
 
@@ -169,19 +170,20 @@ def knobs_of(
     own : collection of str
         Parameters of the mechanism that cannot be taken away.
     """
+    owner = owner_of(protocol, experiment.protocols) or protocol
     return [
         *_free(experiment, facts),
         *_fixed(experiment, facts, own),
         *_connection(experiment),
-        *_of_spec(experiment.protocols[protocol], f"protocols.{protocol}", "protocol"),
-        *_of_spec(experiment.recording, "recording", "recording"),
+        *_of_spec(experiment.protocols[owner], f"protocols.{owner}", "protocol"),
+        *_recording(experiment, owner),
     ]
 
 
 def addable(experiment: Experiment, facts: Facts) -> list[Knob]:
     """Return the knobs of the mechanism's other parameters: each at its default."""
     known = {*experiment.parameters, *experiment.model.fixed, "weight"}
-    names = [n for n in facts.defaults if n not in known]  # units has those of the cell, too
+    names = [n for n in facts.units if n not in known and not is_place(n)]
     return [_mechanism_knob(n, facts.defaults[n], facts) for n in names]
 
 
@@ -200,7 +202,7 @@ def _free(experiment: Experiment, facts: Facts) -> Iterator[Knob]:
 
 def _fixed(experiment: Experiment, facts: Facts, own: Collection[str]) -> Iterator[Knob]:
     for name, written in experiment.model.fixed.items():
-        if name in facts.units and name not in experiment.parameters:
+        if name in facts.units and name not in experiment.parameters and not is_place(name):
             value = convert(written, facts.units[name])
             yield replace(_mechanism_knob(name, value, facts), can_leave=name not in own)
 
@@ -230,15 +232,26 @@ def _ends(default: float, value: float, unit: str) -> tuple[float, float, Scale]
 def _connection(experiment: Experiment) -> Iterator[Knob]:
     net_con = getattr(experiment.model, "net_con", None)
     for knob in _of_spec(net_con, "model.net_con", "connection") if net_con is not None else ():
-        if not {knob.label, f"net_con.{knob.label}"} & {*experiment.parameters}:
+        name = "weight" if knob.label == "weight" else f"net_con.{knob.label}"
+        if name not in experiment.parameters:
             yield knob
+
+
+def _recording(experiment: Experiment, protocol: str) -> Iterator[Knob]:
+    """Yield the knobs of the recording of a protocol, without those that are free parameters."""
+    changes, own = experiment.protocols[protocol].recording or {}, f"protocols.{protocol}.recording"
+    for knob in _of_spec(experiment.recording_of(protocol), "recording", "recording"):
+        of_all = knob.label not in changes and "kind" not in changes
+        path = knob.path if of_all else f"{own}.{knob.label}"
+        if not {knob.path, f"{own}.{knob.label}"} & set(experiment.parameters):
+            yield replace(knob, path=path)
 
 
 def _of_spec(spec: Spec, path: str, group: Group) -> Iterator[Knob]:
     """Yield a knob for each numeric field of a part of the experiment."""
     for name, field in type(spec).model_fields.items():
         value = getattr(spec, name)
-        if not _is_number(field) or name.endswith("_position"):
+        if not _is_number(field) or isinstance(value, list) or name.endswith("_position"):
             continue
         low, high, scale = _SPANS.get(name) or _usual(field, value)
         grid, unit = _GRIDS.get(name, ()), _plain(unit_of(field))

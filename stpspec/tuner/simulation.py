@@ -21,6 +21,7 @@ from stpspec.metrics.requests import Request, protocols_read, requests_of
 from stpspec.metrics.response import Response
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import Values
+from stpspec.specs.places import is_place
 from stpspec.tuner.decimation import shown_samples
 from stpspec.tuner.messages import (
     Answer,
@@ -93,7 +94,9 @@ def _facts(bound: Bound) -> Facts:
     path = library.sources(bound.experiment.model.mod).get(mechanism.name)
     limits = nmodl.read(path).limits if path is not None else {}
     units = {n: mechanism.variable_units[n] for n in mechanism.recordable}
-    return Facts(dict(bound.units), dict(mechanism.defaults), dict(limits), units)
+    free = bound.experiment.parameters  # a large cell has thousands of places that may be
+    settable = {n: unit for n, unit in bound.units.items() if not is_place(n) or n in free}
+    return Facts(settable, dict(mechanism.defaults), dict(limits), units)
 
 
 def _traces(bound: Bound, question: AskTraces) -> Traces:
@@ -202,6 +205,12 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
     children = {n: _known(question, n) or recorded[n] for n in names}
     failed = Failure("simulation", failure) if failure else None
     measured = measure_one(children, judge.requests, failed)
+    try:
+        scales = judge.scales({n: m.value for n, m in measured.items()})
+    except MetricError:  # told with the loss
+        scales = {}
+    for name, m in measured.items():  # shown as they compare with the targets
+        m.value = m.value * judge.scale_of(name, scales)
     metrics = tuple(_metric(r, measured[r.name]) for r in judge.requests)
     asked = {
         n: (_numbers(t.target), None if t.sd is None else _numbers(t.sd))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stpspec.registry import PROTOCOLS
 from stpspec.specs.experiment import Experiment
-from stpspec.specs.protocol import FREQUENCIES
+from stpspec.specs.protocol import FREQUENCIES, names_of_runs, owner_of
 from stpspec.tuner.messages import Ask, AskPoint, AskTargets, AskTraces
 from stpspec.units import number_of
 from stpspec.view.contract import terms_of
@@ -64,7 +64,8 @@ def views_of(experiment: Experiment) -> list[View]:
     order += [k for k in dict.fromkeys(kinds) if k not in order]
     views = [
         View(_TITLES.get(kind, kind.replace("_", " ")), kind,
-             tuple(n for n, p in experiment.protocols.items() if p.kind == kind))
+             tuple(run for n, p in experiment.protocols.items() if p.kind == kind
+                   for run in names_of_runs(n, experiment.protocols)))
         for kind in order
     ]  # fmt: skip
     driven = [v for v in views if "frequency" in PROTOCOLS.get(v.kind).model_fields]
@@ -82,7 +83,7 @@ def first_view(views: list[View]) -> View:
 
 def with_protocol(experiment: Experiment, name: str, kind: str) -> Experiment:
     """Return the experiment with a protocol to be looked at, if it has none of this name."""
-    if name in experiment.protocols:
+    if owner_of(name, experiment.protocols) is not None:
         return experiment
     return experiment.changed({f"protocols.{name}": {"kind": kind}})
 

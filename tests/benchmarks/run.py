@@ -25,6 +25,7 @@ from typing import Any
 import bare
 import conventional
 import enter
+import large
 import numpy as np
 import ours
 import problem
@@ -247,6 +248,21 @@ class Bench:
             self.line(f"{figure}{than}, variable and fixed step",
                       f"{both[0]:.3g} and {both[1]:.3g}", "")  # fmt: skip
 
+    def large(self) -> None:
+        """Candidates per second on a cell of 311 compartments, with a synapse on a dendrite."""
+        n = 64  # four batches
+        for clamp in large.CLAMPS:
+            auto, fixed = (large.searched(clamp, i) for i in ("auto", "fixed"))
+            seconds = self.turns({
+                "auto": lambda e=auto: clock(lambda: large.throughput(e, n)) / n,
+                "fixed": lambda e=fixed: clock(lambda: large.throughput(e, n)) / n,
+                "plain": lambda c=clamp: large.plain(c, clock),
+            })  # fmt: skip
+            where = f"dendritic synapse on 311 compartments, {clamp.replace('_', ' ')}"
+            for how, name, must in (("as a fit searches", "auto", 20), ("fixed step", "fixed", 5)):
+                self.at_least(f"candidates per second, stpspec ÷ conventional loop, {where}, {how}",
+                              self.ratio(seconds, "plain", name), must)  # fmt: skip
+
     def one(self) -> None:
         """One candidate against the bare script."""
         bound = bind(ours.without_parameters(self.targets))
@@ -456,7 +472,7 @@ def machine(rounds: int) -> str:
     )
 
 
-PARTS = ["fit", "candidates", "one", "accuracy", "startup", "table", "workers", "sweep",
+PARTS = ["fit", "candidates", "large", "one", "accuracy", "startup", "table", "workers", "sweep",
          "memory", "studies", "tuner", "grows"]  # fmt: skip
 
 

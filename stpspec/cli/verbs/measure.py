@@ -146,10 +146,10 @@ print all metrics that its stimuli allow; of several sweeps those of their
 mean, with the sd over the sweeps. Nothing is saved without --out. What the
 file says in headers or metadata (units, times, stimuli) need not be given.""",
     examples=(
-        ("measure cell7.csv --stimulus 500 --protocol train frequency=20 n_recovery=1",
+        ("measure epsps.csv --stimulus 500 --protocol train frequency=20",
          "a train whose first stimulus comes at 500 ms"),
-        ("measure cell7.nwb --metric paired_pulse_ratio,decay_time --bin 0.5 --out cell7",
-         "two metrics, of a trace that is averaged over 0.5 ms; kept in cell7"),
+        ("measure epsps.nwb --metric decay_time,charge --bin 0.5 --out measured",
+         "two metrics, of a trace that is averaged over 0.5 ms; kept in measured"),
     ),
     action=_measure,
     flags=(_flags, flags.out, flags.overwrite),

@@ -17,6 +17,7 @@ from stpspec.specs.protocol import Stimulus
 from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
 from stpspec.specs.trace_file import TraceFile
 
+_EDGE = 0.1  # ms at both ends of a run, which a delay between two of its steps may shift it by
 _DIGITS = 6  # of times, ms: far below any sampling interval
 
 
@@ -96,7 +97,7 @@ def _target(recording: Recording, stimulus: Stimulus, wanted: Wanted) -> TargetD
     if sampled is not recording:
         width = round(sampled.interval / recording.interval) * recording.interval
     inside = np.zeros(sampled.time.size, bool)
-    first, last = -stimulus.before + width / 2, stimulus.stop - width / 2
+    first, last = -stimulus.before + width / 2 + _EDGE, stimulus.stop - width / 2 - _EDGE
     for start, stop in options["windows"] or [(first, last)]:
         inside |= (sampled.time >= start - 1e-9) & (sampled.time <= stop + 1e-9)
     inside &= (sampled.time >= first) & (sampled.time <= last) & (sampled.counts > 0)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from stpspec.engine import cells
 from stpspec.engine.binding import model_checks
-from stpspec.engine.binding.facts import CellFacts, Facts, gather, question_of, usable_sources
-from stpspec.engine.binding.places import fixed_elsewhere, owner, places_of, unknown_place
+from stpspec.engine.binding.facts import Facts, gather, question_of, usable_sources
+from stpspec.engine.binding.parameters import (
+    Settable,
+    fixed_values,
+    free_parameters,
+    no_parameter,
+    outside,
+    settable,
+)
+from stpspec.engine.binding.places import places_of
 from stpspec.engine.binding.scheme import REFERENCE, Scheme, highest_rung
 from stpspec.engine.binding.stimuli import length_problems
 from stpspec.engine.binding.targets import bind_terms
@@ -22,7 +28,6 @@ from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.engine.reading import Readings
 from stpspec.errors import SpecError, SpecProblem, nearest
 from stpspec.resources import shipped
-from stpspec.specs.base import problems_of
 from stpspec.specs.consistency import recordings_of
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import canonical, is_place
@@ -242,17 +247,17 @@ def examine(
         model, parts.get("recording"), parts.get("protocols", {}), recordings_of(parts), facts.cells
     )
     units, limits = {**settable(model, info), **places.units}, {**limits, **places.limits}
-    known = _Known(model, info.name, units, limits, facts.cells)
+    known = Settable(model, info.name, units, limits, facts.cells)
     for where, recording in recordings.items():
         found = model_checks.variable_problems(
             model, info, recording, paths.get(model.mechanism), where
         )
         problems += [p for p in found if p not in problems]
     problems += model_checks.role_problems(model, info, paths.get(model.mechanism))
-    fixed, found = _fixed(known)
+    fixed, found = fixed_values(known)
     problems += found
     told = parts.get("wrong", ())
-    parameters, found = _parameters(parts.get("parameters", {}), known, told)
+    parameters, found = free_parameters(parts.get("parameters", {}), known, told)
     problems += found
     problems += _name_problems(parts, info.name, units)
     numeric = model.copy_with(fixed=fixed)
@@ -287,24 +292,6 @@ def by_path(parts: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What may be a parameter of a model, and what its cells told."""
-
-    model: Any
-    mechanism: str
-    units: dict[str, str]
-    limits: dict[str, tuple[float, float]]
-    cells: Sequence[CellFacts]
-
-    def lacks(self, path: str, name: str, mechanism: str) -> list[SpecProblem]:
-        """Return what is wrong with a name that is none of these."""
-        if not is_place(name):
-            return [_no_parameter(path, name, mechanism, self.units)]
-        problem = unknown_place(path, name, self.model, self.cells, self.units)
-        return [] if problem is None else [problem]
-
-
 def _without_mod(
     parts: Mapping[str, Any], rest: list[str], facts: Facts | None
 ) -> list[SpecProblem]:
@@ -332,7 +319,7 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
         except UnitError as error:
             problems.append(SpecProblem(name, str(error), value))
             continue
-        problems += _outside(name, name, converted[name], value, bound.limits, bound.units)
+        problems += outside(name, name, converted[name], value, bound.limits, bound.units)
     if problems:
         raise SpecError(problems, "the parameter values are not valid")
     return converted
@@ -340,19 +327,9 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
 
 def _unknown(bound: Bound, name: str) -> SpecProblem:
     if not is_place(name):
-        return _no_parameter(name, name, bound.mechanism.name, bound.units)
+        return no_parameter(name, name, bound.mechanism.name, bound.units)
     near = nearest(name, [n for n in bound.units if is_place(n)])
     return SpecProblem(name, "there is nothing of this path that can be set", name, near)
-
-
-def settable(model: Any, info: Mechanism) -> dict[str, str]:
-    """Return name → unit of what a candidate may set: mechanism parameters and the weight.
-
-    A parameter that is called ``weight`` goes before the weight of the NetCon, which then is set by
-    ``model.net_con.weight`` alone.
-    """
-    weight = {"weight": "1"} if model.stimulated_by == "event" else {}
-    return {**weight, **info.parameters}
 
 
 def _name_problems(
@@ -372,73 +349,3 @@ def _name_problems(
         for name in names
         if name in units and name not in told
     ]
-
-
-def _fixed(known: _Known) -> tuple[dict[str, float], list[SpecProblem]]:
-    values, problems = {}, []
-    for name, value in known.model.fixed.items():
-        path = f"model.fixed.{name}"
-        if name not in known.units:
-            problems += known.lacks(path, name, known.model.mechanism)
-            continue
-        if is_place(name) and (elsewhere := fixed_elsewhere(path, name)) is not None:
-            problems.append(elsewhere)
-            continue
-        try:
-            values[name] = convert(value, known.units[name])
-        except UnitError as error:
-            problems.append(SpecProblem(path, str(error), value))
-            continue
-        problems += _outside(path, name, values[name], value, known.limits, known.units)
-    return values, problems
-
-
-def _parameters(
-    parameters: Mapping[str, Any], known: _Known, wrong: Collection[str]
-) -> tuple[dict[str, Any], list[SpecProblem]]:
-    numbers, problems = {}, []
-    for name, parameter in parameters.items():
-        path = f"parameters.{name}"
-        if name not in known.units:
-            problems += known.lacks(path, name, "the mechanism")
-            continue
-        try:
-            numbers[name] = parameter.in_unit(known.units[name])
-        except UnitError as error:
-            ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
-            written = " … ".join(str(getattr(parameter, end)) for end in ends)
-            problems.append(SpecProblem(path, str(error), written))
-            continue
-        except ValidationError as error:  # bounds that are reversed once both are in one unit
-            problems += problems_of(error, path)
-            continue
-        for end in ("min", "max"):
-            value, written = getattr(numbers[name], end), getattr(parameter, end)
-            where = f"{path}.{end}"
-            problems += _outside(where, name, value, written, known.limits, known.units)
-    return numbers, problems
-
-
-def _outside(
-    path: str,
-    name: str,
-    value: float,
-    written: Any,
-    limits: Mapping[str, tuple[float, float]],
-    units: Mapping[str, str],
-) -> list[SpecProblem]:
-    limit = limits.get(name)
-    if limit is None or limit[0] <= value <= limit[1]:
-        return []
-    rule = f"{owner(name)} allows {limit[0]:g} to {limit[1]:g} {units[name].removesuffix('1')}"
-    return [SpecProblem(path, rule.rstrip(), written)]
-
-
-def _no_parameter(path: str, name: str, mechanism: str, units: Mapping[str, str]) -> SpecProblem:
-    names = [n for n in units if not is_place(n)]
-    return SpecProblem(
-        path,
-        f"{mechanism} has no parameter of this name; it has {', '.join(names)}",
-        name,
-        nearest(name, [*names, *(n for n in units if n not in names)]),
-    )

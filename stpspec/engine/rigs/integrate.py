@@ -24,6 +24,7 @@ from stpspec.specs.protocol import BEFORE, Stimulus
 # Model time between two looks at the clock (and at Ctrl-C): in ms, and in fixed steps.
 _CHUNK, _CHUNK_STEPS = 500.0, 20_000
 _SHORT = 1e-6  # ms; a run that ends earlier than this before its end did not come to it
+_SAME = 1e-9  # ms; what is closer is the same time
 _APART = 2e-6  # ms; what CVODE records just before an event is set this much earlier
 
 
@@ -287,6 +288,26 @@ def _read_steps(
         for probes in rig.probes
     ]
     return times[keep], replicas
+
+
+def own_samples(rig: Rig, replica: int, times: np.ndarray) -> np.ndarray | None:
+    """Return which samples of a variable step are of one replica; None if all are.
+
+    At the events of the others it has been recorded, too: twice, and once a little early.
+    """
+    if rig.bound.scheme.steps != "variable" or len({tuple(a) for a in rig.arrivals}) < 2:
+        return None
+    own = set(rig.arrivals[replica])
+    others = {a for of_one in rig.arrivals for a in of_one} - own
+
+    def near(arrivals: set[float]) -> np.ndarray:
+        among = np.array(sorted(arrivals))
+        at = np.clip(np.searchsorted(among, times), 1, among.size - 1) if among.size > 1 else None
+        gap = np.abs(times - among[0]) if at is None else np.minimum(
+            np.abs(times - among[at - 1]), np.abs(times - among[at]))  # fmt: skip
+        return gap <= _APART + _SAME
+
+    return ~near(others) | near(own)
 
 
 def _read_blocks(rig: Rig, numerics: Numerics) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:

@@ -64,6 +64,7 @@ class SynapseRig(Rig):
             # The clamp answers the synaptic current of the same step, so it lags like it.
             "clamp_current": lambda f: Probe(electrode._ref_i, True, f),
             "somatic_voltage": lambda f: Probe(segment._ref_v, False, f),
+            "synapse_voltage": lambda f: Probe(synapse.get_segment()._ref_v, False, f),
         }
         probes = {name: make[name](SIGNALS[name][2]) for name in self.recording.signals}
         for name in self.recording.variables:
@@ -77,13 +78,18 @@ class SynapseRig(Rig):
     def stimulate(self, stimulus: Stimulus, onset: float) -> None:
         arrivals = [arrival_times(stimulus.spikes, delay, onset) for delay in self.delays]
         self.shifts = [0.0] * self.n
-        if self.bound.scheme.is_fixed and stimulus.spikes:
+        if not stimulus.spikes:
+            pass
+        elif self.bound.scheme.is_fixed:
             # In fixed steps an event waits for the next whole one. Of a run at rest the time
             # before the first does not matter, and the whole is moved by a part of a step.
             dt = self.bound.experiment.numerics.dt
             steps = [float(a[0]) / dt for a in arrivals]
             self.shifts = [dt * (s - round(s)) if abs(s - round(s)) > _WHOLE else 0.0
                            for s in steps]  # fmt: skip
+        elif self.bound.scheme.cell == "none":
+            # Without the cell nothing depends on the time: all are sampled alike, and moved.
+            self.shifts = [delay - min(self.delays) for delay in self.delays]
         self.arrivals = [(a - s).tolist() for a, s in zip(arrivals, self.shifts, strict=True)]
 
 

@@ -82,7 +82,7 @@ class Rig(ABC):
     arrivals : list of list of float
         When the events of the armed stimulus arrive at each replica, ms.
     shifts : list of float
-        How much later they do in truth, ms: in fixed steps the first comes at a whole step.
+        How much later they do in truth, ms, where the run is moved in time.
     like : tuple
         What it was built for, where it may be kept for another batch.
     """

@@ -49,6 +49,9 @@ def on_compartment(bound: Bound, rows: Sequence[Mapping[str, float]]) -> Bound |
     common = equivalence.beside(bound, rows)
     # As in a sweep of U, where the candidates are all there is.
     trials = equivalence.corners(bound, common) if common is not None else rows
+    # Events that come later give the same later: compared is what they do, at once.
+    trials = [{n: v for n, v in row.items() if n != DELAY} for row in trials]
+    trials = [row for k, row in enumerate(trials) if row not in trials[:k]]
     key = equivalence.key(bound, trials)
     voltage = equivalence.remembered("isolated synapse", key, lambda: _prove(bound, trials))
     return None if voltage is None else _held(bound, voltage)
@@ -102,13 +105,12 @@ def _prove(bound: Bound, rows: Sequence[Mapping[str, float]]) -> float | None:
     except SimulationError:
         return None  # whatever fails here is told where the candidates themselves are simulated
     e = bound.experiment
-    delays = [row.get(DELAY, e.model.net_con.delay) for row in rows]
+    arrivals = arrival_times(_TRIAL.spikes, e.model.net_con.delay, e.numerics.settle)
     alike = all(
-        _alike(times, real[name], t, bare[name],
-               arrival_times(_TRIAL.spikes, delay, e.numerics.settle))
-        for real, bare, delay in zip(recorded, found, delays, strict=True)
+        _alike(times, real[name], t, bare[name], arrivals)
+        for real, bare in zip(recorded, found, strict=True)
         for name in bare
-    )  # fmt: skip
+    )
     return seen if alike else None
 
 

@@ -118,7 +118,7 @@ def work(
     if task.sender == _this_process():
         raise threads_refused("in one of its threads")
     if requests is None:
-        return run_batch(bound_of(task), rows, stimuli)
+        return run_batch(bound_of(task), rows, stimuli, judges_clamp=True)
     return measured_batch(bound_of(task), rows, stimuli, requests)
 
 
