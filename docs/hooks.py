@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -14,27 +16,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
+DRAWN = os.environ.get("STPSPEC_DOCS_PICTURES") != "no"  # "no": a quick look at the text
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are not Markdown files in docs/, and the pictures of all."""
-    cells = pictures.executed(ROOT / "docs/tutorial.ipynb")["cells"]
+    notebook = ROOT / "docs/tutorial.ipynb"
+    book = pictures.executed(notebook) if DRAWN else json.loads(notebook.read_text("utf-8"))
+    cells = book["cells"]
     text = "\n\n".join(_cell(cell, f"t{k}", files, config) for k, cell in enumerate(cells))
     files.append(File.generated(config, "tutorial.md", content=text))
     gallery = [(ROOT / "docs/gallery.md").read_text(encoding="utf-8")]
     for page in sorted(ROOT.glob("experiments/*/README.md")):
         name = page.parent.name
         text = re.sub(r"\]\(\.\./(\w+)/README\.md\)", r"](\1.md)", page.read_text(encoding="utf-8"))
-        _add(files, config, f"pictures/{name}.png", pictures.of_experiment(name))
         title, _, rest = text.partition("\n")
-        picture = f"![{name}: traces and targets](../pictures/{name}.png)"
-        content = f"{title}\n\n{picture}\n{rest}"
-        files.append(File.generated(config, f"experiments/{name}.md", content=content))
         heading = f"## [{title.lstrip('# ')}](experiments/{name}.md)"
-        gallery.append(f"{heading}\n\n![{name}](pictures/{name}.png)\n")
+        if DRAWN:
+            _add(files, config, f"pictures/{name}.png", pictures.of_experiment(name))
+            text = f"{title}\n\n![{name}: traces and targets](../pictures/{name}.png)\n{rest}"
+            heading += f"\n\n![{name}](pictures/{name}.png)"
+        files.append(File.generated(config, f"experiments/{name}.md", content=text))
+        gallery.append(f"{heading}\n")
     files.remove(files.src_uris["gallery.md"])
     files.append(File.generated(config, "gallery.md", content="\n".join(gallery)))
-    for page in sorted(ROOT.glob("docs/*.md")):
+    for page in sorted(ROOT.glob("docs/*.md")) if DRAWN else ():
         for number, picture in enumerate(pictures.of_page(page).values()):
             _add(files, config, f"pictures/{page.stem}-{number}.png", picture)
     return files
@@ -45,9 +51,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     markdown = markdown.replace("(tutorial.ipynb)", "(tutorial.md)")
     asked = list(dict.fromkeys(m["file"] for m in pictures.ASKED.finditer(markdown)))
     stem = Path(page.file.src_uri).stem
-    markdown = pictures.ASKED.sub(
-        lambda m: f"![{m['says']}](pictures/{stem}-{asked.index(m['file'])}.png)", markdown
-    )
+    if DRAWN:
+        markdown = pictures.ASKED.sub(
+            lambda m: f"![{m['says']}](pictures/{stem}-{asked.index(m['file'])}.png)", markdown
+        )
     return re.sub(r"\]\(\.\./experiments/(\w+)/README\.md\)", r"](experiments/\1.md)", markdown)
 
 

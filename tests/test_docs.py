@@ -226,19 +226,40 @@ def test_every_message_of_the_code_is_explained():
     assert not lacking, "docs/errors.md does not explain\n" + "\n".join(lacking)
 
 
-def test_the_site_builds_without_a_warning(tmp_path):
+def site(folder: Path, pictures: str) -> Path:
+    """Build the site, with or without its pictures."""
     pytest.importorskip("mkdocs", reason="the group 'docs' is not installed")
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "STPSPEC_DOCS_PICTURES": pictures},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    api = (tmp_path / "api.html").read_text(encoding="utf-8")
+    return folder
+
+
+def test_the_text_of_the_site_builds_without_a_warning(tmp_path):
+    api = (site(tmp_path, "no") / "api.html").read_text(encoding="utf-8")
     import stpspec as package
 
     for name in package.__all__:
         assert re.search(rf'id="stpspec\.(errors\.)?{name}"', api), name
+
+
+@pytest.mark.long
+def test_the_site_shows_every_picture_that_a_page_asks_for(tmp_path):
+    """The pages, the experiments and the notebook are run for it."""
+    built = site(tmp_path, "yes")
+    for page in MANUAL:
+        asked = set(re.findall(r"<!-- picture: ([^|>]+?) \|", (ROOT / "docs" / page).read_text()))
+        shown = (built / page).with_suffix(".html").read_text(encoding="utf-8")
+        numbers = {int(n) for n in re.findall(r'src="pictures/[\w-]+-(\d+)\.png"', shown)}
+        assert numbers == set(range(len(asked))), page
+    gallery = (built / "gallery.html").read_text(encoding="utf-8")
+    for experiment in (p.parent.name for p in ROOT.glob("experiments/*/README.md")):
+        assert f'src="pictures/{experiment}.png"' in gallery
+        assert (built / f"pictures/{experiment}.png").read_bytes().startswith(b"\x89PNG")
+    assert 'src="pictures/t' in (built / "tutorial.html").read_text(encoding="utf-8")
 
 
 def test_every_page_is_in_the_navigation_and_exists():

@@ -2,21 +2,28 @@
 
 import json
 import queue
+import re
 import sys
 import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
+from recorded_psps import SPIKES, TRUTH, voltage
 from small import cli, data, experiment, python
+from test_trace_fits import ONSET, write_csv
+from test_trace_fits import experiment as psp_fit
 from test_workers import ABORT, LOOP, SEGFAULT, faulty
 
 import stpspec
 from stpspec.errors import SpecError, StpspecError, TunerError
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.tuner import Tuner, TunerServer, experiments_of
+from stpspec.tuner.changes import CLAMP, changes_to, from_link
+from stpspec.tuner.controls import Controls
 from stpspec.tuner.decimation import shown_samples
 from stpspec.tuner.knobs import addable, knobs_of
+from stpspec.tuner.layout import Layout
 from stpspec.tuner.messages import (
     AskFacts,
     AskFit,
@@ -26,13 +33,16 @@ from stpspec.tuner.messages import (
     Facts,
     Fitted,
     Metric,
+    Point,
     Refused,
     Targets,
     Traces,
     value_of,
 )
+from stpspec.tuner.palette import palette
 from stpspec.tuner.process import Engine
-from stpspec.tuner.state import CLAMP, State, changes_to, fit_data, from_link
+from stpspec.tuner.response_view import ResponseView
+from stpspec.tuner.state import State, fit_data
 from stpspec.tuner.tables import metrics_html, targets_html
 from stpspec.tuner.views import first_view, questions, views_of, with_protocol
 from stpspec.units import UnitError
@@ -285,6 +295,21 @@ def test_a_frequency_response_asks_for_each_of_the_sixteen():
     assert [q.frequency for q in asked[1:]] == list(FREQUENCIES)
 
 
+def test_a_point_that_was_simulated_while_a_knob_was_moved_is_not_drawn():
+    made = experiment()
+    view = views_of(made)[-1]
+    layout = Layout(palette("default"), Controls(lambda *_: "", lambda _: None), "default")
+    drawn = ResponseView(layout)
+    before, now = (questions(made, view, view.name, 800)[1:] for _ in range(2))
+    drawn.begin(before)
+    drawn.begin(now)
+    for asked in (before[0], *now):
+        is_last = drawn.add(asked, Point(view.name, asked.frequency, ()))
+        assert is_last == (asked is now[-1])
+    column = layout.response.log.select_one({"name": "frequency response"}).data["frequency"]
+    assert list(column) == list(FREQUENCIES)
+
+
 # -- what is shown ----------------------------------------------------------------------------
 
 
@@ -318,6 +343,13 @@ def test_the_table_of_targets_says_how_far_off_each_is_in_words_too():
     assert "no &lt;response&gt;" in html
     assert "not asked: two pulses" in html
     assert "loss <b>64.25</b>" in html
+
+
+def test_a_target_of_many_values_leaves_room_for_its_name():
+    many = Metric("psp", "trace", "train", "mV", (1.0,) * 900)
+    html = targets_html(Targets((many,), 1.0, "", {"psp": ((1.5,) * 900, 0.5)}), {})
+    assert html.count("900 values") == 2
+    assert len(re.sub("<[^>]+>", "", html)) < 120
 
 
 def test_each_line_of_the_arithmetic_stands_once():
@@ -364,6 +396,28 @@ def test_both_voltages_of_a_gap_step_come_with_the_means_that_are_compared():
     rest1, moved1, rest2, moved2 = [level.value for level in answer.levels]
     coefficient = value_of(answer.metrics, "coupling_coefficient")
     assert (moved2 - rest2) / (moved1 - rest1) == pytest.approx(coefficient, rel=1e-9)
+
+
+def test_what_was_recorded_comes_with_the_trace_at_its_level_and_a_place_can_be_moved(tmp_path):
+    spikes, free = SPIKES[:2], ("U", "net_con.delay")
+    time = np.arange(-20.0, 150.0, 0.1)
+    write_csv(tmp_path / "cell.csv", time, voltage(time, spikes))
+    target = {"file": str(tmp_path / "cell.csv"), "stimulus": [f"{ONSET} ms"]}
+    made = psp_fit(target, free, spikes, subtract_baseline=True)
+    names = {f"parameters.{n}.start": TRUTH[n] for n in free}
+    answer = ask_once(AskTraces(made.changed(names).to_data(), (), "train", 600))
+    assert isinstance(answer, Traces), answer
+    (recorded,) = answer.recorded
+    (model,) = (t for t in answer.traces if t.signal == recorded.signal)
+    there = np.isfinite(recorded.y)
+    at_model = np.interp(recorded.t[there], model.t, model.y)
+    assert recorded.y[there] == pytest.approx(at_model, abs=0.05)  # mV
+    facts = ask_once(AskFacts(made.to_data()))
+    moved = State(made, facts, {"parameters.net_con.delay.start": 2.5})
+    assert moved.experiment.parameters["net_con.delay"].start == 2.5
+    labels = [k.label for k in knobs_of(made, facts, "train")]
+    assert [n for n in labels if "delay" in n] == ["net_con.delay"]
+    assert all(k.path.startswith("model.fixed.") for k in addable(made, facts))
 
 
 @pytest.mark.parametrize("name", ["pvalb_pyr", "fs_fs_gap"])

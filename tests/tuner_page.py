@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import statistics
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from programs import path_of
@@ -45,11 +48,13 @@ _CLOCK = """
 """
 
 
-# While figures are exchanged there may be two of one name.
+# While figures are exchanged there may be two of one name: the later one is meant.
 _SOURCE = """
 ([name, column]) => {
-  try { return Array.from(Bokeh.documents[0].get_model_by_name(name).data[column]) }
-  catch (error) { return [] }
+  const all = [...(globalThis.Bokeh?.documents[0]?._all_models.values() ?? [])]
+  const models = all.filter((m) => m.name === name)
+  models.sort((a, b) => parseInt(a.id.slice(1)) - parseInt(b.id.slice(1)))
+  return Array.from(models.at(-1)?.data[column] ?? [])
 }
 """
 _TEXT = """
@@ -91,10 +96,16 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def opened(browser: Browser, address: str, **settings: object) -> Page:
-    """Open the page and wait for the first trace."""
+def opened(
+    browser: Browser,
+    address: str,
+    watch: Callable[[Page], None] = lambda page: None,
+    **settings: object,
+) -> Page:
+    """Open the page and wait for the first trace; ``watch`` takes the page before it is loaded."""
     page = browser.new_context(**settings).new_page()
     page.set_default_timeout(WAIT)
+    watch(page)
     page.goto(address)
     page.get_by_text("simulated in").wait_for()
     return page
@@ -139,6 +150,68 @@ def text_of(page: Page, part: str) -> str:
     return page.locator(part).evaluate(_TEXT)
 
 
+def eventually(
+    page: Page, name: str, condition: Callable[[list], bool], column: str = "y"
+) -> list[float]:
+    """Wait until what a figure draws is as a function says; return it."""
+    end = time.monotonic() + WAIT / 1000
+    while time.monotonic() < end:
+        values = source(page, name, column)
+        if condition(values):
+            return values
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{name} does not become what was expected, but {values[:5]} …")
+
+
+def changed(page: Page, name: str, before: list[float]) -> list[float]:
+    """Wait for another trace than before; return it."""
+    return eventually(page, name, lambda y: y != before)
+
+
+def same(one: list[float], other: list[float]) -> bool:
+    """Tell whether two traces are of the same values, each by a process with a past of its own.
+
+    What a process has simulated before shows in the last digits, and so in which samples are drawn.
+    """
+    if not one or not other:
+        return False
+    ends = [(max(y), min(y), y[-1]) for y in (one, other)]
+    return all(abs(a - b) <= 1e-4 * abs(b) + 1e-6 for a, b in zip(*ends, strict=True))
+
+
+def write(page: Page, knob: str, text: str) -> None:
+    """Write into the number box of a knob."""
+    box(page, knob).fill(text)
+    box(page, knob).press("Enter")
+
+
+def value_in(page: Page, knob: str) -> float:
+    """Return what the number box of a knob holds."""
+    return float(box(page, knob).input_value())
+
+
+def metrics_shown(page: Page) -> dict[str, str]:
+    """Return the metrics of the page as they are written there, without their units."""
+    rows = page.locator("aside").get_by_role("row").all_inner_texts()
+    pairs = (re.fullmatch(r"(\w+)\t(-?\d[\d.e+-]*)\s?\S*(?: \S+)?", row.strip()) for row in rows)
+    return {pair[1]: pair[2] for pair in pairs if pair is not None}
+
+
+@contextlib.contextmanager
+def commanded(*words: str, cwd: Path) -> Iterator[str]:
+    """Run a command that serves a page while inside; yield the address that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stpspec.cli", *words],
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.communicate()
+
+
 def median(values: list[float]) -> float:
     """Return the median."""
     return statistics.median(values)
@@ -155,8 +228,7 @@ def picture(file: str, theme: str = "default", size: tuple[int, int] = (1280, 80
                       viewport={"width": width, "height": height})  # fmt: skip
         page.get_by_role("button", name="Keep trace").click()
         page.wait_for_timeout(2000)
-        box(page, "U").fill("0.3")
-        box(page, "U").press("Enter")
+        write(page, "U", "0.3")
         page.wait_for_url(re.compile("state="))
         page.wait_for_timeout(2000)
         page.screenshot(path=file)

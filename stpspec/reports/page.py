@@ -15,6 +15,7 @@ from stpspec.view.inline_svg import inline_svg
 GENERATOR = "stpspec report"
 _COLUMNS = 8  # beside the first, that a page has room for
 _LONG = 30  # lines; more are printed in two columns
+_NUMBER = re.compile(r"[-−+]?\d.{0,23}")  # its unit or its sd stays on the line
 _HASH = re.compile(r"[0-9a-f]{64}")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -43,29 +44,36 @@ $body
 """)
 
 _STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1a1a1a;
-  background: white; max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
+:root { color-scheme: light; --ink: #1a1a1a; --paper: white; --faint: #555; --line: #ccc;
+  --row: #e4e4e4; --head: #999; --link: #005a8e; --code: #f5f5f5; }
+body { font: 15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: var(--ink);
+  background: var(--paper); max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-bottom: 1px solid #ccc;
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-bottom: 1px solid var(--line);
   padding-bottom: .2rem; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; overflow-wrap: anywhere; }
 p, li { max-width: 50rem; overflow-wrap: anywhere; }
 .verdict { font-weight: 600; }
-.quiet, footer { color: #555; font-size: .92em; }
-nav a { display: inline-block; margin-right: 1rem; color: #005a8e; }
+.quiet, footer { color: var(--faint); font-size: .92em; }
+nav a { display: inline-block; margin-right: 1rem; color: var(--link); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .4rem 0 1rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .9rem .2rem 0; min-width: 2.5rem;
-  max-width: 26rem; overflow-wrap: break-word; border-bottom: 1px solid #e4e4e4; }
-th { font-weight: 600; border-bottom-color: #999; white-space: nowrap; }
+  max-width: 26rem; overflow-wrap: break-word; border-bottom: 1px solid var(--row); }
+th { font-weight: 600; border-bottom-color: var(--head); white-space: nowrap; }
 .hash { font: .85em ui-monospace, monospace; white-space: nowrap; max-width: none; }
 figure { margin: .8rem 0 1.2rem; }
-figcaption { color: #555; font-size: .92em; max-width: 50rem; }
+figcaption { color: var(--faint); font-size: .92em; max-width: 50rem; }
+.number { white-space: nowrap; }
 svg { max-width: 100%; height: auto; display: block; }
-pre { background: #f5f5f5; padding: .7rem; font: 12.5px/1.4 ui-monospace, monospace;
+pre { background: var(--code); padding: .7rem; font: 12.5px/1.4 ui-monospace, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; margin: .5rem 0; }
-footer { margin-top: 2rem; border-top: 1px solid #ccc; padding-top: .5rem; }
+footer { margin-top: 2rem; border-top: 1px solid var(--line); padding-top: .5rem; }
+@media screen and (prefers-color-scheme: dark) { /* figures keep their paper */
+  :root { color-scheme: dark; --ink: #e8e8e8; --paper: #16181d; --faint: #a3a9b2; --line: #3a3f48;
+    --row: #2c3038; --head: #6a717c; --link: #7cc4f0; --code: #22252c; }
+  svg { background: white; border-radius: 4px; padding: 4px; box-sizing: border-box; }
+}
 @media print {
   @page { size: A4; margin: 16mm 14mm; }
   body { font-size: 10pt; max-width: none; padding: 0; }
@@ -170,7 +178,9 @@ def _paragraph(text: str, kind: str) -> str:
 
 
 def _cell(escaped: str) -> str:
-    kind = ' class="hash"' if _HASH.fullmatch(escaped) else ""
+    if _HASH.fullmatch(escaped):
+        return f'<td class="hash">{escaped}</td>'
+    kind = ' class="number"' if _NUMBER.fullmatch(escaped) else ""
     return f"<td{kind}>{escaped}</td>"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import ClassVar
 
@@ -190,6 +190,12 @@ class Controls:
                 row.complain(text)
                 return True
         return False
+
+    def show_values(self, values: Mapping[str, float]) -> None:
+        """Show values that are being tried, by the paths of their knobs."""
+        for path, value in values.items():
+            if path in self.rows:
+                self.rows[path].show_value(value)
 
     def enable(self, *, enabled: bool) -> None:
         """Let the knobs be moved, or not."""

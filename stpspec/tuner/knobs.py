@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -263,6 +263,8 @@ def _of_spec(spec: Spec, path: str, group: Group) -> Iterator[Knob]:
 
 def _is_number(field: FieldInfo) -> bool:
     annotation = field.annotation
+    if get_origin(annotation) in (list, tuple, dict):
+        return False  # spike times
     kinds = [a for a in (annotation, *get_args(annotation)) if a is not None]
     if all(isinstance(a, int) and not isinstance(a, bool) for a in get_args(annotation) or ("",)):
         return True  # Literal[1, 2]

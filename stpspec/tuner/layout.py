@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import panel as pn
 
+from stpspec.specs.experiment import Experiment
 from stpspec.tuner.controls import Controls
 from stpspec.tuner.figures import LossFigure, ResponseFigure
 from stpspec.tuner.palette import Palette
@@ -29,12 +31,27 @@ _HEAD = (
     "h2 { font-size: 12px; letter-spacing: .04em; text-transform: uppercase; margin: 0;"
     " color: var(--tuner-faint); } h1 { font-size: 16px; margin: 0; color: var(--tuner-ink); }"
 )
-# The arrow of a list as the theme of the browser has it: Bokeh's own is black on black.
-_LIST = "select.bk-input { appearance: auto; background-image: none; }"
+# Bokeh's own arrow of a list is black on black in the dark; this one is as the text.
+_LIST = """
+select.bk-input { background-image: linear-gradient(45deg, transparent 50%, currentColor 50%),
+  linear-gradient(135deg, currentColor 50%, transparent 50%); background-size: 6px 6px;
+  background-position: right 14px center, right 8px center; background-repeat: no-repeat; }
+"""
+_BAR = """
+progress, progress::-webkit-progress-bar { background: var(--tuner-grid) !important; }
+progress::-webkit-progress-value { background: var(--tuner-now) !important; }
+progress::-moz-progress-bar { background: var(--tuner-now) !important; }
+"""
 _MESSAGE = (
     ":host { color: var(--tuner-bad); border: 1px solid var(--tuner-bad); border-radius: 4px;"
     " padding: 4px 8px; font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; }"
 )
+_OTHER_THEME = """
+const url = new URL(window.location.href);
+const dark = url.searchParams.get("theme") === "dark";
+url.searchParams.set("theme", dark ? "default" : "dark");
+window.location.assign(url.href);
+"""
 PAGE = Path(__file__).with_name("page.html")
 
 
@@ -44,6 +61,21 @@ def _head(text: str, level: int = 2) -> pn.pane.HTML:
 
 def _button(name: str, width: int, *, disabled: bool = False) -> pn.widgets.Button:
     return pn.widgets.Button(label=name, width=width, height=30, disabled=disabled, margin=(4, 3))
+
+
+class Message:
+    """The line that says what is wrong with no field of its own."""
+
+    def __init__(self) -> None:
+        self.pane = pn.pane.HTML("", visible=False, stylesheets=[_MESSAGE], margin=(2, 12),
+                                 sizing_mode="stretch_width")  # fmt: skip
+        self._is_of_trace = False
+
+    def tell(self, text: str, *, of_trace: bool = False) -> None:
+        """Show a message; a good trace takes that of a bad one away, and no other."""
+        if text or (self.pane.visible and (self._is_of_trace or not of_trace)):
+            self.pane.param.update(object=escape(text), visible=bool(text))
+            self._is_of_trace = of_trace
 
 
 class Layout:
@@ -68,9 +100,10 @@ class Layout:
         self.reset = _button("Reset", 62, disabled=True)
         self.keep = _button("Keep trace", 90)
         self.theme = _button("Light" if theme == "dark" else "Dark", 62)
+        self.theme.js_on_click(code=_OTHER_THEME)
         self.save = pn.widgets.FileDownload(
             label="Save as YAML", filename="experiment.yaml", width=124, height=30, margin=(4, 3),
-            embed=False, auto=True, color="primary",
+            embed=False, auto=True, color="primary", disabled=True,
         )  # fmt: skip
         self.bar = pn.Row(
             self.title, self.connection, self.undo, self.redo, self.reset, self.keep, self.save,
@@ -103,17 +136,17 @@ class Layout:
             options=["log", "linear"], value="log", visible=False, color="primary",
             variant="outline", height=30, margin=(8, 6),
         )  # fmt: skip
-        self.message = pn.pane.HTML("", visible=False, stylesheets=[_MESSAGE], margin=(2, 12),
-                                    sizing_mode="stretch_width")  # fmt: skip
+        self.message = Message()
         self.status = pn.pane.HTML("Loading the mechanism …", stylesheets=[_TABLE], margin=(0, 12),
                                    sizing_mode="stretch_width")  # fmt: skip
         self.figures = pn.Column(sizing_mode="stretch_width", margin=0)
         self.progress = pn.indicators.Progress(value=0, max=100, visible=False, margin=(2, 12),
-                                               sizing_mode="stretch_width", height=8)  # fmt: skip
+                                               sizing_mode="stretch_width", height=8,
+                                               stylesheets=[_BAR])  # fmt: skip
         self.response = ResponseFigure(colors)
         self.pins = pn.FlexBox(margin=(0, 10))
         self.traces = pn.Column(
-            pn.FlexBox(self.tabs, self.protocol, self.axis), self.message, self.progress,
+            pn.FlexBox(self.tabs, self.protocol, self.axis), self.message.pane, self.progress,
             self.figures, self.pins, self.status, sizing_mode="stretch_width", margin=(0, 0, 20, 0),
         )  # fmt: skip
 
@@ -134,11 +167,26 @@ class Layout:
             try { window.history.replaceState({}, "", cb_obj.value) } catch (error) {}
         """)  # fmt: skip
         self.fitting = pn.Column(pn.Row(self.fit, self.stop), self.course, self.loss_view,
-                                 sizing_mode="stretch_width", margin=0)  # fmt: skip
+                                 sizing_mode="stretch_width", margin=0, visible=False)  # fmt: skip
         self.numbers = pn.Column(
             _head("Targets"), self.targets, self.fitting, _head("Metrics"), self.metrics, self.link,
             sizing_mode="stretch_width", margin=(0, 4, 20, 4),
         )  # fmt: skip
+
+    def open(self, experiment: Experiment, variables: list[str]) -> None:
+        """Show what an experiment has, whose mechanism has these variables to record."""
+        self.title.object = f"<h1>{escape(experiment.name)}</h1>"
+        self.save.param.update(filename=f"{experiment.name}.yaml", disabled=False)
+        self.clamp.visible = experiment.model.stimulated_by == "event"
+        self.record.visible, self.variables.options = bool(variables), variables
+        self.course.object, self.loss_view.objects = "", []
+        self.fitting.visible = bool(experiment.parameters) and experiment.objective is not None
+
+    def show_history(self, can_undo: bool, can_redo: bool) -> None:
+        """Let the steps be walked that there are; a button that stays as it is costs no message."""
+        for button, can in ((self.undo, can_undo), (self.reset, can_undo), (self.redo, can_redo)):
+            if button.disabled == can:
+                button.disabled = not can
 
     def show_loss(self) -> None:
         """Show the figure of the loss, once there is a fit."""

@@ -111,6 +111,27 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class RecordedData:
+    """A recorded trace over that of the model, as many samples as the screen can show.
+
+    Attributes
+    ----------
+    signal : str
+    t : ndarray, shape (n,)
+        ms after the onset of the stimulus.
+    y, low, high : ndarray, shape (n,)
+        Its values, and those one sd below and above: the values themselves without an sd. NaN
+        breaks a line where nothing was recorded.
+    """
+
+    signal: str
+    t: np.ndarray
+    y: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
 class Pulses:
     """Pulses as they are measured in the default signal, arrays of shape (pulse,).
 
@@ -191,6 +212,8 @@ class Traces:
         Why there is no trace; empty if there is.
     seconds : float
         Of the simulation.
+    recorded : tuple of RecordedData
+        What was recorded of the signals, where it is a target.
     """
 
     protocol: str
@@ -200,6 +223,7 @@ class Traces:
     metrics: tuple[Metric, ...]
     failure: str = ""
     seconds: float = 0.0
+    recorded: tuple[RecordedData, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ from stpspec.tuner.messages import (
     Trace,
     Traces,
 )
+from stpspec.tuner.recorded import recorded_data
 
 # What was shown last, so that its targets need no second simulation.
 _last: list[tuple[Mapping[str, Any], str, Recorded]] = []
@@ -119,8 +120,9 @@ def _traces(bound: Bound, question: AskTraces) -> Traces:
         _trace(signal, recorded.units[signal], t[first:] - onset, y[first:], question.pixels)
         for signal, y in signals.items()
     )
+    data = recorded_data(bound.experiment, name, recorded, question.pixels)
     return Traces(name, traces, _pulses(response, onset), _levels(response, onset), metrics, "",
-                  seconds)  # fmt: skip
+                  seconds, data)  # fmt: skip
 
 
 def _first_shown(t: np.ndarray, onset: float, *, step: bool) -> int:

@@ -35,10 +35,12 @@ def targets_html(answer: Targets, aside: Mapping[str, str]) -> str:
             rows.append(f"<tr>{name}{_reason(f'none: {metric.reason}')}</tr>")
             continue
         unit = escape(unit_text(metric.unit))
+        now = f"{_value(metric)} {unit}"
+        if isinstance(metric.value, tuple):
+            now = f"{len(metric.value)} values"
         off, grade = _off(metric, *asked)
         rows.append(
-            f"<tr>{name}<td>{_value(metric)} {unit}</td><td>{target}{sd}</td>"
-            f'<td class="{grade}">{off}</td></tr>'
+            f'<tr>{name}<td>{now}</td><td>{target}{sd}</td><td class="{grade}">{off}</td></tr>'
         )
     for name, why in aside.items():
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{_reason(f"not asked: {why}")}</tr>')

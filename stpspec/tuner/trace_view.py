@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import panel as pn
 
-from stpspec.tuner.figures import Pin, TraceFigures
 from stpspec.tuner.layout import Layout
 from stpspec.tuner.messages import Traces
 from stpspec.tuner.palette import Palette
+from stpspec.tuner.trace_figures import Pin, TraceFigures
 
 _GESTURE = 1.0  # s; what is shown when moves begin is the ghost of all of them
 _STEP = 400  # px; a figure is given as many samples as one that is up to so much wider

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from stpspec.view.contract import JobState
 
+_SAME = 1e-4  # of a loss; two starts of a fit do not come so close in every evaluation
+
 
 def jobs_rows(
     jobs: Sequence[JobState], varied: Sequence[str], *, show: Callable[[float], str] = number
@@ -68,14 +70,29 @@ def jobs_table(jobs: Sequence[JobState], varied: Sequence[str], width: int | Non
 def equal_jobs(jobs: Sequence[JobState]) -> list[list[JobState]]:
     """Return the groups of jobs that are the same fit: equal in every evaluation.
 
-    Only jobs that end with the same losses, of one experiment and one fitter, are together.
+    Only jobs that end with the same losses, of one experiment and one fitter, are together. A
+    process that has simulated before settles a little otherwise, which shows in the last digits.
     """
-    groups: dict[tuple[object, ...], list[JobState]] = {}
-    for job in jobs:
-        if job.losses.size:
-            name = str(job.summary.get("name", ""))
-            groups.setdefault((job.fitter, name, job.losses.tobytes()), []).append(job)
-    return list(groups.values())
+    groups: list[list[JobState]] = []
+    for job in filter(lambda j: j.losses.size, jobs):
+        for group in groups:
+            if _is_same(group[0], job):
+                group.append(job)
+                break
+        else:
+            groups.append([job])
+    return groups
+
+
+def _is_same(one: JobState, other: JobState) -> bool:
+    names = [str(j.summary.get("name", "")) for j in (one, other)]
+    a, b = one.losses, other.losses
+    return bool(
+        one.fitter == other.fitter
+        and names[0] == names[1]
+        and a.shape == b.shape
+        and np.allclose(a, b, rtol=_SAME, atol=_SAME**2 * float(np.max(a)))
+    )
 
 
 def seeds_note(jobs: Sequence[JobState]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,51 @@ def response_options(experiment: Experiment | None, protocol: str) -> dict[str, 
     return {}
 
 
+@dataclass(frozen=True)
+class RecordedTrace:
+    """A recorded trace at the level of the model's.
+
+    Attributes
+    ----------
+    t : ndarray, shape (sample,)
+        ms after the onset of the stimulus.
+    y : ndarray, shape (sample,)
+    sd : ndarray, shape (sample,), or None
+    breaks : ndarray of int
+        Samples before which there is a gap, that a line does not bridge.
+    """
+
+    t: np.ndarray
+    y: np.ndarray
+    sd: np.ndarray | None
+    breaks: np.ndarray
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is a band of noise, in which the model is to be seen."""
+        return self.t.size > _MARKED
+
+
+def recorded_traces(
+    experiment: Experiment, protocol: str, response: Response
+) -> list[RecordedTrace]:
+    """Return the recorded traces of a signal that are targets, ± sd where it is known."""
+    traces: list[RecordedTrace] = []
+    for term in _traces(experiment, protocol, response):
+        options = METRICS.get("trace").options.model_validate(term.options).model_dump()
+        try:
+            t = sample_times(options)
+            y = _numbers(term.target, response.unit)
+            sd = _sd(term, y, response.unit)
+            y = y + _level(response, options)
+        except (StpspecError, ValueError):
+            continue  # of another unit than what is drawn, as where both are recorded
+        if t.size == y.size:
+            breaks = np.flatnonzero(np.diff(t) > _GAP * np.median(np.diff(t))) + 1
+            traces.append(RecordedTrace(t, y, sd, breaks))
+    return traces
+
+
 def draw_recorded(
     ax: Axes, experiment: Experiment, protocol: str, response: Response
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -53,27 +99,17 @@ def draw_recorded(
         Their times, ms after the onset, and values.
     """
     drawn: list[tuple[np.ndarray, np.ndarray]] = [(np.array([]), np.array([]))]
-    for term in _traces(experiment, protocol, response):
-        options = METRICS.get("trace").options.model_validate(term.options).model_dump()
-        try:
-            t = sample_times(options)
-            y = _numbers(term.target, response.unit)
-            sd = _sd(term, y, response.unit)
-            y = y + _level(response, options)
-        except (StpspecError, ValueError):
-            continue  # of another unit than what is drawn, as where both are recorded
-        if t.size != y.size:
-            continue
-        breaks = np.flatnonzero(np.diff(t) > _GAP * np.median(np.diff(t))) + 1
-        x, line = np.insert(t, breaks, np.nan), np.insert(y, breaks, np.nan)
+    for each in recorded_traces(experiment, protocol, response):
+        t, y, sd = each.t, each.y, each.sd
+        x, line = (np.insert(v, each.breaks, np.nan) for v in (t, y))
         label = "Recorded" if sd is None else "Recorded ± SD"
-        if t.size <= _MARKED:
+        if each.is_dense:
+            ax.plot(x, line, color="0.65", lw=0.4, zorder=1, label=label)
+        else:
             ax.plot(x, line, color="0.3", lw=0.4, marker=".", ms=2.5, alpha=0.7, zorder=4,
                     label=label)  # fmt: skip
-        else:  # a band of noise, in which the model is to be seen
-            ax.plot(x, line, color="0.65", lw=0.4, zorder=1, label=label)
         if sd is not None:
-            wide = np.insert(sd, breaks, np.nan)
+            wide = np.insert(sd, each.breaks, np.nan)
             ax.fill_between(x, line - wide, line + wide, color="black", alpha=0.12, lw=0)
         keep(ax, "recorded", t, y, sd)
         drawn.append((t, y))

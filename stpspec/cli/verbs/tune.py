@@ -43,8 +43,8 @@ def _opened(
     from pathlib import Path
 
     from stpspec.config.compose import compose
+    from stpspec.tuner.changes import changes_to
     from stpspec.tuner.sources import is_table, of_table
-    from stpspec.tuner.state import changes_to
 
     if path is not None and is_table(Path(path)):
         return of_table(Path(path), overrides), {}
