@@ -184,7 +184,7 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
         The experiment file: what lies next to it goes first, then come the current folder, the
         configuration folders, and the shipped files.
     """
-    near = [file.parent] if file is not None else []
+    near = [file.parent, *_project(file)] if file is not None else []
     reach_plugins(data.get("plugins"), *near)
     if file is not None:
         if file.name == EXPERIMENT and is_result(file.parent):
@@ -293,13 +293,27 @@ def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
 
     groups = {m[1] for o in overrides if (m := re.match(r"^\+*(\w+)(?:\.kind)?=[^{]", o))}
     state = hs.State(
-        folders=[f for f in extra_folders() if f.is_dir()],
+        folders=[*_own_groups(file), *(f for f in extra_folders() if f.is_dir())],
         experiments=experiment_folders(),
         file=file,
         replaced=groups & set(GROUPS),
     )
-    with hs.installed(state), search_in([file.parent] if file else []):
+    with hs.installed(state), search_in([file.parent, *_project(file)] if file else []):
         yield
+
+
+def _own_groups(file: Path | None) -> list[Path]:
+    """Return the folders ``conf/`` of the project: in the current one, and around the file."""
+    ours = shipped("conf").resolve()
+    places = [(f / "conf").resolve() for f in (Path.cwd(), *_project(file))]
+    return [p for p in dict.fromkeys(places) if p.is_dir() and p != ours]
+
+
+def _project(file: Path | None) -> list[Path]:
+    """Return the project of ``PROJECT/experiments/NAME/experiment.yaml``; nothing for others."""
+    if file is None or file.name != EXPERIMENT or file.parent.parent.name != "experiments":
+        return []
+    return [file.parent.parent.parent]
 
 
 @contextlib.contextmanager
