@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stpspec.engine.binding.facts import CellQuestion, Facts, Question
-from stpspec.engine.binding.inspection import inspect
-from stpspec.engine.child import Child
+from stpspec.engine.binding.facts import CellQuestion
+from stpspec.engine.child import Child, ChildEndedError
 from stpspec.engine.reading import mentioned
-from stpspec.errors import SpecProblem, TemplateError, nearest
+from stpspec.engine.survey.cell_sections import sections_of
+from stpspec.errors import MechanismError, TemplateError, nearest
 
-_SECTIONS = ("soma", "soma[0]", "axon", "dend", "dend[0]")
+_PATIENCE = 100.0  # s
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,22 @@ class CellFile:
     ----------
     file : Path
     template : str
-    section : str
-        Where a synapse is put first: the soma, if there is one.
+    sections : tuple of str
+        In the order of its list ``all``, if it has one.
     """
 
     file: Path
     template: str
-    section: str
+    sections: tuple[str, ...]
+
+    @property
+    def section(self) -> str:
+        """Where a synapse is put first: the soma, if there is one."""
+        return next((s for s in self.sections if s.startswith("soma")), self.sections[0])
+
+
+PATCH = CellFile(Path("patch.py"), "Patch", ("soma",))
+"""The shipped patch."""
 
 
 def template_names(file: Path) -> list[str]:
@@ -95,39 +104,20 @@ def find_cell(
         )
     reasons = []
     for name in [template] if template is not None else reversed(names):
-        section = _section_of(file, name, mod, arguments)
-        if isinstance(section, str):
-            return CellFile(file, name, section)
-        reasons.append(section.text)
+        question = CellQuestion(str(file), name, list(arguments), ())
+        child = Child()
+        try:
+            found = child.ask(sections_of, question, list(mod), limit=_PATIENCE)
+        except (TemplateError, MechanismError) as error:
+            reasons.append(str(error))
+        except ChildEndedError as error:
+            reasons.append(f"{file}: the process that builds a {name} ended: {error}")
+        except TimeoutError:
+            reasons.append(f"{file}: no {name} is built within {_PATIENCE:g} s")
+        else:
+            if found:
+                return CellFile(file, name, tuple(found))
+            reasons.append(f"{file}: the template {name!r} builds a cell without sections")
+        finally:
+            child.close()
     raise TemplateError("; ".join(dict.fromkeys(reasons)))
-
-
-@dataclass(frozen=True)
-class _Reason:
-    text: str
-
-
-def _section_of(
-    file: Path, template: str, mod: Sequence[str], arguments: Sequence[object]
-) -> str | _Reason:
-    given = list(arguments)
-    cell = CellQuestion(str(file), template, given, _SECTIONS)
-    child = Child()
-    try:
-        answer = inspect([Question(tuple(mod), "ExpSyn", (cell,))], child)[0]
-    finally:
-        child.close()
-    if isinstance(answer, SpecProblem):
-        return _Reason(answer.rule)
-    if isinstance(answer, Facts) and answer.load_error:
-        return _Reason(answer.load_error)
-    facts = answer.cells[0]
-    if facts.error:
-        return _Reason(facts.error)
-    there = [name for name in _SECTIONS if name not in facts.absent]
-    if there:
-        return there[0]
-    listed = re.search(r"It has: ([^,.]+(?:\[\d+\])?)", next(iter(facts.absent.values()), ""))
-    if listed is None or listed[1] == "none":
-        return _Reason(f"{file}: the template {template!r} builds a cell without sections")
-    return listed[1].strip()

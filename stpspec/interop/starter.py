@@ -12,7 +12,7 @@ from stpspec.engine.survey.folder import mod_files, survey
 from stpspec.engine.survey.record import PointProcessRecord, Survey
 from stpspec.errors import MechanismError, ResultError, StpspecError
 from stpspec.formatting import one_line
-from stpspec.interop.cell_files import CellFile, find_cell, words_of
+from stpspec.interop.cell_files import PATCH, CellFile, find_cell, words_of
 from stpspec.interop.first_experiment import Draft, draft_of, readme_of, with_targets, yaml_of
 from stpspec.interop.yaml_text import block
 from stpspec.resources import shipped
@@ -129,7 +129,7 @@ def _inserted(files: Sequence[Path], found: Survey, cell: Path | None) -> list[s
 
 def _cell(cell: Path | None, template: str | None, inserted: Sequence[str]) -> CellFile:
     if cell is None:
-        return CellFile(Path("patch.py"), "Patch", "soma")
+        return PATCH
     return find_cell(cell.expanduser().resolve(), template, inserted)
 
 

@@ -14,9 +14,16 @@ def flow(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(flow(v) for v in value) + "]"
     if isinstance(value, float):
-        return f"{value:.6g}" if "e" not in f"{value:.6g}" else f"{value:.6e}"
+        return _number(value)
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
     return text.removesuffix("...\n").strip()
+
+
+def _number(value: float) -> str:
+    """Return a number with all its digits, as YAML reads it: 1e-05 would be a text."""
+    text = repr(value).removesuffix(".0")
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa}{'' if '.' in mantissa else '.0'}e{exponent}" if e else text
 
 
 def block(
