@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,8 @@ class _Circuit:
                 hint = f"; did you mean {guess!r}?" if guess else ""
                 self._found.note(f"{name}: nothing is known of {key!r}, which is left out{hint}")
         values = self._parameters(name, row)
+        values |= values.pop("global_parameters", None) or {}
+        row = _of_edges(row, self._place)
         named = [row[k] for k in _OF_MECHANISM if row.get(k)]
         named += [values[k] for k in _OF_MECHANISM if values.get(k)]
         if not named:
@@ -328,6 +330,16 @@ class _Circuit:
     def _place(self, named: str) -> Path:
         path = Path(named)
         return path if path.is_absolute() else self._path.parent / path
+
+
+def _of_edges(row: Mapping[str, Any], place: Callable[[str], Path]) -> dict[str, Any]:
+    """Return an edge type with what its first edge says itself, which goes before."""
+    edges = (row.get("_edges") or {}).get("edges_file")
+    if not edges or not place(edges).is_file():
+        return dict(row)
+    from stpspec.interop.sonata_files import first_edge
+
+    return {**row, **first_edge(place(edges), row.get("edge_type_id"))}
 
 
 def _holds(folder: Path, key: str) -> bool:
