@@ -99,7 +99,9 @@ def _calibration(p: PointProcessRecord, c: Calibration) -> list[str]:
     lines = []
     if c.peak_conductance is not None:
         ohmic = "" if c.is_ohmic is not False else ", which follows the voltage"
-        lines.append(f"one event of weight 1{given}: peak {conductance_text(c.peak_conductance)}{ohmic}")
+        lines.append(
+            f"one event of weight 1{given}: peak {conductance_text(c.peak_conductance)}{ohmic}"
+        )
     if c.reversal is not None:
         lines.append(f"reversal potential: {number(c.reversal)} mV")
     if c.rise is not None and c.rise == c.rise:

@@ -72,7 +72,9 @@ def with_manifest(data: Any, folder: Path) -> Any:
         def value(match: re.Match[str]) -> str:
             name = match[1]
             if name in within:
-                rule = f"the variables of the manifest name each other: {' → '.join([*within, name])}"
+                rule = (
+                    f"the variables of the manifest name each other: {' → '.join([*within, name])}"
+                )
                 raise SpecError([SpecProblem("manifest", rule)])
             if name not in values:
                 guess = nearest(name, list(values))
@@ -110,9 +112,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 class _Circuit:
-    def __init__(
-        self, config: Path, mod: Sequence[Path], cell: Path | None, template: str | None
-    ):
+    def __init__(self, config: Path, mod: Sequence[Path], cell: Path | None, template: str | None):
         self._found = Imported()
         self._path = config
         self._simulation: dict[str, Any] = {}
@@ -248,7 +248,9 @@ class _Circuit:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise SpecError([SpecProblem(name, f"{path} cannot be read as JSON: {error}")]) from None
+            raise SpecError(
+                [SpecProblem(name, f"{path} cannot be read as JSON: {error}")]
+            ) from None
         return data if isinstance(data, dict) else {}
 
     def _called(self, name: str) -> str:
@@ -375,5 +377,3 @@ def _number(row: Mapping[str, Any], *keys: str, default: float) -> float:
             except (TypeError, ValueError):
                 raise SpecError([SpecProblem(key, "must be a number", row[key])]) from None
     return default
-
-

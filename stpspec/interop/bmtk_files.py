@@ -31,8 +31,11 @@ def remarks(p: Preparation) -> list[str]:
     """Return what other readers of these files have to know."""
     found = []
     if p.global_values:
-        found.append(f"{', '.join(p.global_values)}: GLOBAL, so set as h.NAME_{p.mechanism}; a "
-                     f"loader that sets them on the synapse fails (key global_parameters)")  # fmt: skip
+        names = ", ".join(p.global_values)
+        found.append(
+            f"{names}: GLOBAL, so set as h.NAME_{p.mechanism}; a loader that sets them on the "
+            f"synapse fails (key global_parameters)"
+        )
     if p.template_file.endswith(".py"):
         found.append("the cell is a Python class: BMTK needs a loader for it (model_template)")
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from stpspec.errors import MechanismError, SpecError, SpecProblem, TemplateError, nearest
 from stpspec.interop.cell_files import PATCH, CellFile, find_cell, template_names
 from stpspec.interop.imported import Imported, Mechanisms, file_name
-from stpspec.interop.python_data import computed_in, read_python
+from stpspec.interop.python_data import Computed, computed_in, read_python
 
 _GENERAL = ("tstart", "tdur", "threshold", "delay", "weight", "dt", "celsius", "temperature",
             "vclamp", "rise_interval")  # fmt: skip
@@ -32,7 +32,12 @@ _TARGETS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "latency": ("latency", "single", {}),
     "half_width": ("half_width", "single", {}),
 }
-_METHODS = {"SLSQP": "slsqp", "L-BFGS-B": "lbfgsb", "Nelder-Mead": "nelder_mead", "Powell": "powell"}
+_METHODS = {
+    "SLSQP": "slsqp",
+    "L-BFGS-B": "lbfgsb",
+    "Nelder-Mead": "nelder_mead",
+    "Powell": "powell",
+}
 
 
 def read_bmtool(
@@ -77,8 +82,8 @@ def read_bmtool(
         data.override_from(json_folder)
     data.refuse_computed()
     if not data.connections:
-        raise SpecError([SpecProblem("", f"{settings} holds no connections, as in "
-                                     '{"A2B": {"spec_settings": {…}, "spec_syn_param": {…}}}')])  # fmt: skip
+        like = '{"A2B": {"spec_settings": {…}, "spec_syn_param": {…}}}'
+        raise SpecError([SpecProblem("", f"{settings} holds no connections, as in {like}")])
     base = settings if settings.is_dir() else settings.parent
     mods = list(mod) or data.folder_of("mechanisms_dir", base)
     cell = cell or data.template_file(base)
@@ -136,14 +141,19 @@ class _Settings:
             self.found.note(f"{files[name].name}: no connection is called {name!r}; left out")
 
     def refuse_computed(self) -> None:
+        for key, flag in (("mechanisms_dir", "--mod"), ("templates_dir", "--cell")):
+            if isinstance(named := self.options.get(key), Computed):
+                self.found.note(f"{named.place}: {key} is computed when the file is run: {flag} "
+                                f"says where they are")  # fmt: skip
         used = {"general": self.general, "connections": self.connections,
                 "options": {k: v for k, v in self.options.items() if k in _OPTIONS}}  # fmt: skip
         faults = computed_in(used)
         if faults:
-            raise SpecError([
-                SpecProblem(path, f"{c.place}: {c.code} is computed when the file is run, and it is "
-                            f"only read: write the value itself") for path, c in faults.items()
-            ], "the settings cannot be read as data")  # fmt: skip
+            rule = "{} is computed when the file is run, and it is only read: write its value"
+            problems = [
+                SpecProblem(path, f"{c.place}: {rule.format(c.code)}") for path, c in faults.items()
+            ]
+            raise SpecError(problems, "the settings cannot be read as data")
 
     def folder_of(self, key: str, base: Path) -> list[Path]:
         """Return the folder of .mod files that the notebook names, or that lies beside it."""
@@ -160,11 +170,13 @@ class _Settings:
         if not isinstance(named, str):
             return None
         place = base / named
-        files = [place] if place.is_file() else sorted(place.glob("*.hoc")) if place.is_dir() else []
+        files = (
+            [place] if place.is_file() else sorted(place.glob("*.hoc")) if place.is_dir() else []
+        )
         return files[0] if len(files) == 1 else None
 
 
-_OPTIONS = ("mechanisms_dir", "templates_dir", "current_name", "other_vars_to_record",
+_OPTIONS = ("current_name", "other_vars_to_record",
             "target_metrics", "param_bounds", "run_single_event", "run_train_input",
             "train_frequency", "train_delay", "method")  # fmt: skip
 

@@ -42,9 +42,9 @@ def joined(native: dict[str, Any], own: Mapping[str, Any] | None) -> dict[str, A
     data = copy.deepcopy(dict(own["experiment"]))
     units = own.get("units", {})
     model, theirs = data["model"], native["model"]
-    for key in ("cell", "mod"):
-        if key in model or key == "cell":
-            model[key] = theirs[key] if key == "mod" else _cell(model[key], theirs[key])
+    model["cell"] = _cell(model["cell"], theirs["cell"])
+    if "mod" in model:
+        model["mod"] = theirs["mod"]
     for key in ("section", "position", "mechanism"):
         _take(model, key, theirs.get(key), {"section": "soma", "position": 0.5}.get(key))
     net_con = dict(model.get("net_con") or {})
@@ -52,20 +52,26 @@ def joined(native: dict[str, Any], own: Mapping[str, Any] | None) -> dict[str, A
         _take(net_con, key, theirs["net_con"][key], usual)
     if net_con:
         model["net_con"] = net_con
-    fixed, free = dict(model.get("fixed") or {}), data.get("parameters") or {}
-    for name, value in theirs["fixed"].items():
-        unit = units.get(name, "1")
-        place, key = (free[name], "start") if name in free else (fixed, name)
-        if not _is_value(place.get(key), value, unit):
-            place[key] = value
-    if fixed:
-        model["fixed"] = fixed
+    _take_values(data, theirs["fixed"], units)
     numerics = dict(data.get("numerics") or {})
     for key, usual in (("dt", 0.025), ("temperature", 20.0), ("v_init", -70.0)):
         _take(numerics, key, native["numerics"].get(key), usual)
     if numerics:
         data["numerics"] = numerics
     return data
+
+
+def _take_values(
+    data: dict[str, Any], values: Mapping[str, float], units: Mapping[str, str]
+) -> None:
+    """Set the parameters of the mechanism: the start of free ones, the value of the others."""
+    fixed, free = dict(data["model"].get("fixed") or {}), data.get("parameters") or {}
+    for name, value in values.items():
+        place, key = (free[name], "start") if name in free else (fixed, name)
+        if not _is_value(place.get(key), value, units.get(name, "1")):
+            place[key] = value
+    if fixed:
+        data["model"]["fixed"] = fixed
 
 
 def _cell(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:

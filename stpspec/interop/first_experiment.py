@@ -161,7 +161,9 @@ def _main(record: PointProcessRecord, role: str) -> ParameterRecord | None:
     return next(iter(seen or those), None)
 
 
-def _range(role: str, p: ParameterRecord, chosen: dict[Any, ParameterRecord]) -> tuple[float, float]:
+def _range(
+    role: str, p: ParameterRecord, chosen: dict[Any, ParameterRecord]
+) -> tuple[float, float]:
     value = p.default
     second = 1e-3 if p.unit == "s" else 1.0
     if role == "utilization":
@@ -275,6 +277,6 @@ def readme_of(draft: Draft) -> str:
     free = ", ".join(f"`{n}`" for n in draft.data.get("parameters", {})) or "nothing yet"
     return (
         f"# {draft.title}\n\nQuestion: which values of {free} give the measured response?\n\n"
-        f"Source: the targets are those of the default values; write here where yours come from.\n\n"
+        f"Source: the targets are those of the default values; write where yours come from.\n\n"
         f"```bash\nstpspec fit {draft.name}\n```\n"
     )

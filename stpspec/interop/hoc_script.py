@@ -52,7 +52,7 @@ def files_of(p: Preparation) -> dict[str, str]:
     return {**p.texts, SCRIPT: "\n".join(lines) + "\n"}
 
 
-_SIMULATE = '''
+_SIMULATE = """
 proc simulate() { local k  // name of the protocol, end of the run in ms
     finitialize(start_voltage)
     for k = 0, arrivals.size() - 1 netcon.event(arrivals.x[k])
@@ -66,7 +66,7 @@ proc simulate() { local k  // name of the protocol, end of the run in ms
     }
     file.close()
 }
-'''.splitlines()
+""".splitlines()
 
 
 def _number(value: float) -> str:
@@ -87,7 +87,9 @@ def _cell(p: Preparation) -> list[str]:
         f"{k}={v!r}" for k, v in arguments.items()
     ) if isinstance(arguments, dict) else ", ".join(map(repr, arguments))  # fmt: skip
     if '"' in written:
-        raise ResultError("an argument of the cell holds a quotation mark, which HOC cannot pass on")
+        raise ResultError(
+            "an argument of the cell holds a quotation mark, which HOC cannot pass on"
+        )
     folder = (Path("templates") / path.parent).as_posix()
     return [
         "// A Python class: HOC asks Python for it.",

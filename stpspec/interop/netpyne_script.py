@@ -42,7 +42,6 @@ def simulate(arrivals, stop):
     net.cellParams["post"]["conds"] = {}
     for name, value in DATA["popParams"].items():
         net.popParams[name] = dict(value)
-    net.popParams["pre"]["spkTimes"] = arrivals
     net.synMechParams["synapse"] = dict(DATA["synMechParams"]["synapse"])
     net.connParams["pre->post"] = dict(DATA["connParams"]["pre->post"])
     for name, value in DATA["stimSourceParams"].items():
@@ -54,12 +53,19 @@ def simulate(arrivals, stop):
     config.hParams = dict(DATA["simConfig"]["hParams"])
     config.cvode_active, config.recordStep = False, config.dt
     sim.initialize(net, config)
-    for builder in (sim.net.createPops, sim.net.createCells, sim.net.connectCells, sim.net.addStims):
-        builder()
+    for step in ("createPops", "createCells", "connectCells", "addStims"):
+        getattr(sim.net, step)()
     for name, value in DATA["globals"].items():
         setattr(h, name, value)
     post = next(c for c in sim.net.cells if c.tags["pop"] == "post")
     synapse = post.secs[DATA["section"]]["synMechs"][0]["hObj"]
+    netcon = post.conns[0]["hObj"]
+
+    def deliver():
+        for arrival in arrivals:  # at the synapse: the delay is in it
+            netcon.event(arrival)
+
+    handler = h.FInitializeHandler(1, deliver)
     electrode = post.stims[0]["hObj"]
     place = post.secs[DATA["electrode"]["section"]]["hObj"](DATA["electrode"]["position"])
     recorded = {"time": h.Vector().record(h._ref_t)}
@@ -70,6 +76,7 @@ def simulate(arrivals, stop):
     recorded["clamp_current"] = h.Vector().record(electrode._ref_i)
     recorded["somatic_voltage"] = h.Vector().record(place._ref_v)
     sim.runSim()
+    del handler
     found = {name: list(vector) for name, vector in recorded.items()}
     sim.clearAll()
     return found
@@ -88,7 +95,8 @@ def data_of(p: Preparation) -> dict[str, Any]:
     electrode = python_script.electrode_of(p)
     if "holding_potential" in electrode:
         source = {"type": "SEClamp", "rs": electrode["series_resistance"], "dur1": 1e9, "dur2": 0,
-                  "dur3": 0, "amp1": electrode["holding_potential"], "amp2": 0, "amp3": 0}  # fmt: skip
+                  "dur3": 0, "amp1": electrode["holding_potential"], "amp2": 0,
+                  "amp3": 0}  # fmt: skip
     else:
         source = {"type": "IClamp", "del": 0, "dur": 1e9, "amp": electrode["holding_current"]}
     section = p.section.replace("[", "_").replace("]", "")
@@ -96,14 +104,14 @@ def data_of(p: Preparation) -> dict[str, Any]:
     return {
         "cell": {"file": p.template_file, "template": p.template, "arguments": p.arguments},
         "popParams": {
-            "pre": {"cellModel": "VecStim", "numCells": 1},
+            # Silent: the script hands the events to the NetCon that NetPyNE makes of it.
+            "pre": {"cellModel": "NetStim", "numCells": 1, "rate": 1, "number": 0, "start": 1e9},
             "post": {"cellType": "post", "numCells": 1},
         },
         "synMechParams": {"synapse": {"mod": p.mechanism, **p.values}},
         "connParams": {"pre->post": {
             "preConds": {"pop": "pre"}, "postConds": {"pop": "post"}, "weight": p.weight,
-            # The times of `arrivals` have the delay in them, and NetPyNE's VecStim sends none at 0.
-            "delay": 0, "synMech": "synapse", "sec": section, "loc": p.position,
+            "delay": p.delay, "synMech": "synapse", "sec": section, "loc": p.position,
         }},
         "stimSourceParams": {"electrode": source},
         "stimTargetParams": {"electrode->post": {

@@ -1,4 +1,4 @@
-"""Python files read as data: literals, names of literals, keyword arguments. Nothing is executed."""
+"""Python files read as data: literals, names of literals, keyword arguments; never executed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def read_python(path: Path) -> PythonData:
             text = _code_of_notebook(text)
         tree = ast.parse(text)
     except SyntaxError as error:
-        raise SpecError([SpecProblem("", f"{path}:{error.lineno}: no Python: {error.msg}")]) from None
+        raise SpecError(
+            [SpecProblem("", f"{path}:{error.lineno}: no Python: {error.msg}")]
+        ) from None
     except (OSError, ValueError, KeyError) as error:
         raise SpecError([SpecProblem("", f"{path} cannot be read: {error}")]) from None
     return _Reader(path.name).read(tree)
@@ -163,22 +165,22 @@ class _Reader:
                 return self._mapping(node, keys, values)
             case ast.Name(id=name) if name in self._data.values:
                 return self._data.values[name]
-            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
                 value = self._value(operand)
-                if _is_number(value):
-                    return -value if isinstance(sign, ast.USub) else value
+                return -value if _is_number(value) else self._computed(node)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return self._arithmetic(node, self._value(left), type(op), self._value(right))
             case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
-                if all(k.arg for k in keywords):
-                    return {k.arg: self._value(k.value) for k in keywords}
+                return self._mapping(
+                    node, [ast.Constant(k.arg) if k.arg else None for k in keywords],
+                    [k.value for k in keywords],
+                )  # fmt: skip
             case ast.Subscript():
                 place, key = self._place(node)
-                if place is not None and key in place:
-                    return place[key]
+                return self._computed(node) if place is None or key not in place else place[key]
         return self._computed(node)
 
-    def _mapping(self, node: ast.Dict, keys: list[Any], values: list[ast.expr]) -> Any:
+    def _mapping(self, node: ast.expr, keys: list[Any], values: list[ast.expr]) -> Any:
         found: dict[Any, Any] = {}
         for key, value in zip(keys, values, strict=True):
             inner = self._value(value)

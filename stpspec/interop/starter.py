@@ -178,7 +178,9 @@ def _is_shipped(name: str, text: str) -> bool:
 def _model_text(draft: Draft, model: dict[str, Any]) -> str:
     kept = {k: model[k] for k in draft.data["model"] if k in model}
     kept["cell"] = {k: v for k, v in model["cell"].items() if v or k != "arguments"}
-    return f"# {draft.title}\n{block(kept, {k: v for k, v in draft.remarks.items() if k in kept})}\n"
+    return (
+        f"# {draft.title}\n{block(kept, {k: v for k, v in draft.remarks.items() if k in kept})}\n"
+    )
 
 
 def _table(draft: Draft) -> str:
@@ -195,8 +197,8 @@ def _readme(name: str, drafts: Sequence[Draft], left_out: dict[str, str], cell: 
     lines = [
         f"# {name}",
         "",
-        f"Synapse experiments on `{cell.template}` (`{cell.file.name}`), written by `stpspec init`. "
-        "All commands are given in this folder.",
+        f"Synapse experiments on `{cell.template}` (`{cell.file.name}`), written by "
+        "`stpspec init`. All commands are given in this folder.",
         "",
         "Each experiment is a YAML file. Its targets are what the mechanism gives with its default "
         "values, so that everything works from the beginning: **replace them by measured values**, "
@@ -204,7 +206,7 @@ def _readme(name: str, drafts: Sequence[Draft], left_out: dict[str, str], cell: 
         "",
         "```bash",
         f"stpspec check {first}                  # all problems at once, nothing is simulated",
-        f"stpspec run {first}                    # one simulation, every metric with its arithmetic",
+        f"stpspec run {first}                    # one simulation, with all arithmetic",
         f"stpspec fit {first}                    # the parameters that give the targets",
     ]
     if drafts[0].is_synapse:

@@ -148,7 +148,9 @@ def read_traces(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def on_times_of(p: Preparation, protocol: str, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def on_times_of(
+    p: Preparation, protocol: str, raw: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return what NEURON has recorded from 0 on, on the times and in the units of the reference."""
     dataset = p.reference.children[protocol].to_dataset(inherit=False)
     times = times_of(dataset)

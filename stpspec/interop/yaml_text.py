@@ -27,7 +27,9 @@ def _number(value: float) -> str:
 
 
 def block(
-    data: Mapping[str, object], remarks: Mapping[str, str] | None = None, indent: str = "",
+    data: Mapping[str, object],
+    remarks: Mapping[str, str] | None = None,
+    indent: str = "",
     path: str = "",
 ) -> str:
     """Return a mapping as lines; inner mappings of plain values in one line each.

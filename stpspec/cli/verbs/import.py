@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stpspec.cli.verb import FlagGroup
-
     from stpspec.interop.imported import Imported
 
 FORMATS = ("bmtool", "bmtk")

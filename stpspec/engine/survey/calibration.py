@@ -161,9 +161,7 @@ def _state(
     ]  # fmt: skip
 
 
-def _variable_step(
-    patch: ClampedPatch, source: ModFile, duration: float, holding: float
-) -> str:
+def _variable_step(patch: ClampedPatch, source: ModFile, duration: float, holding: float) -> str:
     """Return whether the variable step gives what fixed steps give."""
     if source.reads_time:
         return "no: its equations read the time or the size of a step"

@@ -50,9 +50,7 @@ def _visible(paths: object) -> list[Path]:
     return sorted(p for p in paths if p.is_file() and not p.name.startswith("."))  # pyright: ignore
 
 
-def survey(
-    paths: Sequence[Path], progress: Callable[[str], object] | None = None
-) -> Survey:
+def survey(paths: Sequence[Path], progress: Callable[[str], object] | None = None) -> Survey:
     """Survey the point processes of some folders and files.
 
     Parameters

@@ -84,21 +84,14 @@ class ClampedPatch:
         stop = ONSET + max(t for t, _ in events) + duration
         with nrn.border(SimulationError, "NEURON stopped"), nrn.muted():
             self._clamp.amp1 = holding
-            for netcon in self._netcons:
-                for index, value in enumerate(self._first):
-                    netcon.weight[index] = value
-                if weight is not None:
-                    netcon.weight[0] = weight
+            self._give_arguments(weight)
             cvode.active(int(variable))
             if variable:
                 cvode.atol(1e-7)
                 cvode.rtol(1e-5)
             h.celsius, h.dt, h.steps_per_ms = 20.0, DT, 1 / DT
             h.finitialize(holding)
-            for netcon in self._netcons:  # NEURON sets them to 0 where there is no INITIAL
-                for index, value in enumerate(self._first[1:], 1):
-                    if value:
-                        netcon.weight[index] = value
+            self._give_arguments(weight, again=True)
             for after, which in events:
                 self._netcons[which].event(ONSET + after)
             nrn.context().psolve(stop)
@@ -110,6 +103,15 @@ class ClampedPatch:
         if reached < stop - 1e-3:
             raise SimulationError(f"the variable step gave up at t = {reached:g} ms")
         return time, current - current[np.searchsorted(time, -1.0)]
+
+    def _give_arguments(self, weight: float | None, *, again: bool = False) -> None:
+        """Set the arguments of the NetCons; again, those that NEURON sets to 0 without INITIAL."""
+        for netcon in self._netcons:
+            for index, value in enumerate(self._first):
+                if not again or (index and value):
+                    netcon.weight[index] = value
+            if weight is not None:
+                netcon.weight[0] = weight
 
     @contextlib.contextmanager
     def changed(self, values: Mapping[str, float]) -> Iterator[None]:

@@ -148,4 +148,3 @@ def _with_chord(record: PointProcessRecord, patch: ClampedPatch | None) -> Point
 
 def _chord(found: Calibration, conductance: float, reversal: float) -> Calibration:
     return replace(found, is_ohmic=False, peak_conductance=conductance, reversal=reversal)
-

@@ -24,8 +24,10 @@ _NAMES: dict[Role, str] = {
     "decay": r"tau?dec(ay)?|tau?decay(ampa|nmda|gaba[ab]?)?|tdecay|tau|tau2|td|decay(time)?|tauoff|"
              r"tau2(ampa|nmda|gaba[ab]?)|taud(ampa|nmda|gaba[ab]?)?|tau(ampa|nmda|gaba[ab]?)2?|"
              r"tauin|tau1|taui",
-    "reversal": r"e|erev(ampa|nmda|gaba[ab]?)?|esyn|e(ampa|nmda|gaba[ab]?|rev)|vrev|reversal|eexc|einh",
-    "amplitude": r"gmax(ampa|nmda|gaba[ab]?)?|gbar|g|gsyn|gpeak|gunit|g0|initw|w|q|ase|scale|factor",
+    "reversal": r"e|erev(ampa|nmda|gaba[ab]?)?|esyn|e(ampa|nmda|gaba[ab]?|rev)|vrev|"
+                r"reversal|eexc|einh",
+    "amplitude": r"gmax(ampa|nmda|gaba[ab]?)?|gbar|g|gsyn|gpeak|gunit|g0|initw|w|q|"
+                 r"ase|scale|factor",
 }  # fmt: skip
 _TIMES: tuple[Role, ...] = ("depression", "facilitation", "rise", "decay")
 _IN_EVENTS: tuple[Role, ...] = ("depression", "facilitation", "utilization")
@@ -68,7 +70,7 @@ def _guessed(
             reasons.insert(0, "name")
     else:
         fitting = [r for r in named if _is_used_as(used, r)] or (named if not used else [])
-        if not fitting or why == "inert" and fitting[0] not in _IN_EVENTS:
+        if not fitting or (why == "inert" and fitting[0] not in _IN_EVENTS):
             return p
         role, reasons = fitting[0], ["name"]
     if p.unit or role == "utilization":
@@ -93,7 +95,7 @@ def _has_unit(p: ParameterRecord, role: Role) -> bool:
     return unit not in ("ms", "mv")
 
 
-def _is_used_as(used: set[str], role: Role) -> bool:
+def _is_used_as(used: set[str], role: str) -> bool:
     """Tell whether a parameter is used where one of its role would be; so if that is unknown."""
     if not used or role not in _TIMES:
         return True
@@ -128,30 +130,35 @@ def _by_effect(
             tried = response(patch, holding)
     except (SimulationError, AttributeError, LookupError, TypeError):
         return "", ""
+    return _role_of_change(p, value, base, tried, is_time)
+
+
+def _role_of_change(
+    p: ParameterRecord, value: float, base: Response, tried: Response, is_time: bool
+) -> tuple[Role, str]:
     change = f"{p.default:g} → {value:g}"
     size, ratio = _relative(tried.amplitude, base.amplitude), tried.ratio - base.ratio
     rise, decay = _log(tried.rise, base.rise), _log(tried.decay, base.decay)
     up = value > p.default
+    shape = max(abs(rise), abs(decay))
     if p.unit.strip().lower() == "mv" and abs(size) > _CLEAR and abs(ratio) < _CLEAR:
         return "reversal", f"{change} shifts the current by {size:+.0%}"
-    if is_time:
-        if abs(ratio) > _CLEAR and abs(size) < _CLEAR and max(abs(rise), abs(decay)) < 0.05:
-            role: Role = "depression" if (ratio < 0) == up else "facilitation"
-            return role, f"{change} ms: second / first response {base.ratio:.3g} → {tried.ratio:.3g}"
-        if max(abs(rise), abs(decay)) > 0.05:
-            if abs(decay) >= abs(rise):
-                return "decay", f"{change} ms: decay {base.decay:.3g} → {tried.decay:.3g} ms"
-            return "rise", f"{change} ms: peak after {base.rise:.3g} → {tried.rise:.3g} ms"
-    elif p.unit.strip() in ("", "1") and min(abs(size), abs(ratio)) > _CLEAR and p.default <= 1:
-        if (size > 0) == up and (ratio < 0) == up:
-            return "utilization", (
-                f"{change}: first response {size:+.0%}, second / first {base.ratio:.3g} → "
-                f"{tried.ratio:.3g}"
-            )
-    elif p.default and abs(tried.amplitude / base.amplitude - value / p.default) < 0.02 and abs(ratio) < _CLEAR and max(abs(rise), abs(decay)) < 0.05:
+    ratios = f"{base.ratio:.3g} → {tried.ratio:.3g}"
+    if is_time and shape > 0.05:
+        if abs(decay) >= abs(rise):
+            return "decay", f"{change} ms: decay {base.decay:.3g} → {tried.decay:.3g} ms"
+        return "rise", f"{change} ms: peak after {base.rise:.3g} → {tried.rise:.3g} ms"
+    if is_time and abs(ratio) > _CLEAR and abs(size) < _CLEAR:
+        role: Role = "depression" if (ratio < 0) == up else "facilitation"
+        return role, f"{change} ms: second / first response {ratios}"
+    is_share = p.unit.strip() in ("", "1") and p.default <= 1
+    is_more = (size > 0) == up and (ratio < 0) == up  # more is released, and more depleted
+    if is_share and is_more and min(abs(size), abs(ratio)) > _CLEAR:
+        return "utilization", f"{change}: first response {size:+.0%}, second / first {ratios}"
+    in_proportion = p.default and abs(size + 1 - value / p.default) < 0.02
+    if not is_time and in_proportion and abs(ratio) < _CLEAR and shape < 0.05:
         return "amplitude", f"{change}: first response {size:+.0%}"
-    is_inert = abs(size) < 1e-6 and abs(ratio) < 1e-6 and max(abs(rise), abs(decay)) < 1e-6
-    return "", "inert" if is_inert else ""
+    return "", "inert" if max(abs(size), abs(ratio), shape) < 1e-6 else ""
 
 
 def _other_value(p: ParameterRecord, is_time: bool) -> float:
