@@ -23,6 +23,7 @@ _EDGE = ("edge_type_id", "target_query", "source_query", "syn_weight", "weight_f
          "target_node_type_id", "source_node_type_id", *_OF_MECHANISM)  # fmt: skip
 _SECTIONS = {"somatic": "soma", "soma": "soma", "basal": "dend", "dend": "dend", "dendrite": "dend",
              "apical": "apic", "apic": "apic", "axon": "axon", "axonal": "axon"}  # fmt: skip
+_BUILT_IN = {"exp2syn": "Exp2Syn", "expsyn": "ExpSyn"}  # whose `e` BMTK calls erev
 _NOT_NUMBERS = (*_OF_MECHANISM, "description", "comment")
 
 
@@ -196,7 +197,9 @@ class _Circuit:
         if not named:
             rule = "no mechanism is named: model_template, or level_of_detail in dynamics_params"
             raise SpecError([SpecProblem(name, rule)])
-        mechanism = self._called(str(named[0]))
+        mechanism = _called(str(named[0]))
+        if mechanism in _BUILT_IN.values() and "erev" in values:
+            values["e"] = values.pop("erev")
         cell = self._cell(row)
         section = self._section(name, row, cell)
         conditions = self._data.get("conditions") or {}
@@ -252,10 +255,6 @@ class _Circuit:
                 [SpecProblem(name, f"{path} cannot be read as JSON: {error}")]
             ) from None
         return data if isinstance(data, dict) else {}
-
-    def _called(self, name: str) -> str:
-        """Return a mechanism by its name; BMTK writes those of NEURON in small letters."""
-        return {"exp2syn": "Exp2Syn", "expsyn": "ExpSyn"}.get(name, name)
 
     def _section(self, name: str, row: Mapping[str, Any], cell: CellFile) -> str:
         for key in ("sec_id", "afferent_section_id"):
@@ -342,6 +341,11 @@ def _of_edges(row: Mapping[str, Any], place: Callable[[str], Path]) -> dict[str,
     from stpspec.interop.sonata_files import first_edge
 
     return {**row, **first_edge(place(edges), row.get("edge_type_id"))}
+
+
+def _called(name: str) -> str:
+    """Return a mechanism by its name; BMTK writes those of NEURON in small letters."""
+    return _BUILT_IN.get(name.lower(), name)
 
 
 def _holds(folder: Path, key: str) -> bool:

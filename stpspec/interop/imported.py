@@ -169,7 +169,7 @@ def minimal(experiment: Experiment) -> dict[str, Any]:
 
 def _minimal(full: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, value in full.items():
+    for key, value in sorted(full.items(), key=lambda item: item[0] != "kind"):
         if isinstance(value, dict) and isinstance(own.get(key), dict):
             found[key] = _minimal(value, own[key])
         elif key in own or key == "kind":
