@@ -142,7 +142,9 @@ class _Circuit:
                 name = f"{name}_{number}"
             try:
                 data = self._experiment(name, row)
-                self._found.connections[name] = extension.joined(data, own.get(name))
+                self._found.connections[name] = (
+                    extension.joined(data, own[name]) if name in own else self._assumed(data)
+                )
             except StpspecError as error:
                 self._found.failures[name] = str(error)
         return self._found
@@ -230,10 +232,17 @@ class _Circuit:
             "model": model,
             "recording": {"kind": "voltage_clamp"},
             "protocols": {"train": {"kind": "train"}, "single": {"kind": "single_event"}},
-            "numerics": {"temperature": conditions.get("celsius", 34.0),
-                         "v_init": conditions.get("v_init", -70.0),
-                         "dt": run.get("dt", 0.025)},
+            "numerics": {ours: said[theirs] for ours, theirs, said in (
+                ("temperature", "celsius", conditions), ("v_init", "v_init", conditions),
+                ("dt", "dt", run)) if theirs in said},
         }  # fmt: skip
+
+    def _assumed(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return an experiment with the temperature of BMTK's simulations where none is said."""
+        if "temperature" not in data["numerics"]:
+            self._found.note("no celsius is said (simulation_config.json says it): 34 is taken")
+            data["numerics"]["temperature"] = 34.0
+        return data
 
     def _parameters(self, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
         given = row.get("dynamics_params", row.get("spec_syn_param"))

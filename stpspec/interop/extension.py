@@ -25,7 +25,7 @@ def extension_of(data: Mapping[str, Any], units: Mapping[str, str]) -> dict[str,
     return {"experiment": dict(data), "units": dict(units)}
 
 
-def joined(native: dict[str, Any], own: Mapping[str, Any] | None) -> dict[str, Any]:
+def joined(native: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Return an experiment from a foreign file, completed by what stands under the key.
 
     The values of the foreign file go before: they may have been changed since.
@@ -34,11 +34,9 @@ def joined(native: dict[str, Any], own: Mapping[str, Any] | None) -> dict[str, A
     ----------
     native : dict
         Data of an experiment, from the foreign file alone.
-    own : mapping, optional
+    own : mapping
         As :func:`extension_of` returns it.
     """
-    if not own:
-        return native
     data = copy.deepcopy(dict(own["experiment"]))
     units = own.get("units", {})
     model, theirs = data["model"], native["model"]
