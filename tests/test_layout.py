@@ -87,8 +87,8 @@ def test_the_root_of_the_package_has_the_agreed_names():
 
 
 FACES = [
-    "campaigns", "config", "dashboard", "engine", "fitters", "interop", "metrics", "plugins", "reports",
-    "results", "specs", "studies", "testing", "tuner", "view",
+    "campaigns", "config", "dashboard", "engine", "fitters", "interop", "metrics", "plugins",
+    "reports", "results", "specs", "studies", "testing", "tuner", "view",
 ]  # fmt: skip
 
 

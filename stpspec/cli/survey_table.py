@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from stpspec.cli.terminal import shown_path
 from stpspec.engine.survey.record import Calibration, PointProcessRecord, Survey
 from stpspec.formatting import columns, number, unit_text
 from stpspec.formatting.layout import fitted
@@ -36,7 +39,7 @@ def survey_text(survey: Survey, width: int | None) -> str:
 
 
 def _block(p: PointProcessRecord, width: int | None) -> str:
-    lines = [f"{p.name}: {p.kind}, {p.file}"]
+    lines = [f"{p.name}: {p.kind}, {shown_path(Path(p.file))}"]
     rows = [("parameter", "unit", "default", "limits", "scope", "role", "why")]
     for q in p.parameters:
         limits = "" if q.limits is None else f"{q.limits[0]:g} … {q.limits[1]:g}"
@@ -86,8 +89,8 @@ def _with_units(names: dict[str, str]) -> str:
 
 
 def conductance_text(value: float) -> str:
-    """Return a conductance (uS) in nS and in uS."""
-    return f"{number(value * 1e3)} nS ({number(value)} uS)"
+    """Return a conductance (uS) in nS and in µS."""
+    return f"{number(value * 1e3)} nS ({number(value)} µS)"
 
 
 def _calibration(p: PointProcessRecord, c: Calibration) -> list[str]:

@@ -149,10 +149,7 @@ class _Settings:
                 "options": {k: v for k, v in self.options.items() if k in _OPTIONS}}  # fmt: skip
         faults = computed_in(used)
         if faults:
-            rule = "{} is computed when the file is run, and it is only read: write its value"
-            problems = [
-                SpecProblem(path, f"{c.place}: {rule.format(c.code)}") for path, c in faults.items()
-            ]
+            problems = [SpecProblem(path, _computed(c)) for path, c in faults.items()]
             raise SpecError(problems, "the settings cannot be read as data")
 
     def folder_of(self, key: str, base: Path) -> list[Path]:
@@ -179,6 +176,11 @@ class _Settings:
 _OPTIONS = ("current_name", "other_vars_to_record",
             "target_metrics", "param_bounds", "run_single_event", "run_train_input",
             "train_frequency", "train_delay", "method")  # fmt: skip
+
+
+def _computed(value: Computed) -> str:
+    rule = f"{value.code} is computed when the file is run, and it is only read: write its value"
+    return f"{value.place}: {rule}"
 
 
 def _json(path: Path) -> dict[str, Any]:
