@@ -1,4 +1,4 @@
-"""What a foreign file cannot say of an experiment, under a key of our own that others pass over."""
+"""An extension of foreign files: a key of our own with what they cannot say of an experiment."""
 
 from __future__ import annotations
 
