@@ -102,7 +102,12 @@ def _add_synapse(data: dict[str, Any], record: PointProcessRecord) -> dict[str, 
     if c.peak_conductance and c.weight_exponent and abs(c.weight_exponent - 1) < 0.01:
         weight = float(f"{_PEAK / c.peak_conductance:.3g}")
         remarks["net_con"] = "1 nS at the first response"
-    model["net_con"] = {"weight": weight, "delay": "1 ms"}
+    if record.to_be_given:  # in the order of NET_RECEIVE
+        names = list(record.arguments)[1:]
+        given = [1.0 if n in record.to_be_given else 0.0 for n in names]
+        model["net_con"] = {"weight": [weight, *given], "delay": "1 ms"}
+    else:
+        model["net_con"] = {"weight": weight, "delay": "1 ms"}
     roles = {r: [p.name for p in record.with_role(r)] for r in _SPEC_ROLES}
     model["roles"] = roles
     if reversal := record.with_role("reversal"):

@@ -19,6 +19,7 @@ from stpspec.resources import shipped
 from stpspec.results.folder import with_own_files, write_folder
 from stpspec.results.provenance import sources_of
 from stpspec.specs.experiment import Experiment
+from stpspec.specs.model import NetCon
 from stpspec.specs.result_files import write_sources
 
 
@@ -164,9 +165,20 @@ def _why_not(record: PointProcessRecord) -> str:
         return ""
     if record.calibration is None:
         return record.not_calibrated
+    if record.to_be_given and not _takes_several_weights():
+        given = ", ".join(record.to_be_given)
+        return f"its NetCon needs {given} beside the weight, and net_con.weight is one number"
     if not record.calibration.answers:
         return "; ".join(record.calibration.notes)
     return ""
+
+
+def _takes_several_weights() -> bool:
+    try:
+        NetCon.model_validate({"weight": [1.0, 1.0]})
+    except ValueError:
+        return False
+    return True
 
 
 def _is_shipped(name: str, text: str) -> bool:
