@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from stpspec.metrics.registration import ResponseOptions, SignalOptions, cost, loss, metric
     from stpspec.metrics.response import Response
     from stpspec.specs.fitter import Budget, FitterSpec
-    from stpspec.specs.protocol import Protocol, Stimulus, Timing, protocol, tail
+    from stpspec.specs.protocol import Protocol, protocol, tail
+    from stpspec.specs.stimulus import Stimulus, Timing
     from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
     from stpspec.units import (
         Celsius,

@@ -222,7 +222,8 @@ OF_SERVERS = "stpspec fit: --port belongs to dashboard and tune\n"
         (["--port", "8080", "fit", "small.yaml"], OF_SERVERS),
         (["check", "small.yaml", "-m"], "stpspec check: -m belongs to fit and run\n"),
         (["list", "--out", "x"],
-         "stpspec list: --out belongs to campaign, fit, measure, report, run and sweep\n"),
+         "stpspec list: --out belongs to campaign, export, fit, import, measure, report, run and "
+         "sweep\n"),
         (["dashboard", "--quite"], "stpspec dashboard: unrecognized arguments: --quite\n"),
         (["dashboard", "--prot", "0"],
          "stpspec dashboard: unrecognized arguments: --prot; did you mean '--port'?\n"),

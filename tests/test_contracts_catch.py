@@ -9,7 +9,8 @@ import stpspec
 from stpspec.fitters.outcome import Outcome
 from stpspec.registry import LOSSES, METRICS, PROTOCOLS
 from stpspec.specs.fitter import FitterSpec
-from stpspec.specs.protocol import Protocol, Stimulus
+from stpspec.specs.protocol import Protocol
+from stpspec.specs.stimulus import Stimulus
 from stpspec.testing import FitterContract, LossContract, MetricContract, ProtocolContract
 from stpspec.units import UnitError
 

@@ -646,7 +646,8 @@ import numpy as np
 import stpspec
 from stpspec.fitters.outcome import Outcome
 from stpspec.specs.fitter import FitterSpec
-from stpspec.specs.protocol import Protocol, Stimulus
+from stpspec.specs.protocol import Protocol
+from stpspec.specs.stimulus import Stimulus
 
 
 @stpspec.metric("peak_in_nanoampere", "nA")

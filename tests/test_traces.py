@@ -18,7 +18,8 @@ from stpspec.data.traces import read_trace
 from stpspec.errors import DataError, SpecError
 from stpspec.fitters.trace_notes import ljung_box
 from stpspec.metrics.samples import filtered
-from stpspec.specs.protocol import SpikeTimes, Stimulus
+from stpspec.specs.protocol import SpikeTimes
+from stpspec.specs.stimulus import Stimulus
 from stpspec.specs.target_source import Wanted
 from stpspec.specs.trace_file import TraceFile
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stpspec.config.defaults_list import told_by
 from stpspec.config.errors import ConfigError, OverrideError, translated
-from stpspec.config.located_files import with_files_located
+from stpspec.config.located_files import project_of, with_files_located
 from stpspec.config.locations import FILE, Origin, canonical_path
 from stpspec.config.overrides import (
     begun_at_fields,
@@ -263,13 +263,20 @@ def sources(file: Path | None, overrides: Sequence[str]) -> Iterator[None]:
 
     groups = {m[1] for o in overrides if (m := re.match(r"^\+*(\w+)(?:\.kind)?=[^{]", o))}
     state = hs.State(
-        folders=[f for f in extra_folders() if f.is_dir()],
+        folders=[*_own_groups(file), *(f for f in extra_folders() if f.is_dir())],
         experiments=experiment_folders(),
         file=file,
         replaced=groups & set(GROUPS),
     )
-    with hs.installed(state), search_in([file.parent] if file else []):
+    with hs.installed(state), search_in([file.parent, *project_of(file)] if file else []):
         yield
+
+
+def _own_groups(file: Path | None) -> list[Path]:
+    """Return the folders ``conf/`` of the project: in the current one, and around the file."""
+    ours = shipped("conf").resolve()
+    places = [(f / "conf").resolve() for f in (Path.cwd(), *project_of(file))]
+    return [p for p in dict.fromkeys(places) if p.is_dir() and p != ours]
 
 
 @contextlib.contextmanager

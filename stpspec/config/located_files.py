@@ -26,7 +26,7 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
         The experiment file: what lies next to it goes first, then come the current folder, the
         configuration folders, and the shipped files.
     """
-    near = [file.parent] if file is not None else []
+    near = [file.parent, *project_of(file)] if file is not None else []
     reach_plugins(data.get("plugins"), *near)
     if file is not None:
         if file.name == EXPERIMENT and is_result(file.parent):
@@ -49,6 +49,13 @@ def with_files_located(data: dict[str, object], file: Path | None = None) -> dic
             if "arguments" in model[key]:
                 changed[key]["arguments"] = _arguments_located(model[key]["arguments"], near)
     return {**data, "model": changed}
+
+
+def project_of(file: Path | None) -> list[Path]:
+    """Return the project of ``PROJECT/experiments/NAME/experiment.yaml``; nothing for others."""
+    if file is None or file.name != EXPERIMENT or file.parent.parent.name != "experiments":
+        return []
+    return [file.parent.parent.parent]
 
 
 def _with_data_located(data: dict[str, object], near: Sequence[Path]) -> dict[str, object]:

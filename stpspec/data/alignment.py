@@ -6,7 +6,7 @@ import numpy as np
 
 from stpspec.data.recording import Recording
 from stpspec.errors import DataError
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 SLACK = 0.05  # ms beyond one sampling interval, that a recorded stimulus may be off
 

@@ -35,7 +35,7 @@ from stpspec.engine.shortcuts.ladder import choose, feasible, without_disturbanc
 from stpspec.engine.shortcuts.tolerances import set_scales
 from stpspec.errors import Failure, SimulationError
 from stpspec.resources import content_key
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 log = logging.getLogger("stpspec.engine")
 

@@ -15,7 +15,7 @@ import numpy as np
 from stpspec.dataset import arrival_times
 from stpspec.engine.binding.bind import Bound
 from stpspec.specs.places import DELAY
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 LOCAL = "synapse_voltage"
 _IDEAL = 0.01  # MΩ; with the electrode at the synapse nothing is left to judge

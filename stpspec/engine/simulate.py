@@ -31,7 +31,8 @@ from stpspec.errors import SpecError, SpecProblem
 from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request
 from stpspec.specs.places import DELAY, is_place
-from stpspec.specs.protocol import Stimulus, names_of_runs, runs_of
+from stpspec.specs.protocol import names_of_runs, runs_of
+from stpspec.specs.stimulus import Stimulus
 
 if TYPE_CHECKING:
     import xarray as xr

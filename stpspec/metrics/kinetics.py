@@ -12,7 +12,7 @@ from stpspec.errors import MetricError
 from stpspec.metrics.interpolate import crossing, resample
 from stpspec.metrics.registration import Options, metric
 from stpspec.metrics.response import Response
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 _FINE = 4000  # points over which a charge is integrated, at least, and
 _PARTS = 2  # at least this many between two samples, however far they are apart

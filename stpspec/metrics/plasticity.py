@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from stpspec.errors import MetricError
 from stpspec.metrics.registration import Options, ResponseOptions, metric
 from stpspec.metrics.response import Response
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 from stpspec.units import Quantity, convert, number_of
 
 

@@ -10,7 +10,8 @@ from stpspec.data.alignment import onset_in
 from stpspec.data.recording import Recording
 from stpspec.dataset import SIGNALS, StimulusDescription, protocol_dataset
 from stpspec.errors import DataError
-from stpspec.specs.protocol import Protocol, SpikeTimes, Timing
+from stpspec.specs.protocol import Protocol, SpikeTimes
+from stpspec.specs.stimulus import Timing
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,7 +14,7 @@ from pydantic import Field, create_model
 from stpspec.registry import COSTS, LOSSES, METRICS
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 from stpspec.units import Millisecond
 
 if TYPE_CHECKING:

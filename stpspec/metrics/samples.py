@@ -13,7 +13,7 @@ from stpspec.metrics.interpolate import resample
 from stpspec.metrics.registration import Options, SignalOptions, metric
 from stpspec.metrics.response import Response
 from stpspec.specs.plausible import Range
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 from stpspec.units import Hertz, Millisecond
 
 _MOST = 1e6  # samples of all windows of a trace

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from stpspec.specs.fitter import Budget, FitterSpec
     from stpspec.specs.objective import Objective, Term
     from stpspec.specs.parameters import Parameter
-    from stpspec.specs.protocol import Protocol, Stimulus, Timing, tail
+    from stpspec.specs.protocol import Protocol, tail
+    from stpspec.specs.stimulus import Stimulus, Timing
     from stpspec.specs.study import StudySpec
 
 __all__ = [

@@ -14,7 +14,8 @@ from pydantic_core import core_schema
 from stpspec.errors import UnknownNameError
 from stpspec.registry import TARGET_SOURCES, runs_nothing
 from stpspec.specs.base import Spec
-from stpspec.specs.protocol import Protocol, Stimulus
+from stpspec.specs.protocol import Protocol
+from stpspec.specs.stimulus import Stimulus
 from stpspec.units import quantities, rule_error
 
 

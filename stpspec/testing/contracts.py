@@ -14,7 +14,8 @@ from stpspec.errors import MetricError
 from stpspec.metrics.registration import Metric
 from stpspec.metrics.response import Response
 from stpspec.registry import LOSSES, METRICS, PROTOCOLS
-from stpspec.specs.protocol import Continuous, Protocol, Timing, Train, features
+from stpspec.specs.protocol import Continuous, Protocol, Train, features
+from stpspec.specs.stimulus import Timing
 from stpspec.testing.responses import DECAY, SYNAPSE, response_to
 from stpspec.units import convert
 

@@ -9,7 +9,8 @@ import numpy as np
 from stpspec.analytic import event_map, trace
 from stpspec.dataset import StepDescription, StimulusDescription
 from stpspec.metrics.response import Response
-from stpspec.specs.protocol import CurrentStep, Protocol, Timing
+from stpspec.specs.protocol import Protocol
+from stpspec.specs.stimulus import CurrentStep, Timing
 
 SYNAPSE = {"U": 0.25, "D": 706.0, "F": 21.0}
 RISE, DECAY = 0.5, 5.0  # ms

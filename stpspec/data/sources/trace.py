@@ -13,7 +13,7 @@ from stpspec.data.recording import UNITS, Recording
 from stpspec.data.traces import read_traces
 from stpspec.errors import DataError, SpecError, SpecProblem
 from stpspec.resources import find_file
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
 from stpspec.specs.trace_file import TraceFile
 

@@ -9,7 +9,7 @@ from typing import Any
 from stpspec.engine.binding.bind import Bound
 from stpspec.engine.binding.scheme import Scheme, highest_rung
 from stpspec.registry import METRICS
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 
 def for_search(bound: Bound) -> Bound:

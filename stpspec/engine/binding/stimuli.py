@@ -11,7 +11,8 @@ from stpspec.errors import SpecProblem
 from stpspec.specs.consistency import is_whole
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.places import DELAY
-from stpspec.specs.protocol import MOST_STEPS, MOST_TRIAL_STEPS, Stimulus, Timing
+from stpspec.specs.protocol import MOST_STEPS, MOST_TRIAL_STEPS
+from stpspec.specs.stimulus import Stimulus, Timing
 
 
 def timing(

@@ -17,7 +17,8 @@ from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
 from stpspec.specs.consistency import is_whole, recordings_of
 from stpspec.specs.objective import Term
-from stpspec.specs.protocol import BEFORE, Protocol, Stimulus, Timing, runs_of
+from stpspec.specs.protocol import Protocol, runs_of
+from stpspec.specs.stimulus import BEFORE, Stimulus, Timing
 from stpspec.specs.target_rules import shared_scale_problems, value_problems
 from stpspec.specs.target_source import TargetSource, Wanted
 from stpspec.units import UnitError, convert

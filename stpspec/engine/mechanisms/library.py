@@ -209,6 +209,31 @@ def _load_each(group: Mapping[str, Path], shas: Mapping[str, str]) -> dict[str, 
     return failed
 
 
+def load_file(path: Path) -> None:
+    """Compile (unless cached) and load one .mod file, and no other.
+
+    Raises
+    ------
+    MechanismError
+        If it does not compile or load.
+    """
+    ((name, _),) = nmodl.declared_in([path]).items()
+    if name in _loaded:
+        return
+    if name in loaded_names():
+        raise MechanismError(
+            f"{path}: NEURON has a mechanism called {name!r} of its own, and takes no second one; "
+            f"rename it"
+        )
+    require_trust(path)
+    built = compile_library([path])
+    with nrn.border(MechanismError, f"loading {built}"):
+        nrn.hoc().nrn_load_dll(os.fsencode(built))
+    if name not in loaded_names():
+        raise MechanismError(_why_not_loaded(built, [name]))
+    _loaded[name] = nmodl.content_of(path), path
+
+
 def loaded_names(*sorts: int) -> list[str]:
     """Return the names of density mechanisms (0) and of point processes (1); both by default."""
     return [name for sort in sorts or (0, 1) for name, _ in _loaded_types(sort)]

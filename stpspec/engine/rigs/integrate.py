@@ -19,7 +19,7 @@ from stpspec.engine.rigs.time_grid import blocks
 from stpspec.errors import SimulationError
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.numerics import Numerics
-from stpspec.specs.protocol import BEFORE, Stimulus
+from stpspec.specs.stimulus import BEFORE, Stimulus
 
 # Model time between two looks at the clock (and at Ctrl-C): in ms, and in fixed steps.
 _CHUNK, _CHUNK_STEPS = 500.0, 20_000

@@ -13,7 +13,7 @@ from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment
 from stpspec.engine.mechanisms import partner_voltage
 from stpspec.engine.rigs.rig import Probe, Rig
 from stpspec.specs.model import Cell
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 _FOREVER = 1e9  # ms
 _WHOLE = 1e-6  # steps, by which a whole number of them may be off

@@ -18,7 +18,7 @@ from stpspec.engine.rigs.seeding import Seeding
 from stpspec.errors import SimulationError, TemplateError
 from stpspec.specs.model import Cell
 from stpspec.specs.places import Place, is_place, place_of
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 from stpspec.units import UnitError, convert
 
 _FOREVER = 1e9  # ms

@@ -23,7 +23,7 @@ from stpspec.engine.shortcuts import equivalence
 from stpspec.formatting import number
 from stpspec.metrics.interpolate import resample
 from stpspec.resources import content_key
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 log = logging.getLogger("stpspec.engine")
 

@@ -27,7 +27,7 @@ from stpspec.errors import SimulationError
 from stpspec.metrics.interpolate import resample
 from stpspec.specs.model import Cell
 from stpspec.specs.places import DELAY, is_place, place_of
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 _TRIAL = Stimulus((0.0, 7.0, 60.0), 300.0)  # three events, and time in which a cell may wake
 _CLOSE = 1e-5  # of the largest response: by how much the two may differ

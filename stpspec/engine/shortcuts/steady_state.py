@@ -22,7 +22,7 @@ from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.rigs.rig import Rig
 from stpspec.engine.shortcuts import equivalence
 from stpspec.errors import SimulationError
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 _AHEAD = 1.0  # ms before the stimulus at which the state is kept
 _AFTER = 30.0  # ms after the stimulus over which a restored run is compared with a full one

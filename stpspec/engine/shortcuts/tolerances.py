@@ -21,7 +21,7 @@ from stpspec.engine.rigs.reuse import only_rig
 from stpspec.engine.rigs.rig import Rig
 from stpspec.engine.shortcuts import equivalence
 from stpspec.errors import SimulationError
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 _RELATIVE = 1e-3  # scale of a state, of its largest value: with a tolerance of 1e-3, one in 10⁶
 _SMALLER = 100  # times that a candidate's states may be smaller than those the scale is made for

@@ -33,7 +33,7 @@ from stpspec.errors import Failure, SimulationError, StpspecError
 from stpspec.metrics.measure import Measurement, missing
 from stpspec.metrics.requests import Request
 from stpspec.registry import METRICS
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 _TURN = 0.1  # s
 _GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so

@@ -23,7 +23,7 @@ from stpspec.errors import FitError, SimulationError
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.requests import Request
 from stpspec.specs.experiment import Experiment
-from stpspec.specs.protocol import Stimulus
+from stpspec.specs.stimulus import Stimulus
 
 ADVICE = "processes of our own (workers: n) find the candidate that ends them, and go on without it"
 _GRACE = 30.0  # s beyond the time limit of a batch, in which it may end by itself

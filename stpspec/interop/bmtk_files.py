@@ -1,0 +1,156 @@
+"""Export to BMTK: configurations, tables of node and edge types, and ``dynamics_params``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stpspec import api
+from stpspec.errors import ResultError
+from stpspec.interop import extension
+from stpspec.interop.bmtk import read_bmtk
+from stpspec.interop.preparation import Preparation, write_texts
+from stpspec.interop.verification import Comparison, Traces, compare
+from stpspec.specs.experiment import Experiment
+
+CIRCUIT = "circuit_config.json"
+_MANIFEST = {"$BASE_DIR": ".", "$COMPONENTS_DIR": "$BASE_DIR/components",
+             "$NETWORK_DIR": "$BASE_DIR/network"}  # fmt: skip
+_TYPE = 100  # id of the only type of nodes, and of edges
+POPULATIONS = ("presynaptic", "postsynaptic")
+
+
+def write(p: Preparation, folder: Path) -> list[str]:
+    """Write this export into a folder; return remarks."""
+    write_texts(folder, files_of(p))
+    return remarks(p)
+
+
+def remarks(p: Preparation) -> list[str]:
+    """Return what other readers of these files have to know."""
+    found = []
+    if p.global_values:
+        names = ", ".join(p.global_values)
+        found.append(
+            f"{names}: GLOBAL, so set as h.NAME_{p.mechanism}; a loader that sets them on the "
+            f"synapse fails (key global_parameters)"
+        )
+    if p.template_file.endswith(".py"):
+        found.append("the cell is a Python class: BMTK needs a loader for it (model_template)")
+    return found
+
+
+def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
+    """Return name → text of the files of this export.
+
+    Parameters
+    ----------
+    p : Preparation
+    with_edges : bool
+        Whether nodes_file and edges_file are named, too.
+    """
+    network: dict[str, Any] = {
+        "nodes": [{"node_types_file": "$NETWORK_DIR/node_types.csv"}],
+        "edges": [{"edge_types_file": "$NETWORK_DIR/edge_types.csv"}],
+    }
+    if with_edges:
+        network["nodes"][0]["nodes_file"] = "$NETWORK_DIR/nodes.h5"
+        network["edges"][0]["edges_file"] = "$NETWORK_DIR/edges.h5"
+    circuit = {
+        "manifest": _MANIFEST,
+        "components": {
+            "synaptic_models_dir": "$COMPONENTS_DIR/synaptic_models",
+            "mechanisms_dir": "$COMPONENTS_DIR/mechanisms",
+            "templates_dir": "$COMPONENTS_DIR/templates",
+        },
+        "networks": network,
+        extension.KEY: {p.name: extension.extension_of(p.data, p.units)},
+    }
+    stop = max(p.stops.values())
+    simulation = {
+        "manifest": {"$BASE_DIR": "."},
+        "network": f"$BASE_DIR/{CIRCUIT}",
+        "run": {"tstart": 0.0, "tstop": stop, "dt": p.numerics["dt"]},
+        "conditions": {"celsius": p.numerics["temperature"], "v_init": p.numerics["v_init"]},
+        "inputs": _inputs(p),
+    }
+    dynamics = {"level_of_detail": p.mechanism, **p.values}
+    if p.global_values:
+        dynamics["global_parameters"] = p.global_values
+    components = {"mod": "components/mechanisms/modfiles", "templates": "components/templates"}
+    texts = {f"{components[n.partition('/')[0]]}/{n.partition('/')[2]}": t
+             for n, t in p.texts.items()}  # fmt: skip
+    return texts | {
+        CIRCUIT: json.dumps(circuit, indent=2),
+        "simulation_config.json": json.dumps(simulation, indent=2),
+        f"components/synaptic_models/{p.name}.json": json.dumps(dynamics, indent=2),
+        "network/node_types.csv": _node_types(p),
+        "network/edge_types.csv": _edge_types(p),
+    }
+
+
+def _inputs(p: Preparation) -> dict[str, Any]:
+    """Return the spikes of each protocol and the electrode, as BMTK's modules take them."""
+    spikes = {
+        name: {"input_type": "spikes", "module": "function", "node_set": POPULATIONS[0],
+               "spike_times": [t - p.delay for t in arrivals]}
+        for name, arrivals in p.arrivals.items()
+    }  # fmt: skip
+    r = p.recording
+    if r["kind"] == "voltage_clamp":
+        clamp = {"input_type": "voltage_clamp", "module": "SEClamp", "node_set": POPULATIONS[1],
+                 "durations": [1e9, 0, 0], "amplitudes": [r["holding_potential"], 0, 0],
+                 "rs": r["series_resistance"]}  # fmt: skip
+    else:
+        clamp = {"input_type": "current_clamp", "module": "IClamp", "node_set": POPULATIONS[1],
+                 "amp": r["holding_current"], "delay": 0.0, "duration": 1e9}  # fmt: skip
+    return {**spikes, "electrode": clamp}
+
+
+def _node_types(p: Preparation) -> str:
+    kind = "hoc" if p.template_file.endswith(".hoc") else "python"
+    head = "node_type_id pop_name model_type model_template"
+    cell = f"{_TYPE} {POPULATIONS[1]} biophysical {kind}:{p.template}"
+    return f"{head}\n{cell}\n{_TYPE + 1} {POPULATIONS[0]} virtual NULL\n"
+
+
+def _edge_types(p: Preparation) -> str:
+    fields = {
+        "edge_type_id": _TYPE,
+        "target_query": f"pop_name=='{POPULATIONS[1]}'",
+        "source_query": f"pop_name=='{POPULATIONS[0]}'",
+        "model_template": p.mechanism,
+        "dynamics_params": f"{p.name}.json",
+        "syn_weight": repr(p.weight),
+        "delay": repr(p.delay),
+        "section": p.section,
+        "position": repr(p.position),
+    }
+    return f"{' '.join(fields)}\n{' '.join(map(str, fields.values()))}\n"
+
+
+def verify(p: Preparation, folder: Path) -> Comparison:
+    """Read what was written as an import does, simulate it, and compare.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read again.
+    """
+    found = read_bmtk(folder / "simulation_config.json")
+    if found.failures or p.name not in found.connections:
+        told = "; ".join(found.failures.values()) or f"it holds no connection {p.name!r}"
+        raise ResultError(f"what was exported cannot be read again: {told}")
+    again = Experiment.from_data(found.connections[p.name])
+    return compare(p, _simulated(again), "stpspec, from the files that were written")
+
+
+def _simulated(experiment: Experiment) -> Traces:
+    tree = api.simulate(experiment)
+    if failed := str(tree.dataset["failure"].values[0]):
+        raise ResultError(f"what was exported does not run: {failed}")
+    return {
+        name: {str(n): v.values[0, 0] for n, v in node.to_dataset(inherit=False).data_vars.items()}
+        for name, node in tree.children.items()
+    }

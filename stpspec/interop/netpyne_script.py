@@ -1,0 +1,161 @@
+"""Export to NetPyNE: netParams and simConfig as JSON, and a script that runs them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from stpspec.errors import ResultError
+from stpspec.interop import python_script
+from stpspec.interop.preparation import Preparation, write_texts
+from stpspec.interop.verification import Comparison, compare, run_script
+
+SCRIPT = "run_netpyne.py"
+
+_CODE = '''"""Run the exported synapse in NetPyNE.
+
+Compile the mechanisms first, in this folder: nrnivmodl mod. Then: python run_netpyne.py.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from netpyne import sim, specs
+from neuron import h
+
+HERE = Path(__file__).resolve().parent
+DATA = json.loads((HERE / "netparams.json").read_text())
+
+
+def simulate(arrivals, stop):
+    """Return time (ms) and what was recorded: nA, uS, mV."""
+    net, cell = specs.NetParams(), DATA["cell"]
+    sys.path.insert(0, str(HERE / "templates"))
+    net.importCellParams(
+        label="post", fileName=str(HERE / "templates" / cell["file"]), cellName=cell["template"],
+        cellArgs=cell["arguments"], importSynMechs=False,
+    )
+    net.cellParams["post"]["conds"] = {}
+    for name, value in DATA["popParams"].items():
+        net.popParams[name] = dict(value)
+    net.synMechParams["synapse"] = dict(DATA["synMechParams"]["synapse"])
+    net.connParams["pre->post"] = dict(DATA["connParams"]["pre->post"])
+    for name, value in DATA["stimSourceParams"].items():
+        net.stimSourceParams[name] = dict(value)
+    for name, value in DATA["stimTargetParams"].items():
+        net.stimTargetParams[name] = dict(value)
+    config = specs.SimConfig()
+    config.duration, config.dt, config.verbose = stop, DATA["simConfig"]["dt"], False
+    config.hParams = dict(DATA["simConfig"]["hParams"])
+    config.cvode_active, config.recordStep = False, config.dt
+    sim.initialize(net, config)
+    for step in ("createPops", "createCells", "connectCells", "addStims"):
+        getattr(sim.net, step)()
+    for name, value in DATA["globals"].items():
+        setattr(h, name, value)
+    post = next(c for c in sim.net.cells if c.tags["pop"] == "post")
+    synapse = post.secs[DATA["section"]]["synMechs"][0]["hObj"]
+    netcon = post.conns[0]["hObj"]
+
+    def deliver():
+        for arrival in arrivals:  # at the synapse: the delay is in it
+            netcon.event(arrival)
+
+    handler = h.FInitializeHandler(1, deliver)
+    electrode = post.stims[0]["hObj"]
+    place = post.secs[DATA["electrode"]["section"]]["hObj"](DATA["electrode"]["position"])
+    recorded = {"time": h.Vector().record(h._ref_t)}
+    for name in DATA["currents"]:
+        recorded[f"current {name}"] = h.Vector().record(getattr(synapse, f"_ref_{name}"))
+    for name in DATA["variables"]:
+        recorded[f"variable {name}"] = h.Vector().record(getattr(synapse, f"_ref_{name}"))
+    recorded["clamp_current"] = h.Vector().record(electrode._ref_i)
+    recorded["somatic_voltage"] = h.Vector().record(place._ref_v)
+    sim.runSim()
+    del handler
+    found = {name: list(vector) for name, vector in recorded.items()}
+    sim.clearAll()
+    return found
+
+
+for protocol, times in DATA["arrivals"].items():
+    lines = []
+    for signal, values in simulate(times, DATA["stops"][protocol]).items():
+        lines += [signal, str(len(values)), *(repr(v) for v in values)]
+    (Path.cwd() / f"traces_{protocol}.txt").write_text("\\n".join(lines) + "\\n")
+'''
+
+
+def data_of(p: Preparation) -> dict[str, Any]:
+    """Return the dictionaries of NetPyNE, and what the script needs beside them."""
+    electrode = python_script.electrode_of(p)
+    if "holding_potential" in electrode:
+        source = {"type": "SEClamp", "rs": electrode["series_resistance"], "dur1": 1e9, "dur2": 0,
+                  "dur3": 0, "amp1": electrode["holding_potential"], "amp2": 0,
+                  "amp3": 0}  # fmt: skip
+    else:
+        source = {"type": "IClamp", "del": 0, "dur": 1e9, "amp": electrode["holding_current"]}
+    section = p.section.replace("[", "_").replace("]", "")
+    place = electrode["section"].replace("[", "_").replace("]", "")
+    return {
+        "cell": {"file": p.template_file, "template": p.template, "arguments": p.arguments},
+        "popParams": {
+            # Silent: the script hands the events to the NetCon that NetPyNE makes of it.
+            "pre": {"cellModel": "NetStim", "numCells": 1, "rate": 1, "number": 0, "start": 1e9},
+            "post": {"cellType": "post", "numCells": 1},
+        },
+        "synMechParams": {"synapse": {"mod": p.mechanism, **p.values}},
+        "connParams": {"pre->post": {
+            "preConds": {"pop": "pre"}, "postConds": {"pop": "post"}, "weight": p.weight,
+            "delay": p.delay, "synMech": "synapse", "sec": section, "loc": p.position,
+        }},
+        "stimSourceParams": {"electrode": source},
+        "stimTargetParams": {"electrode->post": {
+            "source": "electrode", "conds": {"pop": "post"}, "sec": place,
+            "loc": electrode["position"],
+        }},
+        "simConfig": {"dt": p.numerics["dt"], "hParams": {
+            "celsius": p.numerics["temperature"], "v_init": p.numerics["v_init"],
+        }},
+        "globals": {f"{n}_{p.mechanism}": v for n, v in p.global_values.items()},
+        "section": section,
+        "electrode": {"section": place, "position": electrode["position"]},
+        "currents": list(p.currents),
+        "variables": python_script.variables_of(p),
+        "arrivals": p.arrivals,
+        "stops": p.stops,
+    }  # fmt: skip
+
+
+def write(p: Preparation, folder: Path) -> list[str]:
+    """Write this export into a folder; return remarks."""
+    script = python_script.files_of(p)[python_script.SCRIPT]
+    texts = {SCRIPT: _CODE, "netparams.json": json.dumps(data_of(p), indent=2)}
+    write_texts(folder, {**p.texts, **texts})
+    if importlib.util.find_spec("netpyne") is not None:
+        return []
+    write_texts(folder, {python_script.SCRIPT: script})
+    return ["NetPyNE is not installed: the values were simulated by the plain script beside them, "
+            "and how NetPyNE reads netparams.json was not tried"]  # fmt: skip
+
+
+def verify(p: Preparation, folder: Path) -> Comparison:
+    """Run what was written in NetPyNE where it is installed, else the plain script; compare.
+
+    Raises
+    ------
+    ResultError
+        If the dictionaries hold other values than the result.
+    """
+    if importlib.util.find_spec("netpyne") is not None:
+        traces = run_script(p, folder, [sys.executable, SCRIPT])
+        return compare(p, traces, "NetPyNE, in a fresh process")
+    data = json.loads((folder / "netparams.json").read_text(encoding="utf-8"))
+    if data != json.loads(json.dumps(data_of(p))):
+        raise ResultError("netparams.json does not hold the values of the result")
+    traces = run_script(p, folder, python_script.command(folder))
+    return compare(p, traces, "Python and NEURON alone; NetPyNE is not installed")
