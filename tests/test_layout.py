@@ -75,9 +75,9 @@ def test_every_public_name_resolves_and_is_documented(name):
 
 ROOT_NAMES = {
     "__init__.py", "analytic.py", "api.py", "campaigns", "cli", "config", "dashboard", "data",
-    "dataset.py", "engine", "errors.py", "fitters", "formatting", "interop", "log.py", "metrics", "plugins.py",
-    "py.typed", "registry.py", "reports", "resources.py", "results", "specs", "studies",
-    "sweeps.py", "testing", "tuner", "units.py", "view",
+    "dataset.py", "engine", "errors.py", "fitters", "formatting", "interop", "log.py", "metrics",
+    "plugins.py", "py.typed", "registry.py", "reports", "resources.py", "results", "specs",
+    "studies", "sweeps.py", "testing", "tuner", "units.py", "view",
 }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_the_root_of_the_package_has_the_agreed_names():
 
 
 FACES = [
-    "campaigns", "config", "dashboard", "data", "engine", "fitters", "interop", "metrics", "plugins",
+    "campaigns", "config", "dashboard", "engine", "fitters", "interop", "metrics", "plugins",
     "reports", "results", "specs", "studies", "testing", "tuner", "view",
 ]  # fmt: skip
 

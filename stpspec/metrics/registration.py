@@ -176,7 +176,7 @@ def metric(
         of its options that tells. A fit runs only the protocols that its terms need.
     size : callable, optional
         ``size(options, stimulus)``: how many values a vector metric returns (see
-        :class:`stpspec.specs.protocol.Stimulus`); it raises ValueError for what cannot be measured.
+        :class:`stpspec.specs.stimulus.Stimulus`); it raises ValueError for what cannot be measured.
     unit_by : callable, optional
         ``unit_by(options)``: the unit, where options change it.
     of_amplitudes : bool
