@@ -107,9 +107,13 @@ _PARTNERS = frozenset({"vgap", "vpeer", "vpre", "v_pre", "vpartner", "vother", "
 def _random(source: ModFile) -> str:
     if not source.draws_random:
         return ""
-    if source.unset_generators:
-        return f"by the generator that {', '.join(source.unset_generators)} must be given"
-    return "by a generator of NEURON" if source.random_variables else "by a generator of its own"
+    if source.unseedable:
+        return f"by {', '.join(source.unseedable)}, which nothing outside of it can seed"
+    if source.seeders:
+        return f"by the generator that {', '.join(source.seeders)} is given"
+    return "by a generator of NEURON" if source.of_neuron or source.random_variables else (
+        "by a generator of its own"
+    )  # fmt: skip
 
 
 def _why_not_calibrated(source: ModFile, record: PointProcessRecord) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stpspec.engine.mechanisms import linear_kinetics, syntax
+from stpspec.engine.mechanisms import linear_kinetics, nmodl, syntax
 
 
 def uses(path: Path) -> dict[str, set[str]]:
@@ -12,7 +12,8 @@ def uses(path: Path) -> dict[str, set[str]]:
 
     Empty without a parser (NEURON 8), or where it does not understand the file.
     """
-    program = syntax.trees([path]).get(path) if syntax.available() else None
+    is_readable = syntax.available()
+    program = syntax.trees({path: nmodl.expanded(path)}).get(path) if is_readable else None
     if program is None:
         return {}
     found: dict[str, set[str]] = {}
