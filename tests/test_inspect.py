@@ -174,3 +174,20 @@ def test_what_is_no_folder_of_mechanisms_is_refused(main, words, told):
     done = main("inspect", *words)
     assert done.returncode in (1, 2)
     assert told in done.stderr
+
+
+def test_a_gap_junction_is_calibrated_on_two_passive_cells(main):
+    """µS, nS, a resistance, and an inverted sign are told apart before anything is fitted."""
+    gaps = Path(__file__).parent / "mod" / "gaps"
+    files = [gaps / f"{n}.mod" for n in ("RangeGap", "RangeNonspecific", "ResistanceGap")]
+    inverted = Path(__file__).parent / "mod" / "InvertedGap.mod"
+    done = main("inspect", *map(str, files), str(inverted), "--json", "--quiet")
+    found = {p["name"]: p["coupling"] for p in json.loads(done.stdout)["point_processes"]}
+    assert found["RangeGap"]["conductance_of_one"] == pytest.approx(1, rel=1e-3)  # µS
+    assert found["RangeNonspecific"]["conductance_of_one"] == pytest.approx(1e-3, rel=1e-3)
+    assert found["RangeNonspecific"]["partner"] == "vpre"
+    assert found["ResistanceGap"]["acts_as"] == "resistance"
+    assert found["ResistanceGap"]["conductance_of_one"] == pytest.approx(1, rel=1e-3)
+    assert found["InvertedGap"]["coefficient"] < 0
+    text = main("inspect", str(inverted), "--quiet").stdout
+    assert "drives their voltages apart" in text

@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from stpspec.cli.terminal import shown_path
-from stpspec.engine.survey.record import Calibration, PointProcessRecord, Survey
+from stpspec.engine.survey.record import (
+    Calibration,
+    JunctionCalibration,
+    PointProcessRecord,
+    Survey,
+)
 from stpspec.formatting import columns, number, unit_text
 from stpspec.formatting.layout import fitted
 
@@ -62,26 +67,48 @@ def _facts(p: PointProcessRecord) -> list[str]:
     if p.conductances:
         facts.append("conductances: " + _with_units(p.conductances))
     if p.arguments:
-        first, *others = p.arguments
-        unit = unit_text(p.arguments[first])
-        told = [f"{first} is the weight{f' ({unit})' if unit else ''}"]
-        kept = [n for n in others if n not in p.to_be_given]
-        if kept:
-            told.append(f"{', '.join(kept)}: kept by the mechanism")
-        if p.to_be_given:
-            given = _with_units({n: p.arguments[n] for n in p.to_be_given})
-            told.append(f"{given}: must be given, as net_con.weight[1] …")
-        facts.append("NetCon arguments: " + "; ".join(told))
+        facts.append(_arguments(p))
     if p.states:
         facts.append("states: " + _with_units(p.states))
     if p.pointers:
         facts.append("pointers: " + ", ".join(p.pointers))
     facts.append(f"random numbers: {p.random or 'none, deterministic'}")
+    return [*facts, *_measured(p)]
+
+
+def _arguments(p: PointProcessRecord) -> str:
+    first, *others = p.arguments
+    unit = unit_text(p.arguments[first])
+    told = [f"{first} is the weight{f' ({unit})' if unit else ''}"]
+    kept = [n for n in others if n not in p.to_be_given]
+    if kept:
+        told.append(f"{', '.join(kept)}: kept by the mechanism")
+    if p.to_be_given:
+        given = _with_units({n: p.arguments[n] for n in p.to_be_given})
+        told.append(f"{given}: must be given, as net_con.weight: {{{p.to_be_given[0]}: …}}")
+    return "NetCon arguments: " + "; ".join(told)
+
+
+def _measured(p: PointProcessRecord) -> list[str]:
+    if p.coupling is not None:
+        return _coupling(p.coupling)
     if p.calibration is not None:
-        facts += _calibration(p, p.calibration)
-    elif p.kind == "synapse":
-        facts.append(f"not calibrated: {p.not_calibrated}")
-    return facts
+        return _calibration(p, p.calibration)
+    if p.kind == "synapse":
+        return [f"not calibrated: {p.not_calibrated}"]
+    if p.kind == "gap junction":
+        return ["not calibrated: no parameter couples two passive cells measurably"]
+    return []
+
+
+def _coupling(c: JunctionCalibration) -> list[str]:
+    one = f"{c.parameter} = 1 {unit_text(c.unit)}".rstrip()
+    lines = [f"voltage of the other side: {c.partner}"]
+    if c.coefficient < 0:
+        return [*lines, f"two passive cells: {c.parameter} drives their voltages apart, the sign "
+                f"of its current is inverted"]  # fmt: skip
+    acts = f"{c.parameter} acts as a {c.acts_as}"
+    return [*lines, f"two passive cells: {acts}; {one} is {conductance_text(c.conductance_of_one)}"]
 
 
 def _with_units(names: dict[str, str]) -> str:

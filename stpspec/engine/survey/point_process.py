@@ -6,15 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from stpspec.engine import nrn
-from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.mechanisms import library, nmodl, partner_voltage
+from stpspec.engine.mechanisms.coupling import measure_coupling
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.engine.mechanisms.mod_file import ModFile
 from stpspec.engine.survey.calibration import better_holding, calibrate
 from stpspec.engine.survey.patch import ClampedPatch
-from stpspec.engine.survey.record import Calibration, Kind, ParameterRecord, PointProcessRecord
+from stpspec.engine.survey.record import (
+    Calibration,
+    JunctionCalibration,
+    Kind,
+    ParameterRecord,
+    PointProcessRecord,
+)
 from stpspec.engine.survey.roles import guess
 from stpspec.engine.survey.usage import uses
-from stpspec.errors import SimulationError
+from stpspec.errors import MechanismError, SimulationError
 from stpspec.units import UnitError, convert
 
 
@@ -31,6 +38,8 @@ def survey_file(path: Path) -> PointProcessRecord:
         library.load_file(path)
         mechanism = describe(source.name)
         record = _declared(path, source, mechanism)
+        if record.kind == "gap junction":
+            return replace(record, coupling=_coupling(path, mechanism))
         reason = _why_not_calibrated(source, record)
         patch = None
         if not reason:
@@ -85,6 +94,21 @@ def _declared(path: Path, source: ModFile, mechanism: Mechanism) -> PointProcess
     )
 
 
+def _coupling(path: Path, mechanism: Mechanism) -> JunctionCalibration | None:
+    """Return what a gap junction does to two passive cells; None where that cannot be measured."""
+    partner = partner_voltage.chosen(mechanism, path, _USUAL_PARTNER, _USUAL_PARTNER)
+    try:
+        found = measure_coupling(mechanism.name, partner)
+    except MechanismError:
+        return None
+    if found is None:
+        return None
+    return JunctionCalibration(
+        found.parameter, found.unit, partner, found.value, found.coefficient,
+        found.conductance_at(1.0), "resistance" if found.exponent < -0.5 else "conductance",
+    )  # fmt: skip
+
+
 def _is_conductance(unit: str) -> bool:
     try:
         convert(f"1 {unit}", "uS")
@@ -101,6 +125,7 @@ def _kind(source: ModFile) -> Kind:
     return "gap junction" if is_gap else "point process"
 
 
+_USUAL_PARTNER = "vgap"
 _PARTNERS = frozenset({"vgap", "vpeer", "vpre", "v_pre", "vpartner", "vother", "v2", "vgj"})
 
 

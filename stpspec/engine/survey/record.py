@@ -78,6 +78,34 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class JunctionCalibration:
+    """What a gap junction does to two passive cells of 100 MΩ.
+
+    Attributes
+    ----------
+    parameter, unit : str
+        The one that couples, and its unit as declared.
+    partner : str
+        Variable for the voltage of the other side.
+    value : float
+        At which it was measured.
+    coefficient : float
+        ΔV2 / ΔV1 at this value.
+    conductance_of_one : float
+        µS, of the value 1 of the parameter.
+    acts_as : {"conductance", "resistance"}
+    """
+
+    parameter: str
+    unit: str
+    partner: str
+    value: float
+    coefficient: float
+    conductance_of_one: float
+    acts_as: str
+
+
+@dataclass(frozen=True)
 class PointProcessRecord:
     """One point process of a folder.
 
@@ -100,6 +128,8 @@ class PointProcessRecord:
     calibration : Calibration, optional
     not_calibrated : str
         Why there is no calibration.
+    coupling : JunctionCalibration, optional
+        Of a gap junction: what it does to two passive cells.
     """
 
     name: str
@@ -115,6 +145,7 @@ class PointProcessRecord:
     random: str = ""
     calibration: Calibration | None = None
     not_calibrated: str = ""
+    coupling: JunctionCalibration | None = None
 
     def with_role(self, role: Role) -> list[ParameterRecord]:
         """Return the parameters of a role."""
