@@ -66,7 +66,7 @@ def test_everything_is_given_back_as_it_was(result, saved):
     assert loaded.experiment == result.experiment
     plain = ("parameters", "units", "errors", "undetermined", "at_bound", "loss", "loss_start",
              "loss_search", "metric_units", "status", "message", "seconds", "notes", "versions",
-             "sources", "files", "log", "degrees_of_freedom")  # fmt: skip
+             "sources", "files", "log", "degrees_of_freedom", "scales")  # fmt: skip
     for name in plain:
         assert getattr(loaded, name) == getattr(result, name), name
     assert set(loaded.metrics) == set(result.metrics) == {"size", "all", "ratio"}
@@ -82,7 +82,7 @@ def test_every_field_of_a_result_is_compared_by_these_tests():
         "experiment", "parameters", "units", "errors", "undetermined", "at_bound", "loss",
         "loss_start", "loss_search", "metrics", "metric_units", "history", "traces", "status",
         "message", "seconds", "notes", "versions", "sources", "files", "places", "log",
-        "degrees_of_freedom",
+        "degrees_of_freedom", "scales",
     }  # fmt: skip
 
 
@@ -419,7 +419,17 @@ def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path, monkeypatch):
         made = text.replace("POINT_PROCESS TsodyksMarkram", f"POINT_PROCESS {name}")
         (tmp_path / name / "syn.mod").write_text(made, encoding="utf-8")
     mod = [str(tmp_path / name / "syn.mod") for name in ("KeptOne", "KeptTwo")]
-    made = experiment(model__mod=mod, model__mechanism="KeptOne")
+    # Only what is in use is kept: the second one sits in the cell.
+    cell = tmp_path / "two.py"
+    cell.write_text(
+        "from neuron import h\n\n\nclass Two:\n    def __init__(self):\n"
+        "        self.soma = h.Section(name='soma', cell=self)\n        self.soma.insert('pas')\n"
+        "        self.other = h.KeptTwo(self.soma(0.5))\n"
+    )
+    made = experiment(
+        model__mod=mod, model__mechanism="KeptOne",
+        model__cell={"file": str(cell), "template": "Two"},
+    )  # fmt: skip
     assert {"mod/KeptOne.mod", "mod/KeptTwo.mod"} <= set(sources_of(made).texts)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import small
 from recorded_psps import SPIKES, voltage
 
 import stpspec
@@ -502,18 +503,19 @@ def stpspec_command(*words):
     return main(list(words))
 
 
-def test_measure_prints_every_metric_with_its_unit_and_saves_nothing(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_measure_prints_every_metric_with_its_unit_and_saves_nothing(tmp_path):
     write_trace(tmp_path / "cell.csv", *epsps())
     words = ("measure", "cell.csv", "--stimulus", "50", "--protocol", "train", "frequency=20 Hz",
              "n_recovery=1", "recovery_delay=0.55 s", "--delay", "1.9 ms")  # fmt: skip
-    assert stpspec_command(*words) == 0
-    shown = capsys.readouterr().out
+    done = small.cli(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout
     assert "cell (train)" in shown
     for line in (r"amplitude +\d\.\d+ +mV", r"decay_time +1\d\.\d+ +ms", r"induction +-0\.\d+"):
         assert re.search(line, shown), line
     assert [p.name for p in tmp_path.iterdir()] == ["cell.csv"]
-    assert stpspec_command(*words, "--metric", "amplitude,latency", "--out", "kept") == 0
+    done = small.cli(*words, "--metric", "amplitude,latency", "--out", "kept", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((tmp_path / "kept" / "metrics.csv").read_text().splitlines()))
     assert [r["metric"] for r in rows] == ["amplitude", "latency"]
     assert (tmp_path / "kept" / "traces_cell.png").is_file()

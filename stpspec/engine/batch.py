@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
 from stpspec.engine.clamp_error import (
@@ -274,7 +274,7 @@ def _may_share(bound: Bound, rows: Sequence[Candidate], part: Mapping[str, Stimu
     """Tell whether trials together give to the bit what they give one by one; proven once."""
     if not bound.foreign:
         return True
-    kinds = {n: bound.experiment.protocols[n].kind for n in part}
+    kinds = {n: bound.experiment.protocols[s.protocol or n].kind for n, s in part.items()}
     key = content_key(equivalence.key(bound, []), repr(kinds))
     return equivalence.remembered("trials together", key, lambda: _prove(bound, rows, part))
 

@@ -13,7 +13,7 @@ from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import COSTS, LOSSES, METRICS, RECORDINGS, Registry
 from stpspec.specs.base import problems_of
 from stpspec.specs.objective import Objective, Term
-from stpspec.specs.protocol import features, runs_of
+from stpspec.specs.protocol import features, owner_of, runs_of
 from stpspec.specs.recording import with_changes
 from stpspec.specs.target_rules import (
     HasOptions,
@@ -217,8 +217,9 @@ def _signal_problems(
     path: str, term: Term, metric: TargetMetric, parts: Parts
 ) -> Iterator[SpecProblem]:
     model = parts.get("model")
-    recording = recordings_of(parts).get(term.protocol)
-    if recording is None and term.protocol not in parts.get("protocols", {}):
+    owner = owner_of(term.protocol, parts.get("protocols", {}))
+    recording = recordings_of(parts).get(owner or term.protocol)
+    if recording is None and owner is None:
         recording = parts.get("recording")
     signal = term.options.get("signal")
     if recording is None or model is None or not metric.reads_signal:
@@ -231,14 +232,14 @@ def _signal_problems(
             f"{path}.options.signal",
             f"{term.metric} reads the potential of the soma, which the voltage clamp holds: a "
             f"synaptic potential is recorded in current clamp (recording=current_clamp, or "
-            f"protocols.{term.protocol}.recording=current_clamp)",
+            f"protocols.{owner or term.protocol}.recording=current_clamp)",
             signal,
         )
         return
     if model.stimulated_by == "event" and wanted not in signals:
         place = "recording.signals"
-        if term.protocol in parts.get("protocols", {}):
-            place = recording_path(term.protocol, parts, "signals")
+        if owner is not None:
+            place = recording_path(owner, parts, "signals")
         yield SpecProblem(
             f"{path}.options.signal" if signal else place,
             f"{term.metric} reads the signal {wanted!r}, which is not recorded "

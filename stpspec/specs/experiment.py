@@ -30,12 +30,12 @@ from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
 from stpspec.specs.places import flat
-from stpspec.specs.protocol import MOST_TRIALS, Protocol
+from stpspec.specs.protocol import MOST_TRIALS, Protocol, owner_of
 from stpspec.specs.recording import with_changes
+from stpspec.specs.rule_errors import rule_error
 from stpspec.specs.saved_parts import SavedFitter, SavedProtocol
 from stpspec.specs.study import StudySpec
 from stpspec.specs.summary import Overview
-from stpspec.units import rule_error
 
 FORMAT = 1
 
@@ -148,8 +148,12 @@ class Experiment(Overview):
                 raise SpecError(problems_of(error)) from None
 
     def recording_of(self, protocol: str) -> Any:
-        """Return how a protocol is recorded: as the experiment is, with the protocol's changes."""
-        return with_changes(self.recording, self.protocols[protocol].recording)
+        """Return how a protocol, or a run of one, is recorded: the protocol may change it."""
+        return with_changes(self.recording, self.protocols[self.owner(protocol)].recording)
+
+    def owner(self, run: str) -> str:
+        """Return the name of the protocol that a run is of; of a protocol, its own."""
+        return owner_of(run, self.protocols) or run
 
     def changed(self, changes: Mapping[str, object]) -> Experiment:
         """Return a validated copy with some fields replaced.

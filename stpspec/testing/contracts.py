@@ -215,7 +215,7 @@ class ProtocolContract:
         for name in METRICS.names():
             metric: Metric = METRICS.get(name)
             required = any(f.is_required() for f in metric.options.model_fields.values())
-            if required or not set(metric.needs) <= features(self.protocol):
+            if required or metric.is_sampled or not set(metric.needs) <= features(self.protocol):
                 continue
             assert np.isfinite(metric.function(response_to(self.protocol))).all(), name
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.scheme import Scheme, highest_rung
 from stpspec.registry import METRICS
 from stpspec.specs.stimulus import Stimulus
@@ -38,7 +38,10 @@ def for_reading(bound: Bound, asked: Iterable[Asked]) -> Bound:
     if any(not METRICS.get(n).function.__module__.startswith("stpspec.") for n, *_ in asked):
         return under(bound, scheme)
     wide = any(METRICS.get(name).needs_siblings(options) for name, options, *_ in asked)
-    reads = [(options.get("signal"), None if wide else (*of, None)[0]) for _, options, *of in asked]
+    reads = [
+        (options.get("signal"), None if wide or not of else e.owner(of[0]))
+        for _, options, *of in asked
+    ]
     own = {n: p for n, p in e.protocols.items() if p.recording}
     default = [(signal, of) for signal, of in reads if of not in own]
     recording = _as_read(e.recording, [signal for signal, _ in default])

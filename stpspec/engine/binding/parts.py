@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.specs.places import is_place, place_of
 
 
@@ -61,14 +61,14 @@ def _parts(bound: Bound, protocols: Sequence[str], names: Sequence[str]) -> list
 def _names_inside(bound: Bound, protocol: str, names: Sequence[str]) -> dict[str, str]:
     """Return the parameters that have an effect on a protocol, by their names in its part."""
     e = bound.experiment
-    recording, changes = e.recording_of(protocol), e.protocols[protocol].recording or {}
+    recording, changes = e.recording_of(protocol), e.protocols[e.owner(protocol)].recording or {}
     inside: dict[str, str] = {}
     for name in names:
         place = place_of(name) if is_place(name) else None
         if place is None or place.part != "recording":
             inside[name] = name
             continue
-        own = f"protocols.{protocol}.recording.{place.name}"
+        own = f"protocols.{e.owner(protocol)}.recording.{place.name}"
         is_default = not place.protocol and place.name not in changes and own not in names
         if place.name in type(recording).model_fields and (name == own or is_default):
             inside[name] = f"recording.{place.name}"
@@ -81,10 +81,11 @@ def _part(bound: Bound, protocols: Sequence[str], names: dict[str, str]) -> Part
     is_same = all(names.get(n) == n for n in (*names, *e.parameters))
     if is_same and recording == e.recording:
         return Part(bound, tuple(protocols), names)
+    owners = dict.fromkeys(e.owner(p) for p in protocols)
     changed = {
         "recording": recording,
         "parameters": {names[n]: p for n, p in e.parameters.items() if n in names},
-        "protocols": {p: e.protocols[p].model_copy(update={"recording": None}) for p in protocols},
+        "protocols": {p: e.protocols[p].model_copy(update={"recording": None}) for p in owners},
     }
     inside = replace(bound, experiment=e.model_copy(update=changed))
     return Part(inside, tuple(protocols), names)
