@@ -15,7 +15,7 @@ from stpspec.results.multirun import Job
 from stpspec.specs.figures import Figures
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
-from stpspec.specs.protocol import FREQUENCIES
+from stpspec.specs.protocol import FREQUENCIES, Train
 from stpspec.view.amplitudes import plot_amplitudes
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.multirun import plot_jobs
@@ -69,7 +69,8 @@ def train(frequency: float = 50.0, delay: float = 250.0, n: int = 8, n_recovery:
 
 def experiment_of(terms: Mapping[str, Any], **changes: Any) -> Any:
     """Return what figures read of an experiment."""
-    made = {"figures": Figures(), "parameters": {}, "name": "made up",
+    protocols = {term["protocol"]: Train() for term in terms.values()}
+    made = {"figures": Figures(), "parameters": {}, "name": "made up", "protocols": protocols,
             "objective": Objective.model_validate({"terms": dict(terms)})}  # fmt: skip
     return SimpleNamespace(**{**made, **changes})
 

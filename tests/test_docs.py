@@ -150,10 +150,12 @@ def test_only_these_blocks_of_the_manual_are_not_run():
     assert skipped == {
         ("index.md", "make", "makes an environment of its own and runs all tests"),
         ("studies.md", "stpspec", "it serves until Ctrl-C"),
+        ("recorded-traces.md", "stpspec",
+         "half a minute; tests/test_trace_fits.py does the same in `make test-long`"),
         ("ten-minutes.md", "pip", "it serves until Ctrl-C"),
         ("tuner.md", "pip", "it serves until Ctrl-C"),
         ("studies.md", "createdb", "needs a server; tests/test_postgresql.py runs it with one"),
-    }
+    }  # fmt: skip
 
 
 def test_what_runs_the_pages_sees_errors_and_wrong_output(tmp_path, run_page):

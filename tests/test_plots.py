@@ -14,6 +14,7 @@ from figure_cases import LONG, STEP, history_of, parameters_of, train, tree_of
 from stpspec.errors import UnknownNameError
 from stpspec.specs.figures import Figures
 from stpspec.specs.objective import Objective
+from stpspec.specs.protocol import Train
 from stpspec.view.path import plot_path
 from stpspec.view.save import write_figures
 from stpspec.view.targets import plot_targets
@@ -33,6 +34,7 @@ def result_of(**terms):
         experiment=SimpleNamespace(
             objective=Objective.model_validate({"terms": made}),
             parameters=parameters_of("U", "tau_rec", "tau_facil", "weight"),
+            protocols={"p": Train()},
             figures=Figures(),
         ),
         metrics={n: value for n, (_, value, _) in terms.items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaValue as JsonSchema
 
-from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, Registry
+from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS, TARGET_SOURCES, Registry
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.objective import Objective
@@ -25,7 +25,10 @@ def json_schema(part: str | None = None) -> JsonSchema:
         return _union_schema(kinds[part])
     if part is not None:
         cls: type[BaseModel] = {"objective": Objective, "numerics": Numerics}[part]
-        return _open(cls.model_json_schema())
+        schema = cls.model_json_schema()
+        if part == "objective":
+            _add_sources(schema["$defs"])
+        return _open(schema)
     schema = Experiment.model_json_schema()
     defs = schema.setdefault("$defs", {})
     for group, field in (("model",) * 2, ("recording",) * 2, ("fitter",) * 2):
@@ -33,6 +36,7 @@ def json_schema(part: str | None = None) -> JsonSchema:
     schema["properties"]["protocols"]["additionalProperties"] = _merge(
         defs, _union_schema(kinds["protocol"])
     )
+    _add_sources(defs)
     schema["properties"]["defaults"] = {"type": "array", "description": "Hydra's defaults list"}
     schema["properties"]["hydra"] = {"type": "object"}
     return _open(schema)
@@ -45,6 +49,15 @@ def _union_schema(registry: Registry) -> JsonSchema:
     refs, top = models_json_schema([(c, "validation") for c in classes])
     union = [refs[(c, "validation")] for c in classes]
     return _open({"$defs": top.get("$defs", {}), "anyOf": union})
+
+
+def _add_sources(defs: JsonSchema) -> None:
+    """Give the target of a term the fields of each of its sources."""
+    target = defs["Term"]["properties"]["target"]
+    sources = _merge(defs, _union_schema(TARGET_SOURCES))["anyOf"]
+    numbers = [branch for branch in target["anyOf"] if branch["type"] != "object"]
+    # The name of a source has its default, and yet a file has to say which it is.
+    target["anyOf"] = [*numbers, *({**source, "required": ["source"]} for source in sources)]
 
 
 def _merge(defs: JsonSchema, schema: JsonSchema) -> JsonSchema:

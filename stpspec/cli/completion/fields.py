@@ -11,6 +11,7 @@ from stpspec.cli.completion.registered import registered
 from stpspec.resources import shipped
 
 _HIDDEN = ("defaults", "hydra", "format")
+_KINDS = ("kind", "source")  # fields that say which of several sorts of data follow
 _NAMED = {"metric": "metric", "loss": "loss"}
 
 Schema = TypedDict(
@@ -42,19 +43,22 @@ def _schema() -> Schema:
 def keys(data: Mapping[str, object], parents: list[str]) -> dict[str, str]:
     """Return the keys under a place, each with what it is.
 
-    A key that holds further fields ends in a dot, one that takes a value in an equals sign.
+    A key that holds further fields ends in a dot, one that takes a value in an equals sign; one
+    that may do either, such as a target or its source, is there with both.
     """
     found: dict[str, str] = {}
     inside, here = _at(data, parents)
     for schema in here:
         for name, field in schema.get("properties", {}).items():
             if parents or name not in _HIDDEN:
-                found.setdefault(_with_end(name, [field], None), _meaning(field, inside.get(name)))
+                for key in _with_ends(name, field, None):
+                    found.setdefault(key, _meaning(field, inside.get(name)))
         inner = schema.get("additionalProperties")
         if isinstance(inner, dict) or inner is True:
             for name, value in inside.items():
                 field: Schema = inner if isinstance(inner, dict) else {}
-                found.setdefault(_with_end(str(name), [field], value), _meaning(field, value))
+                for key in _with_ends(str(name), field, value):
+                    found.setdefault(key, _meaning(field, value))
     return found
 
 
@@ -71,7 +75,7 @@ def values(data: Mapping[str, object], path: list[str]) -> list[str]:
         return _mechanisms()
     if last == "file" and parents[:1] == ["model"]:
         return sorted(p.name for p in shipped("templates").glob("*.*"))
-    _, here = _at(data, parents, any_kind=last == "kind")
+    _, here = _at(data, parents, any_kind=last in _KINDS)
     fields = _named(here, last)
     return list(dict.fromkeys(v for field in fields for v in _fixed(field)))
 
@@ -126,15 +130,25 @@ def _branches(schema: Schema, inside: object) -> list[Schema]:
         found.append(
             _schema().get("$defs", {})[reference.rpartition("/")[2]] if reference else branch
         )
-    kind = inside.get("kind") if isinstance(inside, dict) else None
-    mine = [b for b in found if b.get("properties", {}).get("kind", {}).get("const") == kind]
+    named = inside if isinstance(inside, dict) else {}
+    mine = [
+        b for b in found for kind in _KINDS
+        if kind in named and b.get("properties", {}).get(kind, {}).get("const") == named[kind]
+    ]  # fmt: skip
     return mine or found
 
 
-def _with_end(name: str, fields: list[Schema], value: object) -> str:
-    branches = [b for f in fields for b in _branches(f, None)]
-    holds = any(b.get("type") == "object" or "properties" in b for b in branches)
-    return name + ("." if holds or isinstance(value, dict) else "=")
+def _with_ends(name: str, field: Schema, value: object) -> list[str]:
+    """Return a key with a dot if it can hold fields, and with an equals sign if it can not."""
+    sorts = {
+        "object" if "properties" in branch else branch.get("type", "")
+        for branch in _branches(field, None)
+    } - {"null"}
+    if isinstance(value, dict):
+        sorts.add("object")
+    holds = "object" in sorts
+    ends = [".", "="] if holds and sorts - {"object", ""} else ["." if holds else "="]
+    return [name + end for end in ends]
 
 
 def _meaning(field: Schema, value: object) -> str:
