@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from stpspec.metrics.response import Response
     from stpspec.specs.fitter import Budget, FitterSpec
     from stpspec.specs.protocol import Protocol, protocol, tail
-    from stpspec.specs.stimulus import Stimulus, Timing
-    from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
-    from stpspec.units import (
+    from stpspec.specs.quantities import (
         Celsius,
         Hertz,
         Megaohm,
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
         Nanoampere,
         Second,
     )
+    from stpspec.specs.stimulus import Stimulus, Timing
+    from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
 
 __all__ = [
     "AtNoise",
@@ -69,22 +69,22 @@ __getattr__ = exports(
         "AtNoise": "stpspec.fitters.evaluation",
         "Budget": "stpspec.specs.fitter",
         "BudgetSpent": "stpspec.fitters.evaluation",
-        "Celsius": "stpspec.units",
+        "Celsius": "stpspec.specs.quantities",
         "Evaluation": "stpspec.fitters.evaluation",
         "FitterSpec": "stpspec.specs.fitter",
-        "Hertz": "stpspec.units",
-        "Megaohm": "stpspec.units",
+        "Hertz": "stpspec.specs.quantities",
+        "Megaohm": "stpspec.specs.quantities",
         "MetricError": "stpspec.errors",
-        "Microsiemens": "stpspec.units",
-        "Millisecond": "stpspec.units",
-        "Millivolt": "stpspec.units",
-        "Nanoampere": "stpspec.units",
+        "Microsiemens": "stpspec.specs.quantities",
+        "Millisecond": "stpspec.specs.quantities",
+        "Millivolt": "stpspec.specs.quantities",
+        "Nanoampere": "stpspec.specs.quantities",
         "Outcome": "stpspec.fitters.outcome",
         "Problem": "stpspec.fitters.problem",
         "Protocol": "stpspec.specs.protocol",
         "Response": "stpspec.metrics.response",
         "ResponseOptions": "stpspec.metrics.registration",
-        "Second": "stpspec.units",
+        "Second": "stpspec.specs.quantities",
         "SignalOptions": "stpspec.metrics.registration",
         "Stimulus": "stpspec.specs.protocol",
         "TargetData": "stpspec.specs.target_source",

@@ -20,12 +20,13 @@ from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.places import canonical, field_of, place_of
 from stpspec.specs.plausible import warn_of_slips
 from stpspec.specs.protocol import FREQUENCIES
-from stpspec.units import UnitError, convert, unit_of
+from stpspec.specs.quantities import unit_of
+from stpspec.units import UnitError, convert
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from stpspec.engine.binding.bind import Bound
+    from stpspec.engine.binding.bound import Bound
     from stpspec.engine.confirmation import Row
     from stpspec.results.fit_result import FitResult
 
@@ -198,7 +199,7 @@ class Axis:
 
     def read(self, bound: Bound, index: int | None) -> None:
         """Take the value at ``index`` (all of a parameter's) in the unit of its field."""
-        from stpspec.engine.binding.bind import numbers
+        from stpspec.engine.binding.bound import numbers
 
         if self._is_labeled:
             return
@@ -258,7 +259,7 @@ def _measure(
     outer: Sequence[str],
 ) -> list[Row]:
     """Measure all combinations of swept parameters, which are candidates of one run."""
-    from stpspec.engine.binding.bind import numbers
+    from stpspec.engine.binding.bound import numbers
     from stpspec.engine.binding.numerics import for_reading
     from stpspec.engine.confirmation import Row
     from stpspec.engine.workers.place import evaluate

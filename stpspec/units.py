@@ -1,7 +1,7 @@
-"""Field types that carry a unit: each takes a number in that unit, or a string such as "0.25 s".
+"""Conversion of quantities: a number, or a string such as "0.25 s", as a number in one unit.
 
-Units are NEURON's own: ms, mV, nA, µS, Hz, °C, MΩ. pint is imported only for a pair of units that
-has never been converted before: to import it takes longer than all else that checks an experiment.
+pint is imported only for a pair of units that has never been converted before: to import it takes
+longer than all else that checks an experiment.
 """
 
 from __future__ import annotations
@@ -13,15 +13,10 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from numbers import Real
 from pathlib import Path
-from typing import Annotated, Any, get_args
-
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
-from pydantic_core import PydanticCustomError, core_schema
+from typing import Any
 
 from stpspec.errors import StpspecError
 from stpspec.resources import cache_folder
@@ -181,7 +176,7 @@ def _ask_pint(number: float, written: str, unit: str) -> float:
             f"expected a quantity in {unit or '1'}, and {written!r} has another dimension"
         ) from error
     except Exception as error:  # pint raises a dozen types on text it cannot read
-        _known(written, unit or "1")
+        require_unit(written, unit or "1")
         raise UnitError(
             f"the unit {unit!r} of the mechanism is none that is known here: write a bare number"
         ) from error
@@ -192,8 +187,20 @@ def _ask_pint(number: float, written: str, unit: str) -> float:
     return converted
 
 
-def _known(written: str, expected: str = "") -> None:
-    """Raise a UnitError if this is no unit at all."""
+def require_unit(written: str, expected: str = "") -> None:
+    """Require a text to be a unit, of whatever dimension.
+
+    Parameters
+    ----------
+    written : str
+    expected : str, optional
+        The unit that would have been right, which the message names.
+
+    Raises
+    ------
+    UnitError
+        If it is no unit at all.
+    """
     source = _spell(written)
     if source in _factors():
         return
@@ -230,171 +237,3 @@ def _is_endless(text: str) -> bool:
     powers = re.findall(r"\*\*|\^", text)
     plain = _PLAIN_POWER.findall(text)
     return len(text) > _LONGEST or len(powers) > _POWERS or len(powers) != len(plain)
-
-
-# What the context of an error holds beside its text; no text has these names in braces.
-RULE, NEAREST = "rule_broken", "nearest_valid_choice"
-
-
-def rule_error(kind: str, text: str, nearest: str | None = None) -> PydanticCustomError:
-    """Return an error for pydantic to collect; ``text`` is literal, braces and all.
-
-    Parameters
-    ----------
-    kind : str
-        See :class:`stpspec.errors.SpecProblem`, or a type of pydantic's own.
-    text : str
-    nearest : str, optional
-        The nearest valid choice.
-    """
-    context = {RULE: text, NEAREST: nearest} if nearest else None
-    text += f"; did you mean {nearest!r}?" if nearest else ""
-    return PydanticCustomError(kind, text, context)  # pyright: ignore[reportArgumentType]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """The unit of a field: reads a number or a quantity, and describes both in a JSON schema.
-
-    Attributes
-    ----------
-    symbol : str
-        As pint knows it.
-    example : str
-        A quantity of the same dimension.
-    """
-
-    symbol: str
-    example: str
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(self.number, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {
-            "anyOf": [{"type": "number"}, {"type": "string", "examples": [self.example]}],
-            "description": f"in {self.symbol}, or a string with a unit",
-        }
-
-    def number(self, value: Any) -> float:
-        """Return a quantity as a number in this unit.
-
-        Raises
-        ------
-        PydanticCustomError
-            If it is none.
-        """
-        wanted = f'a number in {self.symbol} or a string such as "{self.example}"'
-        if not isinstance(value, int | float | str) or isinstance(value, bool):
-            raise rule_error("quantity", f"expected {wanted}")
-        try:
-            return convert(value, self.symbol)
-        except UnitError as error:
-            raise rule_error("quantity", f"{error}: {wanted}") from error
-
-    def __str__(self) -> str:
-        """Return the symbol as people write it."""
-        return {"degC": "°C", "Mohm": "MΩ", "uS": "µS"}.get(self.symbol, self.symbol)
-
-
-Millisecond = Annotated[float, Unit("ms", "0.25 s")]
-Millivolt = Annotated[float, Unit("mV", "-70 mV")]
-Nanoampere = Annotated[float, Unit("nA", "-10 pA")]
-Microsiemens = Annotated[float, Unit("uS", "0.5 nS")]
-Hertz = Annotated[float, Unit("Hz", "0.05 kHz")]
-Celsius = Annotated[float, Unit("degC", "34 degC")]
-Megaohm = Annotated[float, Unit("Mohm", "1 kohm")]
-Second = Annotated[float, Unit("s", "2 min")]
-
-
-def unit_of(field: Any) -> str:
-    """Return the unit of a field of a spec (pydantic's FieldInfo) as people write it, or ``""``."""
-    return next((str(mark) for mark in _marks(field.rebuild_annotation())), "")
-
-
-def _marks(annotation: Any) -> Iterator[Unit]:
-    """Yield the units in an annotation, also within Optional and list."""
-    yield from (m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Unit))
-    for inner in get_args(annotation):
-        yield from _marks(inner)
-
-
-def quantity(value: Any) -> float | str:
-    """Check the form of a quantity whose unit is known only once the mechanism is loaded."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise rule_error("quantity", 'a number or a string with a unit, such as "20 ms"')
-    try:
-        number, written = (_float_of(value), "") if isinstance(value, int | float) else split(value)
-    except UnitError as error:
-        raise rule_error("quantity", str(error)) from error
-    if not math.isfinite(number):
-        raise rule_error("quantity", "a finite number")
-    if not written:
-        return number
-    try:
-        _known(written)
-    except UnitError as error:
-        raise rule_error("quantity", str(error)) from error
-    return str(value).strip()
-
-
-Quantity = Annotated[
-    float | str,
-    BeforeValidator(quantity),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "number"}, {"type": "string"}],
-            "description": "in the unit of the mechanism, or a string with a unit",
-        }
-    ),
-]
-
-
-def quantities(value: Any, *, gaps: bool = False) -> Any:
-    """Check the form of a quantity or of a list of them, for pydantic.
-
-    Parameters
-    ----------
-    value : object
-    gaps : bool
-        Whether None may stand in a list, for what was not measured.
-    """
-    if not isinstance(value, list | tuple):
-        return quantity(value)
-    return [None if v is None and gaps else quantity(v) for v in value]
-
-
-Quantities = Annotated[
-    float | str | list[float | str],
-    BeforeValidator(quantities),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number"},
-                {"type": "string", "examples": ["2.5 ms"]},
-                {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "string"}]}},
-            ],
-        }
-    ),
-]
-
-QuantitiesWithGaps = Annotated[
-    float | str | list[float | str | None],
-    BeforeValidator(functools.partial(quantities, gaps=True)),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number"},
-                {"type": "string", "examples": ["2.5 ms"]},
-                {
-                    "type": "array",
-                    "items": {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]},
-                },
-            ],
-        }
-    ),
-]

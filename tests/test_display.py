@@ -24,7 +24,7 @@ from stpspec.formatting.layout import fitted, numbered
 from stpspec.resources import experiments
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import Train
-from stpspec.units import unit_of
+from stpspec.specs.quantities import unit_of
 
 
 class Texts(HTMLParser):

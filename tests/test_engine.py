@@ -24,7 +24,7 @@ from helpers import (
 from stpspec import api
 from stpspec.engine import cells, nrn
 from stpspec.engine.binding.bind import bind
-from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.mechanisms import compilation, library, nmodl
 from stpspec.engine.mechanisms.description import describe
 from stpspec.engine.simulate import simulate
 from stpspec.errors import MechanismError, SpecError, TemplateError, UnknownNameError
@@ -431,16 +431,16 @@ def test_same_content_is_compiled_once_and_changed_content_again(tmp_path, monke
     monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
     source = tmp_path / "GlobalDecay.mod"
     shutil.copy(MOD / "GlobalDecay.mod", source)
-    compiled = library.compile_library([source])
+    compiled = compilation.compile_library([source])
     stamp = compiled.stat().st_mtime_ns
     (tmp_path / "elsewhere").mkdir()
     twin = shutil.copy(source, tmp_path / "elsewhere" / "GlobalDecay.mod")
     os.utime(twin, (1, 1))
-    assert library.compile_library([type(source)(twin)]) == compiled
+    assert compilation.compile_library([type(source)(twin)]) == compiled
     assert compiled.stat().st_mtime_ns == stamp
     assert len(builds(tmp_path / "cache")) == 1
     source.write_text(source.read_text().replace("tau = 3 (ms)", "tau = 4 (ms)"))
-    assert library.compile_library([source]) != compiled
+    assert compilation.compile_library([source]) != compiled
     assert len(builds(tmp_path / "cache")) == 2
 
 
@@ -451,13 +451,13 @@ def test_three_processes_at_once_compile_the_same_content_once(tmp_path):
     code = f"""
 import json, os
 from pathlib import Path
-from stpspec.engine.mechanisms import library
-real = library._nrnivmodl
+from stpspec.engine.mechanisms import compilation
+real = compilation._nrnivmodl
 def counted(*arguments):
     Path({str(log)!r}, str(os.getpid())).touch()
     return real(*arguments)
-library._nrnivmodl = counted
-print(json.dumps(str(library.compile_library([Path({str(MOD / "GlobalDecay.mod")!r})]))))
+compilation._nrnivmodl = counted
+print(json.dumps(str(compilation.compile_library([Path({str(MOD / "GlobalDecay.mod")!r})]))))
 """
     environment = {**os.environ, "STPSPEC_CACHE": str(cache)}
     together = [
@@ -482,7 +482,7 @@ def test_name_of_a_file_does_not_matter_to_the_mechanism_in_it(tmp_path, monkeyp
     for path, name in zip(paths, ("OneOfTwo", "OtherOfTwo"), strict=True):
         path.parent.mkdir()
         path.write_text(text.replace("GlobalDecay", name))
-    built = library.compile_library(paths).read_bytes()
+    built = compilation.compile_library(paths).read_bytes()
     assert b"OneOfTwo" in built
     assert b"OtherOfTwo" in built
 
@@ -497,7 +497,7 @@ def test_mechanism_that_does_not_compile_shows_file_line_and_the_compilers_words
     lines[row] = "    g = gmax * * s"
     path.write_text("\n".join(lines))
     with pytest.raises(MechanismError) as caught:
-        library.compile_library([path])
+        compilation.compile_library([path])
     message = str(caught.value)
     assert f"{path}:{row + 1}" in message
     assert "syntax error" in message.lower() or "illegal" in message.lower()
@@ -511,7 +511,7 @@ def test_verbatim_that_does_not_compile_shows_the_compilers_words(tmp_path, monk
     verbatim = "INITIAL {\n    VERBATIM\n    no_such_thing = 1;\n    ENDVERBATIM"
     path.write_text(text.replace("INITIAL {", verbatim))
     with pytest.raises(MechanismError) as caught:
-        library.compile_library([path])
+        compilation.compile_library([path])
     message = str(caught.value)
     assert str(path) in message
     assert "no_such_thing" in message
@@ -546,7 +546,7 @@ def test_mechanism_that_is_not_there_is_named_with_the_nearest():
 @pytest.mark.long
 def test_compiled_mechanisms_in_the_current_folder_are_not_loaded(tmp_path, monkeypatch):
     monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
-    compiled = library.compile_library([MOD / "GlobalDecay.mod"])
+    compiled = compilation.compile_library([MOD / "GlobalDecay.mod"])
     (key,) = builds(tmp_path / "cache")
     built = tmp_path / "cache" / "mechanisms" / key
     work = tmp_path / "work"

@@ -19,7 +19,7 @@ from test_workers import faulty
 import stpspec
 from stpspec.config.overrides import quoted
 from stpspec.engine.child import Child, ChildEndedError
-from stpspec.engine.mechanisms import compiler_messages, library, nmodl
+from stpspec.engine.mechanisms import compilation, compiler_messages, library, nmodl
 from stpspec.errors import FitError, MechanismError, SpecError, SpecProblem
 
 TRAIN = {"train": {"kind": "train", "frequency": 50, "n_recovery": 0}}
@@ -175,8 +175,8 @@ def test_other_contents_of_the_process_under_our_names_change_nothing(tmp_path):
     (tmp_path / "other.hoc").write_text(CELL.format(name="Own", size=80))
     code = (
         "import json, os, pathlib\nfrom neuron import h\n"
-        "from stpspec.engine.mechanisms import library\n"
-        "h.nrn_load_dll(str(library.compile_library([pathlib.Path('GabaA.mod')])))\n"
+        "from stpspec.engine.mechanisms import compilation\n"
+        "h.nrn_load_dll(str(compilation.compile_library([pathlib.Path('GabaA.mod')])))\n"
         "h.load_file(1, 'other.hoc')\n"
         "assert hasattr(h, 'GabaA') and hasattr(h, 'Own')\n"
         "from test_guests import potential\n"
@@ -317,7 +317,7 @@ def test_compiler_is_the_one_that_neuron_calls(named, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", named)
     told = re.escape(f"needs {named.split()[0]} (the environment variable CXX), which is not inst")
     with pytest.raises(MechanismError, match=told):
-        library.compile_library([file])
+        compilation.compile_library([file])
 
 
 def test_compiler_under_another_name_is_used(tmp_path, monkeypatch):
@@ -331,7 +331,7 @@ def test_compiler_under_another_name_is_used(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{compiler.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CXX", compiler.name)
-    assert library.compile_library([file]).is_file()
+    assert compilation.compile_library([file]).is_file()
     assert (tmp_path / "was_used").exists()
 
 

@@ -265,7 +265,7 @@ def test_included_files_of_one_name_and_other_bytes_are_refused(tmp_path):
         (tmp_path / folder / f"{folder}.mod").write_text(text + 'INCLUDE "shared.inc"\n')
         shared = f"FUNCTION scaled(x) {{ scaled = {factor}*x }}\n"
         (tmp_path / folder / "shared.inc").write_text(shared)
-    from stpspec.engine.mechanisms.library import compile_library
+    from stpspec.engine.mechanisms.compilation import compile_library
 
     files = [tmp_path / "one" / "one.mod", tmp_path / "two" / "two.mod"]
     with pytest.raises(MechanismError, match=r"two files called 'shared\.inc' are included"):

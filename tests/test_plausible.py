@@ -20,8 +20,8 @@ from stpspec.specs.model import NetCon
 from stpspec.specs.numerics import Numerics
 from stpspec.specs.plausible import implausible, ranges
 from stpspec.specs.protocol import Continuous, GapStep, Protocol, SingleEvent, SpikeTimes, Train
+from stpspec.specs.quantities import unit_of
 from stpspec.specs.recording import CurrentClamp, VoltageClamp
-from stpspec.units import unit_of
 
 SIZE = {"metric": "amplitude", "protocol": "single", "target": 42.0, "sd": 1.0}
 

@@ -8,7 +8,7 @@ from helpers import MOD, fresh_python, run, synapse, values_of
 
 import stpspec
 from stpspec.engine.confirmation import ends
-from stpspec.engine.mechanisms import library, nmodl
+from stpspec.engine.mechanisms import compilation, nmodl
 from stpspec.engine.reference import finer_step
 from stpspec.engine.shortcuts import equivalence, independence
 from stpspec.engine.workers import place
@@ -113,7 +113,7 @@ print(json.dumps(swept["one.amplitude"].values.tolist()))
 def test_what_comes_from_a_compiled_library_without_its_source_is_simulated_one_by_one(tmp_path):
     (tmp_path / "Unread.mod").write_text(UNREAD_LEAK)
     (tmp_path / "foreign.py").write_text(UNREAD_CELL)
-    built = library.compile_library([tmp_path / "Unread.mod"])
+    built = compilation.compile_library([tmp_path / "Unread.mod"])
     cell = {"file": str(tmp_path / "foreign.py"), "template": "Foreign"}
     recording = {"signals": ["synaptic_current"]}
     made = synapse(ONE, model={"cell": cell}, recording=recording).to_data()

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from small import python
 
 from stpspec import units
+from stpspec.specs import quantities
 from stpspec.units import UnitError, convert, split
 
 # type → (unit in messages, "1" of another unit of the dimension, its value, a wrong dimension)
@@ -26,7 +27,7 @@ TYPES = {
 
 @pytest.fixture(params=TYPES, ids=str)
 def typed(request):
-    return (TypeAdapter(getattr(units, request.param)), *TYPES[request.param])
+    return (TypeAdapter(getattr(quantities, request.param)), *TYPES[request.param])
 
 
 def test_a_bare_number_is_in_the_unit_of_the_field(typed):
@@ -114,7 +115,7 @@ def test_a_quantity_is_split_into_number_and_unit():
 @pytest.mark.parametrize("bad", [True, None, math.nan, math.inf, "nan ms", "1 mss", [1]])
 def test_a_quantity_of_the_mechanism_is_checked_in_form_before_its_unit_is_known(bad):
     with pytest.raises(ValidationError):
-        TypeAdapter(units.Quantity).validate_python(bad)
+        TypeAdapter(quantities.Quantity).validate_python(bad)
 
 
 def test_what_is_copied_from_a_paper_or_declared_in_nmodl_is_understood():
@@ -130,12 +131,12 @@ def test_a_unit_of_the_mechanism_that_is_unknown_is_not_blamed_on_the_user():
 
 def test_an_unknown_unit_is_not_said_to_be_expected():
     with pytest.raises(ValidationError, match=r"unknown unit '-01-01'") as caught:
-        TypeAdapter(units.Quantity).validate_python("2020-01-01")  # a date
+        TypeAdapter(quantities.Quantity).validate_python("2020-01-01")  # a date
     assert "expected -01-01" not in str(caught.value)
 
 
 def test_a_quantity_of_the_mechanism_keeps_what_was_written():
-    adapter = TypeAdapter(units.Quantity)
+    adapter = TypeAdapter(quantities.Quantity)
     assert adapter.validate_python("20 ms") == "20 ms"
     assert adapter.validate_python("20") == 20.0
     assert adapter.validate_python(20) == 20.0
@@ -144,7 +145,7 @@ def test_a_quantity_of_the_mechanism_keeps_what_was_written():
 def test_pint_is_imported_only_for_units_that_were_never_converted_before(tmp_path):
     code = (
         "import sys; from pydantic import TypeAdapter\n"
-        "from stpspec.units import Quantity, convert\n"
+        "from stpspec.specs.quantities import Quantity\nfrom stpspec.units import convert\n"
         "convert(1.0, 'ms'); convert('1.5', 'ms'); assert 'pint' not in sys.modules\n"
         "TypeAdapter(Quantity).validate_python('5 nS')\n"
         "print(convert('1 s', 'ms'), convert('-10 pA', 'nA'), 'pint' in sys.modules)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound, numbers
+from stpspec.engine.binding.bound import Bound, numbers
 from stpspec.errors import SpecError, SpecProblem
 from stpspec.specs.places import canonical
 

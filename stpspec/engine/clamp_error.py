@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stpspec.dataset import arrival_times
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.specs.places import DELAY
 from stpspec.specs.stimulus import Stimulus
 

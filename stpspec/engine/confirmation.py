@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import for_reading
 from stpspec.engine.reference import finer_step, measured_on_reference, step_errors
 from stpspec.engine.shortcuts import equivalence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.errors import FitError
 
 log = logging.getLogger("stpspec.engine")

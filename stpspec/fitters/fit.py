@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.engine.rigs.reuse import rigs_kept

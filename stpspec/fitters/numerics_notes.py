@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.reference import finer_step, measured_on_reference, step_errors
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.metrics.judge import Goal, Judge

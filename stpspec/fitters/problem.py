@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.candidates import Candidates
 from stpspec.engine.workers.place import evaluate
 from stpspec.engine.workers.pool import Pool

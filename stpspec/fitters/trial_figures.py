@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import REFERENCE
 from stpspec.engine.workers.place import simulate

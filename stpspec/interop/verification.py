@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from stpspec.dataset import SIGNALS, signals_of, times_of
-from stpspec.engine.mechanisms.library import compile_library
+from stpspec.engine.mechanisms.compilation import compile_library
 from stpspec.errors import ResultError
 from stpspec.interop.preparation import Preparation
 from stpspec.metrics.measure import measure_candidates

@@ -12,7 +12,7 @@ from stpspec.metrics.notes import unsettled
 from stpspec.metrics.registration import metric
 from stpspec.metrics.response import Response
 from stpspec.specs.plausible import Range
-from stpspec.units import Megaohm, Millisecond
+from stpspec.specs.quantities import Megaohm, Millisecond
 
 Window = Annotated[Millisecond, Range("ms", 1, 5000), Field(gt=0)]
 Resistance = Annotated[Megaohm, Range("MΩ", 1, 1e5)]

@@ -16,8 +16,9 @@ from pydantic import Field, model_validator
 from stpspec.errors import MetricError
 from stpspec.metrics.registration import Options, ResponseOptions, metric
 from stpspec.metrics.response import Response
+from stpspec.specs.quantities import Quantity
 from stpspec.specs.stimulus import Stimulus
-from stpspec.units import Quantity, convert, number_of
+from stpspec.units import convert, number_of
 
 
 class NormalizationOptions(ResponseOptions):

@@ -14,8 +14,8 @@ from pydantic import Field, create_model
 from stpspec.registry import COSTS, LOSSES, METRICS
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
+from stpspec.specs.quantities import Millisecond
 from stpspec.specs.stimulus import Stimulus
-from stpspec.units import Millisecond
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike  # numpy is not loaded for the sake of a type

@@ -13,8 +13,8 @@ from stpspec.metrics.interpolate import resample
 from stpspec.metrics.registration import Options, SignalOptions, metric
 from stpspec.metrics.response import Response
 from stpspec.specs.plausible import Range
+from stpspec.specs.quantities import Hertz, Millisecond
 from stpspec.specs.stimulus import Stimulus
-from stpspec.units import Hertz, Millisecond
 
 _MOST = 1e6  # samples of all windows of a trace
 _POLES = 4  # of the low-pass filter of a patch-clamp amplifier

@@ -15,8 +15,9 @@ from pydantic import Field
 from stpspec.errors import MetricError
 from stpspec.metrics.registration import Options, metric
 from stpspec.metrics.response import Response
+from stpspec.specs.quantities import Quantity
 from stpspec.specs.stimulus import Stimulus
-from stpspec.units import Quantity, convert
+from stpspec.units import convert
 
 Pulse = Annotated[int, Field(ge=1, description="of which pulse, from 1")]
 

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, core_schema
 
 from stpspec.errors import ProblemKind, SpecError, SpecProblem, UnknownNameError, nearest
 from stpspec.registry import Registry, runs_nothing
-from stpspec.units import NEAREST, RULE, rule_error
+from stpspec.specs.rule_errors import NEAREST, RULE, rule_error
 
 # A part of an experiment as JSON has it; what is inside depends on the kinds that were chosen.
 Data = dict[str, Any]

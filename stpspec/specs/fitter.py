@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
-from stpspec.units import Second
+from stpspec.specs.quantities import Second
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

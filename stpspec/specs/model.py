@@ -12,7 +12,7 @@ from stpspec.registry import MODELS
 from stpspec.specs.base import Spec
 from stpspec.specs.places import flat
 from stpspec.specs.plausible import Range
-from stpspec.units import Millisecond, Quantity, quantity
+from stpspec.specs.quantities import Millisecond, Quantity, quantity
 
 # What the parameters of our own mechanisms are; other mechanisms declare theirs in `roles`.
 _OWN_ROLES: dict[str, list[str]] = {

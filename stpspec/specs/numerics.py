@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
 from stpspec.specs.protocol import LONGEST
+from stpspec.specs.quantities import Celsius, Millisecond, Second
 from stpspec.specs.recording import Potential
-from stpspec.units import Celsius, Millisecond, Second
 
 
 class Numerics(Spec):

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from stpspec.specs.base import Spec
+from stpspec.specs.quantities import QuantitiesWithGaps
 from stpspec.specs.target_source import TargetField, TargetSource, named_files
-from stpspec.units import QuantitiesWithGaps, convert, number_of, split
+from stpspec.units import convert, number_of, split
 
 # Of a target or an sd, each perhaps with a unit; None in a list is a gap, not measured.
 Values = float | str | list[float | str | None]

@@ -8,7 +8,9 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from stpspec.specs.base import Spec
-from stpspec.units import Quantity, UnitError, convert, rule_error, split
+from stpspec.specs.quantities import Quantity
+from stpspec.specs.rule_errors import rule_error
+from stpspec.units import UnitError, convert, split
 
 
 class Parameter(Spec):

@@ -16,7 +16,8 @@ from pydantic_core import core_schema
 from stpspec.errors import SpecProblem, UnknownNameError
 from stpspec.registry import METRICS
 from stpspec.specs.base import Spec
-from stpspec.units import UnitError, convert, rule_error
+from stpspec.specs.rule_errors import rule_error
+from stpspec.units import UnitError, convert
 
 log = logging.getLogger("stpspec")
 

@@ -19,9 +19,9 @@ from pydantic import (
 from stpspec.registry import PROTOCOLS
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
+from stpspec.specs.quantities import Hertz, Millisecond, Nanoampere
 from stpspec.specs.recording import RecordingChanges
 from stpspec.specs.stimulus import CurrentStep, Stimulus, Timing
-from stpspec.units import Hertz, Millisecond, Nanoampere
 
 # What is longer is a slip of the pen, and would not fit into memory.
 LONGEST = 1e7  # ms

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from stpspec.registry import RECORDINGS
 from stpspec.specs.base import Spec
 from stpspec.specs.plausible import Range
-from stpspec.units import Megaohm, Millivolt, Nanoampere
+from stpspec.specs.quantities import Megaohm, Millivolt, Nanoampere
 
 # A membrane is held at 0, but not at a fraction of a millivolt: that is a number of volts.
 Potential = Annotated[Millivolt, Range("mV", -120, 80, -1000, 1000, smallest=1)]

@@ -11,7 +11,8 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from stpspec.errors import SpecProblem
-from stpspec.units import Quantity, split
+from stpspec.specs.quantities import Quantity
+from stpspec.units import split
 
 _QUANTITY: TypeAdapter[float | str] = TypeAdapter(Quantity)
 

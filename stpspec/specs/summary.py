@@ -13,9 +13,9 @@ from stpspec.specs.model import Cell, GapJunction, ModelSpec, Synapse
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
 from stpspec.specs.protocol import Protocol
+from stpspec.specs.quantities import unit_of
 from stpspec.specs.recording import RecordingSpec
 from stpspec.specs.target_source import TargetSource
-from stpspec.units import unit_of
 
 Row = tuple[str, str, str]
 

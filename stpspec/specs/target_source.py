@@ -15,8 +15,9 @@ from stpspec.errors import UnknownNameError
 from stpspec.registry import TARGET_SOURCES, runs_nothing
 from stpspec.specs.base import Spec
 from stpspec.specs.protocol import Protocol
+from stpspec.specs.quantities import quantities
+from stpspec.specs.rule_errors import rule_error
 from stpspec.specs.stimulus import Stimulus
-from stpspec.units import quantities, rule_error
 
 
 @dataclass(frozen=True)

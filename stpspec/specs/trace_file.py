@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stpspec.specs.base import Spec
-from stpspec.units import Hertz, Millisecond
+from stpspec.specs.quantities import Hertz, Millisecond
 
 # The name of a column, an NWB series or an ABF channel, or its number, counted from 1.
 ColumnName = str | Annotated[int, Field(ge=1)]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.candidates import Candidates
 from stpspec.engine.mechanisms.description import Mechanism
 from stpspec.errors import Failure

@@ -15,8 +15,9 @@ from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import is_place
 from stpspec.specs.plausible import Range
 from stpspec.specs.protocol import FREQUENCIES, owner_of
+from stpspec.specs.quantities import unit_of
 from stpspec.tuner.messages import Facts
-from stpspec.units import UnitError, convert, unit_of
+from stpspec.units import UnitError, convert
 
 Scale = Literal["linear", "log"]
 Group = Literal["parameters", "mechanism", "connection", "protocol", "recording"]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from stpspec.dataset import SIGNALS, arrival_times
-from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.simulate import simulate
 from stpspec.errors import Failure, MetricError, SpecError, StpspecError

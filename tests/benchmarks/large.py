@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import problem
 
-from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.simulate import evaluate
 from stpspec.metrics.judge import Judge

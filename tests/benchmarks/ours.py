@@ -8,7 +8,8 @@ from typing import Any
 
 import problem
 
-from stpspec.engine.binding.bind import Bound, bind
+from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.simulate import evaluate, simulate
 from stpspec.fitters.outcome import search as run_search

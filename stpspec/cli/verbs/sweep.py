@@ -101,7 +101,7 @@ def _default_grid(
 def _no_number(name: str, value: object) -> SpecProblem | None:
     from pydantic import TypeAdapter, ValidationError
 
-    from stpspec.units import Quantities
+    from stpspec.specs.quantities import Quantities
 
     try:
         TypeAdapter(Quantities).validate_python(value)

@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from stpspec.errors import SpecError, SpecProblem, nearest
+from stpspec.specs.rule_errors import rule_error
 from stpspec.specs.target_source import TargetData, TargetSource, Wanted, target_source
-from stpspec.units import rule_error
 
 log = logging.getLogger("stpspec")
 

@@ -20,6 +20,7 @@ from stpspec.engine.mechanisms.state_variables import mechanisms_in
 from stpspec.engine.reading import Readings
 from stpspec.errors import MechanismError, SpecProblem, TemplateError, TrustError
 from stpspec.resources import find_file
+from stpspec.units import UnitError, convert
 
 
 @dataclass(frozen=True)
@@ -217,8 +218,6 @@ def _coupling(
     """Measure the coupling of a gap junction; None where what it lacks is told elsewhere."""
     if question is None:
         return None
-    from stpspec.units import UnitError, convert  # and pydantic, which only a gap junction needs
-
     fixed = []
     for name, value in question.fixed.items():
         if name in mechanism.parameters and name not in question.free:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.facts import question_of, sources_used
 from stpspec.engine.binding.plugin_files import plugin_files
 from stpspec.engine.mechanisms.nmodl import flat_name, included_in

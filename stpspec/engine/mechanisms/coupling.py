@@ -13,6 +13,7 @@ from stpspec.engine import nrn
 from stpspec.engine.mechanisms import partner_voltage
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.errors import MechanismError
+from stpspec.units import UnitError, convert
 
 RESISTANCE = 100.0  # MΩ, of each of the cells
 _AREA = 1e3  # µm²
@@ -193,8 +194,6 @@ def _couples(unit: str) -> bool:
 def _in(value: float, unit: str, other: str) -> float | None:
     if unit in ("", "1"):
         return None
-    from stpspec.units import UnitError, convert  # imports pydantic
-
     with contextlib.suppress(UnitError):
         return convert(f"{value!r} {unit}", other)
     return None

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.mechanisms.nmodl import read
 from stpspec.engine.mechanisms.state_variables import state_variables
 from stpspec.engine.rigs.rig import Probe, Rig

@@ -8,7 +8,7 @@ import numpy as np
 
 from stpspec.dataset import SIGNALS, arrival_times
 from stpspec.engine import cells, nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment
 from stpspec.engine.mechanisms import partner_voltage
 from stpspec.engine.rigs.rig import Probe, Rig

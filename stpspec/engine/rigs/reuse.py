@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.scheme import OWN
 from stpspec.engine.rigs.preparations import make_rig
 from stpspec.engine.rigs.rig import Rig

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stpspec.engine import cells, nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Section, Segment, Vector
 from stpspec.engine.mechanisms import state_variables
 from stpspec.engine.mechanisms.nmodl import read

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.mechanisms import nmodl
 from stpspec.engine.mechanisms.generators import OBJECT
 from stpspec.engine.mechanisms.nmodl import ModFile

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE
 from stpspec.engine.mechanisms import library

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stpspec.dataset import arrival_times
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.scheme import ISOLATED, OWN
 from stpspec.engine.mechanisms.nmodl import read
 from stpspec.engine.rigs.integrate import run

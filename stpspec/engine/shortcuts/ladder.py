@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import OWN, PLAIN_REFERENCE, REFERENCE, Scheme
 from stpspec.engine.mechanisms import nmodl

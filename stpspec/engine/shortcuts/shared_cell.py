@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.mechanisms.nmodl import read
 from stpspec.resources import shipped
 from stpspec.specs.places import DELAY, is_place

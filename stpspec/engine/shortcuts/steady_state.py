@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.stimuli import timing
 from stpspec.engine.rigs.integrate import advance, begin, run
 from stpspec.engine.rigs.reuse import only_rig

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stpspec.engine import nrn
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.mechanisms.state_variables import state_variables
 from stpspec.engine.rigs.integrate import advance, initialize
 from stpspec.engine.rigs.reuse import only_rig

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from stpspec.engine import simulate as here
 from stpspec.engine.binding import bind as binding
 from stpspec.engine.binding import host
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.facts import Question, question_of
 from stpspec.engine.binding.inspection import inspect
 from stpspec.engine.binding.numerics import under

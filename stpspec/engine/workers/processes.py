@@ -13,7 +13,8 @@ from queue import SimpleQueue
 
 from stpspec.engine.batch import Run, run_batch
 from stpspec.engine.binding import host
-from stpspec.engine.binding.bind import Bound, bind, parts_of
+from stpspec.engine.binding.bind import bind, parts_of
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.facts import question_of
 from stpspec.engine.binding.scheme import Scheme
 from stpspec.engine.child import Child, module_path
@@ -46,7 +47,7 @@ class WorkerTask:
     path : tuple of str
         Where modules are looked for.
     scheme : Scheme
-        As in :class:`stpspec.engine.binding.bind.Bound`.
+        As in :class:`stpspec.engine.binding.bound.Bound`.
     sender : tuple of (int, str)
         The process that hands it out: its number, and what no process of another machine has.
     """
