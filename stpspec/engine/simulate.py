@@ -20,7 +20,7 @@ from stpspec.dataset import (
 )
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
-from stpspec.engine.binding.bind import Bound
+from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import pulses_read
 from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.binding.stimuli import longest_delay, timing, with_delay
@@ -299,7 +299,7 @@ def describe(
 
 def _holding(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:
     """Return the holding potential of a candidate, mV; None where it is not known."""
-    recording = bound.recordings[protocol]
+    recording = bound.recordings[bound.experiment.owner(protocol)]
     if recording.kind != "voltage_clamp":
         return None
     inside = parts_of(bound, [protocol], values)[0].names

@@ -17,7 +17,7 @@ from stpspec.metrics.registration import Metric
 from stpspec.registry import METRICS
 from stpspec.specs.consistency import is_whole, recordings_of
 from stpspec.specs.objective import Term
-from stpspec.specs.protocol import Protocol, runs_of
+from stpspec.specs.protocol import Protocol, owner_of, runs_of
 from stpspec.specs.stimulus import BEFORE, Stimulus, Timing
 from stpspec.specs.target_rules import shared_scale_problems, value_problems
 from stpspec.specs.target_source import TargetSource, Wanted
@@ -49,7 +49,8 @@ def bind_terms(
             options = metric.options.model_validate(dict(term.options)).model_dump()
         except (UnknownNameError, ValidationError):
             continue  # told already
-        recording = recordings.get(term.protocol, parts.get("recording"))
+        owner = owner_of(term.protocol, parts.get("protocols", {}))
+        recording = recordings.get(owner or term.protocol, parts.get("recording"))
         runs = _runs_read(term.protocol, parts)
         is_known = bool(runs)
         stimuli = {n: _stimuli(p, parts, mechanism, parameters) for n, p in runs.items()}
