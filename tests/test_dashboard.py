@@ -64,6 +64,7 @@ def test_short_fit_draws_its_best_trial_alone(tmp_path):
     assert drawn == [f"trial_{best.number}.png"]
 
 
+@pytest.mark.long
 @pytest.mark.needs("chromium")
 def test_study_is_watched_in_a_browser_while_it_is_written(started, tmp_path):
     fitter = {"kind": "optuna", "budget": {"evaluations": 2000, "seconds": 60}}

@@ -91,6 +91,7 @@ def test_what_has_no_study_yet_or_is_damaged_is_left_out(campaign, tmp_path):
     assert studies_below(tmp_path) == []
 
 
+@pytest.mark.long
 @pytest.mark.needs("chromium")
 def test_every_control_that_writes_is_hidden_and_is_what_this_release_has(single):
     seen = ""

@@ -416,6 +416,7 @@ def test_trust_is_given_once_for_the_bytes_of_each_file(stranger, tmp_path, monk
         require_trust(folder / "templates/strange.py")
 
 
+@pytest.mark.long
 def test_a_result_of_ones_own_is_run_again_without_a_question(tmp_path, monkeypatch):
     monkeypatch.setenv("STPSPEC_CACHE", os.environ.get("STPSPEC_CACHE") or str(tmp_path / "cache"))
     patch = (small.ROOT / "templates/patch.py").read_text() + "\n# mine\n"

@@ -202,7 +202,11 @@ def test_mechanism_that_is_edited_is_simulated_as_it_is_now(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"), [(ABORT, "killed by SIGABRT"), (EXIT, "it ended with code 0")]
+    ("fault", "told"),
+    [
+        pytest.param(ABORT, "killed by SIGABRT", marks=pytest.mark.long),
+        (EXIT, "it ended with code 0"),
+    ],
 )
 def test_mechanism_that_ends_the_process_fails_its_candidates_alone(fault, told):
     fitter = {"kind": "optuna", "sampler": "random", "budget": {"evaluations": 6}, "batch": 1}
@@ -250,7 +254,9 @@ def test_child_that_ends_is_replaced_and_its_last_words_are_told():
 # -- folders, names and programs around -----------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["signal", "random", "stpspec"])
+@pytest.mark.parametrize(
+    "name", ["signal", *(pytest.param(n, marks=pytest.mark.long) for n in ("random", "stpspec"))]
+)
 def test_file_called_like_a_module_of_the_library_is_not_taken_for_it(name, tmp_path):
     (tmp_path / f"{name}.py").write_text("x = 1\n")
     (tmp_path / "e.yaml").write_text(json.dumps(small.data(workers=1)))
@@ -263,6 +269,7 @@ def test_file_called_like_a_module_of_the_library_is_not_taken_for_it(name, tmp_
     assert (tmp_path / "r" / "result.nc").is_file()
 
 
+@pytest.mark.long
 def test_umlauts_and_spaces_hold_for_cells_mechanisms_and_the_cache(tmp_path):
     folder = tmp_path / "Zellen für ä"
     folder.mkdir()
@@ -356,6 +363,7 @@ def test_symbol_that_c_code_lacks_is_named(tmp_path):
     assert "nowhere_to_be_found" in problem.rule
 
 
+@pytest.mark.long
 def test_cache_on_a_file_system_that_executes_nothing_is_told_with_the_way_out(tmp_path):
     place = tmp_path / "cache"
     place.mkdir()
@@ -419,7 +427,9 @@ def test_text_reaches_hydra_as_it_is(text):
     assert OmegaConf.create({"a": str(value)}).a == text
 
 
-@pytest.mark.parametrize("out", ["o'neil's", 'x ${seed} "$HOME"'])
+@pytest.mark.parametrize(
+    "out", [pytest.param("o'neil's", marks=pytest.mark.long), 'x ${seed} "$HOME"']
+)
 def test_folder_of_a_multirun_may_have_any_name(out, tmp_path):
     (tmp_path / "e.yaml").write_text(json.dumps(small.data()))
     words = ("fitter=random", "fitter.budget.evaluations=2", "--out", out)

@@ -27,8 +27,8 @@ FIT = ["fit", "small.yaml", *RANDOM, "--quiet"]
 ONE, TWO = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT)
 ENDS = {"SIGKILL": ONE, "SIGTERM": (signal.SIGTERM,), "SIGHUP": (signal.SIGHUP,),
         "Ctrl-C twice": TWO}  # fmt: skip
-CASES = [  # how, and at how many instants; only the first two among the fast tests
-    ("SIGKILL", 2), ("SIGTERM", 1),
+CASES = [  # how, and at how many instants; only the first among the fast tests
+    ("SIGKILL", 2), pytest.param("SIGTERM", 1, marks=pytest.mark.long),
     *(pytest.param(ends, 30 if ends == "SIGKILL" else 10, marks=pytest.mark.long) for ends in ENDS),
 ]  # fmt: skip
 each_end = pytest.mark.parametrize(("ends", "times"), CASES)

@@ -93,6 +93,7 @@ def fitted_at_once(experiment, n, started, tmp_path):
         return optuna.load_study(study_name=experiment.study.name, storage=storage).trials
 
 
+@pytest.mark.long
 @pytest.mark.needs("postgresql")
 def test_local_fits_at_once_in_postgresql_log_each_evaluation_once(database, started, tmp_path):
     study = {"name": "local", "storage": database}
@@ -102,6 +103,7 @@ def test_local_fits_at_once_in_postgresql_log_each_evaluation_once(database, sta
     )
 
 
+@pytest.mark.long
 @pytest.mark.needs("postgresql")
 def test_processes_that_go_on_at_once_in_postgresql_retry_what_has_died(
     database, started, tmp_path

@@ -58,7 +58,7 @@ def test_campaign_shows_one_bar_over_its_connections_with_the_loss_of_the_one_th
     assert "[2/2] b: done" in told
 
 
-@pytest.mark.parametrize("words", [FIT, CAMPAIGN])
+@pytest.mark.parametrize("words", [FIT, pytest.param(CAMPAIGN, marks=pytest.mark.long)])
 def test_nothing_is_drawn_where_there_is_no_terminal(words, here):
     assert small.cli(*words, cwd=here).stderr == ""
 

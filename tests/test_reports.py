@@ -184,6 +184,7 @@ def test_the_report_on_a_study_is_made_of_its_trials_alone(tmp_path, monkeypatch
         study_page("stpspec-studies/mine.journal", "another")
 
 
+@pytest.mark.long
 def test_runs_and_sweeps_have_reports_and_the_command_makes_them(tmp_path):
     (tmp_path / "small.yaml").write_text(small.YAML)
     assert small.cli("run", "small.yaml", "--out", "ran", cwd=tmp_path).returncode == 0

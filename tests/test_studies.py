@@ -160,8 +160,13 @@ def test_changed_mechanism_file_is_a_changed_experiment(started, tmp_path):
     assert "mod/Own.mod: the file was changed" in err
 
 
-@pytest.mark.parametrize("fitter", ["SLSQP", SEVERAL_STARTS], ids=["SLSQP", "Nelder-Mead"])
-@pytest.mark.parametrize("place", ["{}/s.journal", "sqlite:///{}/s.db"])
+@pytest.mark.parametrize(
+    "fitter", ["SLSQP", pytest.param(SEVERAL_STARTS, marks=pytest.mark.long)],
+    ids=["SLSQP", "Nelder-Mead"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "place", ["{}/s.journal", pytest.param("sqlite:///{}/s.db", marks=pytest.mark.long)]
+)
 def test_local_fits_at_once_log_each_evaluation_once(place, fitter, started, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the figures of a study in a database are kept here
     study = {"name": "s", "storage": place.format(tmp_path)}
@@ -267,7 +272,7 @@ def n_stored(folder):
 
 
 @pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.long)])
-@pytest.mark.parametrize("fitter", ["TPE", "Nelder-Mead"])
+@pytest.mark.parametrize("fitter", ["TPE", pytest.param("Nelder-Mead", marks=pytest.mark.long)])
 def test_killing_a_fit_at_any_moment_loses_at_most_what_is_in_flight(
     fitter, times, started, tmp_path
 ):
@@ -318,6 +323,7 @@ def test_study_in_a_database_leaves_our_warnings_audible(tmp_path, caplog):
     assert "heard" in caplog.text
 
 
+@pytest.mark.long
 def test_processes_that_make_a_database_at_once_all_fit(started, tmp_path):
     place = f"sqlite:///{tmp_path}/s.db"
     fitter = {"kind": "optuna", "batch": 2, "budget": {"evaluations": 8}}

@@ -57,8 +57,8 @@ FIT = "stpspec fit small.yaml fitter=random fitter.budget.evaluations=4 --out ou
     [
         (FIT, {"PYTHONIOENCODING": "ascii"}),
         (FIT, {"PYTHONIOENCODING": "latin-1", "MPLBACKEND": "no_such_backend"}),
-        (f"{FIT} | head -n 1", {}),
-        (f"{FIT} >&- 2>&- <&-", {}),
+        pytest.param(f"{FIT} | head -n 1", {}, marks=pytest.mark.long),
+        pytest.param(f"{FIT} >&- 2>&- <&-", {}, marks=pytest.mark.long),
         (f"{FIT} > /dev/full 2> /dev/full", {}),
     ],
 )
@@ -72,7 +72,13 @@ def test_a_fit_is_saved_whatever_becomes_of_its_output(here, line, environment):
 
 @pytest.mark.parametrize(
     "settings",
-    ["text.usetex: True", "axes.prop_cycle: nonsense", "\x00\xff not a file of settings"],
+    [
+        "text.usetex: True",
+        *(
+            pytest.param(s, marks=pytest.mark.long)
+            for s in ("axes.prop_cycle: nonsense", "\x00\xff not a file of settings")
+        ),
+    ],
 )
 def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_warning(here, settings):
     (here / "mpl").mkdir()
@@ -209,8 +215,9 @@ def wait_for(journal, process, n=5):
 
 @pytest.mark.parametrize(
     "numbers",
-    [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGXCPU,), (signal.SIGINT,) * 3,
-     (signal.SIGTERM, signal.SIGINT)],
+    [(signal.SIGTERM,), (signal.SIGINT,) * 3,
+     *(pytest.param(n, marks=pytest.mark.long)
+       for n in ((signal.SIGHUP,), (signal.SIGXCPU,), (signal.SIGTERM, signal.SIGINT)))],
 )  # fmt: skip
 def test_a_signal_ends_a_fit_with_its_result_saved_and_its_study_in_order(here, numbers):
     study = "study={name: s, storage: s.journal}"
@@ -326,6 +333,7 @@ def test_a_database_that_is_only_read_is_neither_made_nor_changed(tmp_path, tabl
             assert database.execute("select name from sqlite_master").fetchall() == [tables]
 
 
+@pytest.mark.long
 def test_a_locked_database_is_waited_for(tmp_path):
     path = tmp_path / "s.db"
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -341,6 +349,7 @@ def test_a_locked_database_is_waited_for(tmp_path):
     assert len({t.params["U"] for t in study.trials}) == len(study.trials) == 40
 
 
+@pytest.mark.long
 def test_a_database_that_stays_away_ends_the_fit_with_its_best_point(tmp_path, monkeypatch):
     monkeypatch.setattr(patience, "PATIENCE", 1.0)
     path = tmp_path / "s.db"
@@ -439,7 +448,8 @@ def can_unshare():
     return found and subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("own_proc", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("own_proc", [True, False])
 def test_two_containers_on_one_host_share_a_study_and_its_budget(here, own_proc):
     if not can_unshare():
         pytest.skip("no PID namespace can be made here (unshare --pid)")

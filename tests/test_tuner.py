@@ -420,7 +420,7 @@ def test_what_was_recorded_comes_with_the_trace_at_its_level_and_a_place_can_be_
     assert all(k.path.startswith("model.fixed.") for k in addable(made, facts))
 
 
-@pytest.mark.parametrize("name", ["pvalb_pyr", "fs_fs_gap"])
+@pytest.mark.parametrize("name", ["pvalb_pyr", pytest.param("fs_fs_gap", marks=pytest.mark.long)])
 def test_a_saved_state_gives_the_same_metrics_to_the_digit_by_the_command(name, tmp_path, engine):
     made, answers = engine
     opened = stpspec.load(name)
@@ -487,6 +487,7 @@ def test_a_mechanism_that_crashes_costs_one_message_and_the_next_move_works(engi
     assert answers.empty()
 
 
+@pytest.mark.long
 def test_a_mechanism_that_hangs_is_given_up_after_the_limit():
     answers = queue.Queue()
     made = Engine(lambda question, answer: answers.put(answer), patience=12.0)

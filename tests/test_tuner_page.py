@@ -310,6 +310,7 @@ def test_the_trace_before_the_move_is_a_ghost(page):
     assert source(page, "ghost synaptic_current") == before
 
 
+@pytest.mark.long
 def test_a_link_restores_the_state_in_another_browser_and_the_dark_theme_keeps_it(page, browser):
     before = source(page, NOW)
     write(page, "U", "0.3")

@@ -74,7 +74,7 @@ def seconds_until_interrupted(code, folder):
     return float(seconds)
 
 
-@pytest.mark.parametrize("integrator", ["fixed", "variable"])
+@pytest.mark.parametrize("integrator", [pytest.param("fixed", marks=pytest.mark.long), "variable"])
 def test_fit_is_the_same_to_the_bit_on_0_1_2_and_4_workers(integrator):
     fits = [stpspec.fit(faulty(workers=n, integrator=integrator)) for n in (0, 1, 2, 4)]
     for other in fits[1:]:
@@ -263,7 +263,7 @@ EXECUTOR = (
 )
 
 
-@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+@pytest.mark.parametrize("start", ["spawn", pytest.param("forkserver", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("entry", "told"),
     [("bare.py", "bare.py:5: the processes of the executor import this script again"),
