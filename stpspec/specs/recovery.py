@@ -111,7 +111,11 @@ def _mend(faults: Sequence[_Fault]) -> bool:
         elif fault.lacking in ("min", "max") and isinstance(fault.inside, dict):
             _stand_in_for_a_bound(fault.inside)
             changed = True
-        elif isinstance(fault.container, dict | list) and place not in dropped:
+        elif isinstance(fault.container, dict) and place not in dropped:
+            fault.container.pop(fault.key, None)  # a stand-in may have taken it out already
+            dropped.add(place)
+            changed = True
+        elif isinstance(fault.container, list) and place not in dropped:
             fault.container.pop(fault.key)  # pyright: ignore[reportArgumentType]
             dropped.add(place)
             changed = True

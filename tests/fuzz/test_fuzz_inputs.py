@@ -45,7 +45,11 @@ GAP = small.data(
     parameters={},
     objective=None,
 )
-SPECS: tuple = (small.data(recording__holding_potential=-(10**400)),)
+SPECS: tuple = (
+    small.data(recording__holding_potential=-(10**400)),
+    # One fault of a parameter is mended by taking out what another would take out, too.
+    small.data(parameters__tau_rec={"min": "20 ms", "scale": None, "start": 100, "": 1500}),
+)
 
 
 def _examine(data: object) -> None:
