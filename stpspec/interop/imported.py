@@ -158,6 +158,8 @@ def write_imported(found: Imported, folder: Path) -> Written:
 def is_shipped(name: str, text: str) -> bool:
     """Tell whether a source of a result is one of ours, unchanged."""
     folder, _, file = name.partition("/")
+    if folder not in ("mod", "templates"):
+        return False
     ours = shipped(folder) / file
     return ours.is_file() and ours.read_text(encoding="utf-8", errors="replace") == text
 
@@ -167,12 +169,14 @@ def minimal(experiment: Experiment) -> dict[str, Any]:
     return _minimal(experiment.to_data(), experiment.model_dump(mode="json", exclude_defaults=True))
 
 
-def _minimal(full: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _minimal(
+    full: Mapping[str, Any], own: Mapping[str, Any], tag: str = "kind"
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, value in sorted(full.items(), key=lambda item: item[0] != "kind"):
+    for key, value in sorted(full.items(), key=lambda item: item[0] != tag):
         if isinstance(value, dict) and isinstance(own.get(key), dict):
-            found[key] = _minimal(value, own[key])
-        elif key in own or key == "kind":
+            found[key] = _minimal(value, own[key], "source" if key == "target" else "kind")
+        elif key in own or key == tag:
             found[key] = own.get(key, value)
     return found
 

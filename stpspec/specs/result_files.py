@@ -89,6 +89,15 @@ def keys_along(data: object, path: str) -> list[Any]:
     return keys
 
 
+def field_in(data: Mapping[str, Any], path: str) -> str:
+    """Return where a field of a target is: below ``written`` only where the source was read."""
+    *above, _ = keys_along(data, path)
+    place: Any = data
+    for key in above:
+        place = place.get(key) if isinstance(place, Mapping) else None
+    return path if place is not None else path.replace(".written.target.", ".target.")
+
+
 def as_written(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of an experiment with the sources of its targets, not what was read there."""
     objective = data.get("objective")
