@@ -144,7 +144,8 @@ class _Circuit:
                 data = self._experiment(name, row)
                 self._found.connections[name] = (
                     extension.joined(data, own[name], self._path.resolve().parent)
-                    if name in own else self._assumed(data)
+                    if name in own
+                    else self._assumed(data)
                 )
             except StpspecError as error:
                 self._found.failures[name] = str(error)

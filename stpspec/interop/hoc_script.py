@@ -32,7 +32,11 @@ def files_of(p: Preparation) -> dict[str, str]:
         *_in_section(p, p.section, f"synapse = new {p.mechanism}({_number(p.position)})"),
         *(f"synapse.{n} = {_number(v)}" for n, v in p.values.items()),
         *(f"{n}_{p.mechanism} = {_number(v)}  // GLOBAL" for n, v in p.global_values.items()),
-        *(line for s, n, v in p.section_values for line in _in_section(p, s, f"{n} = {_number(v)}")),
+        *(
+            line
+            for s, n, v in p.section_values
+            for line in _in_section(p, s, f"{n} = {_number(v)}")
+        ),
         "netcon = new NetCon(nil, synapse)",
         f"netcon.weight = {_number(p.weight)}",
         "objref recorded[100], names",

@@ -169,9 +169,7 @@ def minimal(experiment: Experiment) -> dict[str, Any]:
     return _minimal(experiment.to_data(), experiment.model_dump(mode="json", exclude_defaults=True))
 
 
-def _minimal(
-    full: Mapping[str, Any], own: Mapping[str, Any], tag: str = "kind"
-) -> dict[str, Any]:
+def _minimal(full: Mapping[str, Any], own: Mapping[str, Any], tag: str = "kind") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in sorted(full.items(), key=lambda item: item[0] != tag):
         if isinstance(value, dict) and isinstance(own.get(key), dict):

@@ -165,7 +165,8 @@ def prepare(experiment: Experiment) -> Preparation:
         section=model.section,
         position=model.position,
         section_values=(
-            *_section_values(inner.model.fixed, bound.units), *_section_values(free, bound.units)
+            *_section_values(inner.model.fixed, bound.units),
+            *_section_values(free, bound.units),
         ),
         recordings={n: _recording(bound, n, free) for n in stimuli},
         numerics=inner.numerics.model_dump(mode="json"),
@@ -175,8 +176,11 @@ def prepare(experiment: Experiment) -> Preparation:
         arrivals={n: arrival_times(s.spikes, delay, settle).tolist() for n, s in stimuli.items()},
         stops={n: settle + s.stop + delay + 3 * dt for n, s in stimuli.items()},
         texts=texts,
-        data_files={field_in(own.to_data(), field): name for field, name in files.places.items()
-                    if name.startswith("data/")},
+        data_files={
+            field_in(own.to_data(), field): name
+            for field, name in files.places.items()
+            if name.startswith("data/")
+        },
         data=minimal(own),
         reference=tree,
         experiment=inner,
