@@ -235,7 +235,7 @@ def _recording(bound: Bound, run: str, free: Mapping[str, float]) -> dict[str, A
 
 def _factors(units: Mapping[str, str], outward: Collection[str]) -> dict[str, float]:
     """Return the factors of what is a current or a conductance by its unit."""
-    found = {name: -SIGNALS["synaptic_current"][2] for name in outward}
+    found = dict.fromkeys(outward, -SIGNALS["synaptic_current"][2])
     for name, unit in units.items():
         for ours in ("pA", "nS") if unit else ():
             with contextlib.suppress(UnitError):

@@ -17,7 +17,9 @@ def section_of(cell, name):
     """Return a section of the cell by its name, such as dend[0]."""
     attribute, _, index = name.partition("[")
     found = getattr(cell, attribute)
-    return found if not index and hasattr(found, "nseg") else list(found)[int(index.rstrip("]") or 0)]
+    if not index and hasattr(found, "nseg"):
+        return found
+    return list(found)[int(index.rstrip("]") or 0)]
 
 
 def build_cell():

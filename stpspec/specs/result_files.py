@@ -75,7 +75,8 @@ def keys_along(data: object, path: str) -> list[Any]:
     parts = path.split(".")
     while parts:
         if isinstance(data, list):
-            keys.append(int(parts.pop(0)))
+            part = parts.pop(0)
+            keys.append(int(part) if part.isdecimal() else part)
         else:
             names = [".".join(parts[:k]) for k in range(1, len(parts) + 1)]
             known = data if isinstance(data, Mapping) else {}
