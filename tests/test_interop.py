@@ -435,7 +435,11 @@ name: mixed
 recording: {signals: [synaptic_current, clamp_current, synapse_voltage, conductance]}
 protocols:
   stp:
-    {kind: trains, frequencies: [10, 40], recovery_delays: [100, 150], n_induction: 2, n_recovery: 1}
+    kind: trains
+    frequencies: [10, 40]
+    recovery_delays: [100, 150]
+    n_induction: 2
+    n_recovery: 1
   psp: {kind: train, n_induction: 2, n_recovery: 0, recording: {kind: current_clamp}}
 parameters:
   U: {min: 0.05, max: 0.9, start: 0.3}
