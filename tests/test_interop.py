@@ -234,6 +234,27 @@ def test_targets_of_the_optimizer_keep_their_meaning(settings):
     assert "Use" not in data["model"]["fixed"]
 
 
+def test_the_optimizer_works_on_the_connection_that_its_tuner_has(settings):
+    text = SETTINGS + (
+        "tuner = SynapseTuner(conn_type_settings=conn_type_settings, connection='Dep2Lab')\n"
+        "opt.optimize_parameters(target_metrics={'ppr': -0.2}, param_bounds={'Use': (0.05, 0.9)})\n"
+    )
+    found = settings(text)
+    assert set(experiments_of(found)) == {"Dep2Lab", "Inh2Lab"}  # the latter has no Use
+    assert set(found.connections["Dep2Lab"]["parameters"]) == {"Use"}
+    assert not {"parameters", "objective"} & set(found.connections["Inh2Lab"])
+    assert any("works on Dep2Lab alone" in note for note in found.notes)
+
+
+def test_a_misspelled_mechanism_is_told_with_the_synapses_there_are(settings):
+    found = settings(SETTINGS.replace('"LabDepressing"', '"LabDepresing"'))
+    said = found.failures["Dep2Lab"]
+    assert "Did you mean 'LabDepressing'" in said
+    assert "GabaA" in said
+    assert "lab_wb" not in said  # a channel, no synapse
+    assert "nothing" not in said
+
+
 def test_the_values_of_a_json_folder_go_before_those_of_the_settings(settings, tmp_path):
     (tmp_path / "json").mkdir()
     (tmp_path / "json" / "Dep2Lab.json").write_text('{"Use": 0.33, "comment": "fitted"}')

@@ -73,8 +73,9 @@ class Mechanisms:
         self._files: dict[str, Path] = {}
         for path, content in contents.items():
             self._files.setdefault(content.name, path)
+        self._points = [c.name for c in contents.values() if c.kind == "POINT_PROCESS"]
         ours = nmodl.read_all(sorted(shipped("mod").glob("*.mod")))
-        self._shipped = {c.name for c in ours.values()}
+        self._shipped = {c.name for c in ours.values() if c.kind == "POINT_PROCESS"}
 
     def entry(self, name: str) -> list[str]:
         """Return the entries of ``mod`` for a mechanism: its file, or none for a shipped one.
@@ -88,7 +89,7 @@ class Mechanisms:
             return [str(self._files[name].resolve())]
         if name in self._shipped or name in ("ExpSyn", "Exp2Syn"):
             return []
-        known = [*self._files, *sorted(self._shipped)]
+        known = [*self._points, *sorted(self._shipped)]
         raise MechanismError(str(unknown_name("mechanism", name, known)))
 
     def inserted_by(self, cell: Path) -> list[str]:
