@@ -146,7 +146,7 @@ def prepare(experiment: Experiment) -> Preparation:
     shared = bound.mechanism.global_parameters
     stimuli = stimuli_of(bound, candidates, list(inner.protocols))
     settle, dt = inner.numerics.settle, inner.numerics.dt
-    delay = free[DELAY] if DELAY in free else inner.model.net_con.delay
+    delay = {DELAY: inner.model.net_con.delay, **free}[DELAY]
     files = sources_of(experiment)
     texts = _needed(experiment, files.texts, bound.sources)
     own = with_own_files(experiment, files.texts, files.places)
