@@ -96,8 +96,9 @@ def measure(experiment: Experiment, tree: xr.DataTree, *, all_metrics: bool = Fa
     from stpspec.dataset import protocol_of
     from stpspec.metrics.measure import to_dataset
     from stpspec.metrics.requests import requests_of
+    from stpspec.results.provenance import with_targets
 
-    experiment = needed(experiment)
+    experiment = with_targets(needed(experiment))  # a source may give options of its metric
     wanted = requests_of(experiment, all_metrics=all_metrics)
     run = set(tree.children) | {of for c in tree.children.values() if (of := protocol_of(c))}
     return to_dataset(tree, [r for r in wanted if r.protocol in run])
@@ -129,7 +130,7 @@ def run(
     bound = bind(experiment)
     tree = run_in_neuron(bound, values)
     warn_of_chance(bound)
-    requests = requests_of(experiment, all_metrics=True)
+    requests = requests_of(bound.experiment, all_metrics=True)  # a source may give options
     measured = measure_candidates(tree, requests)[0]
     return tree, {r: measured[r.name] for r in requests}
 

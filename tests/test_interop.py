@@ -9,7 +9,8 @@ import yaml
 from commands import run_command
 
 import stpspec
-from stpspec.errors import SpecError
+from stpspec.engine.binding.bind import bind
+from stpspec.errors import ResultError, SpecError
 from stpspec.interop.bmtk import read_bmtk, with_manifest
 from stpspec.interop.bmtool import read_bmtool
 from stpspec.interop.export import export
@@ -233,6 +234,27 @@ def test_targets_of_the_optimizer_keep_their_meaning(settings):
     assert "Use" not in data["model"]["fixed"]
 
 
+def test_the_optimizer_works_on_the_connection_that_its_tuner_has(settings):
+    text = SETTINGS + (
+        "tuner = SynapseTuner(conn_type_settings=conn_type_settings, connection='Dep2Lab')\n"
+        "opt.optimize_parameters(target_metrics={'ppr': -0.2}, param_bounds={'Use': (0.05, 0.9)})\n"
+    )
+    found = settings(text)
+    assert set(experiments_of(found)) == {"Dep2Lab", "Inh2Lab"}  # the latter has no Use
+    assert set(found.connections["Dep2Lab"]["parameters"]) == {"Use"}
+    assert not {"parameters", "objective"} & set(found.connections["Inh2Lab"])
+    assert any("works on Dep2Lab alone" in note for note in found.notes)
+
+
+def test_a_misspelled_mechanism_is_told_with_the_synapses_there_are(settings):
+    found = settings(SETTINGS.replace('"LabDepressing"', '"LabDepresing"'))
+    said = found.failures["Dep2Lab"]
+    assert "Did you mean 'LabDepressing'" in said
+    assert "GabaA" in said
+    assert "lab_wb" not in said  # a channel, no synapse
+    assert "nothing" not in said
+
+
 def test_the_values_of_a_json_folder_go_before_those_of_the_settings(settings, tmp_path):
     (tmp_path / "json").mkdir()
     (tmp_path / "json" / "Dep2Lab.json").write_text('{"Use": 0.33, "comment": "fitted"}')
@@ -426,3 +448,68 @@ objective:
     assert f"'U': {fitted['value']!r}" in (tmp_path / "script" / "synapse.py").read_text()
     assert main("export", "fitted", "--format", "hdf").returncode == 2
     assert "exists already" in main("export", "fitted", "--format", "hoc", "--out", "script").stderr
+
+
+MIXED = """
+defaults: [override /model: tm_patch, _self_]
+name: mixed
+recording: {signals: [synaptic_current, clamp_current, synapse_voltage, conductance]}
+protocols:
+  stp:
+    kind: trains
+    frequencies: [10, 40]
+    recovery_delays: [100, 150]
+    n_induction: 2
+    n_recovery: 1
+  psp: {kind: train, n_induction: 2, n_recovery: 0, recording: {kind: current_clamp}}
+parameters:
+  U: {min: 0.05, max: 0.9, start: 0.3}
+  weight: {min: 0.1, max: 9, start: 2}
+  net_con.delay: {min: 0.5, max: 4, start: 2.0137}
+  cell.arguments.resistance: {min: 50, max: 400, start: 310}
+  cell.all.cm: {min: 0.5, max: 2, start: 1.4}
+  recording.series_resistance: {min: 0.001, max: 20, start: 8}
+  protocols.psp.recording.holding_current: {min: -50 pA, max: 50 pA, start: -20 pA}
+objective:
+  terms:
+    sizes: {metric: amplitudes, protocol: stp, target: {source: table, file: sizes.csv}, sd: 2}
+"""  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Return an experiment of protocols recorded apart, free places and a target in a file."""
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "sizes.csv").write_text("train,a1,a2,a3\n10,30,20,\n40,30,15,18\n")
+    (folder / "mixed.yaml").write_text(MIXED)
+    return folder / "mixed.yaml"
+
+
+@pytest.mark.parametrize("form", ["python", "hoc", "bmtk", "netpyne"])
+def test_an_export_holds_free_places_and_the_recording_of_each_protocol(mixed, tmp_path, form):
+    done = export(mixed, tmp_path / "out", form)
+    assert {r[0] for r in done.comparison.rows} >= {"stp", "stp.10Hz", "stp.40Hz", "psp"}
+    assert done.comparison.largest <= 1e-6
+
+
+def test_targets_in_files_and_free_places_survive_export_and_import(mixed, tmp_path):
+    circuit = export(mixed, tmp_path / "out", "bmtk").folder / "circuit_config.json"
+    edges = circuit.parent / "network" / "edge_types.csv"
+    edges.write_text(edges.read_text().replace("2.0137", "1.75"))  # an edit goes before
+    (file,) = write_imported(read_bmtk(circuit), tmp_path / "again").experiments.values()
+    first, again = stpspec.load(mixed), stpspec.load(file)
+    assert again.parameters["net_con.delay"].start == 1.75
+    assert again.changed({"parameters.net_con.delay.start": 2.0137}).parameters == first.parameters
+    assert again.protocols == first.protocols
+    shutil.rmtree(circuit.parent)
+    assert stpspec.check(again) == []
+    assert bind(again).experiment.objective.terms["sizes"].target == [30, 20, None, 30, 15, 18]
+
+
+def test_a_synapse_that_draws_random_numbers_is_not_exported_and_says_why(tmp_path):
+    data = {"name": "chance", "model": {"cell": {"file": "patch.py", "template": "Patch"},
+            "kind": "synapse", "mechanism": "MultiVesicle"}, "recording": {"kind": "voltage_clamp"},
+            "protocols": {"one": {"kind": "single_event"}}}  # fmt: skip
+    (tmp_path / "chance.yaml").write_text(yaml.safe_dump(data))
+    with pytest.raises(ResultError, match="MultiVesicle draws random numbers"):
+        export(tmp_path / "chance.yaml", tmp_path / "out", "python")

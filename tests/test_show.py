@@ -165,3 +165,17 @@ def test_a_table_in_yaml_may_have_thousands_of_rows(show, tmp_path):
     (tmp_path / "rows.yaml").write_text(rows)
     told = sources(show("rows.yaml", "experiment=small.yaml", "--only", "r3999"))
     assert told["objective.terms.size.target"] == "rows.yaml:4000"
+
+
+def test_a_parameter_with_dots_in_its_name_is_from_where_it_is_written(show, tmp_path):
+    text = YAML.replace("max: 0.9}", "max: 0.9}\n  net_con.delay: {min: 1, max: 3}")
+    (tmp_path / "small.yaml").write_text(text)
+    line = 1 + text.splitlines().index("  net_con.delay: {min: 1, max: 3}")
+    found = sources(show("small.yaml", "parameters.net_con.delay.max=4"))
+    of = {k.rpartition(".")[2]: v for k, v in found.items() if "net_con.delay." in k}
+    assert of == {
+        "min": f"small.yaml:{line}",
+        "max": "override",
+        "start": "default",
+        "scale": "default",
+    }

@@ -7,10 +7,12 @@ import pytest
 from small import experiment
 
 import stpspec
+from stpspec import api
 from stpspec.analytic import event_map
 from stpspec.engine.binding.bind import bind
 from stpspec.errors import SpecError
 from stpspec.resources import shipped
+from stpspec.view.tables import run_table
 
 FREQUENCIES = (10, 20, 40)
 TRUTH = {"U": 0.32, "tau_rec": 144.0, "tau_facil": 62.0}  # facilitating and depressing
@@ -170,3 +172,34 @@ def test_all_pairs_of_subclasses_straight_from_the_medians(tmp_path, preset):
         else:
             assert connection.status == "converged"
             assert all(abs(m) < 0.05 for m in connection.misses.values()), label
+
+
+def test_a_run_measures_with_the_options_that_a_source_gives_as_a_fit_does(tmp_path):
+    made = stpspec.load("allen_pairs", ["parameters.U.start=0.3", "numerics.dt=0.1"])
+    _, measured = api.run(made)
+    given = {r.name: (r.options.get("scale"), float(m.value)) for r, m in measured.items()}
+    dataset = stpspec.measure(made, stpspec.simulate(made))
+    plain = api.run(made.changed({"objective": None}))[1]
+    usual = {r.name: float(m.value) for r, m in plain.items() if m.value.ndim == 0}
+    for name in ("induction", "recovery"):
+        scale, value = given[name]
+        assert scale == pytest.approx(1.05826, abs=1e-5)  # 0.48896 mV / 0.462044 mV
+        assert value == pytest.approx(float(dataset[name][0]))
+        # Both are parts of N: by default that is the largest amplitude, here a1 times the scale.
+        assert value != pytest.approx(usual[f"train.{name}"], rel=0.02)
+
+
+def test_a_run_measures_a_model_at_the_samples_of_its_recorded_target(tmp_path):
+    t = np.arange(0, 60, 0.5)
+    rows = np.column_stack([t, -65 + np.sin(t)])
+    file = tmp_path / "cell.csv"
+    np.savetxt(file, rows, "%.4f", ",", header="time (ms),Vm (mV)", comments="")
+    target = {"source": "trace", "file": str(file), "stimulus": [20]}
+    made = experiment(
+        recording={"kind": "current_clamp"}, protocols__single__duration=40,
+        objective={"terms": {"epsp": {"metric": "trace", "protocol": "single", "target": target}}},
+    )  # fmt: skip
+    measured = {r.name: m for r, m in api.run(made)[1].items()}
+    assert not measured["epsp"].reason
+    shown = run_table(api.run(made)[1], made.protocols, width=100)
+    assert f"times={measured['epsp'].value.size} values" in shown

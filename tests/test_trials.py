@@ -7,6 +7,7 @@ Closed forms of N independent vesicles: mean N路p路q, variance q虏路(N路p路(1 鈭
 import numpy as np
 import pytest
 from helpers import dataset_of, measure, run, synapse, tree_of, values_of
+from small import experiment
 
 import stpspec
 from stpspec import analytic, api
@@ -252,3 +253,28 @@ def test_least_squares_find_a_stochastic_synapse_by_steps_that_release_other_ves
     assert abs(float(result.metrics["cv"]) - 0.5) < 0.03
     assert result.errors["U"] > 0
     assert "standard error over the trials" in " ".join(result.notes["a1"])
+
+
+@pytest.mark.long
+def test_a_parameter_without_effect_is_no_partner_of_one_that_is_hardly_determined():
+    made = experiment(
+        model={"kind": "synapse", "cell": {"file": "patch.py", "template": "Patch"},
+               "mechanism": "MultiVesicle", "fixed": {"N": 4, "tau_facil": 0}},
+        protocols={"stp": {"kind": "trains", "frequencies": [10, 40], "recovery_delays": 300,
+                           "n_induction": 3, "n_recovery": 0}},
+        parameters={"U": {"min": 0.05, "max": 0.95},
+                    "tau_rec": {"min": 20, "max": 2000, "scale": "log"},
+                    "net_con.delay": {"min": 0.5, "max": 4}},
+        objective={"terms": {
+            "sizes": {"metric": "amplitudes", "protocol": "stp", "scale": "free",
+                      "target": [30, 20, None, 30, 16, 12],
+                      "sd": [1.5, 1.5, 1.5, 1.5, 1.5, 2], "n": [8, 8, 8, 7, 7, 7]},
+            "failures": {"metric": "failure_rate", "protocol": "stp.10Hz", "target": 0.06,
+                         "sd": 0.02},
+        }},
+        trials=60, fitter={"kind": "least_squares", "budget": {"evaluations": 40}}, numerics={},
+    )  # fmt: skip
+    told = stpspec.fit(made).undetermined
+    assert told["net_con.delay"] == "not determined by the targets"
+    assert "hardly determined" in told["tau_rec"]
+    assert "net_con.delay" not in told["tau_rec"]

@@ -14,6 +14,7 @@ from stpspec.resources import ALL_GROUPS, GROUPS, shipped
 from stpspec.specs.changes import KINDS
 from stpspec.specs.limits import DEPTH
 from stpspec.specs.places import field_of, is_place
+from stpspec.specs.result_files import keys_along
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override, RangeSweep
@@ -183,7 +184,7 @@ def _cure(key: str, value: str) -> str:
 
 def at(data: object, path: str) -> object:
     """Return what composed data has at a dotted path; None if nothing."""
-    for part in path.split("."):
+    for part in keys_along(data, path) if isinstance(data, dict) else [path]:
         data = data.get(part) if isinstance(data, dict) else None
     return data
 

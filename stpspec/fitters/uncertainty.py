@@ -127,6 +127,8 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
             reasons[name] = f"not determined by the targets{with_them}"
         elif why := _why_too_large(problem, values, name, error):
             partners = [labels[moving[k]] for k in _moving_with(parts, inverse * noise)]
+            # Of what no target determines, the rows are rounding: they tell of no other parameter.
+            partners = [n for n in partners if n not in trading]
             tied = f"; it trades off against {' and '.join(partners)}" if partners else ""
             reasons[name] = why + tied
         elif step > max(_NEAR * sd, AT_BOUND):

@@ -143,7 +143,9 @@ class _Circuit:
             try:
                 data = self._experiment(name, row)
                 self._found.connections[name] = (
-                    extension.joined(data, own[name]) if name in own else self._assumed(data)
+                    extension.joined(data, own[name], self._path.resolve().parent)
+                    if name in own
+                    else self._assumed(data)
                 )
             except StpspecError as error:
                 self._found.failures[name] = str(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stpspec import api
+from stpspec.dataset import signals_of
 from stpspec.errors import ResultError
 from stpspec.interop import extension
 from stpspec.interop.bmtk import read_bmtk
@@ -65,7 +66,7 @@ def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
             "templates_dir": "$COMPONENTS_DIR/templates",
         },
         "networks": network,
-        extension.KEY: {p.name: extension.extension_of(p.data, p.units)},
+        extension.KEY: {p.name: extension.extension_of(p.data, p.units, p.data_files)},
     }
     stop = max(p.stops.values())
     simulation = {
@@ -78,7 +79,8 @@ def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
     dynamics = {"level_of_detail": p.mechanism, **p.values}
     if p.global_values:
         dynamics["global_parameters"] = p.global_values
-    components = {"mod": "components/mechanisms/modfiles", "templates": "components/templates"}
+    components = {"mod": "components/mechanisms/modfiles", "templates": "components/templates",
+                  "data": "data"}  # fmt: skip
     texts = {f"{components[n.partition('/')[0]]}/{n.partition('/')[2]}": t
              for n, t in p.texts.items()}  # fmt: skip
     return texts | {
@@ -97,15 +99,22 @@ def _inputs(p: Preparation) -> dict[str, Any]:
                "spike_times": [t - p.delay for t in arrivals]}
         for name, arrivals in p.arrivals.items()
     }  # fmt: skip
-    r = p.recording
+    clamps = {name: _clamp(r) for name, r in p.recordings.items()}
+    first = next(iter(clamps.values()))
+    if all(clamp == first for clamp in clamps.values()):
+        return {**spikes, "electrode": first}
+    return {**spikes, **{f"electrode_{name}": clamp for name, clamp in clamps.items()}}
+
+
+def _clamp(recording: dict[str, Any]) -> dict[str, Any]:
+    """Return the electrode of a recording as a module of BMTK takes it."""
+    r = recording
     if r["kind"] == "voltage_clamp":
-        clamp = {"input_type": "voltage_clamp", "module": "SEClamp", "node_set": POPULATIONS[1],
-                 "durations": [1e9, 0, 0], "amplitudes": [r["holding_potential"], 0, 0],
-                 "rs": r["series_resistance"]}  # fmt: skip
-    else:
-        clamp = {"input_type": "current_clamp", "module": "IClamp", "node_set": POPULATIONS[1],
-                 "amp": r["holding_current"], "delay": 0.0, "duration": 1e9}  # fmt: skip
-    return {**spikes, "electrode": clamp}
+        return {"input_type": "voltage_clamp", "module": "SEClamp", "node_set": POPULATIONS[1],
+                "durations": [1e9, 0, 0], "amplitudes": [r["holding_potential"], 0, 0],
+                "rs": r["series_resistance"]}  # fmt: skip
+    return {"input_type": "current_clamp", "module": "IClamp", "node_set": POPULATIONS[1],
+            "amp": r["holding_current"], "delay": 0.0, "duration": 1e9}  # fmt: skip
 
 
 def _node_types(p: Preparation) -> str:
@@ -151,6 +160,6 @@ def _simulated(experiment: Experiment) -> Traces:
     if failed := str(tree.dataset["failure"].values[0]):
         raise ResultError(f"what was exported does not run: {failed}")
     return {
-        name: {str(n): v.values[0, 0] for n, v in node.to_dataset(inherit=False).data_vars.items()}
-        for name, node in tree.children.items()
+        name: {n: d[n].values[0, 0] for n in signals_of(d)}
+        for name, d in ((n, c.to_dataset(inherit=False)) for n, c in tree.children.items())
     }

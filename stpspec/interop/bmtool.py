@@ -275,8 +275,20 @@ class _Mapper:
                 "settle": general.get("tstart", 500.0),
             },
         }
-        self._add_targets(data)
+        if self._is_tuned(name):
+            self._add_targets(data)
         return data
+
+    def _is_tuned(self, name: str) -> bool:
+        """Tell whether the optimizer of the notebook works on a connection: it has but one."""
+        tuned = self._data.options.get("connection")
+        is_known = isinstance(tuned, str) and tuned in self._data.connections
+        if not is_known or name == tuned:
+            return True
+        if self._targets() or self._data.options.get("param_bounds"):
+            self._found.note(f"the optimizer works on {tuned} alone: other connections have "
+                             f"neither targets nor bounds")  # fmt: skip
+        return False
 
     def _model(self, name: str, mechanism: str, place: Mapping[str, Any]) -> dict[str, Any]:
         general = self._data.general

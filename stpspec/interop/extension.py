@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from stpspec.specs.places import DELAY
+from stpspec.specs.result_files import with_values
 from stpspec.units import UnitError, convert
 
 KEY = "stpspec"
 _SAME = 1e-12  # relative difference of two values that are one
 
 
-def extension_of(data: Mapping[str, Any], units: Mapping[str, str]) -> dict[str, Any]:
+def extension_of(
+    data: Mapping[str, Any], units: Mapping[str, str], files: Mapping[str, str]
+) -> dict[str, Any]:
     """Return what is written under the key: the whole experiment, and the units of its values.
 
     Parameters
@@ -21,11 +25,13 @@ def extension_of(data: Mapping[str, Any], units: Mapping[str, str]) -> dict[str,
         Of the experiment, as :func:`stpspec.interop.imported.minimal` gives it.
     units : mapping of str to str
         Parameter of the mechanism → unit of its values in the foreign file.
+    files : mapping of str to str
+        Field of a target that names a file → the file, beside the foreign one.
     """
-    return {"experiment": dict(data), "units": dict(units)}
+    return {"experiment": dict(data), "units": dict(units), "files": dict(files)}
 
 
-def joined(native: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def joined(native: dict[str, Any], own: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return an experiment from a foreign file, completed by what stands under the key.
 
     The values of the foreign file go before: they may have been changed since.
@@ -36,8 +42,11 @@ def joined(native: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         Data of an experiment, from the foreign file alone.
     own : mapping
         As :func:`extension_of` returns it.
+    folder : Path
+        Where the foreign file lies.
     """
-    data = copy.deepcopy(dict(own["experiment"]))
+    places = {path: str(folder / name) for path, name in own.get("files", {}).items()}
+    data = with_values(own["experiment"], places)
     units = own.get("units", {})
     model, theirs = data["model"], native["model"]
     model["cell"] = _cell(model["cell"], theirs["cell"])
@@ -45,9 +54,12 @@ def joined(native: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         model["mod"] = theirs["mod"]
     for key in ("section", "position", "mechanism"):
         _take(model, key, theirs.get(key), {"section": "soma", "position": 0.5}.get(key))
-    net_con = dict(model.get("net_con") or {})
-    for key, usual in (("weight", 1.0), ("delay", 1.3)):
-        _take(net_con, key, theirs["net_con"][key], usual)
+    net_con, free = dict(model.get("net_con") or {}), data.get("parameters") or {}
+    for key, parameter, usual in (("weight", "weight", 1.0), ("delay", DELAY, 1.3)):
+        if parameter in free and parameter not in theirs["fixed"]:
+            _take(free[parameter], "start", theirs["net_con"][key], None)
+        else:
+            _take(net_con, key, theirs["net_con"][key], usual)
     if net_con:
         model["net_con"] = net_con
     _take_values(data, theirs["fixed"], units)

@@ -8,7 +8,7 @@ from typing import Any
 
 from stpspec.errors import ResultError
 from stpspec.interop.preparation import Preparation, write_texts
-from stpspec.interop.python_script import electrode_of, variables_of
+from stpspec.interop.python_script import code_of, electrode_of, variables_of
 
 SCRIPT = "synapse.hoc"
 
@@ -32,12 +32,16 @@ def files_of(p: Preparation) -> dict[str, str]:
         *_in_section(p, p.section, f"synapse = new {p.mechanism}({_number(p.position)})"),
         *(f"synapse.{n} = {_number(v)}" for n, v in p.values.items()),
         *(f"{n}_{p.mechanism} = {_number(v)}  // GLOBAL" for n, v in p.global_values.items()),
-        *_electrode(p),
+        *(
+            line
+            for s, n, v in p.section_values
+            for line in _in_section(p, s, f"{n} = {_number(v)}")
+        ),
         "netcon = new NetCon(nil, synapse)",
         f"netcon.weight = {_number(p.weight)}",
         "objref recorded[100], names",
-        "names = new List()",
-        *_recorded(p),
+        "strdef file_name",
+        f"start_voltage = {_number(p.numerics['v_init'])}",
         f"celsius = {_number(p.numerics['temperature'])}",
         f"dt = {_number(p.numerics['dt'])}",
         "steps_per_ms = 1/dt",
@@ -46,10 +50,11 @@ def files_of(p: Preparation) -> dict[str, str]:
         *_SIMULATE,
     ]
     for name, arrivals in p.arrivals.items():
+        lines += [*_electrode(p, name), "names = new List()", *_recorded(p, name)]
         lines.append("arrivals = new Vector()")
         lines += [f"{{arrivals.append({_number(a)})}}" for a in arrivals]
         lines.append(f'simulate("{name}", {_number(p.stops[name])})')
-    return {**p.texts, SCRIPT: "\n".join(lines) + "\n"}
+    return {**code_of(p), SCRIPT: "\n".join(lines) + "\n"}
 
 
 _SIMULATE = """
@@ -114,8 +119,8 @@ def _in_section(p: Preparation, section: str, statement: str) -> list[str]:
     return [f"{{cell.{section}.push()}}", statement, "{pop_section()}"]
 
 
-def _electrode(p: Preparation) -> list[str]:
-    e = electrode_of(p)
+def _electrode(p: Preparation, protocol: str) -> list[str]:
+    e = electrode_of(p, protocol)
     at = _number(e["position"])
     if "holding_potential" in e:
         return [
@@ -132,23 +137,25 @@ def _electrode(p: Preparation) -> list[str]:
     ]
 
 
-def _recorded(p: Preparation) -> list[str]:
-    e = electrode_of(p)
+def _recorded(p: Preparation, protocol: str) -> list[str]:
+    e = electrode_of(p, protocol)
     named = {"time": "&t", "clamp_current": "&electrode.i"}
     named |= {f"current {n}": f"&synapse.{n}" for n in p.currents}
-    named |= {f"variable {n}": f"&synapse.{n}" for n in variables_of(p)}
-    lines = ["strdef file_name", f"start_voltage = {_number(p.numerics['v_init'])}"]
+    named |= {f"variable {n}": f"&synapse.{n}" for n in variables_of(p, protocol)}
+    lines: list[str] = []
     statements = [(n, f"recorded[{k}].record({ref})") for k, (n, ref) in enumerate(named.items())]
     for k, (name, statement) in enumerate(statements):
         lines += [f"recorded[{k}] = new Vector()", f"{{{statement}}}",
                   f'{{names.append(new String("{name}"))}}']  # fmt: skip
-    k = len(statements)
-    voltage = f"recorded[{k}].record(&v({_number(e['position'])}))"
-    lines += [
-        f"recorded[{k}] = new Vector()",
-        *_in_section(p, e["section"], f"{{{voltage}}}"),
-        '{names.append(new String("somatic_voltage"))}',
-    ]
+    voltages = {"somatic_voltage": (e["section"], e["position"]),
+                "synapse_voltage": (p.section, p.position)}  # fmt: skip
+    for k, (name, (section, position)) in enumerate(voltages.items(), len(statements)):
+        voltage = f"recorded[{k}].record(&v({_number(position)}))"
+        lines += [
+            f"recorded[{k}] = new Vector()",
+            *_in_section(p, section, f"{{{voltage}}}"),
+            f'{{names.append(new String("{name}"))}}',
+        ]
     return lines
 
 

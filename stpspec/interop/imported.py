@@ -73,8 +73,9 @@ class Mechanisms:
         self._files: dict[str, Path] = {}
         for path, content in contents.items():
             self._files.setdefault(content.name, path)
+        self._points = [c.name for c in contents.values() if c.kind == "POINT_PROCESS"]
         ours = nmodl.read_all(sorted(shipped("mod").glob("*.mod")))
-        self._shipped = {c.name for c in ours.values()}
+        self._shipped = {c.name for c in ours.values() if c.kind == "POINT_PROCESS"}
 
     def entry(self, name: str) -> list[str]:
         """Return the entries of ``mod`` for a mechanism: its file, or none for a shipped one.
@@ -88,7 +89,7 @@ class Mechanisms:
             return [str(self._files[name].resolve())]
         if name in self._shipped or name in ("ExpSyn", "Exp2Syn"):
             return []
-        known = [*self._files, *sorted(self._shipped)]
+        known = [*self._points, *sorted(self._shipped)]
         raise MechanismError(str(unknown_name("mechanism", name, known)))
 
     def inserted_by(self, cell: Path) -> list[str]:
@@ -158,6 +159,8 @@ def write_imported(found: Imported, folder: Path) -> Written:
 def is_shipped(name: str, text: str) -> bool:
     """Tell whether a source of a result is one of ours, unchanged."""
     folder, _, file = name.partition("/")
+    if folder not in ("mod", "templates"):
+        return False
     ours = shipped(folder) / file
     return ours.is_file() and ours.read_text(encoding="utf-8", errors="replace") == text
 
@@ -167,12 +170,12 @@ def minimal(experiment: Experiment) -> dict[str, Any]:
     return _minimal(experiment.to_data(), experiment.model_dump(mode="json", exclude_defaults=True))
 
 
-def _minimal(full: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _minimal(full: Mapping[str, Any], own: Mapping[str, Any], tag: str = "kind") -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, value in sorted(full.items(), key=lambda item: item[0] != "kind"):
+    for key, value in sorted(full.items(), key=lambda item: item[0] != tag):
         if isinstance(value, dict) and isinstance(own.get(key), dict):
-            found[key] = _minimal(value, own[key])
-        elif key in own or key == "kind":
+            found[key] = _minimal(value, own[key], "source" if key == "target" else "kind")
+        elif key in own or key == tag:
             found[key] = own.get(key, value)
     return found
 

@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 DATA = json.loads((HERE / "netparams.json").read_text())
 
 
-def simulate(arrivals, stop):
+def simulate(protocol, arrivals, stop):
     """Return time (ms) and what was recorded: nA, uS, mV."""
     net, cell = specs.NetParams(), DATA["cell"]
     sys.path.insert(0, str(HERE / "templates"))
@@ -44,10 +44,9 @@ def simulate(arrivals, stop):
         net.popParams[name] = dict(value)
     net.synMechParams["synapse"] = dict(DATA["synMechParams"]["synapse"])
     net.connParams["pre->post"] = dict(DATA["connParams"]["pre->post"])
-    for name, value in DATA["stimSourceParams"].items():
-        net.stimSourceParams[name] = dict(value)
-    for name, value in DATA["stimTargetParams"].items():
-        net.stimTargetParams[name] = dict(value)
+    net.stimSourceParams[protocol] = dict(DATA["stimSourceParams"][protocol])
+    target = DATA["stimTargetParams"][f"{protocol}->post"]
+    net.stimTargetParams[f"{protocol}->post"] = dict(target)
     config = specs.SimConfig()
     config.duration, config.dt, config.verbose = stop, DATA["simConfig"]["dt"], False
     config.hParams = dict(DATA["simConfig"]["hParams"])
@@ -58,6 +57,8 @@ def simulate(arrivals, stop):
     for name, value in DATA["globals"].items():
         setattr(h, name, value)
     post = next(c for c in sim.net.cells if c.tags["pop"] == "post")
+    for section, name, value in DATA["section_values"]:
+        setattr(post.secs[section]["hObj"], name, value)
     synapse = post.secs[DATA["section"]]["synMechs"][0]["hObj"]
     netcon = post.conns[0]["hObj"]
 
@@ -67,14 +68,16 @@ def simulate(arrivals, stop):
 
     handler = h.FInitializeHandler(1, deliver)
     electrode = post.stims[0]["hObj"]
-    place = post.secs[DATA["electrode"]["section"]]["hObj"](DATA["electrode"]["position"])
+    place = post.secs[target["sec"]]["hObj"](target["loc"])
+    site = post.secs[DATA["section"]]["hObj"](DATA["connParams"]["pre->post"]["loc"])
     recorded = {"time": h.Vector().record(h._ref_t)}
     for name in DATA["currents"]:
         recorded[f"current {name}"] = h.Vector().record(getattr(synapse, f"_ref_{name}"))
-    for name in DATA["variables"]:
+    for name in DATA["variables"][protocol]:
         recorded[f"variable {name}"] = h.Vector().record(getattr(synapse, f"_ref_{name}"))
     recorded["clamp_current"] = h.Vector().record(electrode._ref_i)
     recorded["somatic_voltage"] = h.Vector().record(place._ref_v)
+    recorded["synapse_voltage"] = h.Vector().record(site._ref_v)
     sim.runSim()
     del handler
     found = {name: list(vector) for name, vector in recorded.items()}
@@ -84,7 +87,7 @@ def simulate(arrivals, stop):
 
 for protocol, times in DATA["arrivals"].items():
     lines = []
-    for signal, values in simulate(times, DATA["stops"][protocol]).items():
+    for signal, values in simulate(protocol, times, DATA["stops"][protocol]).items():
         lines += [signal, str(len(values)), *(repr(v) for v in values)]
     (Path.cwd() / f"traces_{protocol}.txt").write_text("\\n".join(lines) + "\\n")
 '''
@@ -92,15 +95,8 @@ for protocol, times in DATA["arrivals"].items():
 
 def data_of(p: Preparation) -> dict[str, Any]:
     """Return the dictionaries of NetPyNE, and what the script needs beside them."""
-    electrode = python_script.electrode_of(p)
-    if "holding_potential" in electrode:
-        source = {"type": "SEClamp", "rs": electrode["series_resistance"], "dur1": 1e9, "dur2": 0,
-                  "dur3": 0, "amp1": electrode["holding_potential"], "amp2": 0,
-                  "amp3": 0}  # fmt: skip
-    else:
-        source = {"type": "IClamp", "del": 0, "dur": 1e9, "amp": electrode["holding_current"]}
-    section = p.section.replace("[", "_").replace("]", "")
-    place = electrode["section"].replace("[", "_").replace("]", "")
+    electrodes = {n: python_script.electrode_of(p, n) for n in p.arrivals}
+    section = _section(p.section)
     return {
         "cell": {"file": p.template_file, "template": p.template, "arguments": p.arguments},
         "popParams": {
@@ -113,29 +109,43 @@ def data_of(p: Preparation) -> dict[str, Any]:
             "preConds": {"pop": "pre"}, "postConds": {"pop": "post"}, "weight": p.weight,
             "delay": p.delay, "synMech": "synapse", "sec": section, "loc": p.position,
         }},
-        "stimSourceParams": {"electrode": source},
-        "stimTargetParams": {"electrode->post": {
-            "source": "electrode", "conds": {"pop": "post"}, "sec": place,
-            "loc": electrode["position"],
-        }},
+        "stimSourceParams": {n: _source(e) for n, e in electrodes.items()},  # by protocol
+        "stimTargetParams": {f"{n}->post": {
+            "source": n, "conds": {"pop": "post"}, "sec": _section(e["section"]),
+            "loc": e["position"],
+        } for n, e in electrodes.items()},
         "simConfig": {"dt": p.numerics["dt"], "hParams": {
             "celsius": p.numerics["temperature"], "v_init": p.numerics["v_init"],
         }},
         "globals": {f"{n}_{p.mechanism}": v for n, v in p.global_values.items()},
         "section": section,
-        "electrode": {"section": place, "position": electrode["position"]},
+        "section_values": [[_section(s), n, v] for s, n, v in p.section_values],
         "currents": list(p.currents),
-        "variables": python_script.variables_of(p),
+        "variables": {n: python_script.variables_of(p, n) for n in p.arrivals},
         "arrivals": p.arrivals,
         "stops": p.stops,
     }  # fmt: skip
+
+
+def _source(electrode: dict[str, Any]) -> dict[str, Any]:
+    """Return an electrode as a source of stimulation."""
+    if "holding_potential" in electrode:
+        return {"type": "SEClamp", "rs": electrode["series_resistance"], "dur1": 1e9, "dur2": 0,
+                "dur3": 0, "amp1": electrode["holding_potential"], "amp2": 0,
+                "amp3": 0}  # fmt: skip
+    return {"type": "IClamp", "del": 0, "dur": 1e9, "amp": electrode["holding_current"]}
+
+
+def _section(name: str) -> str:
+    """Return a section's name as NetPyNE has it."""
+    return name.replace("[", "_").replace("]", "")
 
 
 def write(p: Preparation, folder: Path) -> list[str]:
     """Write this export into a folder; return remarks."""
     script = python_script.files_of(p)[python_script.SCRIPT]
     texts = {SCRIPT: _CODE, "netparams.json": json.dumps(data_of(p), indent=2)}
-    write_texts(folder, {**p.texts, **texts})
+    write_texts(folder, {**python_script.code_of(p), **texts})
     if importlib.util.find_spec("netpyne") is not None:
         return []
     write_texts(folder, {python_script.SCRIPT: script})

@@ -17,11 +17,21 @@ def section_of(cell, name):
     """Return a section of the cell by its name, such as dend[0]."""
     attribute, _, index = name.partition("[")
     found = getattr(cell, attribute)
-    return found if not index and hasattr(found, "nseg") else found[int(index.rstrip("]") or 0)]
+    if not index and hasattr(found, "nseg"):
+        return found
+    return list(found)[int(index.rstrip("]") or 0)]
 
 
 def build_cell():
-    """Build the postsynaptic cell."""
+    """Build the postsynaptic cell, and set what is set of its sections."""
+    cell = cell_of_template()
+    for section, name, value in SECTION_VALUES:
+        setattr(section_of(cell, section), name, value)
+    return cell
+
+
+def cell_of_template():
+    """Build the cell as its template does."""
     file, arguments = HERE / "templates" / CELL["file"], CELL["arguments"]
     if file.suffix == ".hoc":
         h.load_file(str(file))
@@ -31,31 +41,33 @@ def build_cell():
     return template(**arguments) if isinstance(arguments, dict) else template(*arguments)
 
 
-def simulate(arrivals, stop):
+def simulate(arrivals, stop, recording):
     """Return time (ms) and what was recorded: nA, uS, mV."""
     cell = build_cell()
-    synapse = getattr(h, MECHANISM)(section_of(cell, SECTION)(POSITION))
+    site = section_of(cell, SECTION)(POSITION)
+    synapse = getattr(h, MECHANISM)(site)
     for name, value in VALUES.items():
         setattr(synapse, name, value)
     for name, value in GLOBAL_VALUES.items():  # shared by all synapses of this mechanism
         setattr(h, f"{name}_{MECHANISM}", value)
-    place = section_of(cell, ELECTRODE["section"])(ELECTRODE["position"])
-    if "holding_potential" in ELECTRODE:
+    place = section_of(cell, recording["section"])(recording["position"])
+    if "holding_potential" in recording:
         electrode = h.SEClamp(place)
-        electrode.rs, electrode.dur1 = ELECTRODE["series_resistance"], 1e9
-        electrode.amp1 = ELECTRODE["holding_potential"]
+        electrode.rs, electrode.dur1 = recording["series_resistance"], 1e9
+        electrode.amp1 = recording["holding_potential"]
     else:
         electrode = h.IClamp(place)
-        electrode.delay, electrode.dur, electrode.amp = 0, 1e9, ELECTRODE["holding_current"]
+        electrode.delay, electrode.dur, electrode.amp = 0, 1e9, recording["holding_current"]
     netcon = h.NetCon(None, synapse)
     netcon.weight[0] = WEIGHT
     recorded = {"time": h.Vector().record(h._ref_t)}
     for name in CURRENTS:
         recorded[f"current {name}"] = h.Vector().record(getattr(synapse, f"_ref_{name}"))
-    for name in VARIABLES:
+    for name in recording["variables"]:
         recorded[f"variable {name}"] = h.Vector().record(getattr(synapse, f"_ref_{name}"))
     recorded["clamp_current"] = h.Vector().record(electrode._ref_i)
     recorded["somatic_voltage"] = h.Vector().record(place._ref_v)
+    recorded["synapse_voltage"] = h.Vector().record(site._ref_v)
     h.celsius, h.dt, h.steps_per_ms = TEMPERATURE, DT, 1 / DT
     h.finitialize(V_INIT)
     for arrival in arrivals:  # at the synapse: the delay is in it
@@ -70,7 +82,7 @@ def main():
     """Run all protocols and write one file of traces for each."""
     for name, arrivals in ARRIVALS.items():
         lines = []
-        for signal, values in simulate(arrivals, STOPS[name]).items():
+        for signal, values in simulate(arrivals, STOPS[name], RECORDINGS[name]).items():
             lines += [signal, str(len(values)), *(repr(v) for v in values)]
         (Path.cwd() / f"traces_{name}.txt").write_text("\\n".join(lines) + "\\n")
 
@@ -80,9 +92,9 @@ if __name__ == "__main__":
 '''
 
 
-def electrode_of(p: Preparation) -> dict[str, Any]:
-    """Return the electrode as an export writes it."""
-    r = p.recording
+def electrode_of(p: Preparation, protocol: str) -> dict[str, Any]:
+    """Return the electrode of a protocol as an export writes it."""
+    r = p.recordings[protocol]
     place = {"section": r["electrode_section"], "position": r["electrode_position"]}
     if r["kind"] == "voltage_clamp":
         return {**place, "holding_potential": r["holding_potential"],
@@ -90,10 +102,11 @@ def electrode_of(p: Preparation) -> dict[str, Any]:
     return {**place, "holding_current": r["holding_current"]}
 
 
-def variables_of(p: Preparation) -> list[str]:
-    """Return the further variables of the mechanism that are recorded."""
-    more = [p.experiment.model.conductance] if "conductance" in p.recording["signals"] else []
-    return list(dict.fromkeys([*more, *p.recording["variables"]]))
+def variables_of(p: Preparation, protocol: str) -> list[str]:
+    """Return the further variables of the mechanism that are recorded in a protocol."""
+    r = p.recordings[protocol]
+    more = [p.experiment.model.conductance] if "conductance" in r["signals"] else []
+    return list(dict.fromkeys([*more, *r["variables"]]))
 
 
 def files_of(p: Preparation) -> dict[str, str]:
@@ -106,9 +119,11 @@ def files_of(p: Preparation) -> dict[str, str]:
         "CELL": {"file": p.template_file, "template": p.template, "arguments": p.arguments},
         "SECTION": p.section,
         "POSITION": p.position,
-        "ELECTRODE": electrode_of(p),
+        "SECTION_VALUES": list(p.section_values),
+        "RECORDINGS": {
+            n: {**electrode_of(p, n), "variables": variables_of(p, n)} for n in p.arrivals
+        },
         "CURRENTS": list(p.currents),
-        "VARIABLES": variables_of(p),
         "TEMPERATURE": p.numerics["temperature"],
         "DT": p.numerics["dt"],
         "V_INIT": p.numerics["v_init"],
@@ -125,7 +140,12 @@ def files_of(p: Preparation) -> dict[str, str]:
         "HERE = Path(__file__).resolve().parent", "",
     ]  # fmt: skip
     body = [f"{n} = {pprint.pformat(v, width=96, sort_dicts=False)}" for n, v in constants.items()]
-    return {**p.texts, SCRIPT: "\n".join([*head, *body]) + _CODE}
+    return {**code_of(p), SCRIPT: "\n".join([*head, *body]) + _CODE}
+
+
+def code_of(p: Preparation) -> dict[str, str]:
+    """Return the files that a script needs: no targets, of which it knows nothing."""
+    return {n: t for n, t in p.texts.items() if not n.startswith("data/")}
 
 
 def command(_folder: Path) -> list[str]:

@@ -168,6 +168,7 @@ def on_times_of(
         "synaptic_current": cut(total, lags=True),
         "clamp_current": cut(raw["clamp_current"], lags=True) * SIGNALS["clamp_current"][2],
         "somatic_voltage": cut(raw["somatic_voltage"], lags=False),
+        "synapse_voltage": cut(raw["synapse_voltage"], lags=False),
     }
     conductance = p.experiment.model.conductance
     for name in [n.removeprefix("variable ") for n in raw if n.startswith("variable ")]:

@@ -20,6 +20,7 @@ from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import (
     as_written,
+    field_in,
     in_their_folders,
     is_result,
     text_of,
@@ -244,8 +245,9 @@ def with_own_files(
         Field of the experiment that names a file → its name in the result.
     """
     kept = {*files, *(str(folder) for name in files for folder in PurePosixPath(name).parents)}
-    own = in_their_folders((p, n) for p, n in places.items() if n in kept)
-    data = with_values(experiment.to_data(), own)
+    data = experiment.to_data()
+    own = in_their_folders((field_in(data, p), n) for p, n in places.items() if n in kept)
+    data = with_values(data, own)
     if data["model"]["mod"]:
         data["model"]["mod"] = [
             name.removeprefix("mod/") for name, text in files.items()

@@ -75,7 +75,8 @@ def keys_along(data: object, path: str) -> list[Any]:
     parts = path.split(".")
     while parts:
         if isinstance(data, list):
-            keys.append(int(parts.pop(0)))
+            part = parts.pop(0)
+            keys.append(int(part) if part.isdecimal() else part)
         else:
             names = [".".join(parts[:k]) for k in range(1, len(parts) + 1)]
             known = data if isinstance(data, Mapping) else {}
@@ -87,6 +88,15 @@ def keys_along(data: object, path: str) -> list[Any]:
         except (LookupError, TypeError):
             data = None
     return keys
+
+
+def field_in(data: Mapping[str, Any], path: str) -> str:
+    """Return where a field of a target is: below ``written`` only where the source was read."""
+    *above, _ = keys_along(data, path)
+    place: Any = data
+    for key in above:
+        place = place.get(key) if isinstance(place, Mapping) else None
+    return path if place is not None else path.replace(".written.target.", ".target.")
 
 
 def as_written(data: Mapping[str, Any]) -> dict[str, Any]:

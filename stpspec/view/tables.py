@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from stpspec.specs.protocol import Protocol
     from stpspec.view.contract import Fit
 
+_OPTION_VALUES = 4  # more than these of an option are counted, not shown
+
 
 def with_error(value: float, error: float) -> str:
     """Write value ± error, both to the same decimal: two digits of the error."""
@@ -330,8 +332,15 @@ def _label(request: Request) -> str:
     """Name a term of the objective, with its options where they make it another number."""
     if not request.options:
         return request.name.removeprefix(f"{request.protocol}.")
-    options = ", ".join(f"{n}={v}" for n, v in request.options.items() if n != "windows")
-    return f"{request.name} ({options})"
+    given = ((n, _option(v)) for n, v in request.options.items() if n != "windows")
+    return f"{request.name} ({', '.join(f'{n}={v}' for n, v in given)})"
+
+
+def _option(value: object) -> str:
+    """Return the value of an option: digits as of a metric, of many values how many."""
+    if isinstance(value, list | tuple) and len(value) > _OPTION_VALUES:
+        return f"{len(value)} values"
+    return number(value, 6) if isinstance(value, float) else str(value)
 
 
 def _value(value: np.ndarray) -> str:

@@ -11,8 +11,10 @@ from stpspec.cli.verb import Candidates, Verb
 
 if TYPE_CHECKING:
     from stpspec.cli.verb import FlagGroup
+    from stpspec.interop.verification import Comparison
 
 FORMATS = ("bmtk", "sonata", "netpyne", "hoc", "python")
+_SHOWN = 40  # values of one metric
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -34,7 +36,7 @@ def _export(arguments: argparse.Namespace) -> int:
     with search_in(arguments.config_dir):
         done = export(result, folder, arguments.format, trust=arguments.trust)
     rows = [("protocol", "metric", "result", "export")]
-    rows += [(p, m, number(a, 7), number(b, 7)) for p, m, a, b in done.comparison.rows]
+    rows += [(p, m, number(a, 7), number(b, 7)) for p, m, a, b in _told(done.comparison)]
     show(columns(rows, right=(2, 3), width=screen_width(), keys=2))
     for note in done.notes:
         show(f"  note: {note}")
@@ -47,6 +49,20 @@ def _export(arguments: argparse.Namespace) -> int:
             f"{TOLERANCE:g}: {done.folder} is not the same synapse"
         )
     return DONE
+
+
+def _told(comparison: Comparison) -> list[tuple[str, str, float, float]]:
+    """Return the values that are shown: of the samples of a trace the one that is furthest off."""
+    groups: dict[tuple[str, str], list[tuple[str, str, float, float]]] = {}
+    for row in comparison.rows:
+        groups.setdefault((row[0], row[1].partition("[")[0]), []).append(row)
+    told = []
+    for (protocol, name), rows in groups.items():
+        if len(rows) > _SHOWN:
+            *_, a, b = max(rows, key=lambda row: abs(row[2] - row[3]))
+            rows = [(protocol, f"{name} (worst of {len(rows)})", a, b)]
+        told += rows
+    return told
 
 
 def _flags(group: FlagGroup) -> None:

@@ -68,7 +68,9 @@ def _fitted(path: str | None, data: Mapping[str, object]) -> dict[str, str]:
     """Return the starts that a saved result has given, with where they are written."""
     from stpspec.cli.experiment import fitted_values
     from stpspec.config.overrides import at
+    from stpspec.specs.places import by_dotted_paths
 
+    data = by_dotted_paths(data)
     values = {f"parameters.{name}.start": value for name, value in fitted_values(path).items()}
     file = str(Path(str(path)) / "summary.json")
     return {place: file for place, value in values.items() if at(data, place) == value}
@@ -111,10 +113,14 @@ def _of_study(path: str) -> tuple[Mapping[str, object], str] | None:
 def _print(
     data: Mapping[str, object], origin: Origin, title: str, places: Mapping[str, str]
 ) -> None:
+    from stpspec.specs.places import by_dotted_paths
+
+    flat = by_dotted_paths(data)
+
     def place(path: str) -> str:
         if path in places:
             return places[path]
-        if not _is_in(data, path):
+        if not _is_in(flat, path):
             return "default"
         written = origin.where(path) or ""
         return "override" if written.startswith("command line") else written
@@ -130,7 +136,9 @@ def _yaml(data: Mapping[str, object], place: Place, title: str) -> str:
 
 
 def _is_in(data: object, path: str) -> bool:
-    for part in path.split("."):
+    from stpspec.specs.result_files import keys_along
+
+    for part in keys_along(data, path):
         if not isinstance(data, Mapping) or part not in data:
             return False
         data = data[part]
