@@ -63,11 +63,16 @@ def _address(process, folder):
 
 
 def run_cell(page, number):
-    """Run one cell, as its reader does."""
+    """Run one cell, as its reader does: again, if the page was not ready for the keys."""
     cell = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    return cell
+    prompt = cell.locator(".jp-InputPrompt").first
+    for _ in range(10):
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(2000)
+        if prompt.inner_text().strip() not in ("[ ]:", ""):
+            return cell
+    raise AssertionError(f"the cell was not run: {prompt.inner_text()!r}")
 
 
 def test_the_tuner_in_a_cell_of_jupyterlab(tmp_path):

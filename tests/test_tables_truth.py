@@ -167,10 +167,10 @@ def test_all_pairs_of_subclasses_straight_from_the_medians(tmp_path, preset):
     for label, connection in connections.items():
         loss = connection.summary["loss"]
         if label in missed:
-            assert connection.status == "unreachable"
+            assert connection.summary["status"] == "unreachable"
             assert loss == pytest.approx(missed[label], rel=0.01)
         else:
-            assert connection.status == "converged"
+            assert connection.summary["status"] == "converged"
             assert all(abs(m) < 0.05 for m in connection.misses.values()), label
 
 
