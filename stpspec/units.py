@@ -13,6 +13,7 @@ import math
 import os
 import re
 import tempfile
+import traceback
 from importlib.metadata import version
 from numbers import Real
 from pathlib import Path
@@ -170,12 +171,14 @@ def _ask_pint(number: float, written: str, unit: str) -> float:
     try:
         converted = quantity(number, source).to(target).magnitude
     except pint.DimensionalityError as error:
+        _release_frames(error)
         if target == "dimensionless":
             raise UnitError(f"expected a number without unit, and {written!r} is one") from error
         raise UnitError(
             f"expected a quantity in {unit or '1'}, and {written!r} has another dimension"
         ) from error
     except Exception as error:  # pint raises a dozen types on text it cannot read
+        _release_frames(error)
         require_unit(written, unit or "1")
         raise UnitError(
             f"the unit {unit!r} of the mechanism is none that is known here: write a bare number"
@@ -185,6 +188,16 @@ def _ask_pint(number: float, written: str, unit: str) -> float:
         if zero == 0 and two == 2 * one:  # not so from kelvin to °C
             _remember(source, target, one)
     return converted
+
+
+def _release_frames(error: Exception) -> None:
+    """Let go of what pint's frames hold.
+
+    One of them holds the error, and that holds the frame and all its callers: the cell of a rig
+    that asked for a unit would stay in NEURON, and be integrated with the next one, until Python
+    collects its garbage.
+    """
+    traceback.clear_frames(error.__traceback__)
 
 
 def require_unit(written: str, expected: str = "") -> None:
@@ -207,6 +220,7 @@ def require_unit(written: str, expected: str = "") -> None:
     try:
         _pint().Quantity(1.0, source)
     except Exception as error:  # as above
+        _release_frames(error)
         rather = f" (expected {expected})" if expected else ""
         same = written.casefold() == expected.casefold()
         hint = f"; did you mean {expected!r}?" if same else ""

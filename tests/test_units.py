@@ -1,6 +1,8 @@
 """Quantities: numbers or strings with a unit, refused with a message that names the unit."""
 
+import gc
 import math
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -197,3 +199,22 @@ def test_units_are_known_also_when_their_cache_cannot_be_written(tmp_path):
     (tmp_path / "cache").write_text("a file")
     done = python(ASK, STPSPEC_CACHE=str(tmp_path / "cache"))
     assert done.stdout == "0.005\n", done.stderr
+
+
+def test_a_refused_conversion_holds_nothing_of_those_who_asked():
+    """Else the cell of a rig stays in NEURON, and is integrated with the next one."""
+
+    class Cell:
+        pass
+
+    def ask():
+        cell = Cell()
+        with pytest.raises(UnitError):
+            convert("1 mV", "ms")
+        return weakref.ref(cell)
+
+    gc.disable()
+    try:
+        assert ask()() is None
+    finally:
+        gc.enable()
