@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.data.headers import dimension_of, known_unit
-from stpspec.data.recording import UNITS, Recording, rising_edges
-from stpspec.data.text_trace import in_held_unit
+from stpspec.data.recording import UNITS, Recording, in_held_unit, rising_edges
 from stpspec.errors import DataError
 from stpspec.formatting import first_line
 from stpspec.specs.trace_file import ColumnName, TraceFile
@@ -45,16 +44,14 @@ def read_abf_trace(path: Path, spec: TraceFile, dimension: str | None = None) ->
     unit = spec.unit or known_unit(str(file.adcUnits[channel]).strip("\0 "))
     if dimension_of(unit) not in UNITS:
         raise DataError(f"channel {names[channel]!r} of {path.name} is in no known unit: give unit")
-    sign = -1.0 if spec.invert else 1.0
     time = 1e3 * np.arange(file.sweepPointCount) / float(file.dataRate)
-    sweeps = sign * in_held_unit(_sweeps(file, channel), unit)
+    sweeps, held = in_held_unit(_sweeps(file, channel), unit, invert=spec.invert)
     stimuli = np.array([])
     if isinstance(spec.stimulus, list):
         stimuli = np.asarray(spec.stimulus, float)
     elif spec.stimulus is not None:
         trigger = _place(path.name, names, spec.stimulus)
         stimuli = rising_edges(time, _sweeps(file, trigger)[0])
-    held = UNITS[str(dimension_of(unit))]
     return Recording(time, sweeps, held, stimuli, path.name).chosen(spec.sweeps)
 
 

@@ -10,8 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from stpspec.data.headers import Header, dimension_of, known_unit
-from stpspec.data.recording import UNITS, Recording, aligned, rising_edges
-from stpspec.data.text_trace import in_held_unit
+from stpspec.data.recording import UNITS, Recording, aligned, in_held_unit, rising_edges
 from stpspec.errors import DataError, nearest
 from stpspec.formatting import first_line
 from stpspec.specs.trace_file import TraceFile
@@ -61,19 +60,18 @@ def _recording(file: _File, spec: TraceFile, dimension: str | None) -> Recording
             f"the series of {file.name} ({', '.join(chosen)}) are in {unit or 'several units'}, "
             f"and not in volts or amperes: give unit"
         )
-    sign = -1.0 if spec.invert else 1.0
-    times, values, stimuli = [], [], []
+    times, values, stimuli, held = [], [], [], ""
     for name, series in chosen.items():
         start, time = file.times(name, series)
         times.append(time)
-        values.append(sign * in_held_unit(file.values(name, series), unit))
+        signal, held = in_held_unit(file.values(name, series), unit, invert=spec.invert)
+        values.append(signal)
         if not isinstance(spec.stimulus, list):
             stimuli.append(file.stimuli(series, start, float(time[-1])))
     merged, sweeps = aligned(times, values)
     found = file.stimuli_of_all(stimuli, float(np.median(np.diff(merged))))
     if isinstance(spec.stimulus, list):
         found = np.asarray(spec.stimulus, float)
-    held = UNITS[str(dimension_of(unit))]
     return Recording(merged, sweeps, held, found, file.name).chosen(spec.sweeps)
 
 

@@ -7,12 +7,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stpspec.data.headers import dimension_of
 from stpspec.errors import DataError
+from stpspec.units import convert
 
 # Dimension → unit in which a signal of it is held here.
 UNITS = {"voltage": "mV", "current": "pA"}
 _LEAST = 20  # samples before the first stimulus, from which the noise is taken
 _SAME = 0.51  # of a sampling interval: times this close are the same
+
+
+def in_held_unit(values: np.ndarray, unit: str, *, invert: bool) -> tuple[np.ndarray, str]:
+    """Return a signal in the unit in which it is held here, and that unit.
+
+    Parameters
+    ----------
+    values : ndarray
+    unit : str
+        Of voltage or current.
+    invert : bool
+        Whether the recording has the opposite sign.
+    """
+    held = UNITS[str(dimension_of(unit))]
+    return (-1.0 if invert else 1.0) * (values * convert(f"1 {unit}", held)), held
 
 
 @dataclass(frozen=True, eq=False)

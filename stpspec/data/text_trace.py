@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stpspec.data.headers import Header, dimension_of
-from stpspec.data.recording import UNITS, Recording, aligned, rising_edges
+from stpspec.data.recording import UNITS, Recording, aligned, in_held_unit, rising_edges
 from stpspec.data.text_columns import TextColumns, read_columns
 from stpspec.errors import DataError, nearest
 from stpspec.specs.trace_file import ColumnName, TraceFile
@@ -37,15 +37,13 @@ def read_text_trace(path: Path, spec: TraceFile, dimension: str | None = None) -
     time = columns.times()
     places = columns.signals(dimension)
     unit = columns.unit(places)
-    sign = -1.0 if spec.invert else 1.0
-    values = sign * in_held_unit(table.values[:, places], unit)
+    values, held = in_held_unit(table.values[:, places], unit, invert=spec.invert)
     sweeps_by = columns.sweep_numbers()
     pieces = [(time[rows], values[rows, k]) for rows in _sweeps(path.name, time, sweeps_by)
               for k in range(len(places))]  # fmt: skip
     pieces = [_rising(path.name, t, v) for t, v in pieces]
     merged, sweeps = aligned([t for t, _ in pieces], [v for _, v in pieces])
     stimuli = columns.stimuli(time, sweeps_by)
-    held = UNITS[str(dimension_of(unit))]
     return Recording(merged, sweeps, held, stimuli, path.name).chosen(spec.sweeps)
 
 
@@ -269,8 +267,3 @@ def _rising(file: str, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray
 
 def _rate_of(table: TextColumns) -> float | None:
     return convert(table.sampling_rate, "Hz") if table.sampling_rate else None
-
-
-def in_held_unit(values: np.ndarray, unit: str) -> np.ndarray:
-    """Return a signal in mV or pA."""
-    return values * convert(f"1 {unit}", UNITS[str(dimension_of(unit))])

@@ -239,7 +239,7 @@ class Trains(Protocol):
             yield Train(
                 frequency=frequency, recovery_delay=delay,
                 n_induction=int(n_induction), n_recovery=int(n_recovery),
-                trials=self.trials, recording=self.recording,
+                trials=self.trials,
             )  # fmt: skip
 
     def runs(self) -> dict[str, Train]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.engine.binding import model_checks
-from stpspec.engine.binding.parameters import no_parameter, outside
+from stpspec.engine.binding.parameters import no_parameter, set_in_units
 from stpspec.engine.binding.scheme import REFERENCE, Scheme
 from stpspec.engine.mechanisms import nmodl
 from stpspec.engine.mechanisms.description import Mechanism
@@ -18,7 +18,6 @@ from stpspec.errors import SpecError, SpecProblem, nearest
 from stpspec.resources import shipped
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import canonical, is_place
-from stpspec.units import UnitError, convert
 
 
 @dataclass(frozen=True)
@@ -191,18 +190,14 @@ def numbers(bound: Bound, values: Mapping[str, Any]) -> dict[str, float]:
     SpecError
         With every name and unit that is wrong.
     """
-    converted, problems = {}, []
+    converted: dict[str, float] = {}
+    problems: list[SpecProblem] = []
     for written, value in values.items():
         name = canonical(written)
         if name not in bound.units:
             problems.append(_unknown(bound, name))
             continue
-        try:
-            converted[name] = convert(value, bound.units[name])
-        except UnitError as error:
-            problems.append(SpecProblem(name, str(error), value))
-            continue
-        problems += outside(name, name, converted[name], value, bound.limits, bound.units)
+        problems += set_in_units(converted, name, name, value, bound.limits, bound.units)
     if problems:
         raise SpecError(problems, "the parameter values are not valid")
     return converted

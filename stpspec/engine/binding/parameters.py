@@ -56,12 +56,7 @@ def fixed_values(known: Settable) -> tuple[dict[str, float], list[SpecProblem]]:
         if is_place(name) and (elsewhere := fixed_elsewhere(path, name)) is not None:
             problems.append(elsewhere)
             continue
-        try:
-            values[name] = convert(value, known.units[name])
-        except UnitError as error:
-            problems.append(SpecProblem(path, str(error), value))
-            continue
-        problems += outside(path, name, values[name], value, known.limits, known.units)
+        problems += set_in_units(values, path, name, value, known.limits, known.units)
     return values, problems
 
 
@@ -90,6 +85,22 @@ def free_parameters(
             where = f"{path}.{end}"
             problems += outside(where, name, value, written, known.limits, known.units)
     return numbers, problems
+
+
+def set_in_units(
+    values: dict[str, float],
+    path: str,
+    name: str,
+    written: Any,
+    limits: Mapping[str, tuple[float, float]],
+    units: Mapping[str, str],
+) -> list[SpecProblem]:
+    """Set a value as a number in its unit; return what is wrong with it."""
+    try:
+        values[name] = convert(written, units[name])
+    except UnitError as error:
+        return [SpecProblem(path, str(error), written)]
+    return outside(path, name, values[name], written, limits, units)
 
 
 def outside(
