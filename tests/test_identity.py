@@ -22,6 +22,7 @@ from stpspec.config.located_files import with_files_located
 from stpspec.engine import reading
 from stpspec.engine.binding.check import check_parts
 from stpspec.errors import MechanismError, ResultError, StudyError
+from stpspec.registry import METRICS
 from stpspec.resources import path_inside, shipped, trust
 from stpspec.results import multirun
 from stpspec.results.provenance import sources_of
@@ -378,6 +379,10 @@ def plugged(request, tmp_path, monkeypatch):
     (folder / "e.yaml").write_text("# @package _global_\n" + yaml.safe_dump(data))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    METRICS.names()  # so that all others are there
+    monkeypatch.setattr(
+        METRICS, "_things", dict(METRICS._things)
+    )  # its metric goes with its module
     yield folder, folder / scale, folder / helper
     top = request.param.partition(".")[0]
     for module in [m for m in sys.modules if m.partition(".")[0] in (top, "lab_sizes")]:
