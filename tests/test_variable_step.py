@@ -4,15 +4,16 @@ import logging
 
 import numpy as np
 import pytest
-from helpers import MOD, gap, measure, run, synapse, values_of
+from helpers import MOD, TESTS, gap, measure, run, synapse, values_of
 
 import stpspec
 from stpspec import api
 from stpspec.engine.binding.bind import bind
-from stpspec.engine.nrn import cvode
+from stpspec.engine.nrn import cvode, hoc
 from stpspec.engine.shortcuts import equivalence, steady_state
 from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import evaluate, simulate
+from stpspec.engine.survey.point_process import survey_file
 from stpspec.metrics.requests import Request
 
 TRAIN = {"train": {"kind": "train"}}
@@ -130,6 +131,44 @@ def test_mechanism_that_cannot_vary_falls_back_to_the_fixed_step_and_says_so_onc
     np.testing.assert_array_equal(
         values_of(tree, "amplitude", "one"), values_of(fixed, "amplitude", "one")
     )
+
+
+def test_variable_step_of_the_program_stays_on_where_a_mechanism_cannot_vary(tmp_path):
+    file = tmp_path / "NoCvodeEither.mod"
+    file.write_text(NO_CVODE.replace("NoCvode", "NoCvodeEither"))
+    experiment = synapse(
+        {"one": {"kind": "single_event"}}, mechanism="NoCvodeEither", fixed={"weight": 0.001},
+        model={"mod": [str(file)]},
+    )  # fmt: skip
+    fixed = run(experiment)
+    cvode().active(1)
+    try:
+        tree = simulate(bind(with_numerics(experiment, integrator="variable")))
+        survey_file(file)
+        survey_file(TESTS.parent / "mod/GapJunction.mod")
+        assert cvode().active()
+    finally:
+        cvode().active(0)
+    np.testing.assert_array_equal(
+        values_of(tree, "amplitude", "one"), values_of(fixed, "amplitude", "one")
+    )
+
+
+@pytest.mark.parametrize("file", ["NoCvodeAtAll", "GabaA", "GapJunction"])
+def test_survey_of_a_mechanism_leaves_the_settings_of_neuron(file, tmp_path):
+    path = TESTS.parent / "mod" / f"{file}.mod"
+    if not path.exists():
+        path = tmp_path / path.name
+        path.write_text(NO_CVODE.replace("NoCvode", file))
+    h = hoc()
+    names = ("celsius", "dt", "steps_per_ms", "secondorder", "v_init", "tstop")
+
+    def settings():
+        return [getattr(h, n) for n in names], cvode().active(), cvode().atol(), cvode().rtol()
+
+    before = settings()
+    survey_file(path)
+    assert settings() == before
 
 
 # -- the settled state --------------------------------------------------------------------------

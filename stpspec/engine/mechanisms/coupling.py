@@ -12,6 +12,7 @@ from typing import Any
 from stpspec.engine import nrn
 from stpspec.engine.mechanisms import partner_voltage
 from stpspec.engine.mechanisms.description import Mechanism, describe
+from stpspec.engine.settings import settings_restored
 from stpspec.errors import MechanismError
 from stpspec.units import UnitError, convert
 
@@ -126,13 +127,24 @@ def _measured(
     if first is None:
         first = _in(1 / _SMALL, RESISTANCE_UNIT, unit)
     for value in ((first,) if first is not None else ()) + _VALUES:
-        with _pair(name, partner, (*fixed,)) as pair:
-            one, two = (pair(parameter, v) for v in (value, 2 * value))
+        with settings_restored([f"{n}_{name}" for n in describe(name).global_parameters]):
+            one, two = _coefficients(name, partner, fixed, parameter, (value, 2 * value))
         if all(_LEAST < abs(c) < _MOST for c in (one, two)) and one * two > 0:
             g, g_2 = (c / (RESISTANCE * (1 - c)) for c in (one, two))
             exponent = math.log2(g_2 / g) if g_2 / g > 0 else math.nan
             return Coupling(parameter, unit, value, one, g, exponent)
     return None
+
+
+def _coefficients(
+    name: str,
+    partner: str,
+    fixed: Sequence[tuple[str, float]],
+    parameter: str,
+    values: Sequence[float],
+) -> list[float]:
+    with _pair(name, partner, fixed) as pair:
+        return [pair(parameter, value) for value in values]
 
 
 @contextlib.contextmanager
@@ -149,10 +161,6 @@ def _pair(name: str, partner: str, fixed: Sequence[tuple[str, float]]) -> Iterat
     electrode = h.IClamp(sections[0](0.5))
     electrode.delay, electrode.dur, electrode.amp = _BEFORE, _DURING, _STEP
     shared = describe(name).global_parameters
-    before = {n: getattr(h, n) for n in ["dt", "steps_per_ms", "secondorder", "t"]}
-    before |= {f"{n}_{name}": getattr(h, f"{n}_{name}") for n in shared}
-    cvode = nrn.cvode()
-    active = cvode.active()
 
     def set_to(parameter: str, value: float) -> None:
         if parameter in shared:
@@ -172,7 +180,7 @@ def _pair(name: str, partner: str, fixed: Sequence[tuple[str, float]]) -> Iterat
 
     try:
         with nrn.border(MechanismError, f"{name} between two passive cells"):
-            cvode.active(0)
+            nrn.cvode().active(0)
             h.dt, h.steps_per_ms, h.secondorder = _DT, 1 / _DT, 0
             for gap, other in zip(gaps, reversed(sections), strict=True):
                 partner_voltage.connect(gap, partner, other, 0.5)
@@ -182,9 +190,6 @@ def _pair(name: str, partner: str, fixed: Sequence[tuple[str, float]]) -> Iterat
             yield coefficient
     finally:
         partner_voltage.disconnect(gaps)
-        cvode.active(active)
-        for variable, value in before.items():
-            setattr(h, variable, value)
 
 
 def _couples(unit: str) -> bool:

@@ -16,6 +16,7 @@ from stpspec.engine.mechanisms.nmodl import read
 from stpspec.engine.mechanisms.state_variables import state_variables
 from stpspec.engine.rigs.rig import Probe, Rig
 from stpspec.engine.rigs.time_grid import blocks
+from stpspec.engine.settings import settings_restored
 from stpspec.errors import SimulationError
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.numerics import Numerics
@@ -47,34 +48,22 @@ class CannotVaryError(SimulationError):
 @contextlib.contextmanager
 def globals_restored(bound: Bound) -> Iterator[None]:
     """Put back every NEURON global that a simulation of the experiment may change."""
-    h = nrn.hoc()
-    cvode = nrn.cvode()
-    shared = [f"{n}_{bound.mechanism.name}" for n in bound.mechanism.global_parameters]
-    names = ["celsius", "dt", "steps_per_ms", "secondorder", "v_init", "tstop", *shared]
-    source = bound.sources.get(bound.mechanism.name)
+    h, cvode = nrn.hoc(), nrn.cvode()
+    name = bound.mechanism.name
+    shared = [f"{n}_{name}" for n in bound.mechanism.global_parameters]
+    source = bound.sources.get(name)
     # A table of one instance is not that of another; nor is it made anew where DEPEND lacks what
     # it is made of.
-    made = source is not None and bool(read(source).tabulated)
-    tables = [f"usetable_{bound.mechanism.name}"] if made else []
-    names += tables
-    before = {name: getattr(h, name) for name in names}
-    states = [f"{bound.mechanism.name}.{n}" for n, _ in state_variables(bound.mechanism.name)]
-    scales = {state: cvode.atolscale(state) for state in states}
-    active, atol, rtol = cvode.active(), cvode.atol(), cvode.rtol()
-    generator = h.use_mcell_ran4()
-    for table in tables:
-        setattr(h, table, 0)
-    try:
-        yield
-    finally:
-        h.use_mcell_ran4(generator)
-        cvode.active(active)
-        cvode.atol(atol)
-        cvode.rtol(rtol)
-        for state, scale in scales.items():
-            cvode.atolscale(state, scale)
-        for name, value in before.items():
-            setattr(h, name, value)
+    tables = [f"usetable_{name}"] if source is not None and read(source).tabulated else []
+    with settings_restored((*shared, *tables)):
+        scales = {s: cvode.atolscale(s) for s in (f"{name}.{n}" for n, _ in state_variables(name))}
+        for table in tables:
+            setattr(h, table, 0)
+        try:
+            yield
+        finally:
+            for state, scale in scales.items():
+                cvode.atolscale(state, scale)
 
 
 def sample_grid(numerics: Numerics, stop: float) -> tuple[int, int]:

@@ -96,16 +96,17 @@ def feasible(bound: Bound) -> Bound:
 
 
 def _can_vary(bound: Bound) -> bool:
-    rig = only_rig(bound)
     try:
         with globals_restored(bound):
-            choose_step(replace(bound, scheme=OWN))
-            timed = _timed(bound)
+            rig = only_rig(bound)
+            try:
+                choose_step(replace(bound, scheme=OWN))
+                timed = _timed(bound)
+            finally:
+                rig.tear_down()
     except CannotVaryError as error:
         log.warning("%s; the fixed step is used instead", error)
         return False
-    finally:
-        rig.tear_down()
     if timed:
         log.warning("the variable step: what %s does depends on the time itself, of which no step "
                     "takes account; the fixed step is used instead",

@@ -80,29 +80,32 @@ class ClampedPatch:
         SimulationError
             If NEURON fails, or the current is not finite.
         """
-        h, cvode = nrn.hoc(), nrn.cvode()
+        h = nrn.hoc()
         stop = ONSET + max(t for t, _ in events) + duration
         with nrn.border(SimulationError, "NEURON stopped"), nrn.muted():
             self._clamp.amp1 = holding
             self._give_arguments(weight)
-            cvode.active(int(variable))
-            if variable:
-                cvode.atol(1e-7)
-                cvode.rtol(1e-5)
-            h.celsius, h.dt, h.steps_per_ms = 20.0, DT, 1 / DT
+            self._choose_step(variable)
             h.finitialize(holding)
             self._give_arguments(weight, again=True)
             for after, which in events:
                 self._netcons[which].event(ONSET + after)
             nrn.context().psolve(stop)
             reached = float(h.t)
-            cvode.active(0)
         time, current = np.asarray(self._time) - ONSET, np.array(self._current)
         if not np.isfinite(current).all():
             raise SimulationError("the current is not finite")
         if reached < stop - 1e-3:
             raise SimulationError(f"the variable step gave up at t = {reached:g} ms")
         return time, current - current[np.searchsorted(time, -1.0)]
+
+    @staticmethod
+    def _choose_step(variable: bool) -> None:
+        h, cvode = nrn.hoc(), nrn.cvode()
+        h.celsius, h.dt, h.steps_per_ms, h.secondorder = 20.0, DT, 1 / DT, 0
+        cvode.active(int(variable))
+        cvode.atol(1e-7)
+        cvode.rtol(1e-5)
 
     def _give_arguments(self, weight: float | None, *, again: bool = False) -> None:
         """Set the arguments of the NetCons; again, those that NEURON sets to 0 without INITIAL."""

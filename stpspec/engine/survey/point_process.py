@@ -10,6 +10,7 @@ from stpspec.engine.mechanisms import library, nmodl, partner_voltage
 from stpspec.engine.mechanisms.coupling import measure_coupling
 from stpspec.engine.mechanisms.description import Mechanism, describe
 from stpspec.engine.mechanisms.mod_file import ModFile
+from stpspec.engine.settings import settings_restored
 from stpspec.engine.survey.calibration import better_holding, calibrate
 from stpspec.engine.survey.patch import ClampedPatch
 from stpspec.engine.survey.record import (
@@ -33,28 +34,32 @@ def survey_file(path: Path) -> PointProcessRecord:
     MechanismError
         If it does not compile or load.
     """
-    with nrn.exclusive():
-        source = nmodl.read(path)
-        library.load_file(path)
-        mechanism = describe(source.name)
-        record = _declared(path, source, mechanism)
-        if record.kind == "gap junction":
-            return replace(record, coupling=_coupling(path, mechanism))
-        reason = _why_not_calibrated(source, record)
-        patch = None
-        if not reason:
-            patch = ClampedPatch(source.name, _arguments(record), mechanism.global_parameters)
-            try:
-                calibration = calibrate(patch, source)
-            except SimulationError as error:
-                reason, patch = str(error), None
-            else:
-                record = replace(record, calibration=calibration)
-                if not calibration.answers:
-                    patch = None
-        parameters = guess(list(record.parameters), uses(path), patch)
-        record = replace(record, parameters=tuple(parameters), not_calibrated=reason)
-        return _with_chord(record, patch)
+    with nrn.exclusive(), settings_restored():
+        return _survey(path)
+
+
+def _survey(path: Path) -> PointProcessRecord:
+    source = nmodl.read(path)
+    library.load_file(path)
+    mechanism = describe(source.name)
+    record = _declared(path, source, mechanism)
+    if record.kind == "gap junction":
+        return replace(record, coupling=_coupling(path, mechanism))
+    reason = _why_not_calibrated(source, record)
+    patch = None
+    if not reason:
+        patch = ClampedPatch(source.name, _arguments(record), mechanism.global_parameters)
+        try:
+            calibration = calibrate(patch, source)
+        except SimulationError as error:
+            reason, patch = str(error), None
+        else:
+            record = replace(record, calibration=calibration)
+            if not calibration.answers:
+                patch = None
+    parameters = guess(list(record.parameters), uses(path), patch)
+    record = replace(record, parameters=tuple(parameters), not_calibrated=reason)
+    return _with_chord(record, patch)
 
 
 def _declared(path: Path, source: ModFile, mechanism: Mechanism) -> PointProcessRecord:
