@@ -15,7 +15,7 @@ from stpspec.formatting.progress import progress_bar
 from stpspec.log import recorded
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment, needed
-from stpspec.specs.plausible import warn_of_slips
+from stpspec.specs.plausible import implausible, warn_of_slips
 from stpspec.specs.protocol import runs_of
 from stpspec.specs.recovery import unseen
 
@@ -235,8 +235,30 @@ def check(data: Experiment | Mapping[str, object]) -> list[SpecProblem]:
     list of SpecProblem
         Empty if the experiment can be run.
     """
+    return examined(data)[0]
+
+
+def examined(
+    data: Experiment | Mapping[str, object],
+) -> tuple[list[SpecProblem], list[SpecProblem]]:
+    """Find every problem of an experiment, and what is possible but hardly meant.
+
+    Parameters
+    ----------
+    data : Experiment or mapping
+
+    Returns
+    -------
+    problems, doubts : list of SpecProblem
+        Doubts are looked for where there is no problem.
+    """
     from stpspec.engine.binding.check import check_parts
+    from stpspec.engine.stochastic import doubts_of_chance
 
     raw = data.to_data() if isinstance(data, Experiment) else data
-    _, problems, parts = examine(raw)
-    return problems + unseen(check_parts([parts])[0], problems)
+    experiment, problems, parts = examine(raw)
+    found, bound = check_parts([parts], [experiment])
+    problems += unseen(found[0], problems)
+    if problems or experiment is None:
+        return problems, []
+    return [], implausible(experiment) + (doubts_of_chance(bound[0]) if bound[0] else [])

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from helpers import dataset_of, measure, run, synapse, tree_of, values_of
 from small import experiment
 
 import stpspec
 from stpspec import analytic, api
+from stpspec.cli.main import main
 from stpspec.engine.binding.bind import bind
 from stpspec.engine.workers.place import evaluate, pool_for
 from stpspec.engine.workers.place import simulate as simulate_in_place
@@ -269,6 +271,16 @@ def test_least_squares_find_a_stochastic_synapse_by_steps_that_release_other_ves
     assert abs(float(result.metrics["cv"]) - 0.5) < 0.03
     assert result.errors["U"] > 0
     assert "standard error over the trials" in " ".join(result.notes["a1"])
+
+
+def test_check_tells_that_a_fit_of_a_stochastic_synapse_needs_trials(tmp_path, capsys):
+    made = vesicles(parameters={"U": {"min": 0.1, "max": 0.9}}).to_data()
+    for trials, told in ((None, True), (20, False)):
+        file = tmp_path / "made.yaml"
+        file.write_text(yaml.safe_dump({**made, "trials": trials}))
+        assert main(["check", str(file)]) == 0
+        out = capsys.readouterr().out
+        assert ("trials: MultiVesicle draws random numbers" in out) is told
 
 
 @pytest.mark.long

@@ -175,7 +175,7 @@ def _problems_of_neuron(rows: Sequence[RowExperiment]) -> list[SpecProblem]:
     """Return what only mechanisms and cells can tell, of all rows in one process."""
     from stpspec.engine.binding.check import check_parts
 
-    of_rows = check_parts([r.parts for r in rows])
+    of_rows, _ = check_parts([r.parts for r in rows])
     return [
         row.located(problem)
         for row, problems in zip(rows, of_rows, strict=True)

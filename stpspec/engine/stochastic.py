@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from stpspec.engine.binding.bound import Bound
-from stpspec.errors import FitError
+from stpspec.errors import FitError, SpecProblem
 
 log = logging.getLogger("stpspec.engine")
 
@@ -26,6 +26,18 @@ def warn_of_chance(bound: Bound) -> None:
             "%s draws random numbers: this is one realization, that of the seed; trials: 100 would "
             "simulate a hundred", " and ".join(names),
         )  # fmt: skip
+
+
+def doubts_of_chance(bound: Bound) -> list[SpecProblem]:
+    """Return what a fit of the experiment will ask for, and a simulation does without."""
+    names = without_trials(bound)
+    if not names or not bound.experiment.parameters:
+        return []
+    rule = (
+        f"{' and '.join(names)} draws random numbers: run and sweep show one realization, and fit "
+        f"asks in how many trials, such as trials: 100"
+    )
+    return [SpecProblem("trials", rule)]
 
 
 def refuse_chance(bound: Bound) -> None:

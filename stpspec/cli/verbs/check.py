@@ -38,16 +38,15 @@ def _check_one(_arguments: argparse.Namespace, path: str | None, overrides: list
     from stpspec import api
     from stpspec.campaigns.bases import left_to_a_table, stand_in_for_targets
     from stpspec.config.compose import compose
-    from stpspec.specs.experiment import Experiment
-    from stpspec.specs.plausible import implausible
 
     data, origin = compose(path, overrides)
     name = data.get("name", "the experiment")
     open_terms = stand_in_for_targets(data) if left_to_a_table(data) else []
-    problems = [p.at(origin.where(p.path)) for p in api.check(data)]
+    problems, doubts = (
+        [p.at(origin.where(p.path)) for p in several] for several in api.examined(data)
+    )
     if problems:
         raise SpecError(problems, f"{name} is not valid")
-    doubts = [p.at(origin.where(p.path)) for p in implausible(Experiment.from_data(data))]
     for doubt in doubts:
         show(f"  warning: {doubt}")
     count = f", {len(doubts)} warning{'s'[: len(doubts) != 1]}" if doubts else ""
