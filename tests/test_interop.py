@@ -15,7 +15,7 @@ from stpspec.interop.bmtk import read_bmtk, with_manifest
 from stpspec.interop.bmtool import read_bmtool
 from stpspec.interop.export import export
 from stpspec.interop.imported import experiments_of, write_imported
-from stpspec.interop.preparation import prepare
+from stpspec.interop.export_values import prepare
 from stpspec.interop.python_data import Computed, read_python
 from stpspec.interop.verification import compare
 

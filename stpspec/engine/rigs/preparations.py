@@ -179,7 +179,7 @@ class GapRig(Rig):
         if not self._states:
             super().states(replica)
             name = self.model.partner_voltage
-            if partner_voltage.is_transferred(self.model.mechanism, name):
+            if partner_voltage.is_transferred(self.bound.mechanism, name):
                 for states, gaps in zip(self._states, self.points, strict=True):
                     states += [getattr(gap, f"_ref_{name}") for gap in gaps]
         return self._states[replica]
