@@ -14,8 +14,8 @@ from stpspec.errors import ResultError, SpecError
 from stpspec.interop.bmtk import read_bmtk, with_manifest
 from stpspec.interop.bmtool import read_bmtool
 from stpspec.interop.export import export
-from stpspec.interop.imported import experiments_of, write_imported
 from stpspec.interop.export_values import prepare
+from stpspec.interop.imported import experiments_of, write_imported
 from stpspec.interop.python_data import Computed, read_python
 from stpspec.interop.verification import compare
 
@@ -511,5 +511,17 @@ def test_a_synapse_that_draws_random_numbers_is_not_exported_and_says_why(tmp_pa
             "kind": "synapse", "mechanism": "MultiVesicle"}, "recording": {"kind": "voltage_clamp"},
             "protocols": {"one": {"kind": "single_event"}}}  # fmt: skip
     (tmp_path / "chance.yaml").write_text(yaml.safe_dump(data))
-    with pytest.raises(ResultError, match="MultiVesicle draws random numbers"):
+    with pytest.raises(ResultError, match="MultiVesicle draws random numbers, which stpspec seeds"):
         export(tmp_path / "chance.yaml", tmp_path / "out", "python")
+
+
+@pytest.mark.parametrize("form", ["python", "bmtk"])
+def test_a_result_of_the_variable_step_is_exported_in_the_fixed_one_and_says_so(tmp_path, form):
+    data = {"name": "varied", "model": {"cell": {"file": "patch.py", "template": "Patch"},
+            "kind": "synapse", "mechanism": "TsodyksMarkram"},
+            "recording": {"kind": "voltage_clamp"}, "numerics": {"integrator": "variable"},
+            "protocols": {"one": {"kind": "single_event"}}}  # fmt: skip
+    (tmp_path / "varied.yaml").write_text(yaml.safe_dump(data))
+    done = export(tmp_path / "varied.yaml", tmp_path / "out", form)
+    assert done.comparison.agrees
+    assert any("the fixed one of numerics.dt" in note for note in done.notes)
