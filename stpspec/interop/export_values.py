@@ -54,7 +54,7 @@ def prepare(experiment: Experiment) -> SynapsePreparation | GapPreparation:
     bound = bind(in_fixed_steps(experiment))
     if bound.stochastic:
         raise ResultError(
-            f"{', '.join(bound.stochastic)} draws random numbers, which stpspec seeds for each "
+            f"{' and '.join(bound.stochastic)} draws random numbers, which stpspec seeds for each "
             f"trial: no other program has its streams, so that no export could give the same "
             f"trials; the folder of the result gives them again wherever stpspec runs it"
         )
