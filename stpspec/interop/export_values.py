@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stpspec.dataset import SIGNALS, arrival_times
 from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.candidates import candidates_of
-from stpspec.engine.mechanisms.nmodl import included_in
+from stpspec.engine.mechanisms.nmodl import flat_name, flattened, included_in
 from stpspec.engine.mechanisms.partner_voltage import is_transferred
 from stpspec.engine.simulate import stimuli_of
 from stpspec.engine.workers.place import bind
@@ -179,7 +180,20 @@ def _needed(bound: Bound, files: Sources) -> dict[str, str]:
     """Return the files that the cells and the mechanism need, the shipped ones among them."""
     words = {word for template in bound.templates for word in words_of(template)}
     names = {m: p for m, p in bound.sources.items() if m in bound.in_use or m in words}
-    kept = {f"mod/{p.name}" for p in names.values()} | {f"mod/{m}.mod" for m in names}
-    kept |= {f"mod/{written}" for p in names.values() for written in included_in(p)}
-    folders = ("templates/", "data/")
-    return {n: t for n, t in files.texts.items() if n in kept or n.startswith(folders)}
+    paths = {f"mod/{n}": p for m, p in names.items() for n in (p.name, f"{m}.mod")}
+    paths |= {
+        f"mod/{flat_name(written)}": file
+        for p in names.values()
+        for written, file in included_in(p).items()
+    }
+    return {
+        n: _beside_its_includes(paths[n], t) if n in paths else t
+        for n, t in files.texts.items()
+        if n in paths or n.startswith(("templates/", "data/"))
+    }
+
+
+def _beside_its_includes(path: Path, text: str) -> str:
+    """Return a text as it is unless it includes files outside of its folder: they lie in it now."""
+    leads_out = any(flat_name(written) != written for written in included_in(path))
+    return flattened(path) if leads_out else text
