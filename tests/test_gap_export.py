@@ -132,6 +132,22 @@ def test_cells_of_two_files_of_one_name_stay_two_cells(form, tmp_path):
     assert_same_traces(p, traces_of(p, script))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_each_cell_reads_the_file_that_its_argument_names(form, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cell.hoc").write_text(
+        "begintemplate Sized\npublic soma\nobjref file\ncreate soma\n"
+        "proc init() {\n file = new File()\n file.ropen($s1)\n create soma\n"
+        " soma { insert pas L = file.scanvar() diam = L }\n}\nendtemplate Sized\n"
+    )
+    cells = []
+    for name, size in (("small", 20), ("large", 45)):
+        (tmp_path / f"{name}.txt").write_text(f"{size}\n")
+        cells.append({"file": "cell.hoc", "template": "Sized", "arguments": [f"{name}.txt"]})
+    p, script = written(data(model={"cell": cells[0], "cell_2": cells[1]}), form, tmp_path / "out")
+    assert_same_traces(p, traces_of(p, script))
+
+
 def test_a_script_imports_neuron_and_the_standard_library_alone(tmp_path):
     _, script = written(data("RangeGap"), "python", tmp_path)
     imports = [n for n in ast.walk(ast.parse(script.read_text()))

@@ -19,6 +19,7 @@ from stpspec.specs.experiment import Experiment
 CIRCUIT = "circuit_config.json"
 _MANIFEST = {"$BASE_DIR": ".", "$COMPONENTS_DIR": "$BASE_DIR/components",
              "$NETWORK_DIR": "$BASE_DIR/network"}  # fmt: skip
+_COMPONENTS = {"mod": "components/mechanisms/modfiles", "templates": "components/templates"}
 _TYPE = 100  # id of the only type of nodes, and of edges
 POPULATIONS = ("presynaptic", "postsynaptic")
 
@@ -59,6 +60,7 @@ def files_of(p: SynapsePreparation, *, with_edges: bool = False) -> dict[str, st
     if with_edges:
         network["nodes"][0]["nodes_file"] = "$NETWORK_DIR/nodes.h5"
         network["edges"][0]["edges_file"] = "$NETWORK_DIR/edges.h5"
+    named = {field: _place_of(name) for field, name in p.named_files.items()}
     circuit = {
         "manifest": _MANIFEST,
         "components": {
@@ -67,7 +69,7 @@ def files_of(p: SynapsePreparation, *, with_edges: bool = False) -> dict[str, st
             "templates_dir": "$COMPONENTS_DIR/templates",
         },
         "networks": network,
-        extension.KEY: {p.name: extension.extension_of(p.data, p.units, p.data_files)},
+        extension.KEY: {p.name: extension.extension_of(p.data, p.units, named)},
     }
     stop = max(p.stops.values())
     simulation = {
@@ -80,17 +82,19 @@ def files_of(p: SynapsePreparation, *, with_edges: bool = False) -> dict[str, st
     dynamics = {"level_of_detail": p.mechanism, **p.values}
     if p.global_values:
         dynamics["global_parameters"] = p.global_values
-    components = {"mod": "components/mechanisms/modfiles", "templates": "components/templates",
-                  "data": "data"}  # fmt: skip
-    texts = {f"{components[n.partition('/')[0]]}/{n.partition('/')[2]}": t
-             for n, t in p.texts.items()}  # fmt: skip
-    return texts | {
+    return {_place_of(n): t for n, t in p.texts.items()} | {
         CIRCUIT: json.dumps(circuit, indent=2),
         "simulation_config.json": json.dumps(simulation, indent=2),
         f"components/synaptic_models/{p.name}.json": json.dumps(dynamics, indent=2),
         "network/node_types.csv": _node_types(p),
         "network/edge_types.csv": _edge_types(p),
     }
+
+
+def _place_of(name: str) -> str:
+    """Return where a file of a result lies in this export."""
+    folder, _, inner = name.partition("/")
+    return f"{_COMPONENTS.get(folder, folder)}/{inner}"
 
 
 def _inputs(p: SynapsePreparation) -> dict[str, Any]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
 from stpspec.engine.binding.bound import Bound
 from stpspec.interop.preparation import PreparedCell
+from stpspec.resources import CURRENT_FOLDER
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import Place, is_place, place_of
+from stpspec.specs.result_files import Sources
+
+_TEMPLATES, _SECOND = "templates/", "second/"  # folders of a result
 
 
 def prepared_cells(
-    bound: Bound, free: Mapping[str, float], own: Experiment, files: Mapping[str, str]
+    bound: Bound, free: Mapping[str, float], own: Experiment, files: Sources
 ) -> tuple[PreparedCell, ...]:
     """Return the cells of an experiment at its values.
 
@@ -23,28 +28,55 @@ def prepared_cells(
         Values of the free parameters.
     own : Experiment
         With its files by the names that the export gives them.
-    files : mapping of str to str
-        Field of the experiment that names a file → its name in the export.
+    files : Sources
     """
     model = bound.experiment.model
     data, found = own.to_data()["model"], []
     of_each = zip(model.cells, model.sites, model.heads, ("cell", "cell_2"), strict=False)
     for cell, (section, position), heads, key in of_each:
         field = key if data.get(key) else "cell"  # the second is like the first
+        file = files.places[f"model.{field}.file"].removeprefix(_TEMPLATES)
+        folder = _folder(field, file, files)
+        given = data[field]["arguments"]
+        if folder is not None:
+            given = _seen_from(folder, given, f"model.{field}.arguments", files)
         found.append(
             PreparedCell(
-                file=files[f"model.{field}.file"].removeprefix("templates/"),
+                file=file,
                 template=cell.template,
-                arguments=_arguments(data[field]["arguments"], free, heads),
+                arguments=_arguments(given, free, heads),
                 section=section,
                 position=position,
                 section_values=(
                     *_section_values(model.fixed, bound.units, heads),
                     *_section_values(free, bound.units, heads),
                 ),
+                folder=folder,
             )
         )
     return tuple(found)
+
+
+def _folder(field: str, file: str, files: Sources) -> str | None:
+    """Return the folder from which a template reads files: what was the current one, or all."""
+    root = _SECOND if file.startswith(_SECOND) else ""
+    current = files.texts.get(f"{_TEMPLATES}{root}{CURRENT_FOLDER}")
+    if current is not None:
+        return posixpath.normpath(f"{root}{current.strip()}")
+    return "." if any(n.startswith(f"model.{field}.arguments.") for n in files.places) else None
+
+
+def _seen_from(
+    folder: str, written: dict[str, Any] | list[Any], field: str, files: Sources
+) -> dict[str, Any] | list[Any]:
+    """Return the arguments of a cell, those that name files as seen from a folder."""
+
+    def seen(key: object, value: Any) -> Any:
+        return posixpath.relpath(value, folder) if f"{field}.{key}" in files.places else value
+
+    if isinstance(written, dict):
+        return {k: seen(k, v) for k, v in written.items()}
+    return [seen(k, v) for k, v in enumerate(written)]
 
 
 def _arguments(

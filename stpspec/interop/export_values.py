@@ -94,7 +94,7 @@ def _common(
         mechanism=mechanism.name,
         values={k: v for k, v in values.items() if k not in shared},
         global_values={k: v for k, v in values.items() if k in shared},
-        cells=prepared_cells(bound, free, own, files.places),
+        cells=prepared_cells(bound, free, own, files),
         recordings={n: _recording(bound, n, free) for n in stimuli},
         numerics=numerics.model_dump(mode="json"),
         currents=tuple(bound.currents),
@@ -122,10 +122,10 @@ def _synapse(
         delay=delay,
         arrivals={n: arrival_times(s.spikes, delay, settle).tolist() for n, s in stimuli.items()},
         units={k: bound.units[k] for k in (*common.values, *common.global_values)},
-        data_files={
+        named_files={
             field_in(data, field): name
             for field, name in files.places.items()
-            if name.startswith("data/")
+            if name.startswith("data/") or field.startswith("model.cell.arguments.")
         },
         data=minimal(own),
     )

@@ -21,6 +21,7 @@ Compile the mechanisms first, in this folder: nrnivmodl mod. Then: python run_ne
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -35,10 +36,13 @@ def simulate(protocol, arrivals, stop):
     """Return time (ms) and what was recorded: nA, uS, mV."""
     net, cell = specs.NetParams(), DATA["cell"]
     sys.path.insert(0, str(HERE / "templates"))
+    before = Path.cwd()
+    os.chdir(HERE / "templates" / cell["folder"])  # from where a template reads its files
     net.importCellParams(
         label="post", fileName=str(HERE / "templates" / cell["file"]), cellName=cell["template"],
         cellArgs=cell["arguments"], importSynMechs=False,
     )
+    os.chdir(before)
     net.cellParams["post"]["conds"] = {}
     for name, value in DATA["popParams"].items():
         net.popParams[name] = dict(value)
@@ -98,7 +102,10 @@ def data_of(p: SynapsePreparation) -> dict[str, Any]:
     electrodes = {n: p.electrode(n) for n in p.arrivals}
     section = _section(p.cell.section)
     return {
-        "cell": {"file": p.cell.file, "template": p.cell.template, "arguments": p.cell.arguments},
+        "cell": {
+            "file": p.cell.file, "template": p.cell.template, "arguments": p.cell.arguments,
+            "folder": p.cell.folder or ".",
+        },
         "popParams": {
             # Silent: the script hands the events to the NetCon that NetPyNE makes of it.
             "pre": {"cellModel": "NetStim", "numCells": 1, "rate": 1, "number": 0, "start": 1e9},

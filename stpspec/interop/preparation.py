@@ -24,10 +24,13 @@ class PreparedCell:
         Relative to ``templates/``.
     template : str
     arguments : dict or list
+        Those that name files do so as seen from ``folder``.
     section, position : str, float
         Of the mechanism.
     section_values : tuple of (str, str, float)
         Section, attribute, value: what the experiment sets of the cell, in this order.
+    folder : str or None
+        From where the template reads files, relative to ``templates/``; None if it reads none.
     """
 
     file: str
@@ -36,6 +39,7 @@ class PreparedCell:
     section: str
     position: float
     section_values: tuple[tuple[str, str, float], ...]
+    folder: str | None = None
 
     @property
     def is_hoc(self) -> bool:
@@ -143,8 +147,8 @@ class SynapsePreparation(Preparation):
         Protocol → arrivals of its events, ms from the start of the run.
     units : dict of str to str
         Of the parameters that the experiment sets.
-    data_files : dict of str to str
-        Field of a target that names a file → which of the texts it is.
+    named_files : dict of str to str
+        Field of a target, or argument of the cell, that names a file → which of the texts it is.
     data : dict
         The experiment with these values, its files by their names.
     """
@@ -156,7 +160,7 @@ class SynapsePreparation(Preparation):
     delay: float
     arrivals: dict[str, list[float]]
     units: dict[str, str]
-    data_files: dict[str, str]
+    named_files: dict[str, str]
     data: dict[str, Any]
 
     @property

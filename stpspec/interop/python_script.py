@@ -64,7 +64,8 @@ def _parts(p: Preparation) -> tuple[dict[str, Any], list[str]]:
 
 
 def _cell(cell: PreparedCell) -> dict[str, Any]:
-    return {**vars(cell), "section_values": list(cell.section_values)}
+    own = {"section_values": list(cell.section_values), "folder": cell.folder or "."}
+    return {**vars(cell), **own}
 
 
 def command(p: Preparation) -> list[str]:

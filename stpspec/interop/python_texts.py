@@ -10,13 +10,14 @@ In a fixed step NEURON records a current one sample after the voltage that it be
 
 import functools
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 from neuron import h
 
 h.load_file("stdrun.hoc")
-HERE = Path(__file__).resolve().parent
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 '''
 
@@ -25,7 +26,7 @@ CELLS = '''
 @functools.cache
 def template_of(file, name):
     """Return what builds a cell: a HOC template, or a class in a Python file."""
-    path = HERE / "templates" / file
+    path = TEMPLATES / file
     if path.suffix == ".hoc":
         h.load_file(str(path))
         return getattr(h, name)
@@ -38,9 +39,11 @@ def template_of(file, name):
 
 def build(description):
     """Build a cell as its template does, and set what is set of its sections."""
+    before, arguments = Path.cwd(), description["arguments"]
+    os.chdir(TEMPLATES / description["folder"])  # from where a template reads its files
     template = template_of(description["file"], description["template"])
-    arguments = description["arguments"]
     cell = template(**arguments) if isinstance(arguments, dict) else template(*arguments)
+    os.chdir(before)
     for section, name, value in description["section_values"]:
         setattr(section_of(cell, section), name, value)
     return cell
