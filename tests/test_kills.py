@@ -27,11 +27,11 @@ FIT = ["fit", "small.yaml", *RANDOM, "--quiet"]
 ONE, TWO = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT)
 ENDS = {"SIGKILL": ONE, "SIGTERM": (signal.SIGTERM,), "SIGHUP": (signal.SIGHUP,),
         "Ctrl-C twice": TWO}  # fmt: skip
-CASES = [  # how, and at how many instants; only the first among the fast tests
-    ("SIGKILL", 2), pytest.param("SIGTERM", 1, marks=pytest.mark.long),
-    *(pytest.param(ends, 30 if ends == "SIGKILL" else 10, marks=pytest.mark.long) for ends in ENDS),
-]  # fmt: skip
-each_end = pytest.mark.parametrize(("ends", "times"), CASES)
+CASES = [("SIGTERM", 1), *((ends, 30 if ends == "SIGKILL" else 10) for ends in ENDS)]
+LONG = [pytest.param(*case, marks=pytest.mark.long) for case in CASES]
+# How, and at how many instants.
+each_end = pytest.mark.parametrize(("ends", "times"), [("SIGKILL", 2), *LONG])
+each_end_at_length = pytest.mark.parametrize(("ends", "times"), LONG)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_a_sweep_that_is_ended_leaves_a_whole_table_or_none(here, tmp_path, ends
     print(f"sweep, {ends}: {times} ended, {saved} saved, 0 half")  # noqa: T201 - the counts, for pytest -s
 
 
-@each_end
+@each_end_at_length
 def test_a_campaign_that_is_ended_goes_on_where_it_was(here, tmp_path, ends, times):
     rows = [{"connection": f"c{i}", "size": 30 + i} for i in range(3)]
     (tmp_path / "table.yaml").write_text(json.dumps(rows))

@@ -55,7 +55,7 @@ FIT = "stpspec fit small.yaml fitter=random fitter.budget.evaluations=4 --out ou
 @pytest.mark.parametrize(
     ("line", "environment"),
     [
-        (FIT, {"PYTHONIOENCODING": "ascii"}),
+        pytest.param(FIT, {"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.long),
         (FIT, {"PYTHONIOENCODING": "latin-1", "MPLBACKEND": "no_such_backend"}),
         pytest.param(f"{FIT} | head -n 1", {}, marks=pytest.mark.long),
         pytest.param(f"{FIT} >&- 2>&- <&-", {}, marks=pytest.mark.long),
@@ -215,9 +215,10 @@ def wait_for(journal, process, n=5):
 
 @pytest.mark.parametrize(
     "numbers",
-    [(signal.SIGTERM,), (signal.SIGINT,) * 3,
+    [(signal.SIGTERM,),
      *(pytest.param(n, marks=pytest.mark.long)
-       for n in ((signal.SIGHUP,), (signal.SIGXCPU,), (signal.SIGTERM, signal.SIGINT)))],
+       for n in ((signal.SIGINT,) * 3, (signal.SIGHUP,), (signal.SIGXCPU,),
+                 (signal.SIGTERM, signal.SIGINT)))],
 )  # fmt: skip
 def test_a_signal_ends_a_fit_with_its_result_saved_and_its_study_in_order(here, numbers):
     study = "study={name: s, storage: s.journal}"
@@ -272,7 +273,9 @@ def test_a_job_that_was_killed_does_not_run_for_ever(here):
     assert [j.status for j in stpspec.collect(here / "j")] == ["stopped"]
 
 
-@pytest.mark.parametrize("seconds", [0.6, 1.2, pytest.param(2.4, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "seconds", [0.6, *(pytest.param(s, marks=pytest.mark.long) for s in (1.2, 2.4))]
+)
 def test_an_interrupt_while_the_command_begins_is_one_line(here, seconds):
     with running(here, "fit", "small.yaml", *RANDOM, "--out", "out") as process:
         time.sleep(seconds)
