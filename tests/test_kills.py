@@ -27,8 +27,9 @@ FIT = ["fit", "small.yaml", *RANDOM, "--quiet"]
 ONE, TWO = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT)
 ENDS = {"SIGKILL": ONE, "SIGTERM": (signal.SIGTERM,), "SIGHUP": (signal.SIGHUP,),
         "Ctrl-C twice": TWO}  # fmt: skip
-CASES = [("SIGTERM", 1), *((ends, 30 if ends == "SIGKILL" else 10) for ends in ENDS)]
-LONG = [pytest.param(*case, marks=pytest.mark.long) for case in CASES]
+LONG = [
+    pytest.param(ends, 30 if ends == "SIGKILL" else 10, marks=pytest.mark.long) for ends in ENDS
+]
 # How, and at how many instants.
 each_end = pytest.mark.parametrize(("ends", "times"), [("SIGKILL", 2), *LONG])
 each_end_at_length = pytest.mark.parametrize(("ends", "times"), LONG)
