@@ -21,11 +21,13 @@ import stpspec
 from stpspec.cli import saving
 from stpspec.errors import ResultError, StudyError
 from stpspec.log import LogRecorder
+from stpspec.resources import processes
+from stpspec.resources.drafts import draft_of
+from stpspec.resources.processes import has_ended, process_name
 from stpspec.results import folder as folders
 from stpspec.results.fit_result import FitResult
-from stpspec.studies import patience, processes
+from stpspec.studies import patience
 from stpspec.studies.journal_lock import JournalLock
-from stpspec.studies.processes import has_ended, process_name
 from stpspec.studies.storage import open_storage
 
 RANDOM = ("fitter=random", "fitter.budget.evaluations=8")
@@ -173,16 +175,20 @@ def test_a_result_whose_place_is_lost_is_saved_elsewhere_and_says_where(
 
 
 def test_a_killed_process_leaves_nothing_that_the_next_does_not_remove(result, tmp_path):
-    dead = subprocess.run(
-        [sys.executable, "-c", "from stpspec.results.folder import _temporary_name as n\n"
-         "print(n('out'), end='')"], capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    (tmp_path / dead.stdout).mkdir()
-    (tmp_path / dead.stdout / "result.nc").write_bytes(b"half")
-    alive = tmp_path / folders._temporary_name("out")
+    code = (
+        "from pathlib import Path\nfrom stpspec.resources.drafts import draft_of\n"
+        "folder = draft_of(Path('out'))\nfolder.mkdir()\n"
+        "(folder / 'result.nc').write_bytes(b'half')\n"
+        "draft_of(Path('before/trace.png')).write_bytes(b'half')\n"
+    )
+    (tmp_path / "before").mkdir()
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert len(list(tmp_path.rglob(".*~*"))) == 2
+    alive = draft_of(tmp_path / "out")
     alive.mkdir()
     result.save(tmp_path / "out")
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, "out"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, "before", "out"])
+    assert list((tmp_path / "before").iterdir()) == []
 
 
 # -- signals --------------------------------------------------------------------------------------
