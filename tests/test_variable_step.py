@@ -15,6 +15,8 @@ from stpspec.engine.shortcuts.ladder import feasible
 from stpspec.engine.simulate import evaluate, simulate
 from stpspec.engine.survey.point_process import survey_file
 from stpspec.metrics.requests import Request
+from stpspec.view.path import plot_path
+from stpspec.view.tables import fit_table
 
 TRAIN = {"train": {"kind": "train"}}
 FS = {"file": "fast_spiking.hoc", "template": "FastSpikingInterneuron"}
@@ -319,6 +321,30 @@ def test_difference_between_search_and_reference_that_matters_is_flagged():
     told = [n for notes in result.notes.values() for n in notes]
     if not any("differ by" in n for n in told):  # then it must not have mattered
         assert abs(result.loss - result.loss_search) < 0.1
+
+
+def test_seed_changes_nothing_where_the_fitter_draws_no_numbers():
+    fits = [
+        stpspec.fit(stpspec.load("pvalb_pyr", ["fitter.budget.evaluations=20", f"seed={seed}"]))
+        for seed in (0, 3)
+    ]
+    for name in ("loss", "parameter_U", "parameter_tau_rec"):
+        np.testing.assert_array_equal(fits[0].history[name], fits[1].history[name])
+
+
+def test_path_and_words_show_the_last_step_on_the_reference():
+    result = stpspec.fit(
+        stpspec.load("pvalb_pyr", ["fitter=slsqp", "fitter.budget.evaluations=60"])
+    )
+    assert result.loss < result.loss_search / 10
+    assert "after a last step on the reference numerics" in fit_table(result)
+    ends = [line.get_ydata()[-1] for line in result_marks(result)]
+    assert ends == [result.loss, *result.parameters.values()]
+
+
+def result_marks(result):
+    panels = plot_path(result.history, result.experiment.parameters, result=result)
+    return [line for ax in panels for line in ax.lines if line.get_label() == "Result"]
 
 
 def test_closed_form_start_needs_a_few_simulations_where_the_middle_needs_many():

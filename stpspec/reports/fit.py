@@ -17,7 +17,7 @@ from stpspec.specs.experiment import Experiment
 from stpspec.view.amplitudes import plot_amplitudes
 from stpspec.view.contract import terms_of
 from stpspec.view.path import plot_path
-from stpspec.view.tables import fit_parts, verdict, with_error
+from stpspec.view.tables import fit_parts, took_last_step, verdict, with_error
 from stpspec.view.targets import plot_targets
 from stpspec.view.traces import plot_traces
 
@@ -143,7 +143,7 @@ def path(page: Page, result: FitResult) -> None:
     """Add the path of the fit, why it stopped, and its failures by kind."""
     *_, closing = fit_parts(result)
     page.text("\n".join(x for x in closing.splitlines() if not x.startswith("note on ")))
-    page.figure(plot_path(result.history, result.experiment.parameters),
+    page.figure(plot_path(result.history, result.experiment.parameters, result=result),
                 "Loss and parameters along the evaluations.")  # fmt: skip
     reasons = [str(r) for r in result.history["reason"].values]
     page.heading("Failures by kind")
@@ -158,10 +158,14 @@ def confirmation(page: Page, result: FitResult) -> None:
     if numerics.integrator == "fixed":
         page.text(f"Search and result are simulated in {step}.")
     else:
+        then = (
+            "and a last step was taken from there with the derivatives of the search"
+            if took_last_step(result) else "with all protocols"
+        )  # fmt: skip
         page.text(
             f"The search simulated as fast as it could; its best point was simulated once more "
-            f"with all protocols on the reference numerics ({step}). The loss there is "
-            f"{number(result.loss)}; the search had {number(result.loss_search)}."
+            f"on the reference numerics ({step}), {then}. The loss of the result there is "
+            f"{number(result.loss)}; the search ended with {number(result.loss_search)}."
         )
     notes = [f"{name}: {text}" for name, texts in result.notes.items() for text in texts]
     if notes:

@@ -13,7 +13,7 @@ from stpspec.formatting import Rows
 from stpspec.view.inline_svg import inline_svg
 
 GENERATOR = "stpspec report"
-_COLUMNS = 8  # beside the first, that a page has room for
+_WIDTH = 110  # characters, with three between columns, that a page has room for
 _LONG = 30  # lines; more are printed in two columns
 _NUMBER = re.compile(r"[-−+]?\d.{0,23}")  # its unit or its sd stays on the line
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -137,9 +137,15 @@ class Page:
         One of many columns becomes several, each with the first column.
         """
         shown = [i for i in range(len(rows[0])) if any(str(row[i]) for row in rows[1:])]
-        first, rest = shown[:1], shown[1:]
-        for k in range(0, max(len(rest), 1) if shown else 0, _COLUMNS):
-            self._block(rows, [*first, *rest[k : k + _COLUMNS]])
+        widths = {i: 3 + max(len(str(row[i])) for row in rows) for i in shown}
+        block = shown[:1]
+        for i in shown[1:]:
+            if len(block) > 1 and sum(widths[j] for j in (*block, i)) > _WIDTH:
+                self._block(rows, block)
+                block = shown[:1]
+            block.append(i)
+        if block:
+            self._block(rows, block)
 
     def _block(self, rows: Rows, shown: Sequence[int]) -> None:
         """Add columns of a table that fit on a page."""

@@ -116,6 +116,16 @@ def seeds_note(jobs: Sequence[JobState]) -> str:
     )
 
 
+def _mark_result(panels: np.ndarray, job: JobState, color: str) -> None:
+    """Mark the loss of a result: a last step on the reference numerics is none of the search."""
+    loss = float(job.summary.get("loss", 0.0))
+    if loss <= 0:  # has no place on a log axis
+        return
+    for ax, x in zip(panels, (job.losses.size, job.seconds[-1]), strict=True):
+        ax.plot(x, loss, "D", color=color, ms=4, mec="white", mew=0.5, zorder=4)
+        keep(ax, f"job {job.name}, result", [x], [loss])
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:7])} … {names[-1]}"
 
@@ -162,11 +172,13 @@ def plot_jobs(
             panels[1].plot(each.seconds, losses, drawstyle="steps-post", **{**kind, "lw": 1.2})
             keep(panels[0], said, steps, job.losses, panel="loss against simulations")
             keep(panels[1], said, each.seconds, job.losses, panel="loss against seconds")
+            _mark_result(panels, each, color)
     for k, name in enumerate(fitters):
         ls = "-" if len(names) > 1 else DASHES[k % len(DASHES)]
         panels[0].plot([], [], color=LINES[k % len(LINES)], ls=ls, label=name)
     for k, name in enumerate(names if len(names) > 1 else []):  # losses of another problem
         panels[0].plot([], [], color=GRAY, ls=DASHES[k % len(DASHES)], label=name)
+    panels[0].plot([], [], "D", color=GRAY, ms=4, label="Result")
     for ax in panels:
         ax.set_yscale("log")
     panels[0].set_xlim(left=0)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from stpspec.specs.parameters import Parameter
+    from stpspec.view.contract import Fit
 
 _ONE_COLUMN = 9  # panels below one another that can be read
 _FEW = 60  # evaluations up to which each dot is a large one
@@ -36,6 +37,7 @@ def plot_path(
     history: xr.Dataset,
     parameters: Mapping[str, Parameter],
     *,
+    result: Fit | None = None,
     axes: Sequence[Axes] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Plot loss and parameters along the evaluations of a fit, with the best so far.
@@ -46,6 +48,9 @@ def plot_path(
         As in ``FitResult``.
     parameters : mapping of str to Parameter
         With bounds as numbers, in the units of the history.
+    result : FitResult, optional
+        Whose loss and values are marked at the end: a last step on the reference numerics is no
+        evaluation of the search.
     axes : sequence of matplotlib Axes, optional
         One for the loss and one a parameter; a figure of its own by default.
 
@@ -72,6 +77,11 @@ def plot_path(
     _draw_loss(panels[0], x, loss, good)
     for ax, (name, parameter) in zip(panels[1:], parameters.items(), strict=True):
         _draw_parameter(ax, history, name, parameter, good)
+    if result is not None:
+        ends = [result.loss, *(result.parameters[name] for name in parameters)]
+        for ax, end in zip(panels, ends, strict=True):
+            ax.plot(x.size + 0.5, end, "D", color="black", ms=4.5, zorder=4, label="Result")
+            keep(ax, "result", np.array([x.size]), np.array([end]))
     for ax in panels:
         for k in np.flatnonzero(np.diff(history["start"].values)) + 1:
             ax.axvline(x[k] - 0.5, color=PALE, lw=0.8, zorder=0, label="New start")

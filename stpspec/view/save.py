@@ -72,7 +72,7 @@ def write_figures(result: Any, folder: Path) -> list[Path]:
     """
     formats, parameters = result.experiment.figures.format, result.experiment.parameters
     plots: dict[str, Callable[[], Any]] = {
-        "path": lambda: plot_path(result.history, parameters),
+        "path": lambda: plot_path(result.history, parameters, result=result),
         "targets": lambda: plot_targets(result),
         "amplitudes": lambda: plot_amplitudes(result),
     }

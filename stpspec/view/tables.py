@@ -220,9 +220,21 @@ def _losses(result: Fit) -> str:
     start, end = number(result.loss_start), number(result.loss)
     if result.experiment.numerics.integrator == "fixed":
         return f"loss {start} at the start, {end} at the end"
+    last = "after a last step " if took_last_step(result) else ""
     return (
         f"loss {start} at the start, {number(result.loss_search)} at the end of the search, "
-        f"{end} on the reference numerics (fixed step)"
+        f"{end} {last}on the reference numerics (fixed step)"
+    )
+
+
+def took_last_step(result: Fit) -> bool:
+    """Tell whether the values of a result are other ones than those of its best evaluation."""
+    losses = np.where(result.history["reason"] == "", result.history["loss"], np.inf)
+    best = int(np.argmin(losses))
+    return any(
+        float(result.history[f"parameter_{name}"].values[best]) != value
+        for name, value in result.parameters.items()
+        if f"parameter_{name}" in result.history
     )
 
 
