@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -159,6 +160,21 @@ TYPED = {
     ("fit", "small.yaml", "hydra/launcher=joblib"): (2, "add -m"),
     ("fit", "small.yaml", "hydra.run.dir=x", "--out", "y"): (2, "name two folders"),
     ("check", "small.yaml", "hydra.run.dir=x"): (2, "leave out hydra.run.dir=x"),
+    # a value for a flag that takes none, none for one that takes one, a name of several choices
+    ("fit", "small.yaml", "-m=3"): (2, "-m/--multirun takes no value"),
+    ("fit", "small.yaml", "-m3"): (2, "received '3'"),
+    ("fit", "small.yaml", "--quiet=yes"): (2, "--quiet takes no value"),
+    ("fit", "small.yaml", "--out"): (2, "--out needs a value: --out DIR"),
+    ("fit", "--out", "--quiet", "small.yaml"): (2, "--out needs a value: --out DIR"),
+    ("fit", "small.yaml", "--log-level=loud"): (2, "is one of debug, info, warning, error; rec"),
+    ("sweep", "small.yaml", "U=[0.2,0.4]", "--axis=ln"): (2, "--axis is one of auto, log, linear"),
+    ("tune", "small.yaml", "--port", "web"): (2, "--port takes a whole number; received 'web'"),
+    ("fit", "small.yaml", "fitter=optuna"): (2, "samplers are cmaes, qmc, random and tpe"),
+    ("fit", "small.yaml", "fitter=optuna.TPESampler"): (2, "cmaes, qmc, random and tpe"),
+    ("fit", "small.yaml", "fitter=scipy"): (2, "SciPy's methods are bounded, lbfgsb"),
+    ("fit", "small.yaml", "fitter=minimize"): (2, "is the kind of lbfgsb, nelder_mead, pow"),
+    ("check", "small.yaml", "model=gap_junction"): (2, "kind of gap_fast_spiking and gap_patches"),
+    ("check", "small.yaml", "model=TsodyksMarkram"): (2, "is the mechanism of tm_patch"),
 }  # fmt: skip
 
 
@@ -232,6 +248,10 @@ WRITTEN = [
     ("  - override /model: tm_patch\n", "", "'- override /model: tm_patch'"),
     ("parameters:", "fitter: tpe\nparameters:", "'- override /fitter: tpe'"),
     ("parameters:", "fitter: {kind: tpe}\nparameters:", "'- override /fitter: tpe'"),
+    ("  - override /model", "  - override /fitter: optuna\n  - override /model",
+     "Optuna's samplers are cmaes, qmc, random and tpe"),
+    ("  - override /model", "  - override /fitter: optuna\n  - override /model",
+     "Optuna's samplers are cmaes, qmc, random and tpe"),
     ("parameters:", "recording: current_clamp\nparameters:", "override /recording: curr"),
     ("parameters:", "fitter: {kind: optuna, budget: 100}\nparameters:", "{evaluations: 100}"),
     ("model:\n  fixed: {tau_decay: 2 ms}", "model: tm_patch", "'- override /model: tm_patch'"),
@@ -456,15 +476,45 @@ def test_a_folder_that_was_deleted_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_multirun_where_nothing_can_be_written_says_so(answer, tmp_path):
+# Root may write everywhere, unless it gives up what lets it pass over permissions.
+_POWERS = "-dac_override,-dac_read_search"
+PERMITTED = ["setpriv", f"--bounding-set={_POWERS}", f"--inh-caps={_POWERS}"]
+
+
+@pytest.fixture
+def permitted(tmp_path):
+    """Return the words before a command that must heed the permissions of files."""
+    before = [] if os.geteuid() else PERMITTED
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o500)
+    try:
+        writes = subprocess.run([*before, "touch", str(kept / "x")], capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("root may write everywhere, and there is no setpriv")
+    if b"Permission denied" not in writes.stderr:
+        pytest.skip(f"root may write everywhere: {writes.stderr.decode()}")
+    kept.rmdir()
+    return before
+
+
+@pytest.mark.parametrize("words", [
+    ("run", "-m", "small.yaml", "U=0.3,0.4"), ("fit", "small.yaml", "study=mine"),
+    ("campaign", "table.csv", "small.yaml"),
+], ids=" ".join)  # fmt: skip
+def test_where_nothing_can_be_written_nothing_is_simulated(permitted, tmp_path, words):
+    texts = {"small.yaml": YAML, "table.csv": TABLE}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
     tmp_path.chmod(0o500)
     try:
-        code, out, said = answer(["run", "-m", "pvalb_pyr", "U=0.3,0.4"])
+        done = subprocess.run([*permitted, sys.executable, "-m", "stpspec.cli", *words],
+                              cwd=tmp_path, capture_output=True, text=True)  # fmt: skip
     finally:
         tmp_path.chmod(0o700)
-    is_clear(code, out, said, 1)
-    assert "no permission in" in said
+    is_clear(done.returncode, done.stdout, done.stderr, 1)
+    assert re.search(r"cannot be written: .*permission", done.stderr, re.IGNORECASE)
+    assert "stpspec-results" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(texts)
 
 
 def test_a_list_in_the_place_of_a_mapping_is_told_with_both_lines(answer):
