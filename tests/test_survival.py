@@ -92,6 +92,18 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_warning(here, settings
         assert "should not happen" not in done.stderr
 
 
+def test_a_report_and_a_summary_do_without_a_figure_that_cannot_be_drawn(here):
+    (here / "table.csv").write_text("connection,size,size_sd\na,42,1\n")
+    line = "stpspec campaign table.csv small.yaml --out c --quiet && stpspec report c"
+    done = in_shell(line, here, MPLBACKEND="no_such_backend")
+    assert done.returncode == 0, done.stderr
+    assert "1 done; summary.csv in c\n" in done.stdout
+    assert "a figure of the report is left out: " in done.stderr
+    page = (here / "c" / "report.html").read_text(encoding="utf-8")
+    assert "The figure is left out: " in page
+    assert "Asked and achieved" in page
+
+
 def test_output_that_is_the_product_and_cannot_be_written_is_a_failure(here):
     done = in_shell("stpspec schema fitter > /dev/full", here)
     assert done.returncode == 1

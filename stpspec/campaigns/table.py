@@ -182,7 +182,7 @@ def _named(table: Table) -> Table:
     for number, row in enumerate(table.rows, 1):
         place = {"row": row.label or str(number), "column": NAME, "where": row.where}
         if not row.name:
-            rule = "each row needs the name of its connection, with letters or digits"
+            rule = "each row needs the name of its connection, with letters from A to Z or digits"
             problems.append(table_problem(rule, row.label, **place))
         elif row.name in seen:
             other = seen[row.name].label
