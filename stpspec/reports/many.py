@@ -42,8 +42,9 @@ def campaign_page(folder: Path) -> Page:
         page.lead(about)
     page.lead(f"{count}.", "verdict")
     page.section("Asked and achieved")
-    page.figure(lambda: plot_campaign(connections), "Targets ± SD and what was achieved, connection by "
-                "connection; of vectors, the RMS miss.")  # fmt: skip
+    page.figure(lambda: plot_campaign(connections),
+                "Targets ± SD and what was achieved, connection by connection; of vectors, the RMS "
+                "miss.")  # fmt: skip
     page.table(campaign_parts(connections))
     page.section("Failures by kind")
     kinds = failures_by_kind([" ".join(c.reason.split()) for c in connections])
