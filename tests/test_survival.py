@@ -404,6 +404,43 @@ def test_a_deleted_journal_ends_the_fit_with_its_best_point(tmp_path, monkeypatc
     assert not replaced or path.read_text() == ""
 
 
+def delete_study(url, path):
+    storage = optuna.storages.RDBStorage(url) if "://" in url else journal_of(path)
+    optuna.delete_study(study_name="s", storage=storage)
+    if "://" in url:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def journal_of(path):
+    backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=JournalLock(str(path)))
+    return optuna.storages.JournalStorage(backend)
+
+
+@pytest.mark.parametrize(
+    ("place", "act", "told"),
+    [
+        ("s.journal", lambda _, path: os.truncate(path, 1000), "was shortened by another program"),
+        ("s.journal", lambda _, path: os.truncate(path, 0), "was shortened by another program"),
+        ("s.journal", delete_study, "no longer holds what was written to it"),
+        (
+            "s.journal",
+            lambda _, path: path.write_bytes(path.read_bytes() + b"[]\n"),
+            "is no journal of a study",
+        ),
+        ("s.db", delete_study, "no longer holds what was written to it"),
+    ],
+    ids=["shortened", "emptied", "study deleted", "a foreign line", "study deleted in SQLite"],
+)
+def test_a_study_that_others_damage_ends_the_fit_with_its_best_point(tmp_path, place, act, told):
+    path = tmp_path / place
+    url = f"sqlite:///{path}" if place.endswith(".db") else str(path)
+    with pytest.raises(StudyError, match=told) as held:
+        fit_and(studied(url), lambda: act(url, path))
+    assert held.value.result.status == "interrupted"
+    assert held.value.result.n_evaluations >= 10
+
+
 def test_a_deleted_journal_ends_the_command_with_a_saved_result(here):
     (here / "says.py").write_text(
         "import os, stpspec\nfrom stpspec.studies import patience\npatience.PATIENCE = 1.0\n"
