@@ -156,6 +156,7 @@ def _of_sweep(parsed: Override, several: bool) -> str:
             f"stpspec sweep EXPERIMENT '{key}={values}' measures over them")  # fmt: skip
 
 
+_SEVERAL = re.compile(r"[,;\s]+(?=[A-Za-z_][\w.]*=[^=])")
 _COMMA = re.compile(r"([-+]?\d+),(\d+(?:\s*[^\d\W][^,]*)?)")
 _WHOLE = ("seed", "workers", "fitter.n_starts", "fitter.batch", "fitter.budget.evaluations")
 _TEXTS = ("description", "source")  # which may be empty
@@ -169,17 +170,28 @@ def _cure(key: str, value: str) -> str:
         return f"; one = stands between name and value: {key}={value.lstrip('=')}"
     if match := re.fullmatch(r"[{(]([^:{}()]+,[^:{}()]+)[})]", value):
         return f"; several values stand in brackets: '{key}=[{match[1]}]'"
+    if len(parts := _SEVERAL.split(f"{key}={value}")) > 1 and all(
+        part[-1] != "=" for part in parts
+    ):
+        words = " ".join(f"'{part}'" if " " in part else part for part in parts)
+        return f"; each is a word of its own: {words}"
     if value[-1:] in (";", ",") and value[:-1]:
         return f"; leave out the {value[-1]} at its end"
+    if told := _unclosed(value):
+        return told
+    if not re.fullmatch(r"[\w.@/~]+", key):
+        return "; a name has letters, digits, _ and dots: protocols.train.frequency=20"
+    return f"; if it is text, write '{key}=\"{value}\"'" if key and value else ""
+
+
+def _unclosed(value: str) -> str:
     for opening, closing in ("[]", "{}", "()"):
         if value.count(opening) > value.count(closing):
             return f"; a {opening} is not closed"
     for quote in "'\"":
         if value.count(quote) % 2:
             return f"; a {quote} is not closed"
-    if not re.fullmatch(r"[\w.@/~]+", key):
-        return "; a name has letters, digits, _ and dots: protocols.train.frequency=20"
-    return f"; if it is text, write '{key}=\"{value}\"'" if key and value else ""
+    return ""
 
 
 def at(data: object, path: str) -> object:
