@@ -173,6 +173,12 @@ TYPED = {
     ("fit", "small.yaml", "-m", "seed=1,2", "hydra.run.dir=x"): (2, "hydra.sweep.dir"),
     ("fit", "small.yaml", "hydra/launcher=joblib"): (2, "add -m"),
     ("fit", "small.yaml", "hydra.run.dir=x", "--out", "y"): (2, "name two folders"),
+    ("fit", "small.yaml", "-m", "seed=1,2", "hydra.sweep.subdir=same"): (2, "one folder for all"),
+    ("fit", "small.yaml", "-m", "seed=1,2", "hydra.sweep.subdir=../${seed}"): (2, "inside of hyd"),
+    ("fit", "small.yaml", "-m", "seed=glob(*)"): (2, "glob(…) names files of a group"),
+    ("fit", "--config-path", ".", "--config-name", "small"): (2, "--config-dir DIR adds"),
+    ("show", "small.yaml", "U=0.4"): (2, "an experiment has no field U; the value of a"),
+    ("show", "small.yaml", "nothing.at=1"): (2, "an experiment has no field nothing"),
     ("check", "small.yaml", "hydra.run.dir=x"): (2, "leave out hydra.run.dir=x"),
     # a value for a flag that takes none, none for one that takes one, a name of several choices
     ("fit", "small.yaml", "-m=3"): (2, "-m/--multirun takes no value"),

@@ -71,8 +71,13 @@ def check_overrides(overrides: Sequence[str], *, several: bool = False) -> None:
     faults = [fault for text in overrides if (fault := _fault(text, several))]
     if faults:
         raise OverrideError("\n  ".join(faults))
-    if several and (jobs := math.prod(_number_of_values(text) for text in overrides)) > JOBS:
+    if several and (jobs := number_of_jobs(overrides)) > JOBS:
         raise OverrideError(f"these are {jobs:,} jobs, one of each combination; at most {JOBS:,}")
+
+
+def number_of_jobs(overrides: Sequence[str]) -> int:
+    """Return how many combinations overrides have; what ``glob(…)`` names counts once."""
+    return math.prod(_number_of_values(text) for text in overrides)
 
 
 def _number_of_values(text: str) -> int:
@@ -139,6 +144,8 @@ def _of_sweep(parsed: Override, several: bool) -> str:
     if parsed.value_type is ValueType.INTERVAL_SWEEP:
         bounds = "'parameters.NAME={min: 0.1, max: 0.9}'"
         return f"{shown}: an interval is searched by stpspec fit, between the bounds of {bounds}"
+    if parsed.value_type is ValueType.GLOB_CHOICE_SWEEP and key not in _WITH_CHOICES:
+        return f"{shown}: glob(…) names files of a group ({', '.join(_WITH_CHOICES)})"
     swept = parsed.value()
     if isinstance(swept, RangeSweep) and (fault := fault_of_range(swept)):
         return f"{shown}: {fault}"
@@ -159,6 +166,7 @@ def _of_sweep(parsed: Override, several: bool) -> str:
 _SEVERAL = re.compile(r"[,;\s]+(?=[A-Za-z_][\w.]*=[^=])")
 _COMMA = re.compile(r"([-+]?\d+),(\d+(?:\s*[^\d\W][^,]*)?)")
 _WHOLE = ("seed", "workers", "fitter.n_starts", "fitter.batch", "fitter.budget.evaluations")
+_WITH_CHOICES = (*GROUPS, "experiment")
 _TEXTS = ("description", "source")  # which may be empty
 
 

@@ -58,10 +58,32 @@ def _show_one(_arguments: argparse.Namespace, path: str | None, overrides: list[
         data, source = held
         print(_yaml(data, lambda _: "", f"{data.get('name', 'experiment')}, of {source}"), end="")
         return DONE
+    for word in overrides:
+        _be_field(word)
     data, origin = compose(path, overrides)
     name = data.get("name", "experiment")
     _print(data, origin, f"{name}, resolved: stpspec run takes this file", _fitted(path, data))
     return DONE
+
+
+def _be_field(word: str) -> None:
+    """Refuse the value of a parameter, which is no part of an experiment.
+
+    Raises
+    ------
+    UsageError
+        If there is no such field.
+    """
+    from stpspec.specs.experiment import Experiment
+
+    key = word.lstrip("+~").partition("=")[0]
+    first = key.partition(".")[0]
+    if first in Experiment.model_fields or first == "experiment" or set(key) & set("/@"):
+        return
+    raise UsageError(
+        f"{word}: an experiment has no field {first}; the value of a parameter is for stpspec run, "
+        f"or the fields model.fixed.{first} and parameters.{first}.start"
+    )
 
 
 def _fitted(path: str | None, data: Mapping[str, object]) -> dict[str, str]:
