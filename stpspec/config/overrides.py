@@ -154,7 +154,10 @@ def _of_sweep(parsed: Override, several: bool) -> str:
     if match := _COMMA.fullmatch(value):
         if key in _WHOLE:
             return f"{shown} gives several values: -m makes one job of each"
-        return f"{shown}: a number has a decimal point, no comma: {key}={match[1]}.{match[2]}"
+        also = f", or {key}={match[1]}{match[2]} where it separates thousands"
+        also = also if re.match(r"\d{3}(?!\d)", match[2]) and match[1].strip("+-0") else ""
+        cure = f"{key}={match[1]}.{match[2]}"
+        return f"{shown}: a number has a decimal point, no comma: {cure}{also}"
     if re.fullmatch(r"parameters\.[^.]+", key):
         low, _, high = value.partition(",")
         return f"{shown}: bounds are written '{key}={{min: {low}, max: {high}}}'"

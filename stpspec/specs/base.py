@@ -105,7 +105,11 @@ def _reword(cls: type[BaseModel], error: ErrorDetails) -> InitErrorDetails:
     kind, message, guess = _parts(error)
     name = str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden" and name[:1].isdigit() and error["input"] is None:
-        reworded = rule_error("rule", f"is there a decimal comma before {name}? Write 1.5, not 1,5")
+        thousands = (
+            ", and 1500, not 1,500" if name[:3].isdigit() and not name[3:4].isdigit() else ""
+        )
+        rule = f"is there a comma in the number before {name}? Write 1.5, not 1,5{thousands}"
+        reworded = rule_error("rule", rule)
         return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
     before, colon, after = name.partition(":")
     if kind == "extra_forbidden" and colon and error["input"] is None:
