@@ -107,8 +107,10 @@ def find_file(name: str, folder: str) -> Path:
     """
     places = candidates(name, folder)
     for place in places:
-        if place.exists():
+        if place.is_file() or place.is_dir():
             return place.resolve()
+        if place.exists():  # a pipe: reading it would wait for whoever writes into it
+            raise FileNotFoundError(f"{place} is neither a file nor a folder")
     known = _beside(places, folder)
     guess = nearest(Path(name).name, known)
     hint = f" Did you mean {guess!r}?" if guess else ""

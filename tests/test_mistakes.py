@@ -342,6 +342,13 @@ def test_a_ratio_in_percent_is_doubted_with_the_ratio(answer):
 # -- no input hangs -----------------------------------------------------------------------------
 
 _NAMES = ",".join("U" * 100_000)
+
+
+def reference(name):
+    return f"${{{name}}}"
+
+
+PAIRS = list(itertools.pairwise("abcdefghi"))
 ENDLESS = {
     "aliases that multiply": (
         "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -349,6 +356,23 @@ ENDLESS = {
         ) + YAML, r"small.yaml:5: more than 10,000 values"),
     "an alias to itself": ("x: &x [*x]\n" + YAML, r"small.yaml:1: \*x stands inside of what it"),
     "a mapping of itself": ("x: &x {a: *x}\n" + YAML, r"small.yaml:1: \*x stands inside"),
+    "references that multiply": (
+        "a: xxxxxxxxx\n" + "".join(f"{c}: '{reference(p) * 9}'\n" for p, c in PAIRS) + YAML,
+        r"small.yaml:7: references expand to more than 2,000,000 characters"),
+    "references to mappings": (
+        "a: {x: 1, y: 2}\n" + "".join(
+            f"{c}: {{{', '.join(f'{k}: ${{{p}}}' for k in 'pqrstuvwx')}}}\n" for p, c in PAIRS
+        ).replace("${", "'${").replace("}, ", "}', ").replace("}}\n", "}'}\n") + YAML,
+        r"small.yaml:\d: references expand to more than"),
+    "references by oc.select": (
+        "a: xxxxxxxxx\n" + "".join(
+            f"{c}: '{reference(f"oc.select:{p}") * 9}'\n" for p, c in PAIRS) + YAML,
+        r"small.yaml:7: references expand to more than"),
+    "references to neighbors": (
+        "z: {a: xxxxxxxxx" + "".join(f", {c}: '{reference(f".{p}") * 9}'" for p, c in PAIRS)
+        + "}\n" + YAML, r"small.yaml:1: references expand to more than"),
+    "names made of references": (YAML.replace("name: small", "name: '${${seed}}'"),
+                                 r"small.yaml:6: a reference stands inside of another"),
     "brackets": (YAML + "x: " + "[" * 1000 + "]" * 1000, r"small.yaml:17: .* 40 levels deep"),
     "braces": (YAML + "x: " + "{a: " * 1000 + "1" + "}" * 1000, r"small.yaml:17: .* 40 levels"),
     "indentation": (YAML + "x:\n" + "".join(f"{' ' * (i + 1)}a:\n" for i in range(1000)),
@@ -366,6 +390,22 @@ def test_a_file_without_end_is_refused_at_its_line(answer, kind):
     code, out, said = answer(["check", "small.yaml"], small_yaml=text)
     is_clear(code, out, said, 1)
     assert re.search(told, said)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("  fixed:", "  cell: {file: pipe.hoc, template: X}\n  fixed:"),
+    ("  fixed:", "  cell: {file: pipe.py}\n  fixed:"),
+    ("  fixed:", "  mod: [pipe.mod]\n  fixed:"),
+])  # fmt: skip
+def test_a_pipe_is_no_file_of_a_model(tmp_path, monkeypatch, capsys, old, new):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe.hoc", "pipe.py", "pipe.mod"):
+        os.mkfifo(name)
+    (tmp_path / "small.yaml").write_text(YAML.replace(old, new, 1))
+    assert command(["check", "small.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "is neither a file nor a folder" in said
+    assert "small.yaml:11 | model." in said
 
 
 def test_a_pipe_is_no_table(tmp_path, monkeypatch, capsys):
