@@ -366,10 +366,10 @@ ENDLESS = {
         r"small.yaml:\d: references expand to more than"),
     "references by oc.select": (
         "a: xxxxxxxxx\n" + "".join(
-            f"{c}: '{reference(f"oc.select:{p}") * 9}'\n" for p, c in PAIRS) + YAML,
+            f"{c}: '{reference('oc.select:' + p) * 9}'\n" for p, c in PAIRS) + YAML,
         r"small.yaml:7: references expand to more than"),
     "references to neighbors": (
-        "z: {a: xxxxxxxxx" + "".join(f", {c}: '{reference(f".{p}") * 9}'" for p, c in PAIRS)
+        "z: {a: xxxxxxxxx" + "".join(f", {c}: '{reference('.' + p) * 9}'" for p, c in PAIRS)
         + "}\n" + YAML, r"small.yaml:1: references expand to more than"),
     "names made of references": (YAML.replace("name: small", "name: '${${seed}}'"),
                                  r"small.yaml:6: a reference stands inside of another"),
