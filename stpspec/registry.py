@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.errors import PluginError, TrustError, unknown_name
-from stpspec.resources import reach_noted_plugins, require_trust
+from stpspec.resources.plugin_folders import reach_noted_plugins
+from stpspec.resources.trust import require_trust
 
 
 class Registry:

@@ -16,14 +16,11 @@ from typing import Any
 from small import ROOT
 
 _SERVER = """
-import json, os, signal, sys
-import small
-import stpspec
+import contextlib, io, json, os, signal, sys
+import stpspec.campaigns.run, optuna.storages
 from stpspec.cli.main import main
-import stpspec.cli.verbs.fit, stpspec.fitters.fit, stpspec.fitters.methods.samplers
-import stpspec.campaigns.run, stpspec.config.compose, stpspec.results.fit_result, optuna, netCDF4
-import matplotlib.figure, matplotlib.backends.backend_agg, optuna.storages
-stpspec.simulate(small.experiment())  # NEURON and the mechanism are loaded
+with contextlib.redirect_stdout(io.StringIO()):  # all that a fit imports, NEURON too
+    main("fit small.yaml fitter=random fitter.budget.evaluations=4 --quiet --out warm".split())
 answer = os.fdopen(os.dup(1), "w", buffering=1)
 for line in sys.stdin:
     job = json.loads(line)

@@ -143,15 +143,18 @@ def test_a_character_that_nmodl_does_not_take_is_found_at_its_line(here):
 
 
 @pytest.mark.long
-def test_every_mechanism_that_is_missing_or_does_not_compile_is_told_at_once(here):
+def test_what_is_missing_is_told_with_what_does_not_compile_and_what_is_not_used_is_not_told(here):
     (here / "Broken.mod").write_text(BROKEN_NMODL)
     unknown = BROKEN_NMODL.replace("Broken", "Unknown").replace("(v - 3", ": e is not\n    v - e")
     (here / "Unknown.mod").write_text(unknown)
-    found = check(model__mod=["absent.mod", "Broken.mod", "Unknown.mod", "gone"])
-    assert {"model.mod.0", "model.mod.3", "model.mod"} == set(found)
-    assert f"{here / 'Broken.mod'}:8" in found["model.mod"]
-    assert f"{here / 'Unknown.mod'}:8" in found["model.mod"]  # where the unknown e stands
-    assert "‘e’ was not declared" in found["model.mod"]
+    told = {"Broken": "Illegal expression", "Unknown": "‘e’ was not declared"}
+    for name, other in (("Broken", "Unknown"), ("Unknown", "Broken")):
+        files = ["absent.mod", "Broken.mod", "Unknown.mod", "gone"]
+        found = check(model__mod=files, model__mechanism=name)
+        assert set(found) == {"model.mod.0", "model.mod.3", "model.mod"}
+        assert f"{here / name}.mod:8" in found["model.mod"]
+        assert told[name] in found["model.mod"]
+        assert other not in found["model.mod"]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from stpspec.dashboard.server import application
 from stpspec.dashboard.storage_view import _lines
 from stpspec.errors import ResultError, SpecError, StpspecError, StudyError, TrustError
 from stpspec.formatting import hide, masked, presentable, spreadsheet_cell
-from stpspec.resources import path_inside, remember_code, require_trust, trust
+from stpspec.resources import path_inside
+from stpspec.resources.trust import remember_code, require_trust, trust
 from stpspec.results import multirun
 from stpspec.results.simulation import save_jobs
 from stpspec.specs.experiment import Experiment

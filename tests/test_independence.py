@@ -111,7 +111,11 @@ def test_table_made_of_a_parameter_is_that_of_each_candidate(name, integrator):
 
 @pytest.mark.parametrize(
     ("name", "gains"),
-    [("GlobalFactor", [1, 4, 9]), ("StaticC", [1, 2, 3]), ("OutermostLocal", [1, 2, 3])],
+    [
+        ("GlobalFactor", [1, 4, 9]),
+        ("StaticC", [1, 2, 3]),
+        pytest.param("OutermostLocal", [1, 2, 3], marks=pytest.mark.long),
+    ],
 )
 def test_what_all_instances_share_is_not_shared_by_candidates(name, gains):
     made = of(name, numerics={"settle": 200}, parameters={"gain": {"min": 0.5, "max": 4}})
@@ -183,7 +187,7 @@ for made in json.loads(SEVERAL):
 """
 
 
-@pytest.mark.parametrize("integrator", ["auto", "fixed"])
+@pytest.mark.parametrize("integrator", ["auto", pytest.param("fixed", marks=pytest.mark.long)])
 def test_synapse_or_cell_that_sends_itself_events_is_fitted(integrator, tmp_path):
     (tmp_path / "timed.py").write_text(TIMED_CELL)
     decay = {"metric": "decay_time", "protocol": "one", "target": 5, "sd": 0.25}

@@ -14,8 +14,8 @@ from stpspec.errors import ResultError, SpecError
 from stpspec.interop.bmtk import read_bmtk, with_manifest
 from stpspec.interop.bmtool import read_bmtool
 from stpspec.interop.export import export
+from stpspec.interop.export_values import prepare
 from stpspec.interop.imported import experiments_of, write_imported
-from stpspec.interop.preparation import prepare
 from stpspec.interop.python_data import Computed, read_python
 from stpspec.interop.verification import compare
 
@@ -511,5 +511,58 @@ def test_a_synapse_that_draws_random_numbers_is_not_exported_and_says_why(tmp_pa
             "kind": "synapse", "mechanism": "MultiVesicle"}, "recording": {"kind": "voltage_clamp"},
             "protocols": {"one": {"kind": "single_event"}}}  # fmt: skip
     (tmp_path / "chance.yaml").write_text(yaml.safe_dump(data))
-    with pytest.raises(ResultError, match="MultiVesicle draws random numbers"):
+    with pytest.raises(ResultError, match="MultiVesicle draws random numbers, which stpspec seeds"):
         export(tmp_path / "chance.yaml", tmp_path / "out", "python")
+
+
+@pytest.mark.parametrize("form", ["python", "bmtk"])
+def test_a_result_of_the_variable_step_is_exported_in_the_fixed_one_and_says_so(tmp_path, form):
+    data = {"name": "varied", "model": {"cell": {"file": "patch.py", "template": "Patch"},
+            "kind": "synapse", "mechanism": "TsodyksMarkram"},
+            "recording": {"kind": "voltage_clamp"}, "numerics": {"integrator": "variable"},
+            "protocols": {"one": {"kind": "single_event"}}}  # fmt: skip
+    (tmp_path / "varied.yaml").write_text(yaml.safe_dump(data))
+    done = export(tmp_path / "varied.yaml", tmp_path / "out", form)
+    assert done.comparison.agrees
+    assert any("the fixed one of numerics.dt" in note for note in done.notes)
+
+
+READS = """
+from neuron import h
+
+class Reads:
+    def __init__(self, sizes, tau):
+        with open(sizes) as file, open("sizes/leak.txt") as leak:
+            size, g = float(file.read()), float(leak.read())
+        self.soma = h.Section(name="soma", cell=self)
+        self.soma.L = self.soma.diam = size
+        self.soma.insert("pas")
+        self.soma.g_pas = g / tau
+"""
+
+
+@pytest.mark.parametrize("form", ["python", "hoc", "bmtk"])
+def test_a_cell_reads_its_files_in_an_export_too(tmp_path, monkeypatch, form):
+    """An argument names one, the template another: as seen from the folder of the experiment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("cells", "sizes", "mods"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "cells" / "cell.py").write_text(READS)
+    (tmp_path / "sizes" / "large.txt").write_text("40")
+    (tmp_path / "sizes" / "leak.txt").write_text("0.002")
+    mod = (MODS / "LabInhibitory.mod").read_text()
+    start, end = mod.index("UNITS {"), mod.index("}", mod.index("UNITS {")) + 1
+    (tmp_path / "units.inc").write_text(mod[start:end])
+    (tmp_path / "mods" / "LabInhibitory.mod").write_text(
+        f'{mod[:start]}INCLUDE "../units.inc"{mod[end:]}'
+    )
+    data = {"name": "reads", "model": {"kind": "synapse", "mechanism": "LabInhibitory",
+            "mod": ["mods"], "cell": {"file": "cells/cell.py", "template": "Reads",
+            "arguments": {"sizes": "sizes/large.txt", "tau": 10.0}}},
+            "recording": {"kind": "current_clamp"}, "parameters": {
+                "cell.arguments.tau": {"min": 5, "max": 40, "start": 20}},
+            "protocols": {"one": {"kind": "single_event"}}}  # fmt: skip
+    (tmp_path / "reads.yaml").write_text(yaml.safe_dump(data))
+    done = export(tmp_path / "reads.yaml", tmp_path / "out", form)
+    assert done.comparison.agrees
+    assert len(done.comparison.rows) > 3

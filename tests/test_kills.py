@@ -20,18 +20,19 @@ from stpspec.campaigns.record import connection_states
 from stpspec.results.fit_result import FitResult
 from stpspec.studies.storage import open_storage
 
-BUDGET = 40
+BUDGET = 16
 UNBOUNDED = ["fitter=random", "fitter.batch=4", "numerics.integrator=fixed"]
 RANDOM = [*UNBOUNDED, f"fitter.budget.evaluations={BUDGET}"]
 FIT = ["fit", "small.yaml", *RANDOM, "--quiet"]
 ONE, TWO = (signal.SIGKILL,), (signal.SIGINT, signal.SIGINT)
 ENDS = {"SIGKILL": ONE, "SIGTERM": (signal.SIGTERM,), "SIGHUP": (signal.SIGHUP,),
         "Ctrl-C twice": TWO}  # fmt: skip
-CASES = [  # how, and at how many instants; only the first among the fast tests
-    ("SIGKILL", 2), pytest.param("SIGTERM", 1, marks=pytest.mark.long),
-    *(pytest.param(ends, 30 if ends == "SIGKILL" else 10, marks=pytest.mark.long) for ends in ENDS),
-]  # fmt: skip
-each_end = pytest.mark.parametrize(("ends", "times"), CASES)
+LONG = [
+    pytest.param(ends, 30 if ends == "SIGKILL" else 10, marks=pytest.mark.long) for ends in ENDS
+]
+# How, and at how many instants.
+each_end = pytest.mark.parametrize(("ends", "times"), [("SIGKILL", 2), *LONG])
+each_end_at_length = pytest.mark.parametrize(("ends", "times"), LONG)
 
 
 @pytest.fixture(scope="module")
@@ -152,19 +153,21 @@ def test_a_study_that_is_ended_loses_and_doubles_nothing(here, tmp_path, kind, e
         for number, at in enumerate(seconds):
             budget = f"fitter.budget.evaluations={BUDGET * (number + 2)}"
             ended(here, [*words, f"out{number}", budget], at, ENDS[ends])
-            now = {t.number: t.params for t in evaluated(at_test)}
+            every = trials(at_test)
+            now = {t.number: t.params for t in every if "evaluation" in t.user_attrs}
             assert kept.items() <= now.items()  # none is lost
             kept = now
-            running = [t for t in trials(at_test) if t.state == optuna.trial.TrialState.RUNNING]
+            running = [t for t in every if t.state == optuna.trial.TrialState.RUNNING]
             in_flight += len(running)
             if ends != "SIGKILL":  # all but those whose process was not yet ready for a signal
                 assert len(running) <= 4
         code, _, err = here.run([*words, "last", f"fitter.budget.evaluations={n}"])
         assert code in (0, 3), err
-        done = evaluated(at_test)
+        every = trials(at_test)
+        done = [t for t in every if "evaluation" in t.user_attrs]
         assert len(done) == n
         assert len({tuple(t.params.values()) for t in done}) == n  # none is doubled
-        states = {t.state for t in trials(at_test)}
+        states = {t.state for t in every}
         assert optuna.trial.TrialState.RUNNING not in states
         assert optuna.trial.TrialState.WAITING not in states
         assert FitResult.load(tmp_path / "last").n_evaluations == n
@@ -190,7 +193,7 @@ def test_a_sweep_that_is_ended_leaves_a_whole_table_or_none(here, tmp_path, ends
     print(f"sweep, {ends}: {times} ended, {saved} saved, 0 half")  # noqa: T201 - the counts, for pytest -s
 
 
-@each_end
+@each_end_at_length
 def test_a_campaign_that_is_ended_goes_on_where_it_was(here, tmp_path, ends, times):
     rows = [{"connection": f"c{i}", "size": 30 + i} for i in range(3)]
     (tmp_path / "table.yaml").write_text(json.dumps(rows))

@@ -76,7 +76,7 @@ def test_every_public_name_resolves_and_is_documented(name):
 ROOT_NAMES = {
     "__init__.py", "analytic.py", "api.py", "campaigns", "cli", "config", "dashboard", "data",
     "dataset.py", "engine", "errors.py", "fitters", "formatting", "interop", "log.py", "metrics",
-    "plugins.py", "py.typed", "registry.py", "reports", "resources.py", "results", "specs",
+    "plugins.py", "py.typed", "registry.py", "reports", "resources", "results", "specs",
     "studies", "sweeps.py", "testing", "tuner", "units.py", "view",
 }  # fmt: skip
 

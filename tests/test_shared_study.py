@@ -18,9 +18,9 @@ from stpspec.engine.binding.bind import bind
 from stpspec.engine.binding.numerics import for_search
 from stpspec.engine.binding.source_files import sources_of_bound
 from stpspec.errors import StudyError
+from stpspec.resources.processes import has_ended, process_name
 from stpspec.specs.study import StudySpec
 from stpspec.studies.journal_lock import JournalLock
-from stpspec.studies.processes import has_ended, process_name
 from stpspec.studies.retry import is_abandoned, retry
 from stpspec.studies.sampling import Sampling
 from stpspec.studies.storage import open_storage

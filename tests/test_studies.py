@@ -165,7 +165,11 @@ def test_changed_mechanism_file_is_a_changed_experiment(started, tmp_path):
     ids=["SLSQP", "Nelder-Mead"],
 )  # fmt: skip
 @pytest.mark.parametrize(
-    "place", ["{}/s.journal", pytest.param("sqlite:///{}/s.db", marks=pytest.mark.long)]
+    "place",
+    [
+        pytest.param("{}/s.journal", marks=pytest.mark.long),
+        pytest.param("sqlite:///{}/s.db", marks=pytest.mark.long),
+    ],
 )
 def test_local_fits_at_once_log_each_evaluation_once(place, fitter, started, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the figures of a study in a database are kept here

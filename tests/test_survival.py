@@ -21,11 +21,13 @@ import stpspec
 from stpspec.cli import saving
 from stpspec.errors import ResultError, StudyError
 from stpspec.log import LogRecorder
+from stpspec.resources import processes
+from stpspec.resources.drafts import draft_of
+from stpspec.resources.processes import has_ended, process_name
 from stpspec.results import folder as folders
 from stpspec.results.fit_result import FitResult
-from stpspec.studies import patience, processes
+from stpspec.studies import patience
 from stpspec.studies.journal_lock import JournalLock
-from stpspec.studies.processes import has_ended, process_name
 from stpspec.studies.storage import open_storage
 
 RANDOM = ("fitter=random", "fitter.budget.evaluations=8")
@@ -55,7 +57,7 @@ FIT = "stpspec fit small.yaml fitter=random fitter.budget.evaluations=4 --out ou
 @pytest.mark.parametrize(
     ("line", "environment"),
     [
-        (FIT, {"PYTHONIOENCODING": "ascii"}),
+        pytest.param(FIT, {"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.long),
         (FIT, {"PYTHONIOENCODING": "latin-1", "MPLBACKEND": "no_such_backend"}),
         pytest.param(f"{FIT} | head -n 1", {}, marks=pytest.mark.long),
         pytest.param(f"{FIT} >&- 2>&- <&-", {}, marks=pytest.mark.long),
@@ -185,16 +187,20 @@ def test_a_result_whose_place_is_lost_is_saved_elsewhere_and_says_where(
 
 
 def test_a_killed_process_leaves_nothing_that_the_next_does_not_remove(result, tmp_path):
-    dead = subprocess.run(
-        [sys.executable, "-c", "from stpspec.results.folder import _temporary_name as n\n"
-         "print(n('out'), end='')"], capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    (tmp_path / dead.stdout).mkdir()
-    (tmp_path / dead.stdout / "result.nc").write_bytes(b"half")
-    alive = tmp_path / folders._temporary_name("out")
+    code = (
+        "from pathlib import Path\nfrom stpspec.resources.drafts import draft_of\n"
+        "folder = draft_of(Path('out'))\nfolder.mkdir()\n"
+        "(folder / 'result.nc').write_bytes(b'half')\n"
+        "draft_of(Path('before/trace.png')).write_bytes(b'half')\n"
+    )
+    (tmp_path / "before").mkdir()
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert len(list(tmp_path.rglob(".*~*"))) == 2
+    alive = draft_of(tmp_path / "out")
     alive.mkdir()
     result.save(tmp_path / "out")
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, "out"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, "before", "out"])
+    assert list((tmp_path / "before").iterdir()) == []
 
 
 # -- signals --------------------------------------------------------------------------------------
@@ -227,9 +233,10 @@ def wait_for(journal, process, n=5):
 
 @pytest.mark.parametrize(
     "numbers",
-    [(signal.SIGTERM,), (signal.SIGINT,) * 3,
+    [(signal.SIGTERM,),
      *(pytest.param(n, marks=pytest.mark.long)
-       for n in ((signal.SIGHUP,), (signal.SIGXCPU,), (signal.SIGTERM, signal.SIGINT)))],
+       for n in ((signal.SIGINT,) * 3, (signal.SIGHUP,), (signal.SIGXCPU,),
+                 (signal.SIGTERM, signal.SIGINT)))],
 )  # fmt: skip
 def test_a_signal_ends_a_fit_with_its_result_saved_and_its_study_in_order(here, numbers):
     study = "study={name: s, storage: s.journal}"
@@ -284,7 +291,9 @@ def test_a_job_that_was_killed_does_not_run_for_ever(here):
     assert [j.status for j in stpspec.collect(here / "j")] == ["stopped"]
 
 
-@pytest.mark.parametrize("seconds", [0.6, 1.2, pytest.param(2.4, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "seconds", [0.6, *(pytest.param(s, marks=pytest.mark.long) for s in (1.2, 2.4))]
+)
 def test_an_interrupt_while_the_command_begins_is_one_line(here, seconds):
     with running(here, "fit", "small.yaml", *RANDOM, "--out", "out") as process:
         time.sleep(seconds)

@@ -474,16 +474,18 @@ def test_a_mechanism_that_crashes_costs_one_message_and_the_next_move_works(engi
 
     def ask(u):
         broken = faulty(SEGFAULT, workers=0)
-        broken = broken.changed({"parameters.U.start": u})
-        made.submit([AskTraces(broken.to_data(), (), "single", 500)])
+        data = broken.changed({"parameters.U.start": u}).to_data()
+        made.submit([AskTraces(data, (), "single", 500), AskTargets(data)])
         return answers.get(timeout=300)
 
     assert isinstance(ask(0.3), Traces)
-    refused = ask(0.9)
+    assert isinstance(answers.get(timeout=300), Targets)
+    refused = ask(0.9)  # its targets are not asked: they would cost another process
     assert isinstance(refused, Refused)
     assert refused.ended
     assert "was killed by SIG" in refused.text
-    assert isinstance(ask(0.4), Traces)
+    assert isinstance(ask(0.4), Traces)  # what comes meanwhile is not dropped
+    assert isinstance(answers.get(timeout=300), Targets)
     assert answers.empty()
 
 

@@ -1,5 +1,6 @@
 """The tuner in a real Chromium: each thing that the tuners of the predecessor do, and better."""
 
+import contextlib
 import json
 import re
 import time
@@ -8,6 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from small import cli, experiment
 from test_workers import SEGFAULT, faulty
 from tuner_page import (
@@ -80,7 +82,7 @@ class Session:
                 self._browser, self._address, watch=self._watch,
                 viewport={"width": 1280, "height": 800},
             )  # fmt: skip
-            self._opened_with = source(self._page, NOW)
+            self._opened_with = eventually(self._page, NOW, bool)
         return self._page
 
     def _watch(self, page):
@@ -101,7 +103,8 @@ class Session:
             slider(page, "recovery_delay").wait_for()
             slider(page, "frequency").wait_for()  # which a frequency response has not
             while (pin := page.locator("main").get_by_role("button", name="✕").first).count():
-                pin.click()
+                with contextlib.suppress(PlaywrightTimeoutError):  # its row is exchanged just now
+                    pin.click(timeout=1000)
                 page.wait_for_timeout(50)
             eventually(page, NOW, lambda y: same(y, self._opened_with))
             page.wait_for_timeout(300)  # rows that are exchanged take no key

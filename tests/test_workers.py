@@ -238,7 +238,10 @@ def test_metric_defined_in_a_script_is_measured_where_it_is_known(tmp_path):
     assert float(done.stdout) == pytest.approx(0.4, abs=0.01)
 
 
-@pytest.mark.parametrize("entry", [["bare.py"], ["-"]], ids=["unguarded", "standard input"])
+@pytest.mark.parametrize(
+    "entry", [pytest.param(["bare.py"], marks=pytest.mark.long), ["-"]],
+    ids=["unguarded", "standard input"],
+)  # fmt: skip
 def test_script_needs_no_guard_for_workers_of_our_own(entry, tmp_path):
     code = (
         "import stpspec\n"

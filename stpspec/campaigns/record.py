@@ -14,7 +14,8 @@ from typing_extensions import TypedDict, Unpack
 
 from stpspec.errors import ResultError
 from stpspec.metrics.miss import Miss
-from stpspec.resources import path_inside, replaced
+from stpspec.resources import path_inside
+from stpspec.resources.drafts import replaced
 from stpspec.specs.figures import figure_formats
 from stpspec.specs.records import read_record as read_json
 from stpspec.specs.result_files import FIT

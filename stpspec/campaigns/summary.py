@@ -8,7 +8,7 @@ from pathlib import Path
 from stpspec.campaigns.record import RESULT, ConnectionState, connection_states
 from stpspec.errors import ResultError, unknown_name
 from stpspec.formatting import presentable, spreadsheet_rows
-from stpspec.resources import replaced
+from stpspec.resources.drafts import replaced
 from stpspec.results.fit_result import FitResult
 from stpspec.results.folder import as_result_error
 from stpspec.view.campaign_table import campaign_html, campaign_rows, campaign_table

@@ -69,7 +69,7 @@ def _ask_for_trust(path: str, *, trusts: bool) -> None:
     """
     from pathlib import Path
 
-    from stpspec.resources import require_trust, result_around, trust
+    from stpspec.resources.trust import require_trust, result_around, trust
 
     place = Path(path).expanduser()
     folder = result_around(place / "experiment.yaml") or result_around(place)

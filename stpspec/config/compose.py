@@ -26,11 +26,11 @@ from stpspec.resources import (
     experiment_folders,
     experiments,
     extra_folders,
-    result_around,
     search_in,
     shipped,
 )
-from stpspec.resources import trust as trust_code
+from stpspec.resources.trust import result_around
+from stpspec.resources.trust import trust as trust_code
 from stpspec.specs.diagnosis import examine
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import by_dotted_paths

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.errors import ResultError
-from stpspec.resources import SOURCE_FOLDERS, path_inside, require_trust, shipped
+from stpspec.resources import SOURCE_FOLDERS, path_inside, shipped
+from stpspec.resources.trust import require_trust
 from stpspec.specs.records import parsed_record
 from stpspec.specs.result_files import attributes, is_result, keys_along, sha256_of, with_values
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from stpspec.config.kept_sources import as_recorded
 from stpspec.config.overrides import at
-from stpspec.resources import CODE_FOLDERS, extra_folders, reach_plugins, shipped
+from stpspec.resources import CODE_FOLDERS, extra_folders, shipped
+from stpspec.resources.plugin_folders import reach_plugins
 from stpspec.specs.result_files import EXPERIMENT, is_result, tell_changed_experiment, with_values
 from stpspec.specs.target_source import named_files
 

@@ -12,7 +12,7 @@ from stpspec.engine.hoc_types import Section
 from stpspec.engine.reading import Readings, files_read
 from stpspec.engine.templates import CellTemplate, template_path
 from stpspec.errors import TemplateError, nearest
-from stpspec.resources import require_trust
+from stpspec.resources.trust import require_trust
 
 _SECTION = re.compile(r"^(\w+)(?:\[(\d+)\])?$")
 

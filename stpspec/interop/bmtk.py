@@ -128,22 +128,24 @@ class _Circuit:
         self._mods = list(mod) or self._folder("mechanisms_dir", "modfiles")
         self._mechanisms = Mechanisms(self._mods)
         self._given = cell, template
-        self._cells: dict[tuple[str, str], CellFile] = {}
+        self._cells: dict[tuple[str, str, str], CellFile] = {}
 
     def read(self) -> Imported:
         rows = [*self._inline(), *self._of_tables()]
         if not rows:
             rule = f"{self._path} has no connections: no edge_types_file in networks.edges"
             raise SpecError([SpecProblem("networks", rule)])
-        own = self._data.get(extension.KEY) or {}
+        own, folder = self._data.get(extension.KEY) or {}, self._path.resolve().parent
         for number, row in enumerate(rows, 1):
             name = _name(row, number)
             while name in self._found.connections:
                 name = f"{name}_{number}"
             try:
-                data = self._experiment(name, row)
+                given = extension.own_experiment(own[name], folder) if name in own else {}
+                arguments = given["model"]["cell"].get("arguments") if given else None
+                data = self._experiment(name, row, arguments or [])
                 self._found.connections[name] = (
-                    extension.joined(data, own[name], self._path.resolve().parent)
+                    extension.joined(data, own[name], folder)
                     if name in own
                     else self._assumed(data)
                 )
@@ -187,7 +189,9 @@ class _Circuit:
 
     # -- one connection --------------------------------------------------------------------------
 
-    def _experiment(self, name: str, row: dict[str, Any]) -> dict[str, Any]:
+    def _experiment(
+        self, name: str, row: dict[str, Any], arguments: dict[str, Any] | list[Any]
+    ) -> dict[str, Any]:
         for key in row:
             if key not in _EDGE and not str(key).startswith("_"):
                 guess = nearest(str(key), list(_EDGE))
@@ -204,7 +208,7 @@ class _Circuit:
         mechanism = _called(str(named[0]))
         if mechanism in _BUILT_IN.values() and "erev" in values:
             values["e"] = values.pop("erev")
-        cell = self._cell(row)
+        cell = self._cell(row, arguments)
         section = self._section(name, row, cell)
         conditions = self._data.get("conditions") or {}
         run = self._data.get("run") or {}
@@ -290,16 +294,16 @@ class _Circuit:
                              f"synapse is on {fitting[0]}")  # fmt: skip
         return fitting[0]
 
-    def _cell(self, row: Mapping[str, Any]) -> CellFile:
+    def _cell(self, row: Mapping[str, Any], arguments: dict[str, Any] | list[Any]) -> CellFile:
         file, template = self._given
         if file is None:
             file, template = self._template_of_target(row)
         if file is None:
             return PATCH
-        key = str(file), template or ""
+        key = str(file), template or "", repr(arguments)
         if key not in self._cells:
             inserted = self._mechanisms.inserted_by(file)
-            self._cells[key] = find_cell(file.expanduser().resolve(), template, inserted)
+            self._cells[key] = find_cell(file.expanduser().resolve(), template, inserted, arguments)
         return self._cells[key]
 
     def _template_of_target(self, row: Mapping[str, Any]) -> tuple[Path | None, str | None]:
@@ -317,7 +321,7 @@ class _Circuit:
         kind, _, template = str(named).rpartition(":")
         folders = self._folder("templates_dir", "templates")
         for folder in folders:
-            for path in [*sorted(folder.glob("*.hoc")), *sorted(folder.glob("*.py"))]:
+            for path in [*sorted(folder.rglob("*.hoc")), *sorted(folder.rglob("*.py"))]:
                 text = path.read_text(encoding="utf-8", errors="replace")
                 if re.search(rf"^\s*(?:begintemplate|class)\s+{re.escape(template)}\b", text, re.M):
                     return path, template

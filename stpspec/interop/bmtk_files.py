@@ -11,24 +11,26 @@ from stpspec.dataset import signals_of
 from stpspec.errors import ResultError
 from stpspec.interop import extension
 from stpspec.interop.bmtk import read_bmtk
-from stpspec.interop.preparation import Preparation, write_texts
+from stpspec.interop.export_values import in_fixed_steps
+from stpspec.interop.preparation import SynapsePreparation, write_texts
 from stpspec.interop.verification import Comparison, Traces, compare
 from stpspec.specs.experiment import Experiment
 
 CIRCUIT = "circuit_config.json"
 _MANIFEST = {"$BASE_DIR": ".", "$COMPONENTS_DIR": "$BASE_DIR/components",
              "$NETWORK_DIR": "$BASE_DIR/network"}  # fmt: skip
+_COMPONENTS = {"mod": "components/mechanisms/modfiles", "templates": "components/templates"}
 _TYPE = 100  # id of the only type of nodes, and of edges
 POPULATIONS = ("presynaptic", "postsynaptic")
 
 
-def write(p: Preparation, folder: Path) -> list[str]:
+def write(p: SynapsePreparation, folder: Path) -> list[str]:
     """Write this export into a folder; return remarks."""
     write_texts(folder, files_of(p))
     return remarks(p)
 
 
-def remarks(p: Preparation) -> list[str]:
+def remarks(p: SynapsePreparation) -> list[str]:
     """Return what other readers of these files have to know."""
     found = []
     if p.global_values:
@@ -37,17 +39,17 @@ def remarks(p: Preparation) -> list[str]:
             f"{names}: GLOBAL, so set as h.NAME_{p.mechanism}; a loader that sets them on the "
             f"synapse fails (key global_parameters)"
         )
-    if p.template_file.endswith(".py"):
+    if not p.cell.is_hoc:
         found.append("the cell is a Python class: BMTK needs a loader for it (model_template)")
     return found
 
 
-def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
+def files_of(p: SynapsePreparation, *, with_edges: bool = False) -> dict[str, str]:
     """Return name → text of the files of this export.
 
     Parameters
     ----------
-    p : Preparation
+    p : SynapsePreparation
     with_edges : bool
         Whether nodes_file and edges_file are named, too.
     """
@@ -58,6 +60,7 @@ def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
     if with_edges:
         network["nodes"][0]["nodes_file"] = "$NETWORK_DIR/nodes.h5"
         network["edges"][0]["edges_file"] = "$NETWORK_DIR/edges.h5"
+    named = {field: _place_of(name) for field, name in p.named_files.items()}
     circuit = {
         "manifest": _MANIFEST,
         "components": {
@@ -66,7 +69,7 @@ def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
             "templates_dir": "$COMPONENTS_DIR/templates",
         },
         "networks": network,
-        extension.KEY: {p.name: extension.extension_of(p.data, p.units, p.data_files)},
+        extension.KEY: {p.name: extension.extension_of(p.data, p.units, named)},
     }
     stop = max(p.stops.values())
     simulation = {
@@ -79,11 +82,7 @@ def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
     dynamics = {"level_of_detail": p.mechanism, **p.values}
     if p.global_values:
         dynamics["global_parameters"] = p.global_values
-    components = {"mod": "components/mechanisms/modfiles", "templates": "components/templates",
-                  "data": "data"}  # fmt: skip
-    texts = {f"{components[n.partition('/')[0]]}/{n.partition('/')[2]}": t
-             for n, t in p.texts.items()}  # fmt: skip
-    return texts | {
+    return {_place_of(n): t for n, t in p.texts.items()} | {
         CIRCUIT: json.dumps(circuit, indent=2),
         "simulation_config.json": json.dumps(simulation, indent=2),
         f"components/synaptic_models/{p.name}.json": json.dumps(dynamics, indent=2),
@@ -92,7 +91,13 @@ def files_of(p: Preparation, *, with_edges: bool = False) -> dict[str, str]:
     }
 
 
-def _inputs(p: Preparation) -> dict[str, Any]:
+def _place_of(name: str) -> str:
+    """Return where a file of a result lies in this export."""
+    folder, _, inner = name.partition("/")
+    return f"{_COMPONENTS.get(folder, folder)}/{inner}"
+
+
+def _inputs(p: SynapsePreparation) -> dict[str, Any]:
     """Return the spikes of each protocol and the electrode, as BMTK's modules take them."""
     spikes = {
         name: {"input_type": "spikes", "module": "function", "node_set": POPULATIONS[0],
@@ -117,14 +122,14 @@ def _clamp(recording: dict[str, Any]) -> dict[str, Any]:
             "amp": r["holding_current"], "delay": 0.0, "duration": 1e9}  # fmt: skip
 
 
-def _node_types(p: Preparation) -> str:
-    kind = "hoc" if p.template_file.endswith(".hoc") else "python"
+def _node_types(p: SynapsePreparation) -> str:
+    kind = "hoc" if p.cell.is_hoc else "python"
     head = "node_type_id pop_name model_type model_template"
-    cell = f"{_TYPE} {POPULATIONS[1]} biophysical {kind}:{p.template}"
+    cell = f"{_TYPE} {POPULATIONS[1]} biophysical {kind}:{p.cell.template}"
     return f"{head}\n{cell}\n{_TYPE + 1} {POPULATIONS[0]} virtual NULL\n"
 
 
-def _edge_types(p: Preparation) -> str:
+def _edge_types(p: SynapsePreparation) -> str:
     fields = {
         "edge_type_id": _TYPE,
         "target_query": f"pop_name=='{POPULATIONS[1]}'",
@@ -133,13 +138,13 @@ def _edge_types(p: Preparation) -> str:
         "dynamics_params": f"{p.name}.json",
         "syn_weight": repr(p.weight),
         "delay": repr(p.delay),
-        "section": p.section,
-        "position": repr(p.position),
+        "section": p.cell.section,
+        "position": repr(p.cell.position),
     }
     return f"{' '.join(fields)}\n{' '.join(map(str, fields.values()))}\n"
 
 
-def verify(p: Preparation, folder: Path) -> Comparison:
+def verify(p: SynapsePreparation, folder: Path) -> Comparison:
     """Read what was written as an import does, simulate it, and compare.
 
     Raises
@@ -156,7 +161,7 @@ def verify(p: Preparation, folder: Path) -> Comparison:
 
 
 def _simulated(experiment: Experiment) -> Traces:
-    tree = api.simulate(experiment)
+    tree = api.simulate(in_fixed_steps(experiment))
     if failed := str(tree.dataset["failure"].values[0]):
         raise ResultError(f"what was exported does not run: {failed}")
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,10 @@ def words_of(file: Path) -> set[str]:
 
 
 def find_cell(
-    file: Path, template: str | None, mod: Sequence[str], arguments: Sequence[object] = ()
+    file: Path,
+    template: str | None,
+    mod: Sequence[str],
+    arguments: Sequence[object] | Mapping[str, object] = (),
 ) -> CellFile:
     """Build a cell in a process of its own, and return its template and section.
 
@@ -85,7 +88,7 @@ def find_cell(
         By default the last of the file that can be built.
     mod : sequence of str
         The mechanisms that it inserts.
-    arguments : sequence of object
+    arguments : sequence of object, or mapping of str to object
 
     Raises
     ------
@@ -102,9 +105,10 @@ def find_cell(
         raise TemplateError(
             f"{file} defines no template {template!r}.{hint} Defined: {', '.join(names)}."
         )
+    given = dict(arguments) if isinstance(arguments, Mapping) else list(arguments)
     reasons = []
     for name in [template] if template is not None else reversed(names):
-        question = CellQuestion(str(file), name, list(arguments), ())
+        question = CellQuestion(str(file), name, given, ())
         child = Child()
         try:
             found = child.ask(sections_of, question, list(mod), limit=_PATIENCE)

@@ -26,9 +26,23 @@ def extension_of(
     units : mapping of str to str
         Parameter of the mechanism → unit of its values in the foreign file.
     files : mapping of str to str
-        Field of a target that names a file → the file, beside the foreign one.
+        Field that names a file → the file, beside the foreign one.
     """
     return {"experiment": dict(data), "units": dict(units), "files": dict(files)}
+
+
+def own_experiment(own: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the experiment under the key, with the places of the files that it names.
+
+    Parameters
+    ----------
+    own : mapping
+        As :func:`extension_of` returns it.
+    folder : Path
+        Where the foreign file lies.
+    """
+    places = {path: str(folder / name) for path, name in own.get("files", {}).items()}
+    return with_values(own["experiment"], places)
 
 
 def joined(native: dict[str, Any], own: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -45,8 +59,7 @@ def joined(native: dict[str, Any], own: Mapping[str, Any], folder: Path) -> dict
     folder : Path
         Where the foreign file lies.
     """
-    places = {path: str(folder / name) for path, name in own.get("files", {}).items()}
-    data = with_values(own["experiment"], places)
+    data = own_experiment(own, folder)
     units = own.get("units", {})
     model, theirs = data["model"], native["model"]
     model["cell"] = _cell(model["cell"], theirs["cell"])

@@ -1,16 +1,23 @@
-"""Export to HOC: one file that builds the cell, places the synapse and runs all protocols."""
+"""Export to HOC: one file that builds the cells, places the mechanism and runs all protocols."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from stpspec.errors import ResultError
-from stpspec.interop.preparation import Preparation, write_texts
-from stpspec.interop.python_script import code_of, electrode_of, variables_of
+from stpspec.interop.hoc_cells import built, in_section, number
+from stpspec.interop.preparation import (
+    GapPreparation,
+    Preparation,
+    SynapsePreparation,
+    write_texts,
+)
 
-SCRIPT = "synapse.hoc"
+
+def script_name(p: Preparation) -> str:
+    """Return the name of the script."""
+    return f"{p.script}.hoc"
 
 
 def files_of(p: Preparation) -> dict[str, str]:
@@ -19,149 +26,169 @@ def files_of(p: Preparation) -> dict[str, str]:
     Raises
     ------
     ResultError
-        If an argument of the cell cannot be written in HOC.
+        If an argument of a cell cannot be written in HOC.
     """
     lines = [
-        f"// {(p.experiment.description or p.name)}",
+        f"// {p.title}",
         "// Compile the mechanisms first, in this folder: nrnivmodl mod. Then: nrniv -python "
-        "synapse.hoc",
+        f"{script_name(p)}",
         "// In a fixed step NEURON records a current one sample after the voltage it belongs to.",
         'load_file("stdrun.hoc")',
-        "objref cell, synapse, electrode, netcon, nil, context, cvode_, file, arrivals",
-        *_cell(p),
-        *_in_section(p, p.section, f"synapse = new {p.mechanism}({_number(p.position)})"),
-        *(f"synapse.{n} = {_number(v)}" for n, v in p.values.items()),
-        *(f"{n}_{p.mechanism} = {_number(v)}  // GLOBAL" for n, v in p.global_values.items()),
-        *(
-            line
-            for s, n, v in p.section_values
-            for line in _in_section(p, s, f"{n} = {_number(v)}")
-        ),
-        "netcon = new NetCon(nil, synapse)",
-        f"netcon.weight = {_number(p.weight)}",
-        "objref recorded[100], names",
+        *built(p.cells),
+        *_placed(p),
+        "objref context, file, recorded[100], names",
         "strdef file_name",
-        f"start_voltage = {_number(p.numerics['v_init'])}",
-        f"celsius = {_number(p.numerics['temperature'])}",
-        f"dt = {_number(p.numerics['dt'])}",
+        f"start_voltage = {number(p.numerics['v_init'])}",
+        f"celsius = {number(p.numerics['temperature'])}",
+        f"dt = {number(p.numerics['dt'])}",
         "steps_per_ms = 1/dt",
         "context = new ParallelContext()",
         "{context.set_maxstep(1000)}",
-        *_SIMULATE,
     ]
-    for name, arrivals in p.arrivals.items():
-        lines += [*_electrode(p, name), "names = new List()", *_recorded(p, name)]
-        lines.append("arrivals = new Vector()")
-        lines += [f"{{arrivals.append({_number(a)})}}" for a in arrivals]
-        lines.append(f'simulate("{name}", {_number(p.stops[name])})')
-    return {**code_of(p), SCRIPT: "\n".join(lines) + "\n"}
+    if isinstance(p, GapPreparation):
+        lines += [*_coupled(p), *_simulation()]
+        of_each = {n: _current_clamps(p, n) for n in p.steps}
+    else:
+        assert isinstance(p, SynapsePreparation)
+        lines += [*_connected(p), *_simulation(_EVENTS)]
+        of_each = {n: [*_electrode(p, n), *_arrivals(p, n)] for n in p.arrivals}
+    for name, own in of_each.items():
+        lines += [*own, "names = new List()", *_recorded(p, name)]
+        lines.append(f'simulate("{name}", {number(p.stops[name])})')
+    return {**p.code, script_name(p): "\n".join(lines) + "\n"}
 
 
-_SIMULATE = """
-proc simulate() { local k  // name of the protocol, end of the run in ms
-    finitialize(start_voltage)
-    for k = 0, arrivals.size() - 1 netcon.event(arrivals.x[k])
+_EVENTS = "    for k = 0, arrivals.size() - 1 netcon.event(arrivals.x[k])"
+_REST = r"""
     context.psolve($2)
     file = new File()
     sprint(file_name, "traces_%s.txt", $s1)
     file.wopen(file_name)
     for k = 0, names.count() - 1 {
-        file.printf("%s\\n%d\\n", names.o(k).s, recorded[k].size())
-        recorded[k].printf(file, "%.17g\\n")
+        file.printf("%s\n%d\n", names.o(k).s, recorded[k].size())
+        recorded[k].printf(file, "%.17g\n")
     }
     file.close()
-}
-""".splitlines()
+}"""
 
 
-def _number(value: float) -> str:
-    return repr(float(value))
-
-
-def _is_hoc(p: Preparation) -> bool:
-    return p.template_file.endswith(".hoc")
-
-
-def _cell(p: Preparation) -> list[str]:
-    if _is_hoc(p):
-        given = ", ".join(_argument(a) for a in p.arguments)
-        return [f'load_file("templates/{p.template_file}")', f"cell = new {p.template}({given})"]
-    path = Path(p.template_file)
-    arguments = p.arguments
-    written = ", ".join(
-        f"{k}={v!r}" for k, v in arguments.items()
-    ) if isinstance(arguments, dict) else ", ".join(map(repr, arguments))  # fmt: skip
-    if '"' in written:
-        raise ResultError(
-            "an argument of the cell holds a quotation mark, which HOC cannot pass on"
-        )
-    folder = (Path("templates") / path.parent).as_posix()
+def _simulation(*events: str) -> list[str]:
+    """Return the lines that simulate a protocol and write its traces."""
     return [
-        "// A Python class: HOC asks Python for it.",
-        "objref python",
-        f"nrnpython(\"import sys; sys.path.insert(0, '{folder}')\")",
-        f'nrnpython("from {path.stem} import {p.template}")',
-        f'nrnpython("synapse_cell = {p.template}({written})")',
-        "python = new PythonObject()",
-        "cell = python.synapse_cell",
+        "proc simulate() { local k  // name of the protocol, end of the run in ms",
+        "    finitialize(start_voltage)",
+        *events,
+        *_REST.strip("\n").splitlines(),
     ]
 
 
-def _argument(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ResultError(f"an argument of the cell cannot be written in HOC: {value!r}")
-    return f'"{value}"' if isinstance(value, str) else _number(value)
-
-
-def _in_section(p: Preparation, section: str, statement: str) -> list[str]:
-    if _is_hoc(p):
-        return [f"cell.{section} {statement}"]
-    return [f"{{cell.{section}.push()}}", statement, "{pop_section()}"]
-
-
-def _electrode(p: Preparation, protocol: str) -> list[str]:
-    e = electrode_of(p, protocol)
-    at = _number(e["position"])
-    if "holding_potential" in e:
-        return [
-            *_in_section(p, e["section"], f"electrode = new SEClamp({at})"),
-            f"electrode.rs = {_number(e['series_resistance'])}",
-            "electrode.dur1 = 1e9",
-            f"electrode.amp1 = {_number(e['holding_potential'])}",
-        ]
-    return [
-        *_in_section(p, e["section"], f"electrode = new IClamp({at})"),
-        "electrode.del = 0",
-        "electrode.dur = 1e9",
-        f"electrode.amp = {_number(e['holding_current'])}",
-    ]
+def _placed(p: Preparation) -> list[str]:
+    """Return the lines that place ``points[k]`` in each cell and set all values."""
+    lines = [f"objref points[{len(p.cells)}]"]
+    for k, cell in enumerate(p.cells):
+        new = f"points[{k}] = new {p.mechanism}({number(cell.position)})"
+        lines += in_section(p.cells, k, cell.section, new)
+        lines += [f"points[{k}].{n} = {number(v)}" for n, v in p.values.items()]
+        for section, name, value in cell.section_values:
+            lines += in_section(p.cells, k, section, f"{name} = {number(value)}")
+    shared = p.global_values.items()
+    return [*lines, *(f"{n}_{p.mechanism} = {number(v)}  // GLOBAL" for n, v in shared)]
 
 
 def _recorded(p: Preparation, protocol: str) -> list[str]:
-    e = electrode_of(p, protocol)
-    named = {"time": "&t", "clamp_current": "&electrode.i"}
-    named |= {f"current {n}": f"&synapse.{n}" for n in p.currents}
-    named |= {f"variable {n}": f"&synapse.{n}" for n in variables_of(p, protocol)}
+    """Return the lines that record what a protocol is measured by."""
+    electrode = p.electrode(protocol)
+    place = (electrode["section"], electrode["position"])
+    references = {"time": "&t"}
+    references |= {f"current {n}": f"&points[0].{n}" for n in p.currents}
+    references |= {f"variable {n}": f"&points[0].{n}" for n in p.variables(protocol)}
+    voltages: Mapping[str, tuple[int, str, float]]
+    if isinstance(p, GapPreparation):
+        voltages = {f"somatic_voltage_{k + 1}": (k, *place) for k in range(2)}
+    else:
+        references["clamp_current"] = "&electrode.i"
+        voltages = {"somatic_voltage": (0, *place),
+                    "synapse_voltage": (0, p.cell.section, p.cell.position)}  # fmt: skip
     lines: list[str] = []
-    statements = [(n, f"recorded[{k}].record({ref})") for k, (n, ref) in enumerate(named.items())]
-    for k, (name, statement) in enumerate(statements):
-        lines += [f"recorded[{k}] = new Vector()", f"{{{statement}}}",
-                  f'{{names.append(new String("{name}"))}}']  # fmt: skip
-    voltages = {"somatic_voltage": (e["section"], e["position"]),
-                "synapse_voltage": (p.section, p.position)}  # fmt: skip
-    for k, (name, (section, position)) in enumerate(voltages.items(), len(statements)):
-        voltage = f"recorded[{k}].record(&v({_number(position)}))"
-        lines += [
-            f"recorded[{k}] = new Vector()",
-            *_in_section(p, section, f"{{{voltage}}}"),
-            f'{{names.append(new String("{name}"))}}',
-        ]
+    for k, (name, reference) in enumerate(references.items()):
+        lines += [*_named(name, k), f"{{recorded[{k}].record({reference})}}"]
+    for k, (name, (cell, section, position)) in enumerate(voltages.items(), len(references)):
+        voltage = f"{{recorded[{k}].record(&v({number(position)}))}}"
+        lines += [*_named(name, k), *in_section(p.cells, cell, section, voltage)]
     return lines
 
 
-def command(_folder: Path) -> list[str]:
+def _named(name: str, k: int) -> list[str]:
+    return [f"recorded[{k}] = new Vector()", f'{{names.append(new String("{name}"))}}']
+
+
+# -- a synapse -------------------------------------------------------------------------------------
+
+
+def _connected(p: SynapsePreparation) -> list[str]:
+    return [
+        "objref electrode, netcon, nil, arrivals",
+        "netcon = new NetCon(nil, points[0])",
+        f"netcon.weight = {number(p.weight)}",
+    ]
+
+
+def _electrode(p: SynapsePreparation, protocol: str) -> list[str]:
+    e = p.electrode(protocol)
+    at = number(e["position"])
+    if "holding_potential" in e:
+        return [
+            *in_section(p.cells, 0, e["section"], f"electrode = new SEClamp({at})"),
+            f"electrode.rs = {number(e['series_resistance'])}",
+            "electrode.dur1 = 1e9",
+            f"electrode.amp1 = {number(e['holding_potential'])}",
+        ]
+    new = in_section(p.cells, 0, e["section"], f"electrode = new IClamp({at})")
+    return [*new, *_current("electrode", 0, 1e9, e["holding_current"])]
+
+
+def _arrivals(p: SynapsePreparation, protocol: str) -> list[str]:
+    times = p.arrivals[protocol]
+    return ["arrivals = new Vector()", *(f"{{arrivals.append({number(t)})}}" for t in times)]
+
+
+def _current(name: str, start: float, duration: float, amplitude: float) -> list[str]:
+    values = {"del": start, "dur": duration, "amp": amplitude}
+    return [f"{name}.{field} = {number(value)}" for field, value in values.items()]
+
+
+# -- a gap junction --------------------------------------------------------------------------------
+
+
+def _coupled(p: GapPreparation) -> list[str]:
+    """Return the lines that give each side the voltage of the other."""
+    lines = ["objref held[2], current_step"]
+    for k, other in ((0, 1), (1, 0)):
+        there, variable = p.cells[other], f"points[{k}].{p.partner_voltage}"
+        voltage = f"v({number(there.position)})"
+        if not p.is_transferred:
+            pointer = f"setpointer {variable}, {voltage}"
+            lines += in_section(p.cells, other, there.section, pointer)
+            continue
+        source = f"{{context.source_var(&{voltage}, {k})}}"
+        lines += in_section(p.cells, other, there.section, source)
+        lines.append(f"{{context.target_var(points[{k}], &{variable}, {k})}}")
+    return [*lines, *(["{context.setup_transfer()}"] if p.is_transferred else [])]
+
+
+def _current_clamps(p: GapPreparation, protocol: str) -> list[str]:
+    e, step = p.electrode(protocol), p.steps[protocol]
+    new, lines = f"new IClamp({number(e['position'])})", []
+    for k in range(2):
+        lines += in_section(p.cells, k, e["section"], f"held[{k}] = {new}")
+        lines += _current(f"held[{k}]", 0, 1e9, e["holding_current"])
+    lines += in_section(p.cells, step.cell - 1, e["section"], f"current_step = {new}")
+    return [*lines, *_current("current_step", p.onset, step.duration, step.amplitude)]
+
+
+def command(p: Preparation) -> list[str]:
     """Return the command that runs this export in its folder: HOC in a process of Python."""
-    return [sys.executable, "-c", f"from neuron import h; h.load_file({SCRIPT!r})"]
+    return [sys.executable, "-c", f"from neuron import h; h.load_file({script_name(p)!r})"]
 
 
 def write(p: Preparation, folder: Path) -> list[str]:

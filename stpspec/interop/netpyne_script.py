@@ -10,7 +10,7 @@ from typing import Any
 
 from stpspec.errors import ResultError
 from stpspec.interop import python_script
-from stpspec.interop.preparation import Preparation, write_texts
+from stpspec.interop.preparation import SynapsePreparation, write_texts
 from stpspec.interop.verification import Comparison, compare, run_script
 
 SCRIPT = "run_netpyne.py"
@@ -21,6 +21,7 @@ Compile the mechanisms first, in this folder: nrnivmodl mod. Then: python run_ne
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -35,10 +36,13 @@ def simulate(protocol, arrivals, stop):
     """Return time (ms) and what was recorded: nA, uS, mV."""
     net, cell = specs.NetParams(), DATA["cell"]
     sys.path.insert(0, str(HERE / "templates"))
+    before = Path.cwd()
+    os.chdir(HERE / "templates" / cell["folder"])  # from where a template reads its files
     net.importCellParams(
         label="post", fileName=str(HERE / "templates" / cell["file"]), cellName=cell["template"],
         cellArgs=cell["arguments"], importSynMechs=False,
     )
+    os.chdir(before)
     net.cellParams["post"]["conds"] = {}
     for name, value in DATA["popParams"].items():
         net.popParams[name] = dict(value)
@@ -93,12 +97,15 @@ for protocol, times in DATA["arrivals"].items():
 '''
 
 
-def data_of(p: Preparation) -> dict[str, Any]:
+def data_of(p: SynapsePreparation) -> dict[str, Any]:
     """Return the dictionaries of NetPyNE, and what the script needs beside them."""
-    electrodes = {n: python_script.electrode_of(p, n) for n in p.arrivals}
-    section = _section(p.section)
+    electrodes = {n: p.electrode(n) for n in p.arrivals}
+    section = _section(p.cell.section)
     return {
-        "cell": {"file": p.template_file, "template": p.template, "arguments": p.arguments},
+        "cell": {
+            "file": p.cell.file, "template": p.cell.template, "arguments": p.cell.arguments,
+            "folder": p.cell.folder or ".",
+        },
         "popParams": {
             # Silent: the script hands the events to the NetCon that NetPyNE makes of it.
             "pre": {"cellModel": "NetStim", "numCells": 1, "rate": 1, "number": 0, "start": 1e9},
@@ -107,7 +114,7 @@ def data_of(p: Preparation) -> dict[str, Any]:
         "synMechParams": {"synapse": {"mod": p.mechanism, **p.values}},
         "connParams": {"pre->post": {
             "preConds": {"pop": "pre"}, "postConds": {"pop": "post"}, "weight": p.weight,
-            "delay": p.delay, "synMech": "synapse", "sec": section, "loc": p.position,
+            "delay": p.delay, "synMech": "synapse", "sec": section, "loc": p.cell.position,
         }},
         "stimSourceParams": {n: _source(e) for n, e in electrodes.items()},  # by protocol
         "stimTargetParams": {f"{n}->post": {
@@ -119,9 +126,9 @@ def data_of(p: Preparation) -> dict[str, Any]:
         }},
         "globals": {f"{n}_{p.mechanism}": v for n, v in p.global_values.items()},
         "section": section,
-        "section_values": [[_section(s), n, v] for s, n, v in p.section_values],
+        "section_values": [[_section(s), n, v] for s, n, v in p.cell.section_values],
         "currents": list(p.currents),
-        "variables": {n: python_script.variables_of(p, n) for n in p.arrivals},
+        "variables": {n: p.variables(n) for n in p.arrivals},
         "arrivals": p.arrivals,
         "stops": p.stops,
     }  # fmt: skip
@@ -141,19 +148,20 @@ def _section(name: str) -> str:
     return name.replace("[", "_").replace("]", "")
 
 
-def write(p: Preparation, folder: Path) -> list[str]:
+def write(p: SynapsePreparation, folder: Path) -> list[str]:
     """Write this export into a folder; return remarks."""
-    script = python_script.files_of(p)[python_script.SCRIPT]
+    name = python_script.script_name(p)
+    script = python_script.files_of(p)[name]
     texts = {SCRIPT: _CODE, "netparams.json": json.dumps(data_of(p), indent=2)}
-    write_texts(folder, {**python_script.code_of(p), **texts})
+    write_texts(folder, {**p.code, **texts})
     if importlib.util.find_spec("netpyne") is not None:
         return []
-    write_texts(folder, {python_script.SCRIPT: script})
+    write_texts(folder, {name: script})
     return ["NetPyNE is not installed: the values were simulated by the plain script beside them, "
             "and how NetPyNE reads netparams.json was not tried"]  # fmt: skip
 
 
-def verify(p: Preparation, folder: Path) -> Comparison:
+def verify(p: SynapsePreparation, folder: Path) -> Comparison:
     """Run what was written in NetPyNE where it is installed, else the plain script; compare.
 
     Raises
@@ -167,5 +175,5 @@ def verify(p: Preparation, folder: Path) -> Comparison:
     data = json.loads((folder / "netparams.json").read_text(encoding="utf-8"))
     if data != json.loads(json.dumps(data_of(p))):
         raise ResultError("netparams.json does not hold the values of the result")
-    traces = run_script(p, folder, python_script.command(folder))
+    traces = run_script(p, folder, python_script.command(p))
     return compare(p, traces, "Python and NEURON alone; NetPyNE is not installed")

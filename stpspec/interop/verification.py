@@ -112,9 +112,11 @@ def run_script(p: Preparation, folder: Path, command: Sequence[str]) -> Traces:
             timeout=_PATIENCE, check=False, stdin=subprocess.DEVNULL,
             env={**os.environ, "NEURON_MODULE_OPTIONS": "-nogui"},
         )  # fmt: skip
-        raw = {n: place / f"traces_{n}.txt" for n in p.arrivals}
+        raw = {n: place / f"traces_{n}.txt" for n in p.stops}
         if done.returncode != 0 or not all(f.is_file() for f in raw.values()):
-            said = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            causes = [x for x in lines if x.startswith("NEURON: ")]  # the last lines say where
+            said = " / ".join(dict.fromkeys([*causes[:1], *lines[-3:]]))
             raise ResultError(f"what was exported does not run: {said or 'it wrote no traces'}")
         return {n: on_times_of(p, n, read_traces(f)) for n, f in raw.items()}
 
@@ -161,19 +163,17 @@ def on_times_of(
         begin = first + (1 if lags else 0)
         return values[begin : begin + times.size]
 
-    usual = SIGNALS["synaptic_current"][2]
-    total = np.sum([raw[f"current {n}"] * p.factors.get(n, usual) for n in p.currents], axis=0)
-    states = set(p.state_names)
-    found = {
-        "synaptic_current": cut(total, lags=True),
-        "clamp_current": cut(raw["clamp_current"], lags=True) * SIGNALS["clamp_current"][2],
-        "somatic_voltage": cut(raw["somatic_voltage"], lags=False),
-        "synapse_voltage": cut(raw["synapse_voltage"], lags=False),
-    }
-    conductance = p.experiment.model.conductance
+    found = {}
+    for name in SIGNALS.keys() & raw.keys():
+        unit, _, factor = SIGNALS[name]
+        found[name] = cut(raw[name], lags=unit != "mV") * factor
+    if p.currents:
+        usual = SIGNALS[p.current_signal][2]
+        parts = [raw[f"current {n}"] * p.factors.get(n, usual) for n in p.currents]
+        found[p.current_signal] = cut(np.sum(parts, axis=0), lags=True)
     for name in [n.removeprefix("variable ") for n in raw if n.startswith("variable ")]:
-        values = cut(raw[f"variable {name}"], lags=name not in states)
+        values = cut(raw[f"variable {name}"], lags=name not in p.state_names)
         found[name] = values
-        if name == conductance:
+        if name == p.conductance:
             found["conductance"] = values * p.factors.get(name, SIGNALS["conductance"][2])
     return found

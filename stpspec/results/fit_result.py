@@ -13,7 +13,7 @@ from stpspec.errors import ResultError
 from stpspec.formatting import masked, presentable
 from stpspec.log import write as write_log
 from stpspec.metrics.miss import Miss, is_own_ratio, misses_of
-from stpspec.resources import note_plugins
+from stpspec.resources.plugin_folders import note_plugins
 from stpspec.results.folder import (
     nodes,
     read_netcdf,

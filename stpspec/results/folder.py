@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +16,7 @@ from stpspec.errors import ResultError, StpspecError
 from stpspec.formatting import masked
 from stpspec.registry import without_plugins
 from stpspec.resources import shipped
+from stpspec.resources.drafts import draft_of, remove_drafts
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import (
     as_written,
@@ -26,7 +26,6 @@ from stpspec.specs.result_files import (
     text_of,
     with_values,
 )
-from stpspec.studies.processes import has_ended, process_name
 
 # HDF5 is not to be called by two threads, and xarray has a lock for some of its calls only.
 netcdf_lock = threading.RLock()
@@ -66,8 +65,8 @@ def write_folder(
     target = writable(Path(folder), overwrite=overwrite)
     with as_result_error(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(target.parent)
-        temporary = target.parent / _temporary_name(target.name)
+        remove_drafts(target.parent)
+        temporary = draft_of(target)
         try:
             temporary.mkdir(0o755)
             write(temporary)
@@ -75,20 +74,6 @@ def write_folder(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return target
-
-
-def _temporary_name(name: str) -> str:
-    """Return a name that nobody else has, and that says whose it is."""
-    owner = process_name().replace(":", ",")
-    return f".{name[:80]}~{owner}~{uuid.uuid4().hex[:8]}"
-
-
-def _remove_leftovers(parent: Path) -> None:
-    """Remove the temporary folders of processes that were killed."""
-    for path in parent.glob(".*~*~*"):
-        owner = path.name.rsplit("~", 2)[1].replace(",", ":")
-        if has_ended(owner):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _give_name(temporary: Path, target: Path, *, overwrite: bool) -> None:

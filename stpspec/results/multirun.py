@@ -14,12 +14,12 @@ from typing_extensions import TypedDict
 from stpspec.errors import ResultError, SpecError
 from stpspec.formatting import presentable
 from stpspec.metrics.miss import Miss
-from stpspec.resources import replaced
+from stpspec.resources.drafts import replaced
+from stpspec.resources.processes import has_ended, process_name
 from stpspec.results.folder import read_netcdf
 from stpspec.specs.figures import figure_formats
 from stpspec.specs.records import read_record
 from stpspec.specs.result_files import FIT, SUMMARY, attributes
-from stpspec.studies.processes import has_ended, process_name
 from stpspec.view.contract import FitSummary, miss_of, read_summary
 
 JOB_FILE = "job.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpspec.formatting import masked, spreadsheet_rows
-from stpspec.resources import replaced
+from stpspec.resources.drafts import replaced
 from stpspec.results.folder import (
     as_result_error,
     netcdf_lock,

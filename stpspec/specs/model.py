@@ -112,6 +112,21 @@ class _Placed(Spec):
     def _by_dotted_path(cls, data: object) -> object:
         return flat(data) if isinstance(data, Mapping) else data
 
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The template of each cell."""
+        return (self.cell,)
+
+    @property
+    def sites(self) -> tuple[tuple[str, float], ...]:
+        """Section and position of the mechanism in each cell."""
+        return ((self.section, self.position),)
+
+    @property
+    def heads(self) -> tuple[tuple[str, ...], ...]:
+        """What each cell is called in dotted paths; of several names the last goes before."""
+        return (("cell",),)
+
 
 @MODELS.register("synapse")
 class Synapse(_Placed):
@@ -154,9 +169,20 @@ class GapJunction(_Placed):
     stimulated_by: ClassVar[str] = "step"
 
     @property
-    def second_cell(self) -> Cell:
-        """The template of cell 2."""
-        return self.cell_2 or self.cell
+    def cells(self) -> tuple[Cell, ...]:
+        """The templates of cell 1 and cell 2."""
+        return (self.cell, self.cell_2 or self.cell)
+
+    @property
+    def sites(self) -> tuple[tuple[str, float], ...]:
+        """Section and position of the mechanism in cell 1 and in cell 2."""
+        position = self.position if self.position_2 is None else self.position_2
+        return ((self.section, self.position), (self.section_2 or self.section, position))
+
+    @property
+    def heads(self) -> tuple[tuple[str, ...], ...]:
+        """What each cell is called in dotted paths: the second is like the first if not given."""
+        return (("cell",), ("cell", "cell_2") if self.cell_2 is None else ("cell_2",))
 
 
 ModelSpec = Synapse | GapJunction

@@ -9,7 +9,7 @@ from stpspec.formatting import html_lines, html_table, outline, wrapped
 from stpspec.formatting.layout import screen_width
 from stpspec.specs.base import Spec
 from stpspec.specs.fitter import FitterSpec
-from stpspec.specs.model import Cell, GapJunction, ModelSpec, Synapse
+from stpspec.specs.model import Cell, ModelSpec, Synapse
 from stpspec.specs.objective import Objective
 from stpspec.specs.parameters import Parameter
 from stpspec.specs.protocol import Protocol
@@ -64,15 +64,10 @@ def _model(model: ModelSpec) -> dict[str, str]:
     def place(cell: Cell, section: str, position: float) -> str:
         return f"{section}({position:g}) of {cell.template} ({cell.file})"
 
-    first = place(model.cell, model.section, model.position)
+    first, *second = (place(c, *s) for c, s in zip(model.cells, model.sites, strict=True))
     text = f"{model.mechanism} in {first}"
-    if isinstance(model, GapJunction):
-        second = place(
-            model.second_cell,
-            model.section_2 or model.section,
-            model.position if model.position_2 is None else model.position_2,
-        )
-        text = f"{model.mechanism} between {first} and {second}"
+    if second:
+        text = f"{model.mechanism} between {first} and {second[0]}"
     texts = {"": text}
     if model.fixed:
         texts["fixed"] = ", ".join(f"{n} = {_value(v)}" for n, v in model.fixed.items())

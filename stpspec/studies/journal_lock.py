@@ -10,8 +10,8 @@ from pathlib import Path
 
 from optuna.storages.journal import JournalFileOpenLock
 
+from stpspec.resources.processes import has_ended, process_name
 from stpspec.studies.optuna_internals import LOCK_SUFFIX
-from stpspec.studies.processes import has_ended, process_name
 
 _SHORT = 5.0  # s, far below the half minute after which a lock is broken
 

@@ -7,8 +7,8 @@ import datetime
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from stpspec.resources.processes import has_ended, process_name
 from stpspec.studies.optuna_internals import ENQUEUED_VALUES
-from stpspec.studies.processes import has_ended, process_name
 from stpspec.studies.study import Study
 from stpspec.studies.trials import EVALUATION, RETRY_OF, WORKER, waiting_trial
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stpspec.resources.processes import process_name
 from stpspec.specs.parameters import Parameter
 from stpspec.studies.messages import quiet
 from stpspec.studies.optuna_internals import ENQUEUED_VALUES
-from stpspec.studies.processes import process_name
 from stpspec.studies.records import EvaluationRecord
 from stpspec.studies.retry import retry
 from stpspec.studies.study import Study

@@ -20,7 +20,7 @@ from stpspec.tuner.fitting import Fitting
 from stpspec.tuner.knobs import addable, knobs_of
 from stpspec.tuner.layout import CLAMPED, Layout
 from stpspec.tuner.link import Link
-from stpspec.tuner.messages import Answer, Ask, AskFacts, Facts, Refused
+from stpspec.tuner.messages import Answer, Ask, AskFacts, Facts
 from stpspec.tuner.palette import palette
 from stpspec.tuner.process import Engine
 from stpspec.tuner.response_view import ResponseView
@@ -231,8 +231,6 @@ class Page:
             self._begin(answer)
         else:
             self._answers.show(question, answer, self.state)
-        if isinstance(answer, Refused) and answer.ended:
-            self._engine.submit([])
 
     def view(self) -> pn.Template:
         """Return the page, to be served."""

@@ -30,8 +30,8 @@ class Engine:
     """A process that answers questions, one after the other; a new list takes the old one's place.
 
     What is being simulated is finished, as that takes some milliseconds; what waits is dropped. A
-    process that dies or does not come back costs one :class:`~stpspec.tuner.messages.Refused`: the
-    next question begins another one.
+    process that dies or does not come back costs one :class:`~stpspec.tuner.messages.Refused`, and
+    the rest of the list that was asked with it: the next list begins another one.
 
     Parameters
     ----------
@@ -83,8 +83,15 @@ class Engine:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
                 if self._closed:
                     break
-                question, self._stopped = self._waiting.pop(0), False
-            self._ask(question)
+                questions, self._stopped = self._waiting, False
+                question = questions.pop(0)
+            try:
+                self._ask(question)
+            except _LostError as error:
+                # Of the same values: another process would die of them. Not what came meanwhile.
+                questions.clear()
+                self._drop()
+                self._deliver(question, Refused(str(error), ended=True))
         self._drop()
 
     def _ask(self, question: Ask) -> None:
@@ -96,9 +103,6 @@ class Engine:
                 self._deliver(question, answer)
         except _StoppedError:
             self._drop()
-        except _LostError as error:
-            self._drop()
-            self._deliver(question, Refused(str(error), ended=True))
 
     def _drop(self) -> None:
         if self._child is not None:

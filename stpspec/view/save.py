@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stpspec.formatting import first_line
-from stpspec.resources import replaced
+from stpspec.resources.drafts import replaced
 from stpspec.view.amplitudes import plot_amplitudes
 from stpspec.view.campaign_figure import plot_campaign
 from stpspec.view.data import csv_of

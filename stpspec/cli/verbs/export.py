@@ -46,7 +46,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if not done.comparison.agrees:
         raise ResultError(
             f"the metrics of what was exported differ from those of the result by more than "
-            f"{TOLERANCE:g}: {done.folder} is not the same synapse"
+            f"{TOLERANCE:g}: {done.folder} is not the same model"
         )
     return DONE
 
@@ -81,10 +81,11 @@ VERB = Verb(
     usage="RESULT",
     words={"RESULT": "the folder of a fit or of a run"},
     text="""\
-Write the synapse of a result with its fitted values, its mechanisms and its
-cell for another program. What was written is then simulated again, and its
-metrics are compared with those of the result: they agree to 1e-6, or the
-command fails.""",
+Write the synapse or gap junction of a result with its fitted values, its
+mechanisms and its cells for another program. What was written is then
+simulated again, and its metrics are compared with those of the result: they
+agree to 1e-6, or the command fails. A gap junction is written for Python and
+HOC.""",
     examples=(
         ("export my_fit --format python --out synapse", "a script that needs NEURON alone"),
         ("export my_fit --format bmtk", "dynamics_params and a circuit_config.json"),

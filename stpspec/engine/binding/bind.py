@@ -158,8 +158,7 @@ def examine(
         parameters={name: p.model_dump() for name, p in parameters.items()},
         objective=objective and objective.copy_with(terms=terms),
     )
-    cell_specs = [model.cell, getattr(model, "second_cell", model.cell)]
-    templates = tuple(dict.fromkeys(cells.template_path(c) for c in cell_specs))
+    templates = tuple(dict.fromkeys(cells.template_path(c) for c in model.cells))
     scheme = highest_rung(numbers.numerics.integrator, searching=False)
     readings = tuple(cell.readings for cell in facts.cells)
     return [], Bound(

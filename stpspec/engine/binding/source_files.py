@@ -18,7 +18,8 @@ from stpspec.engine.mechanisms.nmodl import flat_name, included_in
 from stpspec.engine.reading import Readings
 from stpspec.engine.templates import current_folder, is_shipped, template_path
 from stpspec.errors import StpspecError
-from stpspec.resources import CURRENT_FOLDER, find_file, remember_code
+from stpspec.resources import CURRENT_FOLDER, find_file
+from stpspec.resources.trust import remember_code
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import target_files
 from stpspec.specs.result_files import Sources, sha256_of, text_of

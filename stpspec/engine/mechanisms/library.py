@@ -14,7 +14,8 @@ from stpspec.engine import nrn
 from stpspec.engine.mechanisms import nmodl
 from stpspec.engine.mechanisms.compilation import compile_library
 from stpspec.errors import MechanismError
-from stpspec.resources import find_file, require_trust, shipped
+from stpspec.resources import find_file, shipped
+from stpspec.resources.trust import require_trust
 
 _OF_NEURON = frozenset({
     "morphology", "capacitance", "pas", "extracellular", "fastpas", "hh", "IClamp", "AlphaSynapse",

@@ -33,9 +33,8 @@ _in_use: list[_Transfer] = []
 _ids = itertools.count()  # of the process: two transfers of one number are one
 
 
-def is_transferred(mechanism: str, variable: str) -> bool:
+def is_transferred(told: Mechanism, variable: str) -> bool:
     """Tell whether a variable is filled by a transfer: it is RANGE, as no POINTER is."""
-    told = describe(mechanism)
     return variable in told.recordable or variable in told.parameters
 
 
@@ -78,7 +77,7 @@ def connect(point: PointProcess, variable: str, section: Section, position: floa
         If it has no such POINTER or RANGE variable.
     """
     mechanism = point.hname().partition("[")[0]
-    if is_transferred(mechanism, variable):
+    if is_transferred(describe(mechanism), variable):
         transfer = _Transfer(point, variable, section, position)
         _register(transfer)
         _in_use.append(transfer)

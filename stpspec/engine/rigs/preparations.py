@@ -12,7 +12,6 @@ from stpspec.engine.binding.bound import Bound
 from stpspec.engine.hoc_types import NetCon, PointProcess, Reference, Segment
 from stpspec.engine.mechanisms import partner_voltage
 from stpspec.engine.rigs.rig import Probe, Rig
-from stpspec.specs.model import Cell
 from stpspec.specs.stimulus import Stimulus
 
 _FOREVER = 1e9  # ms
@@ -125,10 +124,6 @@ class SharedRig(SynapseRig):
         super().tear_down()
 
 
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
-
-
 class GapRig(Rig):
     """Replicas of two cells joined by a gap junction, both recorded in current clamp."""
 
@@ -136,20 +131,13 @@ class GapRig(Rig):
         super().__init__(bound, rows)
         partner_voltage.complete()
 
-    def _cells(self) -> Sequence[Cell]:
-        return [self.model.cell, self.model.second_cell]
-
     def _add_replica(self, row: Mapping[str, float]) -> None:
         h = nrn.hoc()
         model = self.model
         pair = [self._build(which, row) for which in range(2)]
-        places = [
-            (model.section, model.position),
-            (model.section_2 or model.section, _or(model.position_2, model.position)),
-        ]
-        gaps = [self._place(c, *place) for c, place in zip(pair, places, strict=True)]
+        gaps = [self._place(c, *site) for c, site in zip(pair, model.sites, strict=True)]
         for gap, other, (section, position) in zip(
-            gaps, reversed(pair), reversed(places), strict=True
+            gaps, reversed(pair), reversed(model.sites), strict=True
         ):
             there = cells.section(other, section)
             partner_voltage.connect(gap, model.partner_voltage, there, position)
@@ -191,7 +179,7 @@ class GapRig(Rig):
         if not self._states:
             super().states(replica)
             name = self.model.partner_voltage
-            if partner_voltage.is_transferred(self.model.mechanism, name):
+            if partner_voltage.is_transferred(self.bound.mechanism, name):
                 for states, gaps in zip(self._states, self.points, strict=True):
                     states += [getattr(gap, f"_ref_{name}") for gap in gaps]
         return self._states[replica]

@@ -16,7 +16,6 @@ from stpspec.engine.mechanisms import state_variables
 from stpspec.engine.mechanisms.nmodl import read
 from stpspec.engine.rigs.seeding import Seeding
 from stpspec.errors import SimulationError, TemplateError
-from stpspec.specs.model import Cell
 from stpspec.specs.places import Place, is_place, place_of
 from stpspec.specs.stimulus import Stimulus
 from stpspec.units import UnitError, convert
@@ -106,7 +105,7 @@ class Rig(ABC):
         self.shifts = [0.0] * n
         self.like: tuple[object, ...] = ()
         self._states: list[list[Reference]] = []
-        self._builders = [cells.builder(cell) for cell in self._cells()]
+        self._builders = [cells.builder(cell) for cell in self.model.cells]
         self._found: dict[tuple[int, int], dict[str, list[Section]]] = {}
         for replica, row in enumerate(rows):
             self._add_replica(row)
@@ -121,10 +120,6 @@ class Rig(ABC):
         )  # after: it needs a section
 
     # -- building ---------------------------------------------------------------------------
-
-    def _cells(self) -> Sequence[Cell]:
-        """Return the cells of a replica, as the model describes them."""
-        return [self.model.cell]
 
     @abstractmethod
     def _add_replica(self, row: Mapping[str, float]) -> None:
@@ -142,7 +137,7 @@ class Rig(ABC):
         SimulationError
             If its template refuses these arguments.
         """
-        heads = self._heads(which)
+        heads = self.model.heads[which]
         changed = {}
         for name, value in row.items():
             place = place_of(name) if is_place(name) else None
@@ -155,12 +150,6 @@ class Rig(ABC):
                 raise
             raise SimulationError(str(error)) from error
         return cell
-
-    def _heads(self, which: int) -> tuple[str, ...]:
-        """Return what a cell of a replica is called in paths: the second is like the first."""
-        if which == 0:
-            return ("cell",)
-        return ("cell_2",) if self.model.cell_2 is not None else ("cell", "cell_2")
 
     def _place(self, cell: object, section: str, position: float) -> PointProcess:
         h = nrn.hoc()
@@ -255,7 +244,7 @@ class Rig(ABC):
         """
         for which, cell in enumerate(self.owned[replica]):
             groups = self._groups(replica, which, cell)
-            heads = self._heads(which)
+            heads = self.model.heads[which]
             own = [(p, v) for p, v in values if p.cell in heads]
             # What is said of the second cell alone, and of fewer sections, goes before.
             own.sort(key=lambda pv: (heads.index(pv[0].cell), pv[0].section != "all",

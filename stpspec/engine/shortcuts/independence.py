@@ -84,8 +84,8 @@ def kept_apart(bound: Bound) -> Bound:
     if not unread or not bound.together:
         return bound
     e = bound.experiment
-    cells = [e.model.cell, getattr(e.model, "second_cell", e.model.cell)]
-    key = content_key(e.model.mechanism, *(cell.digest for cell in cells), *sorted(unread))
+    cells = (cell.digest for cell in e.model.cells)
+    key = content_key(e.model.mechanism, *cells, *sorted(unread))
     used = equivalence.remembered("unread mechanisms", key, lambda: _unread_in_use(bound, unread))
     return replace(bound, together=False) if used else bound
 

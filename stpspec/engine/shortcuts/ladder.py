@@ -88,8 +88,7 @@ def feasible(bound: Bound) -> Bound:
         without_cell = bound.scheme.cell == "none" and eligible(bound)
         return bound if without_cell else under(bound, PLAIN_REFERENCE)
     model = bound.experiment.model
-    cells = [model.cell, getattr(model, "second_cell", model.cell)]
-    key = " ".join([model.mechanism, *(cell.digest for cell in cells)])
+    key = " ".join([model.mechanism, *(cell.digest for cell in model.cells)])
     with nrn.exclusive():
         varies = equivalence.remembered("variable step", key, lambda: _can_vary(bound))
     return bound if varies else under(bound, REFERENCE)
