@@ -75,9 +75,10 @@ def free_parameters(
         except UnitError as error:
             # What is wrong already is a stand-in here.
             ends = [e for e in ("min", "max", "start") if f"{path}.{e}" not in wrong]
-            problems += _in_other_units(path, parameter, ends, known.units[name]) or [
-                SpecProblem(path, str(error))
-            ]
+            told = _in_other_units(path, parameter, ends, known.units[name])
+            if len(told) != 1:  # all of them, in one wrong unit
+                told = [SpecProblem(path, str(error), " … ".join(str(p.received) for p in told))]
+            problems += told
             continue
         except ValidationError as error:  # bounds that are reversed once both are in one unit
             problems += problems_of(error, path)
