@@ -16,6 +16,7 @@ from urllib.parse import quote
 from stpspec import log
 from stpspec.errors import StudyError
 from stpspec.formatting import HIDDEN, PASSWORD_VARIABLE, hide, revealed
+from stpspec.resources import expanded
 from stpspec.studies.damage import name_what_is_gone
 from stpspec.studies.database import open_database
 from stpspec.studies.optuna_internals import (
@@ -114,7 +115,7 @@ def open_storage(place: str, *, read_only: bool = False) -> Storage:
     """
     if "://" in place:
         return _open_database(place, read_only)
-    path = Path(place).expanduser()
+    path = expanded(place)
     try:
         return _open_journal(path, read_only)
     except OSError as error:

@@ -11,6 +11,7 @@ from stpspec.cli import flags
 from stpspec.cli.experiment import USAGE, WORDS, each_experiment, named_experiments, table_and_base
 from stpspec.cli.terminal import DONE, UsageError
 from stpspec.cli.verb import Candidates, Verb
+from stpspec.resources import expanded
 
 if TYPE_CHECKING:
     from stpspec.cli.verb import FlagGroup
@@ -102,7 +103,7 @@ def _held_elsewhere(path: str) -> tuple[Mapping[str, object], str] | None:
     """Return the experiment that a connection of a campaign or a study holds, and its place."""
     from stpspec.campaigns.record import CAMPAIGN_FILE, RECORD_FILE, read_record
 
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if (folder / RECORD_FILE).is_file() and isinstance(
         spec := read_record(folder).get("spec"), dict
     ):
