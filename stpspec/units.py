@@ -105,7 +105,9 @@ def split(value: str) -> tuple[float, str]:
     if match.group(2)[:1] in _TYPOGRAPHIC:
         raise UnitError(f"there are typographic quotes in {value!r}: write plain ones")
     if match.group(2).startswith(","):  # pint takes "0,1" for 0 × 1
-        raise UnitError(f"a number has a decimal point, no comma: {value!r}")
+        thousands = re.match(r",\d{3}(?!\d)", match.group(2))
+        also = ", nor one between thousands" if thousands else ""
+        raise UnitError(f"a number has a decimal point, no comma{also}: {value!r}")
     return float(match.group(1)), match.group(2)
 
 

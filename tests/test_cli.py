@@ -507,7 +507,7 @@ def test_a_result_whose_summary_is_damaged_is_named(here, main, text):
         (["fit"], 2, "what?"),
         (["fit", "small.yaml", "--ot", "x"], 2, "did you mean '--out'"),
         (["fit", "small.yaml", "--overwite"], 2, "did you mean '--overwrite'"),
-        (["fit", "small.yaml", "--log-level", "loud"], 2, "'debug'"),
+        (["fit", "small.yaml", "--log-level", "loud"], 2, "is one of debug, info"),
         (["fit", "small.yaml", "--out"], 2, "--out"),
         (["list", "metrcs"], 2, "Did you mean 'metrics'"),
         (["schema", "protocols"], 2, "Did you mean 'protocol'"),

@@ -439,6 +439,15 @@ def test_folder_of_a_multirun_may_have_any_name(out, tmp_path):
     assert all((tmp_path / out / job / "result" / "result.nc").is_file() for job in "01")
 
 
+def test_folder_of_a_user_that_there_is_not_is_a_name_like_others(tmp_path, monkeypatch):
+    from stpspec.cli.main import main as command
+
+    (tmp_path / "e.yaml").write_text(json.dumps(small.data()))
+    monkeypatch.chdir(tmp_path)
+    assert command(["run", "e.yaml", "--out=~nobody-of-this-name/r"]) == 0
+    assert (tmp_path / "~nobody-of-this-name" / "r" / "simulation.nc").is_file()
+
+
 def test_threads_are_refused_still():
     from concurrent.futures import ThreadPoolExecutor
 

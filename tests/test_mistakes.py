@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -67,6 +68,15 @@ TYPED = {
     ("run", "small.yaml", "U", "0.4"): (2, "U=0.4"),
     ("run", "small.yaml", "--U", "0.4"): (2, "without dashes: U=0.4"),
     ("run", "small.yaml", "--tau_rec=0.4"): (2, "without dashes: tau_rec=0.4"),
+    ("run", "small.yaml", "tau_rec=", "0.5", "s"): (2, "write 'tau_rec=0.5 s'"),
+    ("run", "small.yaml", "tau_rec", "=", "0.5", "s"): (2, "write 'tau_rec=0.5 s'"),
+    ("run", "small.yaml", "tau_rec", "=0.5", "s"): (2, "write 'tau_rec=0.5 s'"),
+    ("run", "small.yaml", "tau_rec", "0.5", "s"): (2, "set with =: 'tau_rec=0.5 s'"),
+    ("run", "small.yaml", "tau_rec:", "0.5", "s"): (2, "set with =: 'tau_rec=0.5 s'"),
+    ("run", "small.yaml", "tau_rec:0.5", "s"): (2, "set with =: 'tau_rec=0.5 s'"),
+    ("run", "small.yaml", "tau_rec = 0.5 s"): (2, "set with = alone: 'tau_rec=0.5 s'"),
+    ("run", "small.yaml", "U=0.4,tau_rec=300"): (2, "word of its own: U=0.4 tau_rec=300"),
+    ("run", "small.yaml", "U=0.4; tau_rec=0.5 s"): (2, "its own: U=0.4 'tau_rec=0.5 s'"),
     ("fit", "small.yaml", "--seed", "1"): (2, "without dashes: seed=1"),
     ("fit", "small.yaml", "--fitter=tpe"): (2, "without dashes: fitter=tpe"),
     ("fit", "small.yaml", "fitter", "tpe"): (2, "fitter=tpe"),
@@ -102,6 +112,13 @@ TYPED = {
     ("fit", "fitter=tpe"): (2, "stpspec fit EXPERIMENT fitter=tpe"),
     ("check", "small.yaml", "experiment=pvalb_pyr"): (2, "two experiments are named"),
     ("fit", "small.yaml", "-m", "experiment=pvalb_pyr"): (2, "two experiments are named"),
+    ("run", "small.yaml", "tau_rec=1,500"): (2, "tau_rec=1.500, or tau_rec=1500"),
+    ("run", "small.yaml", "tau_rec='1,500 ms'"): (1, "no comma, nor one between thousands"),
+    ("check", "small.yaml", "model.tau_rec=300"): (1, "stand in model.fixed.tau_rec; received"),
+    ("check", "small.yaml", "numerics.tstop=60"): (1, "time_limit; received 60"),
+    ("check", "small.yaml", "evaluations=9"): (1, "did you mean 'fitter.budget.evaluations'?"),
+    ("check", "small.yaml", "single.duration=9"): (1, "did you mean 'protocols.single'?"),
+    ("check", "small.yaml", "terms.size.sd=9"): (1, "did you mean 'objective.terms'?"),
     # verbs and flags
     ("fti", "small.yaml"): (2, "Did you mean 'fit'?"),
     ("simulate", "small.yaml"): (2, "Did you mean 'run'?"),
@@ -158,7 +175,28 @@ TYPED = {
     ("fit", "small.yaml", "-m", "seed=1,2", "hydra.run.dir=x"): (2, "hydra.sweep.dir"),
     ("fit", "small.yaml", "hydra/launcher=joblib"): (2, "add -m"),
     ("fit", "small.yaml", "hydra.run.dir=x", "--out", "y"): (2, "name two folders"),
+    ("fit", "small.yaml", "-m", "seed=1,2", "hydra.sweep.subdir=same"): (2, "one folder for all"),
+    ("fit", "small.yaml", "-m", "seed=1,2", "hydra.sweep.subdir=../${seed}"): (2, "inside of hyd"),
+    ("fit", "small.yaml", "-m", "seed=glob(*)"): (2, "glob(…) names files of a group"),
+    ("fit", "--config-path", ".", "--config-name", "small"): (2, "--config-dir DIR adds"),
+    ("show", "small.yaml", "U=0.4"): (2, "an experiment has no field U; the value of a"),
+    ("show", "small.yaml", "nothing.at=1"): (2, "an experiment has no field nothing"),
     ("check", "small.yaml", "hydra.run.dir=x"): (2, "leave out hydra.run.dir=x"),
+    # a value for a flag that takes none, none for one that takes one, a name of several choices
+    ("fit", "small.yaml", "-m=3"): (2, "-m/--multirun takes no value"),
+    ("fit", "small.yaml", "-m3"): (2, "received '3'"),
+    ("fit", "small.yaml", "--quiet=yes"): (2, "--quiet takes no value"),
+    ("fit", "small.yaml", "--out"): (2, "--out needs a value: --out DIR"),
+    ("fit", "--out", "--quiet", "small.yaml"): (2, "--out needs a value: --out DIR"),
+    ("fit", "small.yaml", "--log-level=loud"): (2, "is one of debug, info, warning, error; rec"),
+    ("sweep", "small.yaml", "U=[0.2,0.4]", "--axis=ln"): (2, "--axis is one of auto, log, linear"),
+    ("tune", "small.yaml", "--port", "web"): (2, "--port takes a whole number; received 'web'"),
+    ("fit", "small.yaml", "fitter=optuna"): (2, "samplers are cmaes, qmc, random and tpe"),
+    ("fit", "small.yaml", "fitter=optuna.TPESampler"): (2, "cmaes, qmc, random and tpe"),
+    ("fit", "small.yaml", "fitter=scipy"): (2, "SciPy's methods are bounded, lbfgsb"),
+    ("fit", "small.yaml", "fitter=minimize"): (2, "is the kind of lbfgsb, nelder_mead, pow"),
+    ("check", "small.yaml", "model=gap_junction"): (2, "kind of gap_fast_spiking and gap_patches"),
+    ("check", "small.yaml", "model=TsodyksMarkram"): (2, "is the mechanism of tm_patch"),
 }  # fmt: skip
 
 
@@ -197,6 +235,13 @@ WRITTEN = [
      "small.yaml:11: this is not valid YAML: mapping values are not allowed here; is this line"),
     ("  U: {min", "\tU: {min", "small.yaml:13: this is not valid YAML: found character '\\t'"),
     ("  U: {min", "  \tU: {min", "indent with spaces"),
+    ("U: {min: 0.1,", "U: {min: 20 mV,", "parameters.U.min: expected a number without"),
+    ("max: 0.9}", "max: 1.5 s}", "parameters.U.max: expected a number without"),
+    ("max: 0.9}", "max: 0.9, start: 3 pA}", "parameters.U.start: expected a number without"),
+    ("max: 0.9}", "max: 0,9}", "parameters.U.9: expected a name here; is there a decimal comma"),
+    ("tau_decay: 2 ms", "tau_decay: 1,500 ms", "is there a comma in the number before 500 ms?"),
+    ("name: small", "name:\u00a0small", "small.yaml:7: this is not valid YAML: could not find exp"),
+    ("name: small\n", "name:\u00a0small\n", "there is a no-break space"),
     ("name: small", "name:small", "no colon with a space after it"),
     ("fixed: {tau_decay: 2 ms}", "fixed: {tau_decay:2 ms}", "put a space after the colon"),
     ("name: small", 'name: "small', "small.yaml:6: this is not valid YAML"),
@@ -232,6 +277,10 @@ WRITTEN = [
     ("  - override /model: tm_patch\n", "", "'- override /model: tm_patch'"),
     ("parameters:", "fitter: tpe\nparameters:", "'- override /fitter: tpe'"),
     ("parameters:", "fitter: {kind: tpe}\nparameters:", "'- override /fitter: tpe'"),
+    ("  - override /model", "  - override /fitter: optuna\n  - override /model",
+     "Optuna's samplers are cmaes, qmc, random and tpe"),
+    ("  - override /model", "  - override /fitter: optuna\n  - override /model",
+     "Optuna's samplers are cmaes, qmc, random and tpe"),
     ("parameters:", "recording: current_clamp\nparameters:", "override /recording: curr"),
     ("parameters:", "fitter: {kind: optuna, budget: 100}\nparameters:", "{evaluations: 100}"),
     ("model:\n  fixed: {tau_decay: 2 ms}", "model: tm_patch", "'- override /model: tm_patch'"),
@@ -293,6 +342,13 @@ def test_a_ratio_in_percent_is_doubted_with_the_ratio(answer):
 # -- no input hangs -----------------------------------------------------------------------------
 
 _NAMES = ",".join("U" * 100_000)
+
+
+def reference(name):
+    return f"${{{name}}}"
+
+
+PAIRS = list(itertools.pairwise("abcdefghi"))
 ENDLESS = {
     "aliases that multiply": (
         "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -300,6 +356,23 @@ ENDLESS = {
         ) + YAML, r"small.yaml:5: more than 10,000 values"),
     "an alias to itself": ("x: &x [*x]\n" + YAML, r"small.yaml:1: \*x stands inside of what it"),
     "a mapping of itself": ("x: &x {a: *x}\n" + YAML, r"small.yaml:1: \*x stands inside"),
+    "references that multiply": (
+        "a: xxxxxxxxx\n" + "".join(f"{c}: '{reference(p) * 9}'\n" for p, c in PAIRS) + YAML,
+        r"small.yaml:7: references expand to more than 2,000,000 characters"),
+    "references to mappings": (
+        "a: {x: 1, y: 2}\n" + "".join(
+            f"{c}: {{{', '.join(f'{k}: ${{{p}}}' for k in 'pqrstuvwx')}}}\n" for p, c in PAIRS
+        ).replace("${", "'${").replace("}, ", "}', ").replace("}}\n", "}'}\n") + YAML,
+        r"small.yaml:\d: references expand to more than"),
+    "references by oc.select": (
+        "a: xxxxxxxxx\n" + "".join(
+            f"{c}: '{reference('oc.select:' + p) * 9}'\n" for p, c in PAIRS) + YAML,
+        r"small.yaml:7: references expand to more than"),
+    "references to neighbors": (
+        "z: {a: xxxxxxxxx" + "".join(f", {c}: '{reference('.' + p) * 9}'" for p, c in PAIRS)
+        + "}\n" + YAML, r"small.yaml:1: references expand to more than"),
+    "names made of references": (YAML.replace("name: small", "name: '${${seed}}'"),
+                                 r"small.yaml:6: a reference stands inside of another"),
     "brackets": (YAML + "x: " + "[" * 1000 + "]" * 1000, r"small.yaml:17: .* 40 levels deep"),
     "braces": (YAML + "x: " + "{a: " * 1000 + "1" + "}" * 1000, r"small.yaml:17: .* 40 levels"),
     "indentation": (YAML + "x:\n" + "".join(f"{' ' * (i + 1)}a:\n" for i in range(1000)),
@@ -317,6 +390,22 @@ def test_a_file_without_end_is_refused_at_its_line(answer, kind):
     code, out, said = answer(["check", "small.yaml"], small_yaml=text)
     is_clear(code, out, said, 1)
     assert re.search(told, said)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("  fixed:", "  cell: {file: pipe.hoc, template: X}\n  fixed:"),
+    ("  fixed:", "  cell: {file: pipe.py}\n  fixed:"),
+    ("  fixed:", "  mod: [pipe.mod]\n  fixed:"),
+])  # fmt: skip
+def test_a_pipe_is_no_file_of_a_model(tmp_path, monkeypatch, capsys, old, new):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe.hoc", "pipe.py", "pipe.mod"):
+        os.mkfifo(name)
+    (tmp_path / "small.yaml").write_text(YAML.replace(old, new, 1))
+    assert command(["check", "small.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "is neither a file nor a folder" in said
+    assert "small.yaml:11 | model." in said
 
 
 def test_a_pipe_is_no_table(tmp_path, monkeypatch, capsys):
@@ -456,15 +545,45 @@ def test_a_folder_that_was_deleted_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_multirun_where_nothing_can_be_written_says_so(answer, tmp_path):
+# Root may write everywhere, unless it gives up what lets it pass over permissions.
+_POWERS = "-dac_override,-dac_read_search"
+PERMITTED = ["setpriv", f"--bounding-set={_POWERS}", f"--inh-caps={_POWERS}"]
+
+
+@pytest.fixture
+def permitted(tmp_path):
+    """Return the words before a command that must heed the permissions of files."""
+    before = [] if os.geteuid() else PERMITTED
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o500)
+    try:
+        writes = subprocess.run([*before, "touch", str(kept / "x")], capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("root may write everywhere, and there is no setpriv")
+    if b"Permission denied" not in writes.stderr:
+        pytest.skip(f"root may write everywhere: {writes.stderr.decode()}")
+    kept.rmdir()
+    return before
+
+
+@pytest.mark.parametrize("words", [
+    ("run", "-m", "small.yaml", "U=0.3,0.4"), ("fit", "small.yaml", "study=mine"),
+    ("campaign", "table.csv", "small.yaml"),
+], ids=" ".join)  # fmt: skip
+def test_where_nothing_can_be_written_nothing_is_simulated(permitted, tmp_path, words):
+    texts = {"small.yaml": YAML, "table.csv": TABLE}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
     tmp_path.chmod(0o500)
     try:
-        code, out, said = answer(["run", "-m", "pvalb_pyr", "U=0.3,0.4"])
+        done = subprocess.run([*permitted, sys.executable, "-m", "stpspec.cli", *words],
+                              cwd=tmp_path, capture_output=True, text=True)  # fmt: skip
     finally:
         tmp_path.chmod(0o700)
-    is_clear(code, out, said, 1)
-    assert "no permission in" in said
+    is_clear(done.returncode, done.stdout, done.stderr, 1)
+    assert re.search(r"cannot be written: .*permission", done.stderr, re.IGNORECASE)
+    assert "stpspec-results" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(texts)
 
 
 def test_a_list_in_the_place_of_a_mapping_is_told_with_both_lines(answer):

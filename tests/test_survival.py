@@ -94,6 +94,18 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_warning(here, settings
         assert "should not happen" not in done.stderr
 
 
+def test_a_report_and_a_summary_do_without_a_figure_that_cannot_be_drawn(here):
+    (here / "table.csv").write_text("connection,size,size_sd\na,42,1\n")
+    line = "stpspec campaign table.csv small.yaml --out c --quiet && stpspec report c"
+    done = in_shell(line, here, MPLBACKEND="no_such_backend")
+    assert done.returncode == 0, done.stderr
+    assert "1 done; summary.csv in c\n" in done.stdout
+    assert "a figure of the report is left out: " in done.stderr
+    page = (here / "c" / "report.html").read_text(encoding="utf-8")
+    assert "The figure is left out: " in page
+    assert "Asked and achieved" in page
+
+
 def test_output_that_is_the_product_and_cannot_be_written_is_a_failure(here):
     done = in_shell("stpspec schema fitter > /dev/full", here)
     assert done.returncode == 1
@@ -399,6 +411,43 @@ def test_a_deleted_journal_ends_the_fit_with_its_best_point(tmp_path, monkeypatc
     assert held.value.result.n_evaluations >= 10
     assert path.exists() == replaced
     assert not replaced or path.read_text() == ""
+
+
+def delete_study(url, path):
+    storage = optuna.storages.RDBStorage(url) if "://" in url else journal_of(path)
+    optuna.delete_study(study_name="s", storage=storage)
+    if "://" in url:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def journal_of(path):
+    backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=JournalLock(str(path)))
+    return optuna.storages.JournalStorage(backend)
+
+
+@pytest.mark.parametrize(
+    ("place", "act", "told"),
+    [
+        ("s.journal", lambda _, path: os.truncate(path, 1000), "was shortened by another program"),
+        ("s.journal", lambda _, path: os.truncate(path, 0), "was shortened by another program"),
+        ("s.journal", delete_study, "no longer holds what was written to it"),
+        (
+            "s.journal",
+            lambda _, path: path.write_bytes(path.read_bytes() + b"[]\n"),
+            "is no journal of a study",
+        ),
+        ("s.db", delete_study, "no longer holds what was written to it"),
+    ],
+    ids=["shortened", "emptied", "study deleted", "a foreign line", "study deleted in SQLite"],
+)
+def test_a_study_that_others_damage_ends_the_fit_with_its_best_point(tmp_path, place, act, told):
+    path = tmp_path / place
+    url = f"sqlite:///{path}" if place.endswith(".db") else str(path)
+    with pytest.raises(StudyError, match=told) as held:
+        fit_and(studied(url), lambda: act(url, path))
+    assert held.value.result.status == "interrupted"
+    assert held.value.result.n_evaluations >= 10
 
 
 def test_a_deleted_journal_ends_the_command_with_a_saved_result(here):

@@ -14,6 +14,7 @@ from stpspec.campaigns.record import has_result, read_record
 from stpspec.campaigns.rows import RowExperiment, row_experiment, unknown_columns
 from stpspec.campaigns.table import Table, TableSource, read
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest, place
+from stpspec.resources import expanded
 from stpspec.specs.base import canonical_json
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import target_files
@@ -82,7 +83,7 @@ def plan(
         With every problem of the table at once, each with its file, line, row and column.
     """
     content = read(table)
-    root = Path(folder or Path("stpspec-results/campaigns") / content.stem).expanduser().resolve()
+    root = expanded(folder or Path("stpspec-results/campaigns") / content.stem).resolve()
     bases = Bases(experiment, overrides, content)
     rows = [row_experiment(row, bases) for row in content.rows]
     problems = [*content.problems, *unknown_columns(rows, content.header)]

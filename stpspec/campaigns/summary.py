@@ -83,8 +83,13 @@ class Campaign:
         """Return the table as text, for a terminal of so many columns."""
         return campaign_table(self.connections, width)
 
-    def save(self) -> None:
+    def save(self) -> list[Path]:
         """Write ``summary.csv`` and ``summary.png`` into the folder of the campaign.
+
+        Returns
+        -------
+        list of Path
+            What was written; of a figure that cannot be drawn there is a warning.
 
         Raises
         ------
@@ -98,4 +103,5 @@ class Campaign:
             ):
                 csv.writer(file).writerows(spreadsheet_rows(campaign_rows(self.connections)))
             formats = dict.fromkeys(kind for c in self.connections for kind in c.formats)
-            write_campaign(self.connections, self.folder, list(formats) or ["png"])
+            figures = write_campaign(self.connections, self.folder, list(formats) or ["png"])
+            return [self.folder / "summary.csv", *figures]

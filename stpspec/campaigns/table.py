@@ -14,6 +14,7 @@ from stpspec.config.locations import ambiguous_number
 from stpspec.config.yaml_files import document
 from stpspec.data.table_files import delimiter, records, split_header
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest
+from stpspec.resources import expanded
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -112,7 +113,7 @@ def read(table: TableSource) -> Table:
         rows = table.to_dict("records") if isinstance(table, Frame) else table
         rows, problems = _mapped([(None, value) for value in _listed(rows)])
         return _named(Table("campaign", rows, problems=problems))
-    path = Path(table).expanduser()
+    path = expanded(table)
     if path.suffix.lower() not in _ENDINGS:
         rule = f"a table of connections ends in {', '.join(_ENDINGS)}"
         raise _unreadable(SpecProblem(str(table), rule, path.suffix or path.name))
@@ -151,7 +152,7 @@ def is_table(path: str | Path) -> bool:
     """
     from stpspec.specs.experiment import Experiment
 
-    file = Path(path).expanduser()
+    file = expanded(path)
     if file.suffix.lower() in (".csv", ".tsv"):
         return True
     if file.suffix.lower() not in _ENDINGS or not file.is_file():
@@ -182,7 +183,7 @@ def _named(table: Table) -> Table:
     for number, row in enumerate(table.rows, 1):
         place = {"row": row.label or str(number), "column": NAME, "where": row.where}
         if not row.name:
-            rule = "each row needs the name of its connection, with letters or digits"
+            rule = "each row needs the name of its connection, with letters from A to Z or digits"
             problems.append(table_problem(rule, row.label, **place))
         elif row.name in seen:
             other = seen[row.name].label

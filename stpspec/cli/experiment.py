@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stpspec.cli.terminal import DONE, UsageError, complain
 from stpspec.errors import SpecError, SpecProblem, StpspecError
 from stpspec.formatting import presentable
+from stpspec.resources import expanded
 
 if TYPE_CHECKING:
     from stpspec.cli.saving import Place
@@ -67,11 +68,10 @@ def _ask_for_trust(path: str, *, trusts: bool) -> None:
     TrustError
         If it was neither run before nor trusted.
     """
-    from pathlib import Path
 
     from stpspec.resources.trust import require_trust, result_around, trust
 
-    place = Path(path).expanduser()
+    place = expanded(path)
     folder = result_around(place / "experiment.yaml") or result_around(place)
     if folder is None:
         return

@@ -44,6 +44,7 @@ def told_of(flag: str, value: str, verb: str | None, options: Iterable[str]) -> 
         The flags that the verb has.
     """
     first = (value.split() or [""])[0]
+    first = "" if first.startswith("-") else first  # the next flag
     if flag in _MEANT:
         words = _MEANT[flag].format(
             verb=verb or "VERB", value=first or "EXPERIMENT", folder=first or "DIR"

@@ -86,6 +86,36 @@ def separate(
     return rest, HydraSettings(folder, launcher)
 
 
+def check_subdir(settings: Sequence[str], overrides: Sequence[str]) -> None:
+    """Raise unless each job of a multirun has a folder of its own, inside of the multirun's.
+
+    Parameters
+    ----------
+    settings : sequence of str
+        Of Hydra.
+    overrides : sequence of str
+        Of the experiment.
+
+    Raises
+    ------
+    UsageError
+        If jobs would be lost to those who look for them, or meet.
+    """
+    from stpspec.config.overrides import number_of_jobs
+
+    for word in settings:
+        value = word.partition("=")[2].strip("'\"")
+        if _key(word) != SUBDIR or word.startswith("~"):
+            continue
+        if value.startswith(("/", "~")) or ".." in value.split("/"):
+            raise UsageError(f"{SUBDIR} names a folder inside of {SWEEP}; received {value!r}")
+        if "${" not in value and number_of_jobs(overrides) > 1:
+            raise UsageError(
+                f"{word} is one folder for all jobs: name what differs between them, such as "
+                f"'{SUBDIR}=${{hydra.job.num}}'"
+            )
+
+
 _USES = {RUN: "one result", SWEEP: "the jobs of -m"}
 
 

@@ -140,7 +140,7 @@ def launch_jobs(
 ) -> int:
     """Run one job for each combination of the overrides, and sum up; return the exit code."""
     from stpspec.cli.experiment import folder_of
-    from stpspec.cli.hydra_settings import separate
+    from stpspec.cli.hydra_settings import check_subdir, separate
     from stpspec.cli.summaries import sum_up_multirun
     from stpspec.config.compose import choose, fault_named, sources
     from stpspec.config.overrides import check_overrides, forced
@@ -150,6 +150,7 @@ def launch_jobs(
     overrides, settings = separate(overrides, arguments)
     check_overrides(overrides, several=True)
     check_overrides(settings.launcher)
+    check_subdir(settings.launcher, overrides)
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     sweep = arguments.out or f"stpspec-results/multirun/{stamp}"
     if settings.folder is not None:
@@ -162,6 +163,8 @@ def launch_jobs(
     with sources(file, overrides), fault_named(chosen, file, overrides):
         interrupted = _launch(task, words, sweep)
     print()
+    if not interrupted and not any(Path(sweep).rglob(multirun.JOB_FILE)):
+        raise StpspecError(f"there was no job to run: {' '.join(overrides)} gives no value")
     return max(sum_up_multirun(sweep), FAILED * interrupted)
 
 

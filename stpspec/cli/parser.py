@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -45,6 +46,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog, f"{prog} {usage}", description, epilog,
             formatter_class=HelpFormatter, allow_abbrev=False, add_help=False,
+            exit_on_error=False,
         )  # fmt: skip
 
     @property
@@ -59,9 +61,12 @@ class Parser(argparse.ArgumentParser):
         Raises
         ------
         UsageError
-            If a flag is not known here or lacks its value.
+            If a flag is not known here, or has not the value that it takes.
         """
-        arguments, unknown = self.parse_known_intermixed_args(words)
+        try:
+            arguments, unknown = self.parse_known_intermixed_args(words)
+        except argparse.ArgumentError as error:
+            self.error(self._of_value(error))
         if unknown:
             flag = next((w for w in unknown if w.startswith("-")), unknown[0]).partition("=")[0]
             self.error(self._unknown(flag, " ".join(unknown)))
@@ -73,6 +78,23 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
         raise UsageError(message, self.prog)
+
+    def _of_value(self, error: argparse.ArgumentError) -> str:
+        """Return what value a flag takes, where argparse refuses the one that it has."""
+        name = error.argument_name or ""
+        action = self._option_string_actions.get(name.partition("/")[0])
+        if action is None:
+            return str(error)
+        # argparse quotes what it refuses, and nothing else, before a list of choices
+        found = re.search(r": ('[^']*'|\"[^\"]*\")|argument ('.*'|\".*\")$", error.message or "")
+        received = f"; received {found[1] or found[2]}" if found else ""
+        if action.nargs == 0:
+            return f"{name} takes no value ({action.help}){received}"
+        if not found:
+            return f"{name} needs a value: {name} {action.metavar or 'NUMBER'} ({action.help})"
+        if action.choices is not None:
+            return f"{name} is one of {', '.join(map(str, action.choices))}{received}"
+        return f"{name} takes a whole number{received}"
 
     def _unknown(self, flag: str, unknown: str) -> str:
         from stpspec.cli.foreign_flags import told_of

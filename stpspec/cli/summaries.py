@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from stpspec.campaigns.record import CAMPAIGN_FILE
@@ -20,10 +21,10 @@ def sum_up_campaign(folder: str | Path) -> int:
     from stpspec.campaigns.summary import Campaign
 
     campaign = Campaign(folder)
-    campaign.save()
+    written = campaign.save()
     show(f"\n{campaign.table(shutil.get_terminal_size((100, 24)).columns)}")
     count = ", ".join(f"{n} {status}" for status, n in campaign.states.items())
-    print(f"\n{count}; summary.csv and summary.png in {shown_path(Path(folder))}")
+    print(f"\n{count}; {_names(written)} in {shown_path(Path(folder))}")
     if any(s in campaign.states for s in ("failed", "interrupted", "stopped")):
         return FAILED
     misses = [
@@ -40,17 +41,23 @@ def sum_up_multirun(folder: str) -> int:
 
     found = multirun.collect(folder)
     show(jobs_table(found, multirun.varied(found)))
-    save_jobs(Path(folder), found, multirun.varied(found))
+    written = save_jobs(Path(folder), found, multirun.varied(found))
     states = [job.status for job in found]
     count = ", ".join(
         f"{states.count(s)} {s}"
         for s in ("done", "failed", "interrupted", "stopped", "running")
         if s in states
     )
-    print(f"\n{count}; jobs.csv and jobs.png in {folder}")
+    print(f"\n{count}; {_names(written)} in {folder}")
     if "failed" in states:
         return FAILED
     return MISSED if any(miss.is_far for job in found for miss in job.misses) else DONE
+
+
+def _names(written: Sequence[Path]) -> str:
+    """Return the names of a table and its figures; the data of a figure are named by it."""
+    table, *rest = (path.name for path in written)
+    return " and ".join([table, *(name for name in rest if not name.endswith(".csv"))])
 
 
 def status_line(label: str, status: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stpspec.cli.expansions import home_folder, set_twice
 from stpspec.cli.terminal import UsageError
 from stpspec.resources import ALL_GROUPS
 
@@ -54,7 +55,7 @@ def understood(words: Sequence[str]) -> Words:
             if told := rule(words, index):
                 raise UsageError(told)
     overrides = [word for word in words if is_override(word)]
-    if told := _set_twice(overrides):
+    if told := set_twice(overrides):
         raise UsageError(told)
     return Words([word for word in words if not is_override(word)], overrides)
 
@@ -144,16 +145,24 @@ def _spaced(words: Sequence[str], index: int) -> str:
     before = words[index - 1] if index else ""
     match = re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s+=\s*|\s*:=\s*|\s*->\s*)(\S.*)", word)
     if match and not _exists(word):
-        return f"{word}: a value is set with = alone: {match[1]}={match[2]}"
+        return f"{word}: a value is set with = alone: {_set(match[1], match[2])}"
     first, _, rest = word.partition(" ")
     if "=" in rest and "=" not in first and _is_named(first) and not _exists(word):
         return f"'{word}' is one word in quotes: leave them out: {word}"
     if word.startswith("=") and before and "=" not in before and not _is_named(before):
-        value = word[1:] or after
-        return f"no space stands around =: write {before}={value}"
+        value, rest = (word[1:], words[index + 1 :]) if word[1:] else (after, words[index + 2 :])
+        return f"no space stands around =: write {_set(before, value, rest)}"
     if re.fullmatch(r"[^=]+=", word) and after and not (is_override(after) or _is_named(after)):
-        return f"no space stands around =: write {word}{after}"
+        written = _set(word[:-1], after, words[index + 2 :])
+        return f"no space stands around =: write {written}"
     return ""
+
+
+def _set(key: str, value: str, rest: Sequence[str] = ()) -> str:
+    """Return the override of a value, with the unit that may follow as a word of its own."""
+    if rest and re.fullmatch(_NUMBER, value) and _UNIT.fullmatch(rest[0]) and not _exists(rest[0]):
+        value = f"{value} {rest[0]}"
+    return f"'{key}={value}'" if " " in value else f"{key}={value}"
 
 
 def _separated(words: Sequence[str], index: int) -> str:
@@ -161,11 +170,11 @@ def _separated(words: Sequence[str], index: int) -> str:
     word, after = words[index], words[index + 1] if index + 1 < len(words) else ""
     before = words[index - 1] if index else ""
     if is_override(word) or _is_named(word):
-        return _home_folder(word) if _exists(word) else ""
+        return home_folder(word) if _exists(word) else ""
     after = "" if is_override(after) else after
     return (
         (_of_value(before, word) if is_override(before) else "")
-        or _without_sign(word, after)
+        or _without_sign(word, after, words[index + 2 :])
         or _of_pattern(word)
     )
 
@@ -187,14 +196,14 @@ def _of_value(override: str, word: str) -> str:
     return ""
 
 
-def _without_sign(word: str, after: str) -> str:
+def _without_sign(word: str, after: str, rest: Sequence[str]) -> str:
     """A name and its value with a colon or a space in the place of the sign."""
     match = re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s*:\s*|\s+)(\S.*)", word)
     if match and not match[2].startswith(("/", "\\")):
-        return f"{word}: a value is set with =: {match[1]}={match[2]}"
+        return f"{word}: a value is set with =: {_set(match[1], match[2], [after])}"
     is_name = re.fullmatch(r"[A-Za-z_]\w{0,15}:?", word) and re.fullmatch(rf"{_NUMBER}\S*", after)
     if after and (is_name or _is_key(word.rstrip(":"))):
-        return f"{word} {after}: a value is set with =: {word.rstrip(':')}={after}"
+        return f"{word} {after}: a value is set with =: {_set(word.rstrip(':'), after, rest)}"
     return ""
 
 
@@ -212,38 +221,3 @@ def _is_key(word: str) -> bool:
             r"(protocols|parameters|model|recording|numerics|fitter|objective|study)\.\w", word
         )
     )
-
-
-def _home_folder(word: str) -> str:
-    """A home folder in the place of ``~name``: the shell has a user of the name of a field."""
-    if not word.startswith("/"):
-        return ""
-    try:
-        import pwd
-
-        users = {Path(user.pw_dir): user.pw_name for user in pwd.getpwall()}
-    except (ImportError, OSError):  # Windows knows no such users
-        return ""
-    name = users.get(Path(word))
-    if name is None or (Path(word) / "experiment.yaml").is_file():
-        return ""
-    return f"{word} is a home folder: if you typed ~{name} to delete a field, put it in quotes"
-
-
-def _set_twice(overrides: Sequence[str]) -> str:
-    """Return that a field has two values: one is meant, or the shell took braces apart."""
-    seen: dict[str, list[str]] = {}
-    for word in overrides:
-        key, sign, value = word.lstrip("+").partition("=")
-        if sign and word[:1] != "~":
-            seen.setdefault(key, []).append(value)
-    for key, values in seen.items():
-        if len(set(values)) < 2:
-            continue
-        words = " and ".join(f"{key}={value}" for value in values[:3])
-        if all(re.match(r"\w+:", value) for value in values):
-            inner = ", ".join(value.replace(":", ": ", 1) for value in values)
-            return f"{words}: the shell took braces apart: put quotes around: '{key}={{{inner}}}'"
-        return (f"{key} is set twice, {words}: keep one; several values, which the shell makes of "
-                f"braces, are '{key}=[{','.join(values)}]' in stpspec sweep")  # fmt: skip
-    return ""

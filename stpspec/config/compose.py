@@ -23,6 +23,7 @@ from stpspec.config.yaml_files import document, mapping_in, relative
 from stpspec.errors import SpecError, nearest, unknown_name
 from stpspec.resources import (
     GROUPS,
+    expanded,
     experiment_folders,
     experiments,
     extra_folders,
@@ -185,7 +186,7 @@ def choose(name: str | Path | None) -> tuple[list[str], Path | None]:
     except FileNotFoundError as error:
         raise ConfigError("the current folder was deleted: cd into one that exists") from error
     try:
-        path = Path(name).expanduser()
+        path = expanded(name)
         for candidate in (path, path / "experiment.yaml"):
             if candidate.is_file():
                 if candidate.name in _OF_RESULT and (folder := result_around(candidate)):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from stpspec.config.choices import unknown_choice
 from stpspec.config.errors import ConfigError
 from stpspec.config.overrides import at
 from stpspec.config.yaml_files import document, relative
@@ -148,7 +149,7 @@ def _faults(key: str, choice: str) -> Iterator[SpecProblem]:
     elif group == "protocol" and not package:
         yield SpecProblem("", "a protocol needs a name", key, f"/protocol@protocols.{choice}")
     if choice not in (*groups[group], "null", ""):
-        yield SpecProblem("", str(unknown_name(group, choice, groups[group])))
+        yield SpecProblem("", unknown_choice(group, choice, groups[group]))
 
 
 def _groups() -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stpspec.config.choices import unknown_choice
 from stpspec.errors import StpspecError, unknown_name
 from stpspec.resources import ALL_GROUPS
 
@@ -92,7 +93,7 @@ def _missing(error: MissingConfigException) -> str:
     known = [o for o in error.options or [] if not o.startswith("_")]
     if not known and not group.startswith("experiment"):
         return str(unknown_name("group", group, (*ALL_GROUPS, "experiment")))
-    text = str(unknown_name(group, name, known))
+    text = unknown_choice(group, name, known)
     if group.startswith("experiment"):
         text += " In the defaults list of an experiment, groups begin with a slash: /model."
     return text

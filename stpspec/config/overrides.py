@@ -71,8 +71,13 @@ def check_overrides(overrides: Sequence[str], *, several: bool = False) -> None:
     faults = [fault for text in overrides if (fault := _fault(text, several))]
     if faults:
         raise OverrideError("\n  ".join(faults))
-    if several and (jobs := math.prod(_number_of_values(text) for text in overrides)) > JOBS:
+    if several and (jobs := number_of_jobs(overrides)) > JOBS:
         raise OverrideError(f"these are {jobs:,} jobs, one of each combination; at most {JOBS:,}")
+
+
+def number_of_jobs(overrides: Sequence[str]) -> int:
+    """Return how many combinations overrides have; what ``glob(…)`` names counts once."""
+    return math.prod(_number_of_values(text) for text in overrides)
 
 
 def _number_of_values(text: str) -> int:
@@ -139,6 +144,8 @@ def _of_sweep(parsed: Override, several: bool) -> str:
     if parsed.value_type is ValueType.INTERVAL_SWEEP:
         bounds = "'parameters.NAME={min: 0.1, max: 0.9}'"
         return f"{shown}: an interval is searched by stpspec fit, between the bounds of {bounds}"
+    if parsed.value_type is ValueType.GLOB_CHOICE_SWEEP and key not in _WITH_CHOICES:
+        return f"{shown}: glob(…) names files of a group ({', '.join(_WITH_CHOICES)})"
     swept = parsed.value()
     if isinstance(swept, RangeSweep) and (fault := fault_of_range(swept)):
         return f"{shown}: {fault}"
@@ -147,7 +154,10 @@ def _of_sweep(parsed: Override, several: bool) -> str:
     if match := _COMMA.fullmatch(value):
         if key in _WHOLE:
             return f"{shown} gives several values: -m makes one job of each"
-        return f"{shown}: a number has a decimal point, no comma: {key}={match[1]}.{match[2]}"
+        also = f", or {key}={match[1]}{match[2]} where it separates thousands"
+        also = also if re.match(r"\d{3}(?!\d)", match[2]) and match[1].strip("+-0") else ""
+        cure = f"{key}={match[1]}.{match[2]}"
+        return f"{shown}: a number has a decimal point, no comma: {cure}{also}"
     if re.fullmatch(r"parameters\.[^.]+", key):
         low, _, high = value.partition(",")
         return f"{shown}: bounds are written '{key}={{min: {low}, max: {high}}}'"
@@ -156,8 +166,10 @@ def _of_sweep(parsed: Override, several: bool) -> str:
             f"stpspec sweep EXPERIMENT '{key}={values}' measures over them")  # fmt: skip
 
 
+_SEVERAL = re.compile(r"[,;\s]+(?=[A-Za-z_][\w.]*=[^=])")
 _COMMA = re.compile(r"([-+]?\d+),(\d+(?:\s*[^\d\W][^,]*)?)")
 _WHOLE = ("seed", "workers", "fitter.n_starts", "fitter.batch", "fitter.budget.evaluations")
+_WITH_CHOICES = (*GROUPS, "experiment")
 _TEXTS = ("description", "source")  # which may be empty
 
 
@@ -169,17 +181,28 @@ def _cure(key: str, value: str) -> str:
         return f"; one = stands between name and value: {key}={value.lstrip('=')}"
     if match := re.fullmatch(r"[{(]([^:{}()]+,[^:{}()]+)[})]", value):
         return f"; several values stand in brackets: '{key}=[{match[1]}]'"
+    if len(parts := _SEVERAL.split(f"{key}={value}")) > 1 and all(
+        part[-1] != "=" for part in parts
+    ):
+        words = " ".join(f"'{part}'" if " " in part else part for part in parts)
+        return f"; each is a word of its own: {words}"
     if value[-1:] in (";", ",") and value[:-1]:
         return f"; leave out the {value[-1]} at its end"
+    if told := _unclosed(value):
+        return told
+    if not re.fullmatch(r"[\w.@/~]+", key):
+        return "; a name has letters, digits, _ and dots: protocols.train.frequency=20"
+    return f"; if it is text, write '{key}=\"{value}\"'" if key and value else ""
+
+
+def _unclosed(value: str) -> str:
     for opening, closing in ("[]", "{}", "()"):
         if value.count(opening) > value.count(closing):
             return f"; a {opening} is not closed"
     for quote in "'\"":
         if value.count(quote) % 2:
             return f"; a {quote} is not closed"
-    if not re.fullmatch(r"[\w.@/~]+", key):
-        return "; a name has letters, digits, _ and dots: protocols.train.frequency=20"
-    return f"; if it is text, write '{key}=\"{value}\"'" if key and value else ""
+    return ""
 
 
 def at(data: object, path: str) -> object:

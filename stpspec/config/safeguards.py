@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stpspec.config.errors import ConfigError
+from stpspec.config.references import endless_reference
 from stpspec.formatting import PASSWORD_VARIABLE, hide
 
 RESOLVERS = ("oc.dict.keys", "oc.dict.values", "oc.select")
@@ -56,6 +57,10 @@ def refuse_unsafe(data: object, file: Path) -> None:
                     f"{', '.join(RESOLVERS)}, and oc.env of variables that are named STPSPEC_…; "
                     f"the command line may use all: FIELD='{written}'"
                 )
+
+    if (found := endless_reference(data)) is not None:
+        text, why = found
+        raise ConfigError(f"{_line(file, text)}: {why}, and an experiment file may not do that")
 
 
 def without_passwords(study: object) -> object:

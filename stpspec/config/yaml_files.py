@@ -300,6 +300,7 @@ def scalars(node: Node | None) -> Iterator[tuple[str, int]]:
 
 
 _TAB = "there is a tab: indent with spaces, as many as the lines beside it"
+_NO_BREAK = "there is a no-break space, as text processors write it: put plain spaces"
 # What PyYAML and libyaml say → what to do about it.
 _CURES = {
     r"duplicate key": "each name stands once in a mapping: rename or delete one",
@@ -351,7 +352,8 @@ def explained(error: YAMLError | ValueError, text: str, name: str) -> str:
         cure_of_braces = "${…} within braces or brackets needs quotes"
         return f"{name}:{line}: this is not valid YAML: {said}; {cure_of_braces}"
     cure = next((c for pattern, c in _CURES.items() if re.search(pattern, whole)), "")
-    cure = _TAB if tabs else cure
+    around = text.splitlines()[opened.line if opened else line - 1 : line]
+    cure = _TAB if tabs else _NO_BREAK if any("\u00a0" in each for each in around) else cure
     return f"{name}:{line}: this is not valid YAML: {said}{'; ' * bool(cure)}{cure}"
 
 

@@ -28,6 +28,7 @@ from stpspec.dashboard.joined import JoinedStorage, studies_below
 from stpspec.dashboard.storage_view import StudyPage
 from stpspec.errors import DashboardError, StudyError, nearest
 from stpspec.formatting import hide
+from stpspec.resources import expanded
 from stpspec.specs.study import StudySpec
 from stpspec.studies.artifacts import artifact_folders
 from stpspec.studies.compatibility import of_name
@@ -67,7 +68,7 @@ def find_study(study: str | None) -> tuple[str, str | None]:
         )
     if "://" in study:
         return study, None
-    path = Path(study).expanduser()
+    path = expanded(study)
     if path.is_dir():
         return _of_result(path)
     if path.is_file():

@@ -13,6 +13,7 @@ from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest
 from stpspec.interop import extension
 from stpspec.interop.cell_files import PATCH, CellFile, find_cell
 from stpspec.interop.imported import Imported, Mechanisms, file_name
+from stpspec.resources import expanded
 
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 _OF_MECHANISM = ("model_template", "mechanism", "level_of_detail", "synapse_type", "synapse_model")
@@ -303,7 +304,7 @@ class _Circuit:
         key = str(file), template or "", repr(arguments)
         if key not in self._cells:
             inserted = self._mechanisms.inserted_by(file)
-            self._cells[key] = find_cell(file.expanduser().resolve(), template, inserted, arguments)
+            self._cells[key] = find_cell(expanded(file).resolve(), template, inserted, arguments)
         return self._cells[key]
 
     def _template_of_target(self, row: Mapping[str, Any]) -> tuple[Path | None, str | None]:

@@ -11,6 +11,7 @@ from stpspec.errors import MechanismError, SpecError, SpecProblem, TemplateError
 from stpspec.interop.cell_files import PATCH, CellFile, find_cell, template_names
 from stpspec.interop.imported import Imported, Mechanisms, file_name
 from stpspec.interop.python_data import Computed, computed_in, read_python
+from stpspec.resources import expanded
 
 _GENERAL = ("tstart", "tdur", "threshold", "delay", "weight", "dt", "celsius", "temperature",
             "vclamp", "rise_interval")  # fmt: skip
@@ -215,7 +216,7 @@ class _Mapper:
         mechanism: str | None,
     ):
         self._found, self._data, self._mechanisms = found, data, mechanisms
-        self._cell_file = None if cell is None else cell.expanduser().resolve()
+        self._cell_file = None if cell is None else expanded(cell).resolve()
         self._mechanism = mechanism
         self._cells: dict[str, CellFile] = {}
 

@@ -15,7 +15,7 @@ from stpspec.formatting import one_line
 from stpspec.interop.cell_files import PATCH, CellFile, find_cell, words_of
 from stpspec.interop.first_experiment import Draft, draft_of, readme_of, with_targets, yaml_of
 from stpspec.interop.yaml_text import block
-from stpspec.resources import shipped
+from stpspec.resources import expanded, shipped
 from stpspec.results.folder import with_own_files, write_folder
 from stpspec.results.provenance import sources_of
 from stpspec.specs.experiment import Experiment
@@ -72,7 +72,7 @@ def start_project(
         If the folder is taken or cannot be written.
     """
     say = progress or (lambda _: None)
-    target = folder.expanduser().resolve()
+    target = expanded(folder).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ResultError(f"{target} exists already; choose another name for the project")
     say("mechanisms")
@@ -131,7 +131,7 @@ def _inserted(files: Sequence[Path], found: Survey, cell: Path | None) -> list[s
 def _cell(cell: Path | None, template: str | None, inserted: Sequence[str]) -> CellFile:
     if cell is None:
         return PATCH
-    return find_cell(cell.expanduser().resolve(), template, inserted)
+    return find_cell(expanded(cell).resolve(), template, inserted)
 
 
 def _drafts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,19 +86,20 @@ def asked_and_achieved(page: Page, result: FitResult, *, figures: bool = True) -
         page.text(f"Of weight 0, and so without effect on the fit: {', '.join(ignored)}.", "quiet")
     if not figures:
         return
-    page.figure(plot_targets(result), "Achieved − target of each term, and the numbers beside it.")
-    amplitudes = plot_amplitudes(result)
-    if amplitudes.size:
-        page.figure(amplitudes, "Amplitude against pulse number: the model, and data where they "
-                    "are targets. Lines are broken at pauses.")  # fmt: skip
+    page.figure(
+        lambda: plot_targets(result), "Achieved − target of each term, and the numbers beside it."
+    )
+    page.figure(lambda: plot_amplitudes(result),
+                "Amplitude against pulse number: the model, and data where they are targets. "
+                "Lines are broken at pauses.")  # fmt: skip
 
 
 def traces(page: Page, result: FitResult) -> None:
     """Add the traces of each protocol at the best point, with recorded ones where there are any."""
     names = list(result.traces.children)
     for name in names[:_PROTOCOLS]:
-        drawn = plot_traces(result.traces, name, experiment=result.experiment)
-        page.figure(drawn, f"{name}: the response at the best point, on the reference numerics.")
+        plot = partial(plot_traces, result.traces, name, experiment=result.experiment)
+        page.figure(plot, f"{name}: the response at the best point, on the reference numerics.")
     if len(names) > _PROTOCOLS:
         rest = ", ".join(names[_PROTOCOLS:])
         page.text(f"Not drawn here, but in the folder of the result: {rest}.", "quiet")
@@ -143,7 +145,7 @@ def path(page: Page, result: FitResult) -> None:
     """Add the path of the fit, why it stopped, and its failures by kind."""
     *_, closing = fit_parts(result)
     page.text("\n".join(x for x in closing.splitlines() if not x.startswith("note on ")))
-    page.figure(plot_path(result.history, result.experiment.parameters, result=result),
+    page.figure(lambda: plot_path(result.history, result.experiment.parameters, result=result),
                 "Loss and parameters along the evaluations.")  # fmt: skip
     reasons = [str(r) for r in result.history["reason"].values]
     page.heading("Failures by kind")

@@ -42,8 +42,9 @@ def campaign_page(folder: Path) -> Page:
         page.lead(about)
     page.lead(f"{count}.", "verdict")
     page.section("Asked and achieved")
-    page.figure(plot_campaign(connections), "Targets ± SD and what was achieved, connection by "
-                "connection; of vectors, the RMS miss.")  # fmt: skip
+    page.figure(lambda: plot_campaign(connections),
+                "Targets ± SD and what was achieved, connection by connection; of vectors, the RMS "
+                "miss.")  # fmt: skip
     page.table(campaign_parts(connections))
     page.section("Failures by kind")
     kinds = failures_by_kind([" ".join(c.reason.split()) for c in connections])
@@ -95,7 +96,7 @@ def multirun_page(folder: Path) -> Page:
     done = [j for j in jobs if "loss" in j.summary]
     if done:
         page.section("Paths of the fits")
-        page.figure(plot_jobs(jobs), "Best loss so far of each job.")
+        page.figure(lambda: plot_jobs(jobs), "Best loss so far of each job.")
     page.section("Failures by kind")
     kinds = failures_by_kind([" ".join(j.reason.split()) for j in jobs])
     page.table(kinds) if len(kinds) > 1 else page.text("No job failed.")

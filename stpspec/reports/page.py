@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from string import Template
 from typing import Any
 
-from stpspec.formatting import Rows
+import numpy as np
+
+from stpspec.formatting import Rows, first_line
 from stpspec.view.inline_svg import inline_svg
+
+log = logging.getLogger("stpspec")
 
 GENERATOR = "stpspec report"
 _WIDTH = 110  # characters, with three between columns, that a page has room for
@@ -162,10 +167,25 @@ class Page:
         kind = ' class="long"' if text.count("\n") > _LONG else ""
         self._body.append(f"<pre{kind}>{escape(text.rstrip())}</pre>")
 
-    def figure(self, axes: Any, caption: str) -> None:
-        """Add a figure with its caption."""
+    def figure(self, plot: Callable[[], Any], caption: str) -> None:
+        """Add a figure with its caption; one that cannot be drawn is left out, and says so.
+
+        Parameters
+        ----------
+        plot : callable
+            Returns matplotlib Axes, or an array of them; an empty one where there is nothing.
+        caption : str
+        """
         self._figures += 1
-        drawn = inline_svg(axes, f"f{self._figures}", caption)
+        try:
+            axes = np.ravel(plot())
+            if not axes.size:
+                return
+            drawn = inline_svg(axes, f"f{self._figures}", caption)
+        except Exception as error:  # as matplotlib without the LaTeX that it is to use
+            log.warning("a figure of the report is left out: %s", first_line(error))
+            self.text(f"{caption} The figure is left out: {first_line(error)}", "quiet")
+            return
         self._body.append(f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>")
 
     def html(self, footer: str) -> str:

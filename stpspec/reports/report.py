@@ -8,6 +8,7 @@ from stpspec.campaigns.record import CAMPAIGN_FILE
 from stpspec.dashboard.server import find_study
 from stpspec.errors import ResultError
 from stpspec.reports.page import Page, is_report
+from stpspec.resources import expanded
 from stpspec.results.folder import as_result_error
 from stpspec.results.multirun import JOB_FILE
 from stpspec.results.provenance import versions
@@ -69,7 +70,7 @@ def page_of(place: str) -> tuple[Page, Path]:
     from stpspec.reports.simulation import run_page, sweep_page
     from stpspec.reports.study import study_page
 
-    folder = Path(place).expanduser()
+    folder = expanded(place)
     if folder.name in (FIT, RUN, SWEEP) and folder.is_file():
         folder = folder.parent
     if "://" not in place and folder.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def run_page(folder: Path) -> Page:
         for n, v in values.items())])  # fmt: skip
     page.section("Traces")
     for name in tree.children:
-        page.figure(plot_traces(tree, name), f"{name}.")
+        page.figure(partial(plot_traces, tree, name), f"{name}.")
     _rest(page, folder, spec, attributes, "run")
     return page
 
@@ -48,7 +49,7 @@ def sweep_page(folder: Path) -> Page:
     page = Page(f"Sweep of {spec.get('name', 'an experiment')}")
     page.lead(f"What depends on {fields}?")
     page.section("Response")
-    page.figure(plot_sweep(swept), "Metrics over what was swept; targets where they hold.")
+    page.figure(lambda: plot_sweep(swept), "Metrics over what was swept; targets where they hold.")
     page.code(sweep_table(swept))
     page.section("Numerical confirmation")
     page.text(swept.attrs.get("confirmed") or "Simulated as the numerics of the experiment say.")

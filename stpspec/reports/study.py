@@ -61,7 +61,7 @@ def study_page(place: str, name: str | None) -> Page:
     _determined(page, spec, good)
     page.section("Path")
     if records:
-        page.figure(plot_path(_history(records, parameters), parameters),
+        page.figure(lambda: plot_path(_history(records, parameters), parameters),
                     "Loss and parameters along the trials.")  # fmt: skip
     page.section("Failures by kind")
     kinds = failures_by_kind([r["reason"] for r in records])

@@ -70,9 +70,17 @@ def experiments() -> dict[str, Path]:
     return found
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home folder in the place of a leading ``~``, as shells put it.
+
+    Of a user that there is not, it is a name like others.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # of pathlib raises for such a user
+
+
 def candidates(name: str, folder: str) -> list[Path]:
     """Return the places where the file ``name`` of the kind ``folder`` is looked for, in order."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_absolute():
         return [path]
     places = []
@@ -99,8 +107,10 @@ def find_file(name: str, folder: str) -> Path:
     """
     places = candidates(name, folder)
     for place in places:
-        if place.exists():
+        if place.is_file() or place.is_dir():
             return place.resolve()
+        if place.exists():  # a pipe: reading it would wait for whoever writes into it
+            raise FileNotFoundError(f"{place} is neither a file nor a folder")
     known = _beside(places, folder)
     guess = nearest(Path(name).name, known)
     hint = f" Did you mean {guess!r}?" if guess else ""
@@ -161,7 +171,7 @@ def cache_folder(content: str) -> Path:
     import platformdirs
 
     root = os.environ.get("STPSPEC_CACHE") or platformdirs.user_cache_dir("stpspec")
-    return Path(root).expanduser() / content
+    return expanded(root) / content
 
 
 def content_key(*parts: str | bytes) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from stpspec.errors import ResultError, StpspecError
 from stpspec.formatting import masked
 from stpspec.registry import without_plugins
-from stpspec.resources import shipped
+from stpspec.resources import expanded, shipped
 from stpspec.resources.drafts import draft_of, remove_drafts
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.result_files import (
@@ -132,7 +132,7 @@ def writable(folder: Path, *, overwrite: bool = False) -> Path:
     ResultError
         If the name is taken, or the folder it would stand in cannot be written.
     """
-    target = folder.expanduser().resolve()
+    target = expanded(folder).resolve()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         if not overwrite:
             raise _taken(target)

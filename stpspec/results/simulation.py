@@ -141,8 +141,13 @@ def _cell(value: object) -> str:
     return "" if value != value else str(value)
 
 
-def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> None:
+def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> list[Path]:
     """Write ``jobs.csv`` and ``jobs.png`` (or other formats) into the folder of a multirun.
+
+    Returns
+    -------
+    list of Path
+        What was written; of a figure that cannot be drawn there is a warning.
 
     Raises
     ------
@@ -156,4 +161,4 @@ def save_jobs(folder: Path, jobs: Sequence[JobState], varied: Sequence[str]) -> 
         ):
             csv.writer(file).writerows(spreadsheet_rows(jobs_rows(jobs, varied, show=repr)))
         formats = dict.fromkeys(kind for job in jobs for kind in job.formats)
-        write_jobs(jobs, folder, list(formats) or ["png"])
+        return [folder / "jobs.csv", *write_jobs(jobs, folder, list(formats) or ["png"])]

@@ -105,7 +105,7 @@ def _reword(cls: type[BaseModel], error: ErrorDetails) -> InitErrorDetails:
     kind, message, guess = _parts(error)
     name = str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden" and name[:1].isdigit() and error["input"] is None:
-        reworded = rule_error("rule", f"is there a decimal comma before {name}? Write 1.5, not 1,5")
+        reworded = rule_error("rule", _after_comma(name))
         return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
     before, colon, after = name.partition(":")
     if kind == "extra_forbidden" and colon and error["input"] is None:
@@ -118,6 +118,12 @@ def _reword(cls: type[BaseModel], error: ErrorDetails) -> InitErrorDetails:
         message = f"no field of this name here; valid: {', '.join(cls.model_fields)}"
     reworded = rule_error(kind, message, guess)
     return InitErrorDetails(type=reworded, loc=error["loc"], input=error["input"])
+
+
+def _after_comma(name: str) -> str:
+    """Return what is wrong where the rest of a number stands as a name, after its comma."""
+    thousands = ", and 1500, not 1,500" if re.match(r"\d{3}(?!\d)", name) else ""
+    return f"is there a comma in the number before {name}? Write 1.5, not 1,5{thousands}"
 
 
 def _parts(error: ErrorDetails) -> tuple[str, str, str | None]:
@@ -198,6 +204,8 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[SpecProblem]:
             rule = "expected text, and YAML reads yes, no, on and off as truth values: put quotes"
         elif kind == "string_type" and isinstance(e["input"], int | float):
             rule = "expected text, and YAML reads a number: put quotes around it"
+        elif received is None and re.match(r"\d+ ?\D", path.rpartition(".")[2]):
+            rule = _after_comma(path.rpartition(".")[2])
         elif received is None and re.search(r"\w:\S", path.rpartition(".")[2]):
             rule = "put a space after the colon, between name and value"
         full = ".".join(p for p in (prefix, path) if p)

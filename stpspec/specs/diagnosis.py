@@ -58,19 +58,26 @@ def examine(
         return None, problems, parts
 
 
+_ALIKE = 0.8  # from which on a name is taken for a misspelled one, and not for one of elsewhere
+
+
 def _in_its_place(problem: SpecProblem, data: Mapping[str, object]) -> SpecProblem:
     """Say where else something belongs: a part within another part, a kind in the defaults."""
     parent, _, name = problem.path.rpartition(".")
     if parent == "protocols" and problem.kind == "missing_kind":
         hint = f", here or in the defaults list (- /protocol@protocols.{name}: train)"
         return replace(problem, rule=problem.rule + hint)
-    if problem.kind == "unknown_field" and not problem.nearest:
+    if problem.kind == "unknown_field" and nearest(name, [problem.nearest or ""], _ALIKE) is None:
         whole: object = with_defaults(data)
         inside = whole
         for part in parent.split(".") if parent else ():
             inside = inside.get(part) if isinstance(inside, Mapping) else None
-        guess = field_called(name, inside, f"{parent}.") if parent else None
-        problem = replace(problem, nearest=guess or field_called(name, whole))
+        guess = _field_called(name, inside, f"{parent}.", problem.path) if parent else None
+        guess = guess or _field_called(name, whole, "", problem.path) or problem.nearest
+        problem = replace(problem, nearest=guess)
+        if parent == "model" and guess is None:
+            rule = f"{problem.rule}; parameters of the mechanism stand in model.fixed.{name}"
+            problem = replace(problem, rule=rule)
     if hint := _choice_of_group(problem):
         return replace(problem, rule=f"{problem.rule}; {hint}")
     if parent and name in Experiment.model_fields and problem.kind == "unknown_field":
@@ -79,12 +86,17 @@ def _in_its_place(problem: SpecProblem, data: Mapping[str, object]) -> SpecProbl
     return problem
 
 
-def field_called(name: str, data: object, prefix: str = "") -> str | None:
+def field_called(name: str, data: object) -> str | None:
     """Return the path of the first field of this name inside of the data; None if there is none."""
+    return _field_called(name, data, "", name)
+
+
+def _field_called(name: str, data: object, prefix: str, besides: str) -> str | None:
+    """Return the path of a field of a name, other than the one that is asked about."""
     for key, value in data.items() if isinstance(data, Mapping) else ():
-        if key == name and prefix:
-            return f"{prefix}{key}"
-        if found := field_called(name, value, f"{prefix}{key}."):
+        if key == name and (path := f"{prefix}{key}") != besides:
+            return path
+        if found := _field_called(name, value, f"{prefix}{key}.", besides):
             return found
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from stpspec.resources import expanded
 from stpspec.specs.study import StudySpec
 from stpspec.studies.storage import Storage
 from stpspec.studies.storage_lock import StorageLock
@@ -82,4 +83,4 @@ def artifact_folders(studies: Iterable[_Study], place: str) -> list[Path]:
 
 
 def _folder_beside(journal: str) -> Path:
-    return Path(journal).expanduser().resolve().with_suffix(_ENDING)
+    return expanded(journal).resolve().with_suffix(_ENDING)

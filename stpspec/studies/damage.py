@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from stpspec.errors import StpspecError, StudyError
 from stpspec.formatting import hide
 
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+_BY_NAME = ("get_study_id_from_name", "create_new_study")  # they ask whether there is one
 _RAW = (LookupError, TypeError, ValueError, AttributeError, OverflowError, AssertionError,
         RecursionError)  # fmt: skip
 
@@ -33,3 +39,30 @@ def damage_named(place: str) -> Iterator[None]:
             f"{hide(place)} is damaged, or was not written by stpspec and Optuna "
             f"({type(error).__name__}: {error}); name another storage, or move this one away"
         ) from error
+
+
+def name_what_is_gone(storage: BaseStorage, place: str) -> None:
+    """Have each method of a storage say so where a study or trial that was written is gone.
+
+    Another process may delete a study, or restore an older file, in the midst of a fit.
+    """
+    from optuna.storages import BaseStorage
+
+    for name in vars(BaseStorage):
+        if not name.startswith("_") and name not in _BY_NAME:
+            setattr(storage, name, _naming(getattr(storage, name), place))
+
+
+def _naming(method: Callable[..., Any], place: str) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return method(*args, **options)
+        except LookupError as error:
+            told = error.args[0] if error.args else error
+            raise StudyError(
+                f"{hide(place)} no longer holds what was written to it ({told}); was the study "
+                f"deleted, or the file restored, while it was in use?"
+            ) from error
+
+    return call

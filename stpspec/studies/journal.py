@@ -103,11 +103,15 @@ class Journal(JournalFileBackend):
         FileNotFoundError
             If it is gone; it may come back.
         StudyError
-            If another file has its name: what was read of it is not in there.
+            If another file has its name, or lines are gone: what was read is not in there.
         """
         if _identity(self._path) != self._file:
             raise StudyError(
                 f"the journal {self._path} was replaced by another file while it was in use"
+            )
+        if self.end is not None and self._path.stat().st_size < self.end:
+            raise StudyError(
+                f"the journal {self._path} was shortened by another program while it was in use"
             )
 
     def append_logs(self, logs: list[Line]) -> None:

@@ -16,6 +16,8 @@ from urllib.parse import quote
 from stpspec import log
 from stpspec.errors import StudyError
 from stpspec.formatting import HIDDEN, PASSWORD_VARIABLE, hide, revealed
+from stpspec.resources import expanded
+from stpspec.studies.damage import name_what_is_gone
 from stpspec.studies.database import open_database
 from stpspec.studies.optuna_internals import (
     allow_delayed_trials,
@@ -113,7 +115,7 @@ def open_storage(place: str, *, read_only: bool = False) -> Storage:
     """
     if "://" in place:
         return _open_database(place, read_only)
-    path = Path(place).expanduser()
+    path = expanded(place)
     try:
         return _open_journal(path, read_only)
     except OSError as error:
@@ -154,6 +156,7 @@ def _open_journal(path: Path, read_only: bool) -> Storage:
     journal = Journal(str(path))
     storage: Any = journal_storage(journal, str(path))
     allow_delayed_trials(storage)
+    name_what_is_gone(storage, str(path))
     return Storage(storage, journal=journal)
 
 
@@ -167,6 +170,8 @@ def _open_database(place: str, read_only: bool) -> Storage:
                 raise StudyError(f"the storage {hide(place)} holds no study")
             storage, engine, patience = open_database(url, hide(place))
             log.enable()
+            if not read_only:
+                name_what_is_gone(storage, place)
             return Storage(storage, engine=engine, patience=patience)
         except StudyError:
             raise

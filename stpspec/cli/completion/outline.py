@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stpspec.resources import GROUPS, experiments, extra_folders, shipped
+from stpspec.resources import GROUPS, expanded, experiments, extra_folders, shipped
 
 _DEFAULT = re.compile(r"^(?:override )?/?(\w+)(?:@([\w.]+))?$")
 _CHOICE = re.compile(r"^\+*(\w+)(?:@([\w.]+))?$")
@@ -61,7 +61,7 @@ def _file(words: Sequence[str]) -> Path | None:
         key, sign, value = word.lstrip("+").partition("=")
         if sign and key == "experiment":
             return known.get(_first(value))
-        path = Path(word).expanduser()
+        path = expanded(word)
         if not sign and word in known and not path.is_file():
             return known[word]
         for candidate in (path, path / "experiment.yaml"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from stpspec.cli.verb import Candidates
+from stpspec.resources import expanded
 
 
 def paths(current: str, endings: tuple[str, ...]) -> Candidates:
@@ -13,7 +13,7 @@ def paths(current: str, endings: tuple[str, ...]) -> Candidates:
     typed, _, begin = current.rpartition("/")
     typed += "/" if "/" in current else ""
     try:
-        entries = sorted(os.scandir(Path(typed or ".").expanduser()), key=lambda e: e.name)
+        entries = sorted(os.scandir(expanded(typed or ".")), key=lambda e: e.name)
     except OSError:
         return {}
     found = {}

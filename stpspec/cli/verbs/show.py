@@ -11,6 +11,7 @@ from stpspec.cli import flags
 from stpspec.cli.experiment import USAGE, WORDS, each_experiment, named_experiments, table_and_base
 from stpspec.cli.terminal import DONE, UsageError
 from stpspec.cli.verb import Candidates, Verb
+from stpspec.resources import expanded
 
 if TYPE_CHECKING:
     from stpspec.cli.verb import FlagGroup
@@ -58,10 +59,32 @@ def _show_one(_arguments: argparse.Namespace, path: str | None, overrides: list[
         data, source = held
         print(_yaml(data, lambda _: "", f"{data.get('name', 'experiment')}, of {source}"), end="")
         return DONE
+    for word in overrides:
+        _be_field(word)
     data, origin = compose(path, overrides)
     name = data.get("name", "experiment")
     _print(data, origin, f"{name}, resolved: stpspec run takes this file", _fitted(path, data))
     return DONE
+
+
+def _be_field(word: str) -> None:
+    """Refuse the value of a parameter, which is no part of an experiment.
+
+    Raises
+    ------
+    UsageError
+        If there is no such field.
+    """
+    from stpspec.specs.experiment import Experiment
+
+    key = word.lstrip("+~").partition("=")[0]
+    first = key.partition(".")[0]
+    if first in Experiment.model_fields or first == "experiment" or set(key) & set("/@"):
+        return
+    raise UsageError(
+        f"{word}: an experiment has no field {first}; the value of a parameter is for stpspec run, "
+        f"or the fields model.fixed.{first} and parameters.{first}.start"
+    )
 
 
 def _fitted(path: str | None, data: Mapping[str, object]) -> dict[str, str]:
@@ -80,7 +103,7 @@ def _held_elsewhere(path: str) -> tuple[Mapping[str, object], str] | None:
     """Return the experiment that a connection of a campaign or a study holds, and its place."""
     from stpspec.campaigns.record import CAMPAIGN_FILE, RECORD_FILE, read_record
 
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if (folder / RECORD_FILE).is_file() and isinstance(
         spec := read_record(folder).get("spec"), dict
     ):

@@ -73,9 +73,12 @@ def free_parameters(
         try:
             numbers[name] = parameter.in_unit(known.units[name])
         except UnitError as error:
-            ends = [end for end in ("min", "max") if f"{path}.{end}" not in wrong]  # no stand-ins
-            written = " … ".join(str(getattr(parameter, end)) for end in ends)
-            problems.append(SpecProblem(path, str(error), written))
+            # What is wrong already is a stand-in here.
+            ends = [e for e in ("min", "max", "start") if f"{path}.{e}" not in wrong]
+            told = _in_other_units(path, parameter, ends, known.units[name])
+            if len(told) != 1:  # all of them, in one wrong unit
+                told = [SpecProblem(path, str(error), " … ".join(str(p.received) for p in told))]
+            problems += told
             continue
         except ValidationError as error:  # bounds that are reversed once both are in one unit
             problems += problems_of(error, path)
@@ -85,6 +88,19 @@ def free_parameters(
             where = f"{path}.{end}"
             problems += outside(where, name, value, written, known.limits, known.units)
     return numbers, problems
+
+
+def _in_other_units(path: str, parameter: Any, ends: Sequence[str], unit: str) -> list[SpecProblem]:
+    """Return which numbers of a free parameter have a unit that is not of its dimension."""
+    problems = []
+    for end in ends:
+        written = getattr(parameter, end)
+        try:
+            if written is not None:
+                convert(written, unit)
+        except UnitError as error:
+            problems.append(SpecProblem(f"{path}.{end}", str(error), written))
+    return problems
 
 
 def set_in_units(

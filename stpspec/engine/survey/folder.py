@@ -14,6 +14,7 @@ from stpspec.engine.mechanisms.mod_file import ModFile
 from stpspec.engine.survey.point_process import survey_file
 from stpspec.engine.survey.record import PointProcessRecord, Survey
 from stpspec.errors import MechanismError, StpspecError
+from stpspec.resources import expanded
 
 _PATIENCE = 300.0  # s for one file
 _MOST = 4  # processes
@@ -31,7 +32,7 @@ def mod_files(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        place = path.expanduser()
+        place = expanded(path)
         if not place.exists():
             raise MechanismError(f"no file or folder {str(path)!r}")
         if place.is_file():
