@@ -20,6 +20,7 @@ import small
 import stpspec
 from stpspec.cli import saving
 from stpspec.errors import ResultError, StudyError
+from stpspec.fitters import interrupts
 from stpspec.log import LogRecorder
 from stpspec.resources import processes
 from stpspec.resources.drafts import draft_of
@@ -204,6 +205,21 @@ def test_a_killed_process_leaves_nothing_that_the_next_does_not_remove(result, t
 
 
 # -- signals --------------------------------------------------------------------------------------
+
+
+class Dying:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_an_interrupt_that_a_callback_swallows_is_raised_anew_without_a_traceback(capsys):
+    with interrupts.caught():
+        Dying()
+        assert capsys.readouterr().err == ""
+        with pytest.raises(interrupts.Interrupted):
+            interrupts.raise_lost()
+        interrupts.note()
+
 
 WORDS = ["fitter=random", "fitter.batch=2", "numerics.integrator=fixed", "--quiet"]
 ENDLESS = [*WORDS, "fitter.budget.evaluations=1000000"]

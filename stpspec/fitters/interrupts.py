@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from stpspec.studies import patience
 
@@ -113,13 +115,25 @@ def caught(*, for_good: bool = False, instead_of: object = None) -> Iterator[Non
     handlers = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in ours}
     for number in handlers:
         signal.signal(number, state.on_signal)
+    shown, sys.unraisablehook = sys.unraisablehook, _unless_swallowed(sys.unraisablehook)
     try:
         yield
     finally:
         if not for_good:
+            sys.unraisablehook = shown
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             _state = None
+
+
+def _unless_swallowed(show: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Show what a callback swallows, but for an interrupt, which :func:`raise_lost` raises anew."""
+
+    def unless_swallowed(ignored: Any) -> None:
+        if not isinstance(ignored.exc_value, Interrupted):
+            show(ignored)
+
+    return unless_swallowed
 
 
 def received() -> Interrupted | None:
