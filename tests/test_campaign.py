@@ -266,6 +266,21 @@ def test_cells_set_targets_sds_fields_and_what_is_fixed_is_free_no_longer(tmp_pa
     assert made["d"].seed == 4
 
 
+def test_a_table_with_decimal_commas_says_the_same_as_one_with_points(tmp_path, caplog):
+    text = "connection;size [pA];model.fixed.tau_decay;#\na 1.5;42,5;2,5 ms;1.2\n"
+    text += "b;0,021 ± 0,001 nA;3;\n"
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    first, second = read(tmp_path / "t.csv").rows
+    assert {n: c.value for n, c in first.cells.items()} == {
+        "size": "42.5", "model.fixed.tau_decay": "2.5 ms",
+    }  # fmt: skip
+    assert first.label == "a 1.5"
+    assert second.cells["size"].value == "0.021 ± 0.001 nA"
+    assert "42,5 is read as 42.5" in caplog.text
+    (tmp_path / "t.csv").write_text(text.replace("42,5", "42.5"), encoding="utf-8")
+    assert read(tmp_path / "t.csv").rows[0].cells["model.fixed.tau_decay"].value == "2,5 ms"
+
+
 def test_a_term_without_data_is_dropped_and_a_base_may_leave_targets_to_the_rows(tmp_path):
     (tmp_path / "small.yaml").write_text(
         small.YAML.replace(", target: 42.0, sd: 1.0", "")

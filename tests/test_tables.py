@@ -96,6 +96,20 @@ def test_semicolons_remarks_and_other_names_of_columns_are_understood(tmp_path):
     assert (term.sd, term.n) == ([2] * 8, None)  # an s.e.m. is the sd of the mean itself
 
 
+def test_decimal_commas_are_read_where_all_numbers_agree_on_them_and_that_is_said(tmp_path, caplog):
+    text = "Frequenz [Hz];pulse;EPSC [nA];SD;n;# note\n" + "".join(
+        f"{f};{k};0,{120 + k};0,005;8;pH 7.4\n" for f in ("10,0", "20,0") for k in (1, 2, 3, 4)
+    )
+    source = {"columns": {"train": "Frequenz"}}
+    term = read(tmp_path, text, source)
+    assert term.target == pytest.approx([121, 122, 123, 124] * 2)
+    assert (term.sd, term.n) == (pytest.approx([5] * 8), [8] * 8)
+    assert "table.csv: a comma is the decimal point of its numbers: 10,0 is read as 10.0" in (
+        caplog.text
+    )
+    assert read(tmp_path, text.replace(";", "\t"), source, name="table.tsv").target == term.target
+
+
 def test_an_sem_beside_its_n_becomes_the_sd_of_n_measurements(tmp_path):
     text = "train,pulse,amplitude,sem,n\n" + "".join(
         f"{f},{k},50,2,9\n" for f in (10, 20) for k in (1, 2, 3, 4)
@@ -154,8 +168,13 @@ ROWS = "".join(f"{f},{k},50,5\n" for f in (10, 20) for k in (1, 2, 3, 4))
     ("text", "words"),
     [
         (HEAD + ROWS + "10,2,60,5\n", ["table.csv:10", "pulse 2 of train 10", "line 3"]),
-        ("train;pulse;amplitude\n10;1;12,5\n", ["table.csv:2", "column amplitude",
-                                                "no comma", "'12,5'"]),
+        ("train;pulse;amplitude;sd\n10;1;12,5;1.5\n",
+         ["table.csv:2", "column amplitude", "12,5 has a decimal comma and 1.5 a decimal point",
+          "'12,5'"]),
+        ("train;pulse;amplitude\n10;1;1,500\n10;2;12,250\n",
+         ["table.csv:2", "column amplitude", "1,500 is 1.500 or 1500"]),
+        ("train,pulse,amplitude\n10,1,\"1,234.5\"\n10,2,\"12,5\"\n",
+         ["table.csv:3", "12,5 has a decimal comma and 1,234.5 a decimal point"]),
         (HEAD + "10,1,12,5,5\n", ["table.csv:2", "4 cells", "decimal comma"]),
         ("train,pulse,amplitude [mV]\n10,1,5\n", ["table.csv:2", "column amplitude",
                                                   "another dimension"]),

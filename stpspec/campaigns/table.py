@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from stpspec.campaigns.problems import table_problem
 from stpspec.config.locations import ambiguous_number
 from stpspec.config.yaml_files import document
+from stpspec.data.decimal_sign import DecimalSign
 from stpspec.data.table_files import delimiter, records, split_header
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest
 from stpspec.resources import expanded
@@ -209,8 +210,12 @@ def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[SpecProblem]]
     header = [column.strip() for column in header]
     at = f"{path}:{header_line}"
     problems = _header_problems(header, at)
-    rows = []
-    for line, texts in lines:
+    rows, written = [], list(lines)
+    # The name of a connection is no number, and a remark may hold any.
+    used = [k for k, c in enumerate(header) if _key(c) not in ("", NAME) and c[:1] != "#"]
+    sign = DecimalSign.of(t[k] for _, t in written if len(t) == len(header) for k in used)
+    sign.tell(path)
+    for line, texts in written:
         where = f"{path}:{line}"
         if len(texts) != len(header):
             rule = f"{len(header)} cells are needed, as many as columns (quote text with commas)"
@@ -223,7 +228,12 @@ def _csv_rows(text: str, path: Path) -> tuple[str, list[Row], list[SpecProblem]]
             if key and not key.startswith("#"):
                 cells.setdefault(key, TableCell(column, value.strip() or None, unit, where))
         label = cells.pop(NAME, TableCell(NAME, None)).value
-        rows.append(Row("" if label is None else str(label), cells, where))
+        numbers = {
+            key: replace(cell, value=sign.with_point(cell.value))
+            if isinstance(cell.value, str) else cell
+            for key, cell in cells.items()
+        }  # fmt: skip
+        rows.append(Row("" if label is None else str(label), numbers, where))
     return at, rows if NAME in map(_key, header) else [], problems
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stpspec.data.decimal_sign import DecimalSign
 from stpspec.data.table_files import TextTable, has_decimal_comma, is_missing, split_header
 from stpspec.errors import SpecProblem, nearest
 from stpspec.units import UnitError, convert, split
@@ -121,9 +122,11 @@ class AmplitudeTable:
         self.problems: list[SpecProblem] = []
         self.trains: list[TableTrain] = []
         self._columns = self._found(named, ignored)
+        self._sign = self._decimal_sign()
         if not self.problems:
+            self._sign.tell(table.path)
             for line, texts in table.rows:
-                self._add(line, texts)
+                self._add(line, [self._sign.with_point(t) for t in texts])
 
     # -- columns ----------------------------------------------------------------------------
 
@@ -185,6 +188,11 @@ class AmplitudeTable:
             f"with #",
         )  # fmt: skip
         self._tell("file", rule, name, nearest(name, known, 0.7))
+
+    def _decimal_sign(self) -> DecimalSign:
+        used = [c.index for c in self._columns]
+        rows = [texts for _, texts in self.table.rows if len(texts) == len(self.table.header)]
+        return DecimalSign.of(texts[k] for texts in rows for k in used)
 
     # -- rows -------------------------------------------------------------------------------
 
@@ -281,8 +289,8 @@ class AmplitudeTable:
             if is_missing(text):
                 raise UnitError(f"the {column.part} is missing")
             if has_decimal_comma(text):
-                raise UnitError("a number has a decimal point, no comma: write 1.5, not 1,5 (of a "
-                                "whole table, save it with decimal points)")  # fmt: skip
+                raise UnitError(f"{self._sign.doubt}: write 1.5, not 1,5 (of a whole table, save "
+                                f"it with decimal points)")  # fmt: skip
             number, written = split(text)
             own = written or own
             if is_arbitrary(own) and column.part not in _UNITS:

@@ -91,7 +91,7 @@ def idle_settings(problem: Problem) -> list[str]:
     """
     experiment, fitter = problem.bound.experiment, problem.fitter
     idle = [f"fitter.{n}" for n in fitter.idle_settings() if _is_set(fitter, n)]
-    if experiment.seed and not problem.has_drawn:
+    if experiment.seed and not (problem.has_drawn or problem.bound.stochastic):
         idle.append("seed")
     if experiment.workers > 1 and problem.largest_batch == 1:
         idle.append("workers")
