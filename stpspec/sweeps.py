@@ -19,7 +19,7 @@ from stpspec.specs.changes import inside, missing_field, steps
 from stpspec.specs.experiment import Experiment, needed
 from stpspec.specs.places import canonical, field_of, place_of
 from stpspec.specs.plausible import warn_of_slips
-from stpspec.specs.protocol import FREQUENCIES
+from stpspec.specs.protocol import FREQUENCIES, owner_of
 from stpspec.specs.quantities import unit_of
 from stpspec.units import UnitError, convert
 
@@ -272,7 +272,7 @@ def _measure(
     terms = objective.terms if objective is not None else {}
     requests = [
         r for r in requests_of(bound.experiment, all_metrics=True)
-        if not swept or r.protocol in swept or r.name in terms
+        if not swept or owner_of(r.protocol, bound.experiment.protocols) in swept or r.name in terms
     ]  # fmt: skip
     simulated = bound
     if not _is_of_numerics(outer):  # else what the numerics do is what is asked

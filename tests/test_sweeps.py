@@ -47,6 +47,26 @@ def test_fields_and_parameters_are_swept_over_their_grid_and_equal_single_runs(e
         )
 
 
+def test_a_swept_field_of_several_trains_has_the_scalars_of_each_beside_vector_targets():
+    several = small.experiment(
+        protocols={"stp": {"kind": "trains", "frequencies": [10, 40], "n_induction": 2,
+                           "n_recovery": 1, "recovery_delays": 100}},
+        parameters={}, model__fixed={"U": 0.4, "tau_rec": 300, "tau_facil": 0, "tau_decay": 0.5},
+        objective={"terms": {"sizes": {"metric": "amplitudes", "protocol": "stp",
+                                       "target": [40, 30, 35, 40, 20, 30], "sd": 1}}},
+    )  # fmt: skip
+    swept = stpspec.sweep(several, {"protocols.stp.recovery_delays": [100, 400]})
+    for interval, name in ((100, "stp.10Hz"), (25, "stp.40Hz")):
+        sizes = [
+            analytic.event_map(0.4, 300, 0, [0, interval, interval + d])[0] for d in (100, 400)
+        ]
+        exact = [(a[2] - a[0]) / max(a) for a in sizes]
+        np.testing.assert_allclose(swept[f"{name}.recovery_single"], exact, atol=2e-3)
+    shown = default_metrics(swept)
+    assert {"stp.10Hz.recovery_single", "stp.40Hz.recovery_single"} <= set(shown)
+    assert "stp.40Hz.recovery_single" in sweep_table(swept)
+
+
 def test_sweep_with_the_fixed_step_equals_single_runs_to_the_bit():
     fixed = small.experiment(**TRAIN | {"numerics__integrator": "fixed"})
     swept = stpspec.sweep(fixed, {"protocols.train.frequency": [20, 50], "U": [0.2, 0.4]})

@@ -193,8 +193,10 @@ def default_metrics(swept: xr.Dataset) -> list[str]:
     first = [next((n for n in names if metric[n] == w), None) for w in wanted]
     shown = [n for n in first if n]
     shown += [n for n in names if _is_term(swept[n]) and n not in shown and _changes(swept[n])]
-    if shown and not any(_changes(swept[n]) for n in shown):
-        shown += [n for n in names if metric[n] == "amplitude" and _changes(swept[n])][:1]
+    if shown and not any(_changes(swept[n]) for n in shown):  # of several trains, those that do
+        changing = [n for n in names if _changes(swept[n]) and n not in shown]
+        ratios = [n for n in changing if metric[n] in (*wanted, "recovery_single")]
+        shown += ratios or [n for n in changing if metric[n] == "amplitude"][:1]
     return shown[:_SHOWN] or names[:5]
 
 
