@@ -273,6 +273,25 @@ def test_least_squares_find_a_stochastic_synapse_by_steps_that_release_other_ves
     assert "standard error over the trials" in " ".join(result.notes["a1"])
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_standard_errors_hold_the_error_of_the_trials_which_metrics_of_one_trial_share(n):
+    """Targets of one amplitude are independent data; the trials behind it are the same."""
+    terms = {
+        f"a{k}": {"metric": "amplitude", "protocol": "train", "target": 60, "sd": 2}
+        for k in range(n)
+    }
+    free = {"weight": {"min": 0.2, "max": 4}}
+    made = fitted(parameters=free, objective={"terms": terms}, seed=3)
+    made = made.changed({"model.fixed.U": 0.5, "numerics.integrator": "fixed"})
+    result = api.fit(made)
+    _, measured = api.run(made, result.parameters)
+    of_trials = float(next(m.error for r, m in measured.items() if r.name == "a0"))
+    assert of_trials > 2
+    exact = result.parameters["weight"] / 60 * np.sqrt(2**2 / n + of_trials**2)
+    assert result.errors["weight"] == pytest.approx(exact, rel=5e-3)
+    assert "seed" not in result.message  # which the random numbers depend on
+
+
 def test_check_tells_that_a_fit_of_a_stochastic_synapse_needs_trials(tmp_path, capsys):
     made = vesicles(parameters={"U": {"min": 0.1, "max": 0.9}}).to_data()
     for trials, told in ((None, True), (20, False)):

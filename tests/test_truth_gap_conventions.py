@@ -142,6 +142,14 @@ def test_inverted_junction_is_refused_before_a_fit_with_its_sign():
     assert "NONSPECIFIC_CURRENT i needs i = g·(v − vgap)" in problem.rule
 
 
+def test_inverted_resistance_is_refused_with_the_current_of_a_resistance():
+    problem = refusal(
+        data("InvertedResistance", partner="vother", parameters={"r": {"min": 100, "max": 1e4}})
+    )
+    assert "the sign of its current is inverted" in problem.rule
+    assert "NONSPECIFIC_CURRENT i needs i = (v − vother)/r" in problem.rule
+
+
 @pytest.mark.parametrize(
     ("mechanism", "size", "unit"),
     [("TooWeak", "1000 times too small", "(nS)"), ("TooStrong", "1000 times too large", "(uS)")],

@@ -79,11 +79,11 @@ class DataNoise:
 
         Parameters
         ----------
-        parts : ndarray, shape (datum,)
+        parts : ndarray, shape (datum + part that counts as known,)
             Of the standard error, whose squares add up; the GUM, JCGM 100:2008, G.4.
         """
         variances = [(float(np.sum(parts[rows] ** 2)), degrees) for rows, degrees in self.groups]
-        total = sum(v for v, _ in variances)
+        total = float(np.sum(parts**2))
         spread = sum(v**2 / degrees for v, degrees in variances)
         return total**2 / spread if spread > 0 else np.inf
 

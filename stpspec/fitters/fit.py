@@ -89,7 +89,7 @@ def fit(
         best, here, passed_over = sound(bound, problem)
         by_derivatives = bool(problem.stencil) and problem.stencil[0] is best
         is_optimum = outcome.status == "converged" and by_derivatives
-        uncertainty = estimate(problem, best, is_optimum=is_optimum)
+        uncertainty = estimate(problem, best, here.measured, is_optimum=is_optimum)
         if outcome.error is None:
             figures.finish(problem, best, here.traces)
     confirmed = confirm(bound, problem, best, here, uncertainty)

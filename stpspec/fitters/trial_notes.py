@@ -30,6 +30,7 @@ def notes_of_trials(judge: Judge, measured: Mapping[str, Measurement]) -> dict[s
         text = f"the standard error over the trials is {number(error, 2)} {unit_text(m.unit)}"
         sd = judge.goals[name].sd
         if sd is not None and error > _OF_SD * float(np.min(sd)):
-            text = f"{text.rstrip()}, which is not small against the sd of the target: more trials"
+            text = (f"{text.rstrip()}, which is not small against the sd of the target: more "
+                    f"trials make the standard errors of the parameters smaller")  # fmt: skip
         notes[name] = text.rstrip()
     return notes

@@ -12,6 +12,7 @@ from stpspec.fitters.differences import steps_of
 from stpspec.fitters.evaluation import Evaluation
 from stpspec.fitters.problem import Problem
 from stpspec.formatting import number, unit_text
+from stpspec.metrics.measure import Measurement
 
 _STEP = 1e-5  # in the unit interval
 _NEAR = 0.3  # of a standard error: an optimum is not further than this from where it was found
@@ -68,7 +69,13 @@ def at_bound(problem: Problem, best: Evaluation) -> dict[str, str]:
     }
 
 
-def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) -> Uncertainty:
+def estimate(
+    problem: Problem,
+    best: Evaluation,
+    measured: Mapping[str, Measurement] | None = None,
+    *,
+    is_optimum: bool = False,
+) -> Uncertainty:
     """Estimate standard errors from the derivatives of the misses at the best point.
 
     With an ``sd`` on every target, they say how independent errors of that size in the targets
@@ -76,13 +83,18 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
     and G the weights in it (the sandwich of a weighted least-squares estimate; (JᵀJ)⁻¹ where all
     weigh alike). Without, (JᵀJ)⁻¹ is scaled by the residual variance, which needs more targets
     than parameters. A free scale counts as one more parameter. Samples of a trace count by how
-    many of them are independent. The derivatives are those that the fitter has taken at the best
+    many of them are independent. Where a synapse is stochastic, what the trials leave uncertain of
+    its metrics moves the optimum as an error of the targets does, and is added: each group of
+    trials that is left out is one such error (the jackknife; metrics of the same trials err
+    together). The derivatives are those that the fitter has taken at the best
     point; where it has none, simulations are made here, which are no part of the history.
 
     Parameters
     ----------
     problem : Problem
     best : Evaluation
+    measured : mapping of str to Measurement, optional
+        What was measured at that point, with its errors over the trials.
     is_optimum : bool
         Whether a search by derivatives has converged there.
     """
@@ -114,11 +126,14 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
     by_residuals, by_misses = (j[:, moving] for j in jacobians)
     noise = _noise(by_residuals, by_misses, data, best.loss)
     inverse = _pseudoinverse(by_residuals)
+    of_trials = _of_trials(problem, measured or {}, scales)
+    sampled = inverse @ of_trials.T if data.has_sd else np.zeros((len(moving), 0))
+    all_parts = np.concatenate([inverse * noise, sampled], axis=1)
     steps = np.abs(inverse @ np.asarray(best.residuals))
     steps = np.zeros_like(steps) if is_optimum else steps
     trading = _trading_off(problem, best, everywhere, list(scales))
     errors, degrees = {}, {}
-    for index, parts, step in zip(moving, inverse * noise, steps, strict=True):
+    for index, parts, step in zip(moving, all_parts, steps, strict=True):
         name, sd = labels[index], float(np.linalg.norm(parts))
         error = sd * _slope(problem, name, values[name])
         if name in trading:
@@ -126,7 +141,7 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
             with_them = f": it trades off against {' and '.join(others)}" if others else ""
             reasons[name] = f"not determined by the targets{with_them}"
         elif why := _why_too_large(problem, values, name, error):
-            partners = [labels[moving[k]] for k in _moving_with(parts, inverse * noise)]
+            partners = [labels[moving[k]] for k in _moving_with(parts, all_parts)]
             # Of what no target determines, the rows are rounding: they tell of no other parameter.
             partners = [n for n in partners if n not in trading]
             tied = f"; it trades off against {' and '.join(partners)}" if partners else ""
@@ -139,6 +154,27 @@ def estimate(problem: Problem, best: Evaluation, *, is_optimum: bool = False) ->
             degrees[name] = data.degrees_of(parts) if data.has_sd else by_variance
     degrees = {name: degrees[name] for name in errors if np.isfinite(degrees[name])}
     return Uncertainty(errors, degrees, reasons, bounds, free, by_residuals, scales)
+
+
+def _of_trials(
+    problem: Problem, measured: Mapping[str, Measurement], scales: Mapping[str, float]
+) -> np.ndarray:
+    """Return errors of the residuals by the trials, shape (group, residual); their squares add up.
+
+    Metrics of as many trials are left out together: trials of one number have common random
+    numbers in all protocols.
+    """
+    judge = problem.judge
+    whole = {n: m.value for n, m in measured.items()}
+    errors = [np.zeros((0, judge.n_residuals))]
+    for size in {len(m.left_out) for m in measured.values()} - {0}:
+        without = [
+            {n: m.left_out[k] for n, m in measured.items() if len(m.left_out) == size}
+            for k in range(size)
+        ]
+        found = np.array([judge.residuals({**whole, **values}, scales) for values in without])
+        errors.append((found - found.mean(axis=0)) * np.sqrt((size - 1) / size))
+    return np.concatenate(errors)
 
 
 def _moving_with(parts: np.ndarray, of_all: np.ndarray) -> np.ndarray:

@@ -37,6 +37,8 @@ class Measurement:
         Why there is no value.
     error : ndarray or None
         Standard error over the trials, in the shape of the value; None of a single trial.
+    left_out : list of ndarray
+        The value without each group of trials in turn, which tells the error; empty of one trial.
     """
 
     value: np.ndarray
@@ -45,6 +47,7 @@ class Measurement:
     notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     error: np.ndarray | None = None
+    left_out: list[np.ndarray] = field(default_factory=list)
 
     @property
     def reason(self) -> str:
@@ -113,10 +116,11 @@ def _add_error(candidate: Candidate, request: Request, measured: Measurement) ->
     n = candidate.children[runs[0]].n_trials
     if n < 2:
         return
+    groups = [tuple(g) for g in np.array_split(np.arange(n), min(n, _GROUPS))]
     if request.options.get("trials") == "each":
         measured.error = measured.value.std(axis=0, ddof=1) / np.sqrt(n)
+        measured.left_out = [np.delete(measured.value, g, axis=0) for g in groups]
         return
-    groups = [tuple(g) for g in np.array_split(np.arange(n), min(n, _GROUPS))]
     found = []
     for group in groups:
         rest = tuple(k for k in range(n) if k not in set(group))
@@ -125,6 +129,7 @@ def _add_error(candidate: Candidate, request: Request, measured: Measurement) ->
             measured.notes.append(f"no standard error: without some trials, {one.reason}")
             return
         found.append(one.value)
+    measured.left_out = found
     apart = np.stack(found) - np.mean(found, axis=0)
     measured.error = np.sqrt((len(groups) - 1) / len(groups) * (apart**2).sum(axis=0))
 

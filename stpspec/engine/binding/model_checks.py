@@ -148,10 +148,11 @@ def coupling_problems(
         return [SpecProblem("model.mechanism", f"{measured}; {reason}", mechanism)]
 
     if coupling.coefficient < 0:
+        before, after = ("", f"/{name}") if coupling.exponent < -0.5 else (f"{name}·", "")
         return refused(
             f"below 0: the sign of its current is inverted. ELECTRODE_CURRENT i needs "
-            f"i = {name}·({model.partner_voltage} − v), NONSPECIFIC_CURRENT i needs "
-            f"i = {name}·(v − {model.partner_voltage}); change one of the two in the file"
+            f"i = {before}({model.partner_voltage} − v){after}, NONSPECIFIC_CURRENT i needs "
+            f"i = {before}(v − {model.partner_voltage}){after}; change one of the two in the file"
         )
     resists, declared = coupling.exponent < -0.5, coupling.declared
     if declared is None:
