@@ -68,21 +68,41 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("init")
     shutil.copytree(MODS, folder / "mods")
     (folder / "mods" / "broken.mod").write_text("NEURON { POINT_PROCESS LabBroken }\nnonsense\n")
-    shutil.copy(LAB.parent / "mod" / "UnsetGenerator.mod", folder / "mods")
+    for name in ("TwoIds", "LibraryRandom"):
+        shutil.copy(LAB.parent / "mod" / "chance" / f"{name}.mod", folder / "mods")
     return start_project(folder / "lab", [folder / "mods"], CELL)
 
 
 def test_a_project_has_an_experiment_for_each_mechanism_that_can_be_used(project):
-    assert set(project.experiments) == {"LabDepressing", "LabInhibitory"}
+    assert project.experiments == ("LabDepressing", "LabInhibitory", "TwoIds")
     assert "LabBroken" not in project.experiments
     assert any("broken.mod" in name for name in project.left_out)
-    assert "setRNG" in project.left_out["UnsetGenerator"]
+    assert "nothing outside of it can seed" in project.left_out["LibraryRandom"]
     names = {p.name for p in project.folder.iterdir()}
     assert {"README.md", "conf", "mod", "templates", "experiments", "connections.csv"} == names
     # Only what the experiments use, the channels of the cell among it.
     assert {p.stem for p in (project.folder / "mod").iterdir()} == {
-        "LabDepressing", "LabInhibitory", "LabChannels",
+        "LabDepressing", "LabInhibitory", "LabChannels", "TwoIds",
     }  # fmt: skip
+
+
+def test_a_stochastic_mechanism_has_trials_its_mean_conductance_and_targets_of_failures(
+    project, monkeypatch
+):
+    """It releases with the probability U, so that 1 nS on average is 1 / U of weight."""
+    monkeypatch.chdir(project.folder)
+    made = stpspec.load("TwoIds")
+    assert made.trials == 100
+    U, n = 0.3, 100
+    share = 1e-3 / made.model.net_con.weight
+    assert share == pytest.approx(U, abs=4.5 * (U * (1 - U) / n) ** 0.5)
+    terms = made.objective.terms
+    failed = terms["failure_rate"].target
+    assert failed == pytest.approx(1 - U, abs=4.5 * (U * (1 - U) / n) ** 0.5)
+    # Of one site sd / mean is √(q / (1 − q)) with failures q, by n − 1 in the denominator.
+    cv = (failed / (1 - failed) * n / (n - 1)) ** 0.5
+    assert terms["amplitude_cv"].target == pytest.approx(cv, rel=1e-3)
+    assert "decay_time" in terms
 
 
 def test_every_experiment_of_a_project_is_valid_wherever_it_is_called_from(project, monkeypatch):

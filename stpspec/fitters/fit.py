@@ -121,7 +121,7 @@ def _report(
 ) -> FitResult:
     measured = confirmed.measured
     notes = {n: list(m.notes) for n, m in measured.items() if m.notes}
-    for name, text in notes_of_trials(problem.judge, measured).items():
+    for name, text in _trial_notes(problem, measured).items():
         notes.setdefault(name, []).append(text)
     for name, text in confirmed.apart.items():
         notes.setdefault(name, []).append(text)
@@ -156,6 +156,11 @@ def _report(
         files=sources.texts,
         places=sources.places,
     )
+
+
+def _trial_notes(problem: Problem, measured: Mapping[str, Measurement]) -> dict[str, str]:
+    by_differences = problem.fitter.takes_differences
+    return notes_of_trials(problem.judge, measured, by_differences=by_differences)
 
 
 def _of_names(found: Mapping[str, T], names: Sequence[str]) -> dict[str, T]:

@@ -13,7 +13,9 @@ from stpspec.metrics.measure import Measurement
 _OF_SD = 0.5  # of the sd of a target: a larger error of the model is worth more trials
 
 
-def notes_of_trials(judge: Judge, measured: Mapping[str, Measurement]) -> dict[str, str]:
+def notes_of_trials(
+    judge: Judge, measured: Mapping[str, Measurement], *, by_differences: bool = False
+) -> dict[str, str]:
     """Return a note for each term whose value is that of many trials.
 
     Parameters
@@ -21,6 +23,8 @@ def notes_of_trials(judge: Judge, measured: Mapping[str, Measurement]) -> dict[s
     judge : Judge
     measured : mapping of str to Measurement
         By term name.
+    by_differences : bool
+        Whether the fitter has taken derivatives, which see a failure rate as a staircase.
     """
     notes = {}
     for name, m in measured.items():
@@ -32,5 +36,8 @@ def notes_of_trials(judge: Judge, measured: Mapping[str, Measurement]) -> dict[s
         if sd is not None and error > _OF_SD * float(np.min(sd)):
             text = (f"{text.rstrip()}, which is not small against the sd of the target: more "
                     f"trials make the standard errors of the parameters smaller")  # fmt: skip
+            if by_differences and judge.objective.terms[name].metric == "failure_rate":
+                text += (", and the steps of this rate (one failure more or less) finer than its "
+                         "sd; fitter=tpe takes no derivatives over them")  # fmt: skip
         notes[name] = text.rstrip()
     return notes

@@ -24,6 +24,8 @@ _PLASTIC = {
     "induction": ("train", 0.05, False),
     "recovery": ("train", 0.05, False),
 }
+_OF_TRIALS = {"failure_rate": ("train", 0.05, False), "amplitude_cv": ("train", 0.1, False)}
+TRIALS = 100
 _KINETIC = {"rise_time": ("single", 0.1, True), "decay_time": ("single", 0.1, True)}
 
 
@@ -72,6 +74,8 @@ def draft_of(record: PointProcessRecord, cell: CellFile, inserted: Sequence[str]
     if cell.file.suffix == ".hoc":
         model["cell"]["arguments"] = []
     data: dict[str, Any] = {"name": name, "model": model}
+    if record.random:
+        data["trials"] = TRIALS
     if record.kind == "synapse":
         remarks = _add_synapse(data, record)
         title = _title(record)
@@ -86,12 +90,13 @@ def _title(record: PointProcessRecord) -> str:
     c = record.calibration
     assert c is not None
     peak = "" if c.peak_conductance is None else (
-        f", {c.peak_conductance * 1e3:.3g} nS at weight 1"
+        f", {c.peak_conductance * 1e3:.3g} nS at weight 1{' on average' if record.random else ''}"
     )  # fmt: skip
     kind = "" if c.reversal is None else (
         "inhibitory " if c.reversal < _NEAR_REST else "excitatory "
     )  # fmt: skip
-    return f"{kind}synapse {record.name}{peak}"
+    stochastic = "stochastic " if record.random else ""
+    return f"{stochastic}{kind}synapse {record.name}{peak}"
 
 
 def _add_synapse(data: dict[str, Any], record: PointProcessRecord) -> dict[str, str]:
@@ -101,7 +106,7 @@ def _add_synapse(data: dict[str, Any], record: PointProcessRecord) -> dict[str, 
     weight = 1.0
     if c.peak_conductance and c.weight_exponent and abs(c.weight_exponent - 1) < 0.01:
         weight = float(f"{_PEAK / c.peak_conductance:.3g}")
-        remarks["net_con"] = "1 nS at the first response"
+        remarks["net_con"] = "1 nS at the first response" + (", on average" * bool(record.random))
     if record.to_be_given:  # in the order of NET_RECEIVE
         names = list(record.arguments)[1:]
         given = [1.0 if n in record.to_be_given else 0.0 for n in names]
@@ -125,6 +130,8 @@ def _add_synapse(data: dict[str, Any], record: PointProcessRecord) -> dict[str, 
     }
     data["parameters"] = _bounds(record, remarks)
     data["fitter"] = {"kind": "least_squares", "start": "sobol", "n_starts": 4}
+    if record.random:  # each evaluation takes a hundred simulations: one search, well begun
+        data["fitter"] = {"kind": "least_squares"}
     return remarks
 
 
@@ -218,7 +225,10 @@ def with_targets(draft: Draft) -> Draft:
     parts = draft.data["model"]["roles"]
     is_plastic = any(name in free for role in _SPEC_ROLES[:3] for name in parts[role])
     terms: dict[str, Any] = {}
-    for metric, (protocol, sd, is_share) in ((_PLASTIC if is_plastic else {}) | _KINETIC).items():
+    wanted = (_PLASTIC if is_plastic else {}) | _KINETIC
+    if "trials" in draft.data:
+        wanted |= _OF_TRIALS
+    for metric, (protocol, sd, is_share) in wanted.items():
         m = by_name.get((metric, protocol))
         value = math.nan if m is None else float(m.value)
         if not math.isfinite(value) or (is_share and value <= 0):
@@ -269,6 +279,8 @@ def yaml_of(draft: Draft) -> str:
         body["parameters"] = data["parameters"]
     if fitter:
         body["fitter"] = fitter
+    if "trials" in data:
+        body["trials"] = data["trials"]
     lines.append(block(body, draft.remarks))
     if "objective" in data:
         at = "with its default values" if draft.is_synapse else "in the middle of the bounds"

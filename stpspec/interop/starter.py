@@ -14,6 +14,7 @@ from stpspec.errors import MechanismError, ResultError, StpspecError
 from stpspec.formatting import one_line
 from stpspec.interop.cell_files import PATCH, CellFile, find_cell, words_of
 from stpspec.interop.first_experiment import Draft, draft_of, readme_of, with_targets, yaml_of
+from stpspec.interop.trial_calibration import calibrated_over_trials
 from stpspec.interop.yaml_text import block
 from stpspec.resources import expanded, shipped
 from stpspec.results.folder import with_own_files, write_folder
@@ -139,8 +140,15 @@ def _drafts(
 ) -> tuple[list[Draft], dict[str, str]]:
     drafts, left_out = [], dict(found.failures)
     names: set[str] = set()
-    for record in found.point_processes:
-        reason = _why_not(record)
+    for surveyed in found.point_processes:
+        record, reason = surveyed, ""
+        if record.random and record.kind == "synapse" and record.calibration is None:
+            say(record.name)
+            try:
+                record = calibrated_over_trials(record)
+            except StpspecError as error:
+                reason = str(error)
+        reason = reason or _why_not(record)
         if not reason and record.name in names:
             reason = "another file defines a mechanism of this name"
         if reason:
@@ -153,7 +161,9 @@ def _drafts(
         except StpspecError as error:
             left_out[record.name] = str(error)
     # The first is the example of the README: a synapse, with plasticity if there is one.
-    drafts.sort(key=lambda d: (not d.is_synapse, -len(d.data.get("parameters", {}))))
+    # One that is simulated a hundred times is the slowest.
+    drafts.sort(key=lambda d: (not d.is_synapse, "trials" in d.data,
+                               -len(d.data.get("parameters", {}))))  # fmt: skip
     return drafts, left_out
 
 

@@ -151,7 +151,10 @@ def _why_not_calibrated(source: ModFile, record: PointProcessRecord) -> str:
         return "it receives no events"
     if source.pointers_read:
         return f"its equations read {', '.join(source.pointers_read)}, which must point somewhere"
-    return f"it draws random numbers {record.random}" if source.draws_random else ""
+    if not source.draws_random:
+        return ""
+    mean = "" if source.unseedable else "; stpspec init measures its mean over trials"
+    return f"it draws random numbers {record.random}{mean}"
 
 
 def _arguments(record: PointProcessRecord) -> list[float]:
