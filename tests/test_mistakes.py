@@ -272,6 +272,9 @@ WRITTEN = [
     ("single: single_event", "single:single_event", "have a colon and a space between them"),
     ("  - override /model", "  - /protocol@protocols.single: train\n  - override /model",
      "small.yaml:4 | defaults.1: chosen twice"),
+    ("  - _self_", "  - /protocol@protocols.other: train\n  - _self_",
+     "small.yaml:5 | defaults.2: what overrides comes last: this line belongs above "
+     "'override /model'"),
     ("  - /protocol@protocols.single: single_event\n  - override /model: tm_patch\n  - _self_",
      "  protocol: single_event\n  model: tm_patch", "small.yaml:3 | defaults: expected a list"),
     ("  - override /model: tm_patch\n", "", "'- override /model: tm_patch'"),

@@ -104,6 +104,7 @@ def defaults_problems(file: Path) -> list[SpecProblem]:
     fields = root.value if isinstance(root, yaml.MappingNode) else []
     listed = next((v for k, v in fields if k.value == "defaults"), None)
     entries, found, packages = (listed.value if listed is not None else []), [], set()
+    overriding = ""
     if listed is not None and not isinstance(listed, yaml.SequenceNode):
         rule = "expected a list, each line with a dash: - override /model: tm_patch"
         where = f"{relative(file)}:{listed.start_mark.line + 1}"
@@ -123,6 +124,11 @@ def defaults_problems(file: Path) -> list[SpecProblem]:
                 rule = "chosen twice: leave out one of the two lines"
                 found.append(SpecProblem(f"defaults.{index}", rule, package, where=where))
             packages.add(package)
+            is_override = "override" in str(key.value).split()
+            if overriding and not is_override:
+                rule = f"what overrides comes last: this line belongs above {overriding!r}"
+                found.append(SpecProblem(f"defaults.{index}", rule, key.value, where=where))
+            overriding = overriding or (str(key.value) if is_override else "")
             found += [
                 replace(problem, path=f"defaults.{index}", where=where)
                 for problem in _faults(str(key.value), choice.value)

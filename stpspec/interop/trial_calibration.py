@@ -63,7 +63,7 @@ def _mean_peaks(record: PointProcessRecord, weight: float) -> dict[str, float]:
         raise SimulationError(failed)
     peaks = {}
     for name in protocols:
-        current = tree[name]["synaptic_current"].values[0].mean(axis=0)
+        current = tree[name].to_dataset()["synaptic_current"].values[0].mean(axis=0)
         change = current - current[0]
         peaks[name] = float(change[np.abs(change).argmax()])
     return peaks
