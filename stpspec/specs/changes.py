@@ -33,7 +33,8 @@ def changed_data(spec: Spec, changes: Mapping[str, object]) -> tuple[Data, list[
     parts: dict[str, Spec] = {}
     problems: list[SpecProblem] = []
     # Another kind has other fields: those of the new one can be named in the same call.
-    kinds = {path: value for path, value in changes.items() if path.endswith(".kind")}
+    kinds = {path: value for path, value in changes.items()
+             if path.endswith(".kind") and _is_part(path.removesuffix(".kind"))}  # fmt: skip
     for path, kind in kinds.items():
         problem = _missing(spec, parts, path) or _exchange(spec, parts, path, kind)
         if problem is not None:
@@ -53,9 +54,13 @@ def changed_data(spec: Spec, changes: Mapping[str, object]) -> tuple[Data, list[
 
 def _kind_of(spec: Spec, path: str, value: object) -> str:
     """Return the path of the kind where a value names only that: ``recording=current_clamp``."""
+    return f"{path}.kind" if isinstance(value, str) and _is_part(path) else path
+
+
+def _is_part(path: str) -> bool:
+    """Tell whether a path is that of a part which has a kind; a parameter may be called kind."""
     first, *names = path.split(".")
-    is_part = first in KINDS and len(names) == (first == "protocols")
-    return f"{path}.kind" if is_part and isinstance(value, str) else path
+    return first in KINDS and len(names) == (first == "protocols")
 
 
 def _plain(value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,11 +66,16 @@ def unseen(problems: Sequence[SpecProblem], earlier: Sequence[SpecProblem]) -> l
 def salvage(adapter: TypeAdapter[T], value: object) -> T | None:
     """Validate a value without its invalid fields and entries; None if nothing is left."""
     value = copy.deepcopy(value)
+    before: set[tuple[object, ...]] = set()
     while True:
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False, include_input=False)
+            faults = tuple((e["loc"], e["type"]) for e in errors)
+            if faults in before:  # a stand-in that is wrong itself is taken out and put in for ever
+                return None
+            before.add(faults)
             # All at once: thousands of faults would take as many validations.
             if not _mend([_fault(value, e["loc"], e["type"] == "missing") for e in errors]):
                 return None
@@ -134,7 +140,10 @@ def _stand_in_for_a_bound(parameter: dict[str, object]) -> None:
             given = []
             break
         number, unit = split(value) if isinstance(value, str) else (value, "")
-        other = number + (1.0 if end == "min" else -1.0) * (abs(number) or 1.0)
+        other = number + (1.0 if end == "min" else -1.0) * (abs(number) / 2 or 1.0)
+        if not math.isfinite(other):
+            given = []
+            break
         parameter["max" if end == "min" else "min"] = f"{other!r} {unit}" if unit else other
     if not given:
         parameter.update(min=1.0, max=2.0)

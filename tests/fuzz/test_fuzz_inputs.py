@@ -49,6 +49,8 @@ SPECS: tuple = (
     small.data(recording__holding_potential=-(10**400)),
     # One fault of a parameter is mended by taking out what another would take out, too.
     small.data(parameters__tau_rec={"min": "20 ms", "scale": None, "start": 100, "": 1500}),
+    # The stand-in for a bound that is missing was beyond all numbers, and taken out again for ever.
+    small.data(parameters__tau_rec={"max": -1e308, "scale": "log", "start": 100}),
 )
 
 
@@ -199,6 +201,7 @@ CHANGES: tuple = (
     {"seed": 10**400},
     {"objective.terms.size.target": 10**400},
     {"recording.holding_potential": -(10**400)},
+    {"parameters.kind": None},
 )
 
 
