@@ -178,12 +178,17 @@ def children():
 
 
 def killed_while_fitting(times, seed):
-    """Fit while workers, busy or idle, are killed at random moments."""
+    """Fit while workers, busy or idle, are killed at random moments.
+
+    On a busy machine they take longer to begin, and so do the moments: a candidate whose process is
+    killed six times in turn is lost by right.
+    """
     rng, done = np.random.default_rng(seed), threading.Event()
+    slower = max(1.0, 2 * os.getloadavg()[0] / len(os.sched_getaffinity(0)))
     hits = []
 
     def kill():
-        while len(hits) < times and not done.wait(rng.uniform(0.05, 0.4)):
+        while len(hits) < times and not done.wait(slower * rng.uniform(0.05, 0.4)):
             if found := children():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(rng.choice(found)), signal.SIGKILL)

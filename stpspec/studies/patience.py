@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,6 +16,7 @@ log = logging.getLogger("stpspec.studies")
 
 PATIENCE = 60.0  # s that a storage is waited for
 _LONGEST_PAUSE = 1.0  # s between two attempts
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # a full disk stays full
 
 T = TypeVar("T")
@@ -79,7 +81,7 @@ class Patience:
 
     def _look_at(self, error: Exception, waited: float) -> None:
         """Raise unless an error may still pass."""
-        if getattr(error, "errno", None) in _LASTING:
+        if _lasts(error):
             raise self._told(reason_of(error)) from error
         if is_hurried():
             raise KeyboardInterrupt from error
@@ -93,6 +95,18 @@ class Patience:
 
     def _told(self, why: str) -> StudyError:
         return StudyError(f"{self._what} cannot be written: {why}")
+
+
+def _lasts(error: BaseException) -> bool:
+    """Tell whether an error, or what it wraps, is one that no time heals."""
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    return any(
+        getattr(e, "errno", None) in _LASTING
+        or getattr(e, "sqlite_errorcode", 0) & 0xFF in _DAMAGED  # the rest says where
+        for e in causes
+    )
 
 
 def reason_of(error: BaseException) -> str:
