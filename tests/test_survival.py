@@ -355,6 +355,25 @@ def fit_and(experiment, act, at=10):
     return stpspec.fit(experiment, progress=progress)
 
 
+@pytest.mark.parametrize("damage", ["text that is no text", "no database"])
+def test_a_damaged_database_is_not_waited_for(tmp_path, monkeypatch, damage):
+    file = tmp_path / "s.db"
+    study = {"name": "s", "storage": f"sqlite:///{file}"}
+    made = small.experiment(
+        study=study, fitter={"kind": "optuna", "sampler": "random", "budget": {"evaluations": 2}}
+    )
+    stpspec.fit(made)
+    if damage == "no database":
+        file.write_bytes(b"no database" * 1000)
+    else:
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            database.execute("update study_user_attributes set value_json = cast(x'ff' as text)")
+            database.commit()
+    monkeypatch.setattr(patience.time, "sleep", lambda _: pytest.fail("it is waited for"))
+    with pytest.raises(StudyError):
+        stpspec.fit(made)
+
+
 @pytest.mark.parametrize("tables", [(), ("theirs",)])
 def test_a_database_that_is_only_read_is_neither_made_nor_changed(tmp_path, tables):
     file = tmp_path / "gone.db"

@@ -102,11 +102,14 @@ def _lasts(error: BaseException) -> bool:
     causes = [error]
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
-    return any(
-        getattr(e, "errno", None) in _LASTING
-        or getattr(e, "sqlite_errorcode", 0) & 0xFF in _DAMAGED  # the rest says where
-        for e in causes
-    )
+    return any(getattr(e, "errno", None) in _LASTING or _is_damage(e) for e in causes)
+
+
+def _is_damage(error: BaseException) -> bool:
+    if not isinstance(error, sqlite3.DatabaseError):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)  # Python has none for text that is not UTF-8
+    return code is None or code & 0xFF in _DAMAGED  # the rest says where
 
 
 def reason_of(error: BaseException) -> str:
