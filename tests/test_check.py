@@ -495,11 +495,11 @@ def test_a_wrong_bound_does_not_hide_that_there_is_no_such_parameter_nor_the_oth
         "parameters.Uu", "parameters.Uu.min", "parameters.tau_recc", "parameters.tau_recc.max",
         "parameters.tau_facll", "parameters.tau_facll.min", "parameters.tau_facll.max",
         "parameters.U.min", "parameters.U.max", "parameters.tau_facil.min",
-        "parameters.tau_facil.max", "parameters.tau_decay", "parameters.tau_decay.min",
+        "parameters.tau_facil.max", "parameters.tau_decay.max", "parameters.tau_decay.min",
     }  # fmt: skip
     assert "did you mean 'tau_rec'" in found["parameters.tau_recc"]
-    assert "has another dimension" in found["parameters.tau_decay"]
-    assert found["parameters.tau_decay"].endswith("received '3 mV'")  # and no stand-in for min
+    assert "has another dimension" in found["parameters.tau_decay.max"]
+    assert found["parameters.tau_decay.max"].endswith("received '3 mV'")  # and no stand-in for min
 
 
 @pytest.mark.parametrize(

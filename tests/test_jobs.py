@@ -49,7 +49,7 @@ def test_the_figure_shows_the_loss_against_simulations_and_seconds_per_fitter(en
     axes = plot_jobs(multirun.collect(ended_multirun[0]))
     assert [ax.get_xlabel() for ax in axes] == ["Simulations", "Time (s)"]
     labels = [t.get_text() for t in axes[0].get_legend().get_texts()]
-    assert labels == ["least_squares", "tpe"]
+    assert labels == ["least_squares", "tpe", "Result"]
     for line in axes[0].lines:  # the best so far never gets worse
         assert (line.get_ydata()[1:] <= line.get_ydata()[:-1]).all()
 

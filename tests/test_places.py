@@ -357,7 +357,7 @@ def test_overrides_find_dotted_names_of_a_file(file):
 def test_a_fault_of_a_dotted_name_is_told_with_its_line(file):
     file.write_text(FILE.replace("max: 4 ms", "max: 4 mV"))
     told = stpspec.check(compose(file)[0])
-    assert [p.path for p in told] == ["parameters.net_con.delay"]
+    assert [p.path for p in told] == ["parameters.net_con.delay.max"]
     where = compose(file)[1].where(told[0].path)
     assert where is not None
     assert where.endswith("dotted.yaml:8")

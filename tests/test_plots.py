@@ -37,6 +37,8 @@ def result_of(**terms):
             protocols={"p": Train()},
             figures=Figures(),
         ),
+        loss=0.02,
+        parameters={"U": 0.3, "tau_rec": 200.0, "tau_facil": 5.0, "weight": 1.0},
         metrics={n: value for n, (_, value, _) in terms.items()},
         metric_units={n: unit for n, (_, _, unit) in terms.items()},
         history=history_of(names=("U", "tau_rec", "tau_facil", "weight")),

@@ -124,15 +124,13 @@ def defaults_problems(file: Path) -> list[SpecProblem]:
                 rule = "chosen twice: leave out one of the two lines"
                 found.append(SpecProblem(f"defaults.{index}", rule, package, where=where))
             packages.add(package)
+            faults = list(_faults(str(key.value), choice.value))
             is_override = "override" in str(key.value).split()
-            if overriding and not is_override:
+            if overriding and not is_override and not faults:
                 rule = f"what overrides comes last: this line belongs above {overriding!r}"
-                found.append(SpecProblem(f"defaults.{index}", rule, key.value, where=where))
+                faults.append(SpecProblem("", rule, key.value))
             overriding = overriding or (str(key.value) if is_override else "")
-            found += [
-                replace(problem, path=f"defaults.{index}", where=where)
-                for problem in _faults(str(key.value), choice.value)
-            ]
+            found += [replace(fault, path=f"defaults.{index}", where=where) for fault in faults]
     return found
 
 

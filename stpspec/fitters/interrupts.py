@@ -109,7 +109,7 @@ def caught(*, for_good: bool = False, instead_of: object = None) -> Iterator[Non
         yield
         return
     _state = state = _State()
-    patience.is_hurried = lambda: state.first is not None
+    hurried, patience.is_hurried = patience.is_hurried, lambda: state.first is not None
     state.is_passed_on = for_good
     ours = (*_DEFAULTS, instead_of or signal.SIG_DFL)
     handlers = {n: h for n in SIGNALS if (h := signal.getsignal(n)) in ours}
@@ -121,6 +121,7 @@ def caught(*, for_good: bool = False, instead_of: object = None) -> Iterator[Non
     finally:
         if not for_good:
             sys.unraisablehook = shown
+            patience.is_hurried = hurried
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             _state = None

@@ -178,7 +178,8 @@ def plot_jobs(
         panels[0].plot([], [], color=LINES[k % len(LINES)], ls=ls, label=name)
     for k, name in enumerate(names if len(names) > 1 else []):  # losses of another problem
         panels[0].plot([], [], color=GRAY, ls=DASHES[k % len(DASHES)], label=name)
-    panels[0].plot([], [], "D", color=GRAY, ms=4, label="Result")
+    if any("loss" in job.summary for job in done):
+        panels[0].plot([], [], "D", color=GRAY, ms=4, label="Result")
     for ax in panels:
         ax.set_yscale("log")
     panels[0].set_xlim(left=0)
