@@ -6,6 +6,7 @@ number of workers changes nothing of the result.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -38,6 +39,7 @@ from stpspec.specs.stimulus import Stimulus
 _TURN = 0.1  # s
 _GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
 _LOSSES = 2  # times that a batch is run again whole before it is split
+_KILLS = 6  # of a candidate by itself, from outside: by chance it may be hit more than once
 _BROKEN = 30  # times in a row that all workers end without a batch being to blame
 
 
@@ -152,10 +154,14 @@ class Pool:
 
 @dataclass(frozen=True)
 class _Lost:
-    """Why a batch brought nothing back, and whether that may be its own fault."""
+    """Why a batch brought nothing back, and whether that may be its own fault.
+
+    A process that was killed may have been so for its memory, or by whoever wanted.
+    """
 
     reason: str
     guilty: bool = True
+    killed: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,8 +179,10 @@ class _Batch:
         if self.losses + 1 < _LOSSES:
             return [replace(self, losses=self.losses + 1)]
         if len(self.batch) == 1:
-            last = self.scheme == PLAIN_REFERENCE
-            return [] if last else [replace(self, scheme=PLAIN_REFERENCE)]
+            if self.scheme != PLAIN_REFERENCE:
+                return [replace(self, scheme=PLAIN_REFERENCE)]
+            again = replace(self, losses=self.losses + 1)
+            return [again] if lost.killed and again.losses < _KILLS else []
         half = len(self.batch) // 2
         # A half that dies is guilty at once: the whole has been lost twice.
         halves = (self.batch[:half], self.batch[half:])
@@ -195,7 +203,7 @@ def _outcome(future: Future[Brought]) -> Brought | _Lost:
     except FutureTimeoutError:
         return _Lost("it passed its time limit")
     except ChildEndedError as error:
-        return _Lost(str(error), guilty=error.had_begun)
+        return _Lost(str(error), guilty=error.had_begun, killed=error.code == -signal.SIGKILL)
     except StpspecError:
         raise
     except MemoryError:
