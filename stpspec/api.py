@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # a check needs none of them
     import numpy as np
     import xarray as xr
 
+    from stpspec.engine.binding.bound import Bound
     from stpspec.metrics.measure import Measurement
     from stpspec.metrics.requests import Request
     from stpspec.results.fit_result import FitResult
@@ -235,7 +236,7 @@ def check(data: Experiment | Mapping[str, object]) -> list[SpecProblem]:
     list of SpecProblem
         Empty if the experiment can be run.
     """
-    return examined(data)[0]
+    return _checked(data)[0]
 
 
 def examined(
@@ -252,13 +253,20 @@ def examined(
     problems, doubts : list of SpecProblem
         Doubts are looked for where there is no problem.
     """
-    from stpspec.engine.binding.check import check_parts
     from stpspec.engine.stochastic import doubts_of_chance
+
+    problems, experiment, bound = _checked(data)
+    if problems or experiment is None or bound is None:
+        return problems, []
+    return [], implausible(experiment) + doubts_of_chance(bound)
+
+
+def _checked(
+    data: Experiment | Mapping[str, object],
+) -> tuple[list[SpecProblem], Experiment | None, Bound | None]:
+    from stpspec.engine.binding.check import check_parts
 
     raw = data.to_data() if isinstance(data, Experiment) else data
     experiment, problems, parts = examine(raw)
     found, bound = check_parts([parts], [experiment])
-    problems += unseen(found[0], problems)
-    if problems or experiment is None:
-        return problems, []
-    return [], implausible(experiment) + (doubts_of_chance(bound[0]) if bound[0] else [])
+    return problems + unseen(found[0], problems), experiment, bound[0]

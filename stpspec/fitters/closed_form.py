@@ -16,8 +16,9 @@ import numpy as np
 from stpspec.analytic import event_map
 from stpspec.engine.binding.stimuli import timing
 from stpspec.errors import MetricError
-from stpspec.fitters.initial_points import given, sobol
+from stpspec.fitters.initial_points import given
 from stpspec.fitters.problem import Problem
+from stpspec.fitters.sobol import scrambled
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Measurement
 from stpspec.metrics.registration import Options, ResponseOptions
@@ -205,7 +206,7 @@ def closed_form_starts(problem: Problem, n: int) -> ClosedFormStarts:
             if name in {role[0] for role in form.roles.values()}]  # fmt: skip
     points = np.tile(given(problem), (_POINTS, 1))
     # For every seed the same: a start that is apart in its last digit is another path of a search.
-    points[:, free] = sobol(problem, _POINTS, seed=0)[:, free]
+    points[:, free] = scrambled(problem.n, _POINTS, np.random.default_rng(0))[:, free]
 
     def costs(points: np.ndarray) -> np.ndarray:
         found = form.residuals(points)

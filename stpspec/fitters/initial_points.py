@@ -15,14 +15,6 @@ def given(problem: Problem) -> np.ndarray:
     ])  # fmt: skip
 
 
-def sobol(problem: Problem, n: int, seed: int | None = None) -> np.ndarray:
-    """Return n points that fill the unit cube evenly, shape (n, parameter).
-
-    Parameters
-    ----------
-    problem : Problem
-    n : int
-    seed : int, optional
-        By default that of the experiment.
-    """
-    return scrambled(problem.n, n, np.random.default_rng(problem.seed if seed is None else seed))
+def sobol(problem: Problem, n: int) -> np.ndarray:
+    """Return n points that fill the unit cube evenly, shape (n, parameter); seeded."""
+    return scrambled(problem.n, n, np.random.default_rng(problem.seed))

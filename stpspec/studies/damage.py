@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from stpspec.errors import StpspecError, StudyError
 from stpspec.formatting import hide
+from stpspec.studies.storage_methods import Method, exchange_methods
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -46,14 +47,10 @@ def name_what_is_gone(storage: BaseStorage, place: str) -> None:
 
     Another process may delete a study, or restore an older file, in the midst of a fit.
     """
-    from optuna.storages import BaseStorage
-
-    for name in vars(BaseStorage):
-        if not name.startswith("_") and name not in _BY_NAME:
-            setattr(storage, name, _naming(getattr(storage, name), place))
+    exchange_methods(storage, lambda _, method: _naming(method, place), _BY_NAME)
 
 
-def _naming(method: Callable[..., Any], place: str) -> Callable[..., Any]:
+def _naming(method: Method, place: str) -> Method:
     @functools.wraps(method)
     def call(*args: Any, **options: Any) -> Any:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stpspec.studies.optuna_internals import cached_database
 from stpspec.studies.patience import Patience
+from stpspec.studies.storage_methods import Method, exchange_methods
 from stpspec.studies.trials import identity_of
 
 if TYPE_CHECKING:
@@ -40,19 +41,16 @@ def open_database(place: str, shown: str) -> tuple[BaseStorage, Engine, Patience
 
 def _make_patient(storage: BaseStorage, patience: Patience) -> None:
     """Have each method of Optuna's interface repeat what fails."""
-    from optuna.storages import BaseStorage
 
-    for name in vars(BaseStorage):
-        if not name.startswith("_") and name not in _NEVER_WAIT:
-            again = _AGAIN.get(name)
-            method = getattr(storage, name)
-            repeat = functools.partial(again, storage, method) if again else method
-            setattr(storage, name, _patient(method, repeat, patience))
+    def patient(name: str, method: Method) -> Method:
+        again = _AGAIN.get(name)
+        repeat = functools.partial(again, storage, method) if again else method
+        return _patient(method, repeat, patience)
+
+    exchange_methods(storage, patient, _NEVER_WAIT)
 
 
-def _patient(
-    method: Callable[..., Any], repeat: Callable[..., Any], patience: Patience
-) -> Callable[..., Any]:
+def _patient(method: Method, repeat: Method, patience: Patience) -> Method:
     @functools.wraps(method)
     def call(*args: Any, **options: Any) -> Any:
         return patience(lambda: method(*args, **options), lambda: repeat(*args, **options))

@@ -99,10 +99,7 @@ class Patience:
 
 def _lasts(error: BaseException) -> bool:
     """Tell whether an error, or what it wraps, is one that no time heals."""
-    causes = [error]
-    while (cause := causes[-1].__cause__) is not None:
-        causes.append(cause)
-    return any(getattr(e, "errno", None) in _LASTING or _is_damage(e) for e in causes)
+    return any(getattr(e, "errno", None) in _LASTING or _is_damage(e) for e in _causes(error))
 
 
 def _is_damage(error: BaseException) -> bool:
@@ -114,6 +111,12 @@ def _is_damage(error: BaseException) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Return the line of an error that says what is wrong; a library may have wrapped it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return first_line(error)
+    return first_line(_causes(error)[-1])
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and all that it wraps, the innermost last."""
+    causes = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    return causes
