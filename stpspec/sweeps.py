@@ -220,21 +220,13 @@ class Axis:
 
 
 def _bind(variant: Experiment, previous: Experiment, bound: Bound | None) -> Bound:
-    """Bind an experiment; quickly where only protocols differ from what is ``bound`` already."""
-    from stpspec.engine.binding.bind import bind_again
+    """Bind an experiment; quickly where it is nearly what is ``bound`` already."""
+    from stpspec.engine.binding.bind import bind_again, can_bind_again
     from stpspec.engine.workers.place import bind
 
-    same = [n for n in variant.protocols if n in previous.protocols]
-    alike = (
-        list(variant.protocols) == list(previous.protocols)
-        and all(variant.protocols[n].recording == previous.protocols[n].recording for n in same)
-        and all(
-            getattr(variant, n) == getattr(previous, n)
-            for n in Experiment.model_fields
-            if n != "protocols"
-        )
-    )
-    return bind(variant) if bound is None or not alike else bind_again(bound, variant)
+    if bound is None or not can_bind_again(variant, previous):
+        return bind(variant)
+    return bind_again(bound, variant)
 
 
 def _value_and_unit(bound: Bound, path: str) -> tuple[object, str]:

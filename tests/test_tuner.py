@@ -27,11 +27,13 @@ from stpspec.tuner.layout import Layout
 from stpspec.tuner.messages import (
     AskFacts,
     AskFit,
+    AskMetrics,
     AskTargets,
     AskTraces,
     Better,
     Facts,
     Fitted,
+    Measured,
     Metric,
     Point,
     Refused,
@@ -75,14 +77,25 @@ def engine():
 
 
 def ask_once(question):
-    """Ask one question of a process that ends with it."""
+    """Ask one question of a process that ends with it; return the answer."""
+    return ask([question])[0]
+
+
+def ask(questions):
+    """Ask questions of a process that ends with them; return the answers."""
     answers = queue.Queue()
     made = Engine(lambda question, answer: answers.put(answer), patience=60.0)
     try:
-        made.submit([question])
-        return answers.get(timeout=300)
+        made.submit(questions)
+        return [answers.get(timeout=300) for _ in questions]
     finally:
         made.close()
+
+
+def simulated(made, protocol):
+    """Return the traces of a protocol, and what is measured in them."""
+    data = made.to_data()
+    return ask([AskTraces(data, (), protocol, 600), AskMetrics(data, (), protocol)])
 
 
 def knob_named(name, knobs):
@@ -281,7 +294,7 @@ def test_the_tabs_are_the_protocols_that_a_model_can_have():
 def test_looking_at_a_protocol_adds_none_to_the_experiment():
     made = experiment()
     view = next(v for v in views_of(made) if v.title == "continuous")
-    shown, targets = questions(made, view, view.name, 800)
+    shown, _, targets = questions(made, view, view.name, 800)
     assert "continuous" in shown.data["protocols"]
     assert "continuous" not in targets.data["protocols"]
     assert with_protocol(made, "single", "single_event") is made
@@ -375,12 +388,12 @@ def test_the_mechanism_tells_units_defaults_limits_and_variables():
 
 def test_pulses_are_measured_as_the_metrics_are():
     made = experiment(protocols={"train": {"kind": "train"}}, objective=None)
-    answer = ask_once(AskTraces(made.to_data(), (), "train", 600))
+    answer, measured = simulated(made, "train")
     assert isinstance(answer, Traces), answer
     tree = stpspec.simulate(made)
     values = stpspec.measure(made, tree)
     assert answer.pulses.amplitude[0] == float(values["train.amplitude"].values[0])
-    assert value_of(answer.metrics, "induction") == float(values["train.induction"].values[0])
+    assert value_of(measured.metrics, "induction") == float(values["train.induction"].values[0])
     size = np.abs(answer.pulses.top - answer.pulses.base)
     assert size == pytest.approx(answer.pulses.amplitude, rel=1e-12)
     (current,) = [t for t in answer.traces if t.signal == "synaptic_current"]
@@ -391,10 +404,10 @@ def test_pulses_are_measured_as_the_metrics_are():
 
 def test_both_voltages_of_a_gap_step_come_with_the_means_that_are_compared():
     made = stpspec.load("fs_fs_gap")
-    answer = ask_once(AskTraces(made.to_data(), (), "step", 600))
+    answer, measured = simulated(made, "step")
     assert {"somatic_voltage_1", "somatic_voltage_2"} <= {t.signal for t in answer.traces}
     rest1, moved1, rest2, moved2 = [level.value for level in answer.levels]
-    coefficient = value_of(answer.metrics, "coupling_coefficient")
+    coefficient = value_of(measured.metrics, "coupling_coefficient")
     assert (moved2 - rest2) / (moved1 - rest1) == pytest.approx(coefficient, rel=1e-9)
 
 
@@ -443,22 +456,39 @@ def test_a_saved_state_gives_the_same_metrics_to_the_digit_by_the_command(name, 
 def test_what_waits_is_overtaken_and_the_latest_is_run(engine):
     made, answers = engine
     asked = [
-        AskTraces(experiment(parameters={"U": {"min": 0.1, "max": 0.9, "start": u}}).to_data(), (),
-                  "single", 500)
+        experiment(parameters={"U": {"min": 0.1, "max": 0.9, "start": u}}).to_data()
         for u in np.linspace(0.15, 0.85, 40)
-    ]  # fmt: skip
-    for question in asked:
-        made.submit([question])
+    ]
+    for each in asked:
+        made.submit([AskTraces(each, (), "single", 500), AskMetrics(each, (), "single")])
     shown = []
     while not shown or len(shown) < len(asked):
         try:
-            shown.append(answers.get(timeout=60 if not shown else 3))
+            answer = answers.get(timeout=60 if not shown else 3)
         except queue.Empty:
             break
+        if isinstance(answer, Measured):
+            shown.append(answer)
     assert len(shown) < len(asked)
-    last = stpspec.Experiment.from_data(asked[-1].data)
+    last = stpspec.Experiment.from_data(asked[-1])
     amplitude = float(stpspec.measure(last, stpspec.simulate(last))["size"].values[0])
     assert value_of(shown[-1].metrics, "amplitude") == amplitude
+
+
+def test_moves_in_quick_succession_are_simulated_as_each_is_alone(engine):
+    made, answers = engine
+    opened = stpspec.load("pvalb_pyr").changed({"objective": None})
+    moves = [
+        {"parameters.U.start": 0.3}, {"parameters.U.start": 0.55},
+        {"protocols.train.frequency": 20, "parameters.tau_rec.start": "300 ms"},
+        {"model.fixed.tau_decay": "9 ms"},
+    ]  # fmt: skip
+    for move in moves:
+        moved = opened.changed(move)
+        made.submit([AskMetrics(moved.to_data(), (), "train")])
+        told = value_of(answers.get(timeout=120).metrics, "induction")
+        values = stpspec.measure(moved, stpspec.simulate(moved))
+        assert told == float(values["train.induction"].values[0]), move
 
 
 def test_a_value_that_the_mechanism_refuses_is_a_failure_with_its_reason():
@@ -475,17 +505,22 @@ def test_a_mechanism_that_crashes_costs_one_message_and_the_next_move_works(engi
     def ask(u):
         broken = faulty(SEGFAULT, workers=0)
         data = broken.changed({"parameters.U.start": u}).to_data()
-        made.submit([AskTraces(data, (), "single", 500), AskTargets(data)])
+        made.submit([AskTraces(data, (), "single", 500), AskMetrics(data, (), "single"),
+                     AskTargets(data)])  # fmt: skip
         return answers.get(timeout=300)
 
+    def assert_the_rest_comes():
+        assert isinstance(answers.get(timeout=300), Measured)
+        assert isinstance(answers.get(timeout=300), Targets)
+
     assert isinstance(ask(0.3), Traces)
-    assert isinstance(answers.get(timeout=300), Targets)
+    assert_the_rest_comes()
     refused = ask(0.9)  # its targets are not asked: they would cost another process
     assert isinstance(refused, Refused)
     assert refused.ended
     assert "was killed by SIG" in refused.text
     assert isinstance(ask(0.4), Traces)  # what comes meanwhile is not dropped
-    assert isinstance(answers.get(timeout=300), Targets)
+    assert_the_rest_comes()
     assert answers.empty()
 
 

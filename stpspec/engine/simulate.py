@@ -11,26 +11,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stpspec.dataset import (
-    SIGNALS,
-    ClampDescription,
-    StimulusDescription,
-    protocol_dataset,
-    with_clamps,
-)
+from stpspec.dataset import protocol_dataset, with_clamps
 from stpspec.engine import nrn
 from stpspec.engine.batch import Candidate, Run, batches, run_batch
 from stpspec.engine.binding.bound import Bound
 from stpspec.engine.binding.numerics import pulses_read
-from stpspec.engine.binding.parts import parts_of
 from stpspec.engine.binding.stimuli import longest_delay, timing, with_delay
 from stpspec.engine.candidates import Candidates, candidates_of
-from stpspec.engine.clamp_error import ClampError
+from stpspec.engine.recorded_runs import (
+    clamp_of,
+    describe,
+    driving_force,
+    holding_of,
+    measured_runs,
+    recorded_of,
+    signal_units,
+)
 from stpspec.engine.rigs.reuse import rigs_kept
 from stpspec.errors import SpecError, SpecProblem
-from stpspec.metrics.measure import Measurement, Recorded, measure_one
+from stpspec.metrics.measure import Measurement, Recorded
 from stpspec.metrics.requests import Request
-from stpspec.specs.places import DELAY, is_place
+from stpspec.specs.places import DELAY
 from stpspec.specs.protocol import names_of_runs, runs_of
 from stpspec.specs.stimulus import Stimulus
 
@@ -105,6 +106,23 @@ def simulate(
     return tree_of(bound, candidates, stimuli, runs)
 
 
+def record(bound: Bound, protocols: Sequence[str]) -> tuple[dict[str, Recorded], str]:
+    """Simulate the starts of the parameters as :func:`simulate` does, without building Datasets.
+
+    Returns
+    -------
+    recorded : dict of str to Recorded
+        By protocol.
+    failure : str
+        Why it failed; empty if it did not.
+    """
+    candidates = candidates_of(bound, None)
+    stimuli = stimuli_of(bound, candidates, protocols)
+    with nrn.exclusive():
+        (run,) = run_batch(bound, candidates.rows, stimuli, judges_clamp=True)
+    return recorded_of(bound, run, stimuli), run.reason
+
+
 def tree_of(
     bound: Bound,
     candidates: Candidates,
@@ -117,7 +135,7 @@ def tree_of(
     children = {
         p: with_clamps(
             _dataset(bound, p, stimulus, [r.traces.get(p) for r in runs], candidates),
-            [_clamp_of(r.clamps.get(p)) for r in runs],
+            [clamp_of(r, p) for r in runs],
         )
         for p, stimulus in stimuli.items()
     }
@@ -197,28 +215,6 @@ def _garbage_kept() -> Iterator[None]:
             gc.enable()
 
 
-def measured_runs(
-    bound: Bound,
-    runs: Sequence[Run],
-    stimuli: Mapping[str, Stimulus],
-    requests: Sequence[Request],
-) -> list[dict[str, Measurement]]:
-    """Measure the runs of one batch."""
-    descriptions = {name: describe(bound, name, s, {}) for name, s in stimuli.items()}
-    units = signal_units(bound)
-    measured = []
-    for run in runs:
-        if any(map(is_place, run.values)):
-            descriptions = {n: describe(bound, n, s, run.values) for n, s in stimuli.items()}
-        children = {
-            name: Recorded(t, {n: y[None] for n, y in signals.items()}, units,
-                           descriptions[name])
-            for name, (t, signals) in run.traces.items()
-        }  # fmt: skip
-        measured.append(measure_one(children, requests, run.failure))
-    return measured
-
-
 def _dataset(
     bound: Bound,
     protocol: str,
@@ -247,82 +243,10 @@ def _dataset(
     return protocol_dataset(times, signals, signal_units(bound), description, delays)
 
 
-def _clamp_of(error: ClampError | None) -> ClampDescription | None:
-    return None if error is None else {"departure": error.departure, "losses": error.losses}
-
-
 def padded(values: np.ndarray, n: int) -> np.ndarray:
     """Return values over time with NaN behind them, shape (…, n)."""
     before = [(0, 0)] * (values.ndim - 1)
     return np.pad(values, [*before, (0, n - values.shape[-1])], constant_values=np.nan)
-
-
-def signal_units(bound: Bound) -> dict[str, str]:
-    """Return the unit of every signal that is recorded."""
-    own = {v: bound.mechanism.variable_units[v]
-           for r in bound.recordings.values() for v in r.variables}  # fmt: skip
-    return {name: unit for name, (unit, _, _) in SIGNALS.items()} | own
-
-
-def describe(
-    bound: Bound, protocol: str, stimulus: Stimulus, values: Mapping[str, float]
-) -> StimulusDescription:
-    """Return the description of a stimulus that goes with what is recorded.
-
-    Parameters
-    ----------
-    bound : Bound
-    protocol : str
-    stimulus : Stimulus
-    values : mapping of str to float
-        Of the candidate.
-    """
-    experiment = bound.experiment
-    onset, step = experiment.numerics.settle, stimulus.step
-    delay = values.get(DELAY, experiment.model.net_con.delay) if stimulus.spikes else 0.0
-    description: StimulusDescription = {
-        "onset": onset,
-        "delay": delay,
-        "spikes": [onset + s for s in stimulus.spikes],
-        "n_induction": stimulus.n_induction,
-        "default_signal": bound.recordings[stimulus.protocol or protocol].default_signal,
-        "undriven": _undriven(bound, stimulus.protocol or protocol, values),
-        "step": None if step is None else {
-            "amplitude": step.amplitude, "start": onset, "stop": onset + step.duration,
-            "cell": step.cell,
-        },
-    }  # fmt: skip
-    if stimulus.protocol:
-        description["protocol"] = stimulus.protocol
-    return description
-
-
-def _holding(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:
-    """Return the holding potential of a candidate, mV; None where it is not known."""
-    recording = bound.recordings[bound.experiment.owner(protocol)]
-    if recording.kind != "voltage_clamp":
-        return None
-    inside = parts_of(bound, [protocol], values)[0].names
-    free = {"recording.holding_potential"} & set(inside.values())
-    given = [v for n, v in values.items() if inside.get(n) in free]
-    return given[0] if given else None if free else recording.holding_potential
-
-
-def _driving_force(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:
-    """Return holding minus reversal potential, mV, where both are known."""
-    model, holding = bound.experiment.model, _holding(bound, protocol, values)
-    if holding is None or model.reversal in bound.experiment.parameters:
-        return None
-    reversal = model.fixed.get(model.reversal, bound.mechanism.defaults.get(model.reversal))
-    return None if reversal is None else holding - reversal
-
-
-def _undriven(bound: Bound, protocol: str, values: Mapping[str, float]) -> float | None:
-    if bound.experiment.model.stimulated_by != "event":
-        return None
-    force = _driving_force(bound, protocol, values)
-    at_reversal = force is not None and abs(force) < 1e-3
-    return _holding(bound, protocol, values) if at_reversal else None
 
 
 def _warn(bound: Bound, stimuli: Mapping[str, Stimulus], candidates: Candidates) -> None:
@@ -348,8 +272,8 @@ def _warn(bound: Bound, stimuli: Mapping[str, Stimulus], candidates: Candidates)
     told = set[float]()
     for name in stimuli:
         first = candidates.rows[0] if len(candidates) else {}
-        force = _driving_force(bound, name, first)
-        holding = _holding(bound, name, first)
+        force = driving_force(bound, name, first)
+        holding = holding_of(bound, name, first)
         if force is None or holding is None or abs(force) >= 5 or holding in told:
             continue
         told.add(holding)

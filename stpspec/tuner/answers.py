@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from stpspec.tuner.controls import Controls
 from stpspec.tuner.layout import Layout
 from stpspec.tuner.link import Link
-from stpspec.tuner.messages import Answer, Ask, AskFacts, AskTraces, Point, Refused, Targets, Traces
+from stpspec.tuner.messages import (
+    Answer,
+    Ask,
+    AskFacts,
+    AskTraces,
+    Measured,
+    Point,
+    Refused,
+    Targets,
+    Traces,
+)
 from stpspec.tuner.response_view import ResponseView
 from stpspec.tuner.state import State
 from stpspec.tuner.tables import metrics_html, targets_html
@@ -27,8 +35,6 @@ class Answers:
     traces : TraceView
     response : ResponseView
     link : Link
-    later : callable
-        Calls a function in the thread of the page, after what waits there.
     """
 
     def __init__(
@@ -39,11 +45,10 @@ class Answers:
         traces: TraceView,
         response: ResponseView,
         link: Link,
-        later: Callable[[Callable[[], None]], None],
     ):
         self._layout, self._controls, self._tabs = layout, controls, tabs
         self._traces, self._response = traces, response
-        self._link, self._later = link, later
+        self._link = link
 
     def show(self, question: Ask, answer: Answer, state: State | None) -> None:
         """Show an answer beside the state that it is of."""
@@ -53,22 +58,28 @@ class Answers:
             return  # of the connection that was left
         elif isinstance(answer, Traces):
             self._show_traces(answer, state)
+        elif isinstance(answer, Measured):
+            self._show_metrics(answer, state)
         elif isinstance(answer, Targets):
             self._show_targets(answer, state)
         elif isinstance(answer, Point) and self._response.add(question, answer):
             self._link.show(state.link())
 
+    def _is_left(self, answer: Traces | Measured) -> bool:
+        """Tell whether an answer is of a tab that was left."""
+        return self._tabs.view.is_response or answer.protocol != self._tabs.protocol
+
     def _show_traces(self, answer: Traces, state: State) -> None:
-        protocol = self._tabs.protocol
-        if self._tabs.view.is_response or answer.protocol != protocol:
-            return  # of a tab that was left
-        self._traces.show(answer, amplitude_targets(state.experiment, protocol))
+        if self._is_left(answer):
+            return
+        self._traces.show(answer, amplitude_targets(state.experiment, answer.protocol))
         failed = f"the simulation failed: {answer.failure}" if answer.failure else ""
         self._layout.message.tell(failed, of_trace=True)
         self._layout.save.disabled = False
-        self._later(lambda: self._show_metrics(answer, state))  # once the trace is on its way
 
-    def _show_metrics(self, answer: Traces, state: State) -> None:
+    def _show_metrics(self, answer: Measured, state: State) -> None:
+        if self._is_left(answer):
+            return
         self._layout.metrics.object = metrics_html(answer.metrics)
         self._layout.status.object = f"<p>simulated in {1e3 * answer.seconds:.0f} ms</p>"
         if state.experiment.objective is None:

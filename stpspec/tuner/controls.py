@@ -17,9 +17,13 @@ OnValue = Callable[[Knob, float], str]
 
 
 class _PromptSlider(pn.widgets.FloatSlider):
-    """A slider that tells of a move at once: Panel waits for 50 ms, in case there are more."""
+    """A slider that tells of a move at once.
 
-    _priority_changes: ClassVar[list[str]] = ["value"]
+    Panel waits for 50 ms, in case there are more, and tells before each that the page is busy.
+    """
+
+    _priority_changes: ClassVar[list[str]] = ["value", "value_throttled"]
+    _busy__ignore: ClassVar[list[str]] = ["value", "value_throttled"]
 
 
 class KnobRow:

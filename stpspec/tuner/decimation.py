@@ -23,10 +23,11 @@ def shown_samples(y: np.ndarray, t: np.ndarray, pixels: int) -> np.ndarray:
         return np.arange(n)
     # By time, not by number: the samples of a variable step crowd where much happens.
     edges = np.searchsorted(t, np.linspace(t[0], t[-1], pixels + 1)[1:-1])
-    starts = np.unique(np.concatenate([[0], edges]))
+    starts = _marked(n, np.array([0]), edges)
     stops = np.append(starts[1:], n)
-    chosen = [starts, stops - 1, _extremes(y, starts, np.fmin), _extremes(y, starts, np.fmax)]
-    return np.unique(np.concatenate(chosen))
+    return _marked(
+        n, starts, stops - 1, _extremes(y, starts, np.fmin), _extremes(y, starts, np.fmax)
+    )
 
 
 def _extremes(y: np.ndarray, starts: np.ndarray, which: np.ufunc) -> np.ndarray:
@@ -34,5 +35,13 @@ def _extremes(y: np.ndarray, starts: np.ndarray, which: np.ufunc) -> np.ndarray:
     extremes = which.reduceat(y, starts)
     counts = np.diff(np.append(starts, y.size))
     places = np.flatnonzero(y == np.repeat(extremes, counts))
-    _, first = np.unique(np.repeat(np.arange(starts.size), counts)[places], return_index=True)
-    return places[first]
+    stretches = np.repeat(np.arange(starts.size), counts)[places]
+    return places[np.diff(stretches, prepend=-1) > 0]
+
+
+def _marked(n: int, *indices: np.ndarray) -> np.ndarray:
+    """Return some indices below n, sorted and each once: np.unique takes ten times as long."""
+    is_marked = np.zeros(n, dtype=bool)
+    for some in indices:
+        is_marked[some] = True
+    return np.flatnonzero(is_marked)

@@ -54,7 +54,7 @@ class AskFacts(Ask):
 
 @dataclass(frozen=True)
 class AskTraces(Ask):
-    """Simulate one protocol; return its traces for a screen, and all its metrics.
+    """Simulate one protocol; return its traces for a screen.
 
     Attributes
     ----------
@@ -65,6 +65,18 @@ class AskTraces(Ask):
 
     protocol: str = ""
     pixels: int = 1000
+
+
+@dataclass(frozen=True)
+class AskMetrics(Ask):
+    """Measure all metrics of a protocol, as a rule in the traces that were shown just before.
+
+    Attributes
+    ----------
+    protocol : str
+    """
+
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,11 +219,8 @@ class Traces:
     traces : tuple of Trace
     pulses : Pulses or None
     levels : tuple of Level
-    metrics : tuple of Metric
     failure : str
         Why there is no trace; empty if there is.
-    seconds : float
-        Of the simulation.
     recorded : tuple of RecordedData
         What was recorded of the signals, where it is a target.
     """
@@ -220,10 +229,25 @@ class Traces:
     traces: tuple[Trace, ...]
     pulses: Pulses | None
     levels: tuple[Level, ...]
-    metrics: tuple[Metric, ...]
     failure: str = ""
-    seconds: float = 0.0
     recorded: tuple[RecordedData, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The answer to :class:`AskMetrics`.
+
+    Attributes
+    ----------
+    protocol : str
+    metrics : tuple of Metric
+    seconds : float
+        Of the simulation.
+    """
+
+    protocol: str
+    metrics: tuple[Metric, ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -304,7 +328,7 @@ class Refused:
     ended: bool = False
 
 
-Answer = Facts | Traces | Targets | Point | Better | Fitted | Refused
+Answer = Facts | Traces | Measured | Targets | Point | Better | Fitted | Refused
 
 
 def value_of(measured: Sequence[Metric], name: str) -> float:

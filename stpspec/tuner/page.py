@@ -74,9 +74,8 @@ class Page:
         self.traces = TraceView(self.layout, self._colors)
         self._response = ResponseView(self.layout)
         self._answers = Answers(
-            self.layout, self.controls, self._tabs, self.traces, self._response, self._link,
-            self._on_the_page,
-        )  # fmt: skip
+            self.layout, self.controls, self._tabs, self.traces, self._response, self._link
+        )
         self._edits = Edits(self._known, self._tabs, self._refresh, self._show_all)
         self._engine = Engine(self._deliver)
         self._engine.warm()

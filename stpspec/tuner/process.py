@@ -16,11 +16,13 @@ from multiprocessing.connection import Connection
 from typing import IO
 
 from stpspec.tuner.child import BEGUN, DONE
-from stpspec.tuner.messages import Answer, Ask, Refused
+from stpspec.tuner.messages import Answer, Ask, AskTraces, Refused
 
 PATIENCE = 30.0  # s; a simulation takes a thousandth of it
 _LOADING = 300.0  # s; compiling a folder of mechanisms takes a minute or two
 _TURN = 0.1  # s, in which a stop is noticed
+_PAINT = 0.03  # s, in which a browser paints a trace: on two cores it has none to spare
+_YIELD = 5e-4  # s
 _TAIL = 400  # characters of what a process wrote at its end
 
 Deliver = Callable[[Ask, Answer], None]
@@ -56,6 +58,7 @@ class Engine:
         with self._changed:
             self._waiting = list(questions)
             self._changed.notify()
+        time.sleep(_YIELD)  # else our thread waits until the page is done with what was moved
 
     def warm(self) -> None:
         """Begin the process before anything is asked."""
@@ -92,7 +95,14 @@ class Engine:
                 questions.clear()
                 self._drop()
                 self._deliver(question, Refused(str(error), ended=True))
+            if isinstance(question, AskTraces):
+                self._let_paint(questions)
         self._drop()
+
+    def _let_paint(self, questions: list[Ask]) -> None:
+        """Leave the machine to the browser for a moment, unless something else is asked."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting is not questions, _PAINT)
 
     def _ask(self, question: Ask) -> None:
         if self._child is None or not self._child.is_alive:

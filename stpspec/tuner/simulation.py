@@ -5,50 +5,60 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from stpspec.dataset import SIGNALS, arrival_times
-from stpspec.engine.binding.bind import bind
+from stpspec.engine.binding.bind import bind, bind_again, can_bind_again
 from stpspec.engine.binding.bound import Bound
 from stpspec.engine.mechanisms import library, nmodl
-from stpspec.engine.simulate import simulate
+from stpspec.engine.simulate import record
 from stpspec.errors import Failure, MetricError, SpecError, StpspecError
-from stpspec.metrics.coupling import mean_voltage, window_length
 from stpspec.metrics.judge import Judge
-from stpspec.metrics.measure import Measurement, Recorded, measure_candidates, measure_one
+from stpspec.metrics.measure import Measurement, Recorded, measure_one
 from stpspec.metrics.requests import Request, protocols_read, requests_of
-from stpspec.metrics.response import Response
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.objective import Values
 from stpspec.specs.places import is_place
-from stpspec.tuner.decimation import shown_samples
+from stpspec.tuner.drawing import drawn
 from stpspec.tuner.messages import (
     Answer,
     Ask,
     AskFacts,
     AskFit,
+    AskMetrics,
     AskPoint,
     AskTargets,
     AskTraces,
     Better,
     Facts,
     Fitted,
-    Level,
+    Measured,
     Metric,
     Numbers,
     Point,
-    Pulses,
     Refused,
     Targets,
-    Trace,
     Traces,
 )
-from stpspec.tuner.recorded import recorded_data
 
-# What was shown last, so that its targets need no second simulation.
-_last: list[tuple[Mapping[str, Any], str, Recorded]] = []
+
+@dataclass(frozen=True)
+class _Simulated:
+    """One protocol of an experiment as it was simulated: nothing recorded if it failed."""
+
+    data: Mapping[str, Any]
+    protocol: str
+    recorded: Recorded | None
+    failure: str
+    seconds: float
+
+
+# What was shown last, so that its metrics and targets need no second simulation.
+_last: list[_Simulated] = []
+
+# What was bound last, and when its files were looked at.
+_bound: list[tuple[Experiment, Bound, float]] = []
+_GESTURE = 1.0  # s
 
 Tell = Callable[[Answer], None]
 
@@ -69,12 +79,14 @@ def answer(question: Ask, tell: Tell, begun: Callable[[], None]) -> Answer:
         if isinstance(question, AskFit):
             begun()
             return _fit(experiment, tell)
-        bound = bind(experiment)
+        bound = _bind(experiment)
         begun()
         if isinstance(question, AskFacts):
             return _facts(bound)
         if isinstance(question, AskTraces):
             return _traces(bound, question)
+        if isinstance(question, AskMetrics):
+            return _measured(bound, question)
         if isinstance(question, AskPoint):
             return _point(bound, question)
         assert isinstance(question, AskTargets)
@@ -84,6 +96,18 @@ def answer(question: Ask, tell: Tell, begun: Callable[[], None]) -> Answer:
         return Refused(str(error), told)
     except StpspecError as error:
         return Refused(str(error))
+
+
+def _bind(experiment: Experiment) -> Bound:
+    """Bind an experiment; quickly within a gesture, after which files are looked at again."""
+    now = time.monotonic()
+    known, _bound[:] = list(_bound), []
+    for previous, bound, when in known:
+        if now - when < _GESTURE and can_bind_again(experiment, previous):
+            _bound.append((experiment, bind_again(bound, experiment), when))
+            return _bound[0][1]
+    _bound.append((experiment, bind(experiment), now))
+    return _bound[0][1]
 
 
 def _without_path(text: str, path: str) -> str:
@@ -100,77 +124,41 @@ def _facts(bound: Bound) -> Facts:
     return Facts(settable, dict(mechanism.defaults), dict(limits), units)
 
 
+def _simulated(bound: Bound, question: AskTraces | AskMetrics) -> _Simulated:
+    """Return what a protocol gives; it is simulated unless it was the last."""
+    last = _known(question, question.protocol)
+    if last is None:
+        started = time.perf_counter()
+        children, failure = record(bound, [question.protocol])
+        seconds = time.perf_counter() - started
+        recorded = None if failure else children[question.protocol]
+        last = _Simulated(question.data, question.protocol, recorded, failure, seconds)
+        _last[:] = [last]
+    return last
+
+
 def _traces(bound: Bound, question: AskTraces) -> Traces:
-    started, name = time.perf_counter(), question.protocol
-    tree = simulate(bound, None, [name])
-    seconds = time.perf_counter() - started
-    failure = str(tree.dataset["failure"].values[0])
-    requests = [r for r in requests_of(bound.experiment, all_metrics=True)
-                if r.protocol == name and not r.options]  # fmt: skip
-    measured = measure_candidates(tree, requests)[0]
-    metrics = tuple(_metric(r, measured[r.name]) for r in requests)
-    if failure:
-        return Traces(name, (), None, (), metrics, failure, seconds)
-    recorded = Recorded.of(tree[name].to_dataset())
-    _last[:] = [(question.data, name, recorded)]
-    t, signals = recorded.at(0, slice(None))
-    response = Response(t, signals, recorded.units, recorded.stimulus)
-    onset = recorded.stimulus["onset"]
-    first = _first_shown(t, onset, step=recorded.stimulus["step"] is not None)
-    traces = tuple(
-        _trace(signal, recorded.units[signal], t[first:] - onset, y[first:], question.pixels)
-        for signal, y in signals.items()
-    )
-    data = recorded_data(bound.experiment, name, recorded, question.pixels)
-    return Traces(name, traces, _pulses(response, onset), _levels(response, onset), metrics, "",
-                  seconds, data)  # fmt: skip
+    shown = _simulated(bound, question)
+    if shown.recorded is None:
+        return Traces(question.protocol, (), None, (), shown.failure)
+    return drawn(bound.experiment, question.protocol, shown.recorded, question.pixels)
 
 
-def _first_shown(t: np.ndarray, onset: float, *, step: bool) -> int:
-    """Return the index of the first sample that is drawn: a little before the stimulus."""
-    before = 100.0 if step else max(5.0, 0.05 * float(t[-1] - onset))
-    return int(np.searchsorted(t, onset - before - 1e-6))
+def _measured(bound: Bound, question: AskMetrics) -> Measured:
+    shown, name = _simulated(bound, question), question.protocol
+    requests = _all_metrics(bound, name)
+    children = {} if shown.recorded is None else {name: shown.recorded}
+    measured = measure_one(children, requests, _failure(shown.failure), errors=True)
+    return Measured(name, tuple(_metric(r, measured[r.name]) for r in requests), shown.seconds)
 
 
-def _trace(signal: str, unit: str, t: np.ndarray, y: np.ndarray, pixels: int) -> Trace:
-    chosen = shown_samples(y, t, pixels)
-    label = SIGNALS[signal][1].capitalize() if signal in SIGNALS else signal
-    return Trace(signal, label, unit, t[chosen], y[chosen])
+def _all_metrics(bound: Bound, protocol: str) -> list[Request]:
+    return [r for r in requests_of(bound.experiment, all_metrics=True)
+            if r.protocol == protocol and not r.options]  # fmt: skip
 
 
-def _pulses(response: Response, onset: float) -> Pulses | None:
-    """Return the pulses of the default signal; None where there are none or no baseline."""
-    n = response.arrivals.size
-    if not n or response.signal_name not in response.signals:
-        return None
-    peak, base, top, amplitude = (np.full(n, np.nan) for _ in range(4))
-    for k in range(n):
-        try:
-            when, height = response.peak(k)
-            peak[k], amplitude[k] = when - onset, height
-            base[k] = response.baseline_at(k, when)
-            top[k] = base[k] + (response.sign or 1) * height
-        except MetricError:  # its reason stands with the metrics
-            continue
-    arrivals = arrival_times(response.spikes, response.stimulus["delay"]) - onset
-    return Pulses(response.signal_name, arrivals, peak, base, top, amplitude)
-
-
-def _levels(response: Response, onset: float) -> tuple[Level, ...]:
-    """Return the mean voltages that the metrics of a current step compare."""
-    step = response.stimulus.get("step")
-    if step is None:
-        return ()
-    ends = (step["start"], step["stop"])
-    try:
-        length = window_length(response)
-        return tuple(
-            Level(f"somatic_voltage_{cell}", stop - length - onset, stop - onset,
-                  mean_voltage(response, cell, stop - length, stop))
-            for cell in (1, 2) for stop in ends
-        )  # fmt: skip
-    except MetricError:
-        return ()
+def _failure(reason: str) -> Failure | None:
+    return Failure("simulation", reason) if reason else None
 
 
 def _metric(request: Request, measurement: Measurement) -> Metric:
@@ -182,11 +170,11 @@ def _metric(request: Request, measurement: Measurement) -> Metric:
     )  # fmt: skip
 
 
-def _known(question: Ask, protocol: str) -> Recorded | None:
+def _known(question: Ask, protocol: str) -> _Simulated | None:
     """Return what the last simulation gave, if it was of this experiment and protocol."""
-    for data, name, recorded in _last:
-        if name == protocol and data == question.data:
-            return recorded
+    for last in _last:
+        if last.protocol == protocol and last.data == question.data:
+            return last
     return None
 
 
@@ -196,16 +184,14 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
         return Targets((), float("nan"), "the experiment has no objective")
     judge = Judge(objective)
     names = protocols_read(judge.requests, bound.experiment.protocols)
-    missing = [name for name in names if _known(question, name) is None]
-    if missing:
-        tree = simulate(bound, None, missing)
-        failure = str(tree.dataset["failure"].values[0])
-        recorded = {n: Recorded.of(tree[n].to_dataset()) for n in missing}
-    else:
-        failure, recorded = "", {}
-    children = {n: _known(question, n) or recorded[n] for n in names}
-    failed = Failure("simulation", failure) if failure else None
-    measured = measure_one(children, judge.requests, failed)
+    shown = {n: last for n in names if (last := _known(question, n)) is not None}
+    failure = next((last.failure for last in shown.values()), "")
+    children = {n: last.recorded for n, last in shown.items() if last.recorded is not None}
+    missing = [name for name in names if name not in shown]
+    if missing and not failure:
+        recorded, failure = record(bound, missing)
+        children |= recorded
+    measured = measure_one(children, judge.requests, _failure(failure))
     try:
         scales = judge.scales({n: m.value for n, m in measured.items()})
     except MetricError:  # told with the loss
@@ -232,10 +218,9 @@ def _numbers(value: Values) -> Numbers:
 
 def _point(bound: Bound, question: AskPoint) -> Point:
     """Measure one frequency as ``stpspec sweep`` does."""
-    requests = [r for r in requests_of(bound.experiment, all_metrics=True)
-                if r.protocol == question.protocol and not r.options]  # fmt: skip
-    tree = simulate(bound, None, [question.protocol])
-    measured = measure_candidates(tree, requests)[0]
+    requests = _all_metrics(bound, question.protocol)
+    children, failure = record(bound, [question.protocol])
+    measured = measure_one(children, requests, _failure(failure), errors=True)
     metrics = tuple(_metric(r, measured[r.name]) for r in requests)
     return Point(question.protocol, question.frequency, metrics)
 

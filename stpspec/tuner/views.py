@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stpspec.registry import PROTOCOLS
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import FREQUENCIES, names_of_runs, owner_of
-from stpspec.tuner.messages import Ask, AskPoint, AskTargets, AskTraces
+from stpspec.tuner.messages import Ask, AskMetrics, AskPoint, AskTargets, AskTraces
 from stpspec.units import number_of
 from stpspec.view.contract import terms_of
 
@@ -94,7 +94,8 @@ def questions(experiment: Experiment, view: View, protocol: str, pixels: int) ->
     shown = with_protocol(experiment, protocol, view.kind)
     asked: list[Ask] = []
     if not view.is_response:
-        asked.append(AskTraces(shown.to_data(), path, protocol, pixels))
+        data = shown.to_data()
+        asked += [AskTraces(data, path, protocol, pixels), AskMetrics(data, path, protocol)]
     if experiment.objective is not None:
         asked.append(AskTargets(experiment.to_data(), path))
     for frequency in FREQUENCIES if view.is_response else ():

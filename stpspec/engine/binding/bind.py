@@ -64,24 +64,50 @@ def parts_of(experiment: Experiment) -> dict[str, Any]:
     return {name: getattr(experiment, name) for name in Experiment.model_fields}
 
 
+def can_bind_again(experiment: Experiment, previous: Experiment) -> bool:
+    """Tell whether :func:`bind_again` may bind an experiment after another one, which is bound.
+
+    So it is where they differ in what their protocols do and where their parameters start alone.
+    """
+    ours, theirs = experiment.protocols, previous.protocols
+    return (
+        list(ours) == list(theirs)
+        and all(ours[name].recording == theirs[name].recording for name in ours)
+        and _without_starts(experiment) == _without_starts(previous)
+        and all(
+            getattr(experiment, name) == getattr(previous, name)
+            for name in Experiment.model_fields
+            if name not in ("protocols", "parameters")
+        )
+    )
+
+
+def _without_starts(experiment: Experiment) -> dict[str, Any]:
+    return {n: (p.min, p.max, p.scale) for n, p in experiment.parameters.items()}
+
+
 def bind_again(bound: Bound, experiment: Experiment) -> Bound:
-    """Bind an experiment that differs from one that is bound in what its protocols do.
+    """Bind an experiment that :func:`can_bind_again` after one that is bound.
 
     Raises
     ------
     SpecError
-        If a term does not fit to what its protocol now does, or a run is too long.
+        If a term does not fit to what its protocol now does, a run is too long, or a start has
+        a wrong unit.
     """
     known, objective = bound.experiment, experiment.objective
+    given = Settable(known.model, bound.mechanism.name, bound.units, bound.limits, ())
+    parameters, problems = free_parameters(experiment.parameters, given, ())
     parts = {name: getattr(known, name) for name in ("model", "recording", "numerics")}
     parts |= {"protocols": experiment.protocols, "objective": objective}
-    problems = length_problems(known.model, known.parameters, bound.mechanism, parts)
-    terms, found = bind_terms(parts, bound.mechanism, known.parameters)
+    problems += length_problems(known.model, parameters, bound.mechanism, parts)
+    terms, found = bind_terms(parts, bound.mechanism, parameters)
     problems += found
     if problems:
         raise SpecError(problems)
     changed = {
         "protocols": experiment.protocols,
+        "parameters": parameters,
         "objective": objective and objective.copy_with(terms=terms),
     }
     return replace(bound, experiment=known.model_copy(update=changed))

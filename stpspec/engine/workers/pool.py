@@ -18,7 +18,8 @@ from stpspec.engine.binding.numerics import under
 from stpspec.engine.binding.scheme import PLAIN_REFERENCE, Scheme
 from stpspec.engine.candidates import Candidates, candidates_of
 from stpspec.engine.child import ChildEndedError
-from stpspec.engine.simulate import measured_runs, stimuli_of
+from stpspec.engine.recorded_runs import measured_runs
+from stpspec.engine.simulate import stimuli_of
 from stpspec.engine.workers.main_guard import refuse_unguarded
 from stpspec.engine.workers.processes import (
     ADVICE,
