@@ -17,6 +17,7 @@ from test_workers import ABORT, LOOP, SEGFAULT, faulty
 
 import stpspec
 from stpspec.errors import SpecError, StpspecError, TunerError
+from stpspec.metrics.miss import Miss
 from stpspec.specs.protocol import FREQUENCIES
 from stpspec.tuner import Tuner, TunerServer, experiments_of
 from stpspec.tuner.changes import CLAMP, changes_to, from_link
@@ -348,8 +349,8 @@ def test_the_table_of_targets_says_how_far_off_each_is_in_words_too():
     near = Metric("size", "amplitude", "single", "pA", 42.5)
     far = Metric("late", "latency", "single", "ms", 9.0)
     none = Metric("rise", "rise_time", "single", "ms", float("nan"), "no <response>")
-    asked = {"size": (42.0, 1.0), "late": (1.0, 1.0), "rise": (1.0, None)}
-    html = targets_html(Targets((near, far, none), 64.25, "", asked), {"ppr": "two pulses"})
+    misses = {"size": Miss.of(42.5, 42.0, 2.0, 4), "late": Miss.of(9.0, 1.0, 1.0)}
+    html = targets_html(Targets((near, far, none), 64.25, "", misses), {"ppr": "two pulses"})
     assert "42 ± 1" in html
     assert '<td class="hit">▲ +0.5 sd</td>' in html
     assert '<td class="far">▲ +8 sd</td>' in html
@@ -360,8 +361,11 @@ def test_the_table_of_targets_says_how_far_off_each_is_in_words_too():
 
 def test_a_target_of_many_values_leaves_room_for_its_name():
     many = Metric("psp", "trace", "train", "mV", (1.0,) * 900)
-    html = targets_html(Targets((many,), 1.0, "", {"psp": ((1.5,) * 900, 0.5)}), {})
+    html = targets_html(
+        Targets((many,), 1.0, "", {"psp": Miss.of([1.0] * 900, [1.5] * 900, 0.5)}), {}
+    )
     assert html.count("900 values") == 2
+    assert "▼" not in html  # some may be above, some below
     assert len(re.sub("<[^>]+>", "", html)) < 120
 
 
@@ -400,6 +404,37 @@ def test_pulses_are_measured_as_the_metrics_are():
     at_peaks = np.interp(answer.pulses.peak, current.t, current.y)
     assert at_peaks == pytest.approx(answer.pulses.top, rel=0.01)
     assert current.t.size <= 4 * 600
+
+
+@pytest.mark.parametrize(
+    ("changes", "unit"),
+    [
+        ({}, 1.0),
+        (
+            {
+                "options": {"normalizer": "first"},
+                "protocol": "stp.50Hz",
+                "target": [1, 0.6, 0.5, 0.8],
+            },
+            None,
+        ),
+        ({"scale": "g"}, None),
+    ],
+    ids=["pA", "relative to the first", "relative to a free scale"],
+)
+def test_targets_of_amplitudes_are_told_in_the_unit_of_each_trace(changes, unit):
+    trains = {"kind": "trains", "frequencies": [20, 50], "n_induction": 3, "n_recovery": 1}
+    target = [1.0, 0.8, 0.7, 0.9, 1.0, 0.6, 0.5, 0.8]  # of both trains
+    term = {"metric": "amplitudes", "protocol": "stp", "target": target, "sd": 0.1, **changes}
+    made = experiment(protocols={"stp": trains}, objective={"terms": {"a": term}})
+    data = made.to_data()
+    drawn, told = ask([AskTraces(data, (), "stp.50Hz", 600), AskTargets(data)])
+    marks, sd = told.amplitudes["stp.50Hz"]
+    achieved = told.misses["a"].achieved[-4:]
+    unit = unit or drawn.pulses.amplitude[0] / achieved[0]
+    assert marks == pytest.approx(np.array(target[-4:]) * unit, rel=1e-9)
+    assert sd == pytest.approx(0.1 * unit, rel=1e-9)
+    assert drawn.pulses.amplitude == pytest.approx(achieved * unit, rel=1e-9)
 
 
 def test_both_voltages_of_a_gap_step_come_with_the_means_that_are_compared():

@@ -104,7 +104,7 @@ class Judge:
         self, metrics: Mapping[str, np.ndarray], scales: Mapping[str, float]
     ) -> np.ndarray:
         """Return what :meth:`misses` does with given values of the free scales."""
-        parts = [self._miss(n, metrics[n], scales).scaled for n in self.objective.terms]
+        parts = [self.miss(n, metrics[n], scales).scaled for n in self.objective.terms]
         return np.concatenate(parts)
 
     def residuals(
@@ -143,9 +143,16 @@ class Judge:
     def compared(self, metrics: Mapping[str, np.ndarray]) -> dict[str, Miss]:
         """Return what was achieved of each term, compared with its target."""
         scales = self.scales(metrics)
-        return {n: self._miss(n, metrics[n], scales) for n in self.objective.terms}
+        return {n: self.miss(n, metrics[n], scales) for n in self.objective.terms}
 
-    def _miss(self, name: str, value: np.ndarray, scales: Mapping[str, float]) -> Miss:
+    def miss(self, name: str, value: np.ndarray, scales: Mapping[str, float]) -> Miss:
+        """Return what was achieved of one term, compared with its target.
+
+        Raises
+        ------
+        MetricError
+            If the metric gives another number of values than the target has.
+        """
         goal, scale = self.goals[name], self.scale_of(name, scales)
         try:
             achieved = self.achieved(name, value) * scale
@@ -156,7 +163,7 @@ class Judge:
     def _term(
         self, name: str, term: Term, value: np.ndarray, scales: Mapping[str, float]
     ) -> np.ndarray:
-        miss, loss = self._miss(name, value, scales), self.losses[name]
+        miss, loss = self.miss(name, value, scales), self.losses[name]
         achieved, target, scale = self.goals[name].data(miss.achieved)
         try:
             penalty = loss.function(achieved, target, scale, **self._options[name])

@@ -21,7 +21,6 @@ from stpspec.tuner.state import State
 from stpspec.tuner.tables import metrics_html, targets_html
 from stpspec.tuner.tabs import Tabs
 from stpspec.tuner.trace_view import TraceView
-from stpspec.tuner.views import amplitude_targets
 
 
 class Answers:
@@ -57,7 +56,7 @@ class Answers:
         elif state is None:
             return  # of the connection that was left
         elif isinstance(answer, Traces):
-            self._show_traces(answer, state)
+            self._show_traces(answer)
         elif isinstance(answer, Measured):
             self._show_metrics(answer, state)
         elif isinstance(answer, Targets):
@@ -69,10 +68,10 @@ class Answers:
         """Tell whether an answer is of a tab that was left."""
         return self._tabs.view.is_response or answer.protocol != self._tabs.protocol
 
-    def _show_traces(self, answer: Traces, state: State) -> None:
+    def _show_traces(self, answer: Traces) -> None:
         if self._is_left(answer):
             return
-        self._traces.show(answer, amplitude_targets(state.experiment, answer.protocol))
+        self._traces.show(answer)
         failed = f"the simulation failed: {answer.failure}" if answer.failure else ""
         self._layout.message.tell(failed, of_trace=True)
         self._layout.save.disabled = False
@@ -86,6 +85,7 @@ class Answers:
             self._show_targets(Targets((), float("nan")), state)
 
     def _show_targets(self, answer: Targets, state: State) -> None:
+        self._traces.show_targets(answer.amplitudes)
         self._layout.targets.object = targets_html(answer, state.aside)
         self._link.show(state.link())
 

@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from stpspec.metrics.measure import Measurement
+from stpspec.metrics.miss import Miss
+from stpspec.metrics.requests import Request
+
 Numbers = float | tuple[float, ...]
 
 
@@ -208,6 +212,16 @@ class Metric:
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, request: Request, measurement: Measurement) -> Metric:
+        """Return what was measured as numbers and text."""
+        value = measurement.value
+        plain = float(value) if value.ndim == 0 else tuple(value.ravel().tolist())
+        return cls(
+            request.name, request.metric, request.protocol, measurement.unit, plain,
+            measurement.reason, tuple(measurement.steps), tuple(measurement.notes),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Traces:
@@ -257,19 +271,22 @@ class Targets:
     Attributes
     ----------
     metrics : tuple of Metric
-        By the names of the terms.
+        By the names of the terms, as they are compared with the targets.
     loss : float
         NaN where it cannot be judged.
     reason : str
         Why it cannot.
-    asked : dict
-        Term → target and sd (or None), in the unit of the metric; a vector has tuples.
+    misses : dict of str to Miss
+        Of the terms that have a value.
+    amplitudes : dict of str to (ndarray, ndarray)
+        Protocol → targets of its amplitudes and their sd, in the unit of its trace.
     """
 
     metrics: tuple[Metric, ...]
     loss: float
     reason: str = ""
-    asked: dict[str, tuple[Numbers, Numbers | None]] = field(default_factory=dict)
+    misses: dict[str, Miss] = field(default_factory=dict)
+    amplitudes: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

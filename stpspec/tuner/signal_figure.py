@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,13 @@ class SignalFigure:
         self._ghost = ColumnDataSource(dict(_EMPTY), name=f"ghost {trace.signal}")
         self._pulses = ColumnDataSource(dict(_EMPTY_PULSES), name=f"pulses {trace.signal}")
         self._levels = ColumnDataSource({"x0": [], "x1": [], "y": []})
-        self._targets = ColumnDataSource({"x": [], "y": [], "low": [], "high": []})
+        self._targets = ColumnDataSource(dict(_NO_DATA), name=f"targets {trace.signal}")
         self._recorded = ColumnDataSource(dict(_NO_DATA), name=f"recorded {trace.signal}")
         self._pins = [ColumnDataSource(dict(_EMPTY)) for _ in colors.pins]
         self._sign = 1
         self._before: Trace | None = None
+        self._measured: Pulses | None = None
+        self._asked: tuple[np.ndarray, np.ndarray] | None = None
         f = self.figure
         f.varea("x", "low", "high", source=self._recorded, color=colors.ink, fill_alpha=0.15)
         f.line("x", "y", source=self._recorded, color=colors.faint, line_width=0.8)
@@ -76,10 +78,9 @@ class SignalFigure:
         *,
         ghost: bool,
         forget: bool,
-        targets: Mapping[str, Sequence[float]] | None,
     ) -> None:
         if forget:
-            self._ghost.data = dict(_EMPTY)
+            self._ghost.data, self._asked = dict(_EMPTY), None
         elif ghost and self._before is not None:
             self._ghost.data = {"x": self._before.t, "y": self._before.y}
         self._before = trace
@@ -88,7 +89,8 @@ class SignalFigure:
             self._show_pulses(pulses)
         elif len(self._pulses.data["peak"]):
             self._pulses.data = dict(_EMPTY_PULSES)
-        self._show_targets(pulses, targets)
+        self._measured = pulses
+        self._place_targets()
 
     def _show_pulses(self, pulses: Pulses) -> None:
         there = np.flatnonzero(np.isfinite(pulses.amplitude))
@@ -111,16 +113,19 @@ class SignalFigure:
         if self._labels.text_baseline != side:
             self._labels.update(text_baseline=side, y_offset=_GAP * sign)
 
-    def _show_targets(
-        self, pulses: Pulses | None, targets: Mapping[str, Sequence[float]] | None
-    ) -> None:
-        """Draw targets of the amplitudes where the trace has its peaks."""
-        if pulses is None or not targets or len(targets["target"]) != pulses.peak.size:
+    def show_targets(self, asked: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """Draw targets of the amplitudes, with their sd, where the trace has its peaks."""
+        if asked is not self._asked:
+            self._asked = asked
+            self._place_targets()
+
+    def _place_targets(self) -> None:
+        pulses, asked = self._measured, self._asked
+        if pulses is None or asked is None or asked[0].size != pulses.peak.size:
             if len(self._targets.data["x"]):
-                self._targets.data = {"x": [], "y": [], "low": [], "high": []}
+                self._targets.data = dict(_NO_DATA)
             return
-        target, sd = np.asarray(targets["target"]), np.asarray(targets["sd"])
-        base, sign = pulses.base, self._sign
+        (target, sd), base, sign = asked, pulses.base, self._sign
         self._targets.data = {"x": pulses.peak, "y": base + sign * target,
                               "low": base + sign * (target - sd),
                               "high": base + sign * (target + sd)}  # fmt: skip

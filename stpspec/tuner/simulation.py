@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from stpspec.engine.binding.bind import bind, bind_again, can_bind_again
 from stpspec.engine.binding.bound import Bound
 from stpspec.engine.mechanisms import library, nmodl
 from stpspec.engine.simulate import record
-from stpspec.errors import Failure, MetricError, SpecError, StpspecError
+from stpspec.errors import Failure, SpecError, StpspecError
 from stpspec.metrics.judge import Judge
-from stpspec.metrics.measure import Measurement, Recorded, measure_one
+from stpspec.metrics.measure import Recorded, measure_one
 from stpspec.metrics.requests import Request, protocols_read, requests_of
 from stpspec.specs.experiment import Experiment
-from stpspec.specs.objective import Values
 from stpspec.specs.places import is_place
 from stpspec.tuner.drawing import drawn
 from stpspec.tuner.messages import (
@@ -34,12 +32,12 @@ from stpspec.tuner.messages import (
     Fitted,
     Measured,
     Metric,
-    Numbers,
     Point,
     Refused,
     Targets,
     Traces,
 )
+from stpspec.tuner.targets import judged
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def _measured(bound: Bound, question: AskMetrics) -> Measured:
     requests = _all_metrics(bound, name)
     children = {} if shown.recorded is None else {name: shown.recorded}
     measured = measure_one(children, requests, _failure(shown.failure), errors=True)
-    return Measured(name, tuple(_metric(r, measured[r.name]) for r in requests), shown.seconds)
+    return Measured(name, tuple(Metric.of(r, measured[r.name]) for r in requests), shown.seconds)
 
 
 def _all_metrics(bound: Bound, protocol: str) -> list[Request]:
@@ -159,15 +157,6 @@ def _all_metrics(bound: Bound, protocol: str) -> list[Request]:
 
 def _failure(reason: str) -> Failure | None:
     return Failure("simulation", reason) if reason else None
-
-
-def _metric(request: Request, measurement: Measurement) -> Metric:
-    value = measurement.value
-    plain = float(value) if value.ndim == 0 else tuple(value.ravel().tolist())
-    return Metric(
-        request.name, request.metric, request.protocol, measurement.unit, plain,
-        measurement.reason, tuple(measurement.steps), tuple(measurement.notes),
-    )  # fmt: skip
 
 
 def _known(question: Ask, protocol: str) -> _Simulated | None:
@@ -191,29 +180,8 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
     if missing and not failure:
         recorded, failure = record(bound, missing)
         children |= recorded
-    measured = measure_one(children, judge.requests, _failure(failure))
-    try:
-        scales = judge.scales({n: m.value for n, m in measured.items()})
-    except MetricError:  # told with the loss
-        scales = {}
-    for name, m in measured.items():  # shown as they compare with the targets
-        m.value = m.value * judge.scale_of(name, scales)
-    metrics = tuple(_metric(r, measured[r.name]) for r in judge.requests)
-    asked = {
-        n: (_numbers(t.target), None if t.sd is None else _numbers(t.sd))
-        for n, t in objective.terms.items()
-    }
-    try:
-        return Targets(metrics, judge(measured)[0], "", asked)
-    except MetricError as error:
-        return Targets(metrics, float("nan"), str(error), asked)
-
-
-def _numbers(value: Values) -> Numbers:
-    """Return the target or the sd of a bound term, which is in the unit of its metric."""
-    if not isinstance(value, list):
-        return float(value)
-    return tuple(math.nan if v is None else float(v) for v in value)
+    children = {n: children[n] for n in names if n in children}  # the order of several trains
+    return judged(bound.experiment, judge, children, _failure(failure))
 
 
 def _point(bound: Bound, question: AskPoint) -> Point:
@@ -221,7 +189,7 @@ def _point(bound: Bound, question: AskPoint) -> Point:
     requests = _all_metrics(bound, question.protocol)
     children, failure = record(bound, [question.protocol])
     measured = measure_one(children, requests, _failure(failure), errors=True)
-    metrics = tuple(_metric(r, measured[r.name]) for r in requests)
+    metrics = tuple(Metric.of(r, measured[r.name]) for r in requests)
     return Point(question.protocol, question.frequency, metrics)
 
 

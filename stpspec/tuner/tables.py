@@ -7,10 +7,9 @@ from html import escape
 
 import numpy as np
 
-from stpspec.errors import MetricError
 from stpspec.formatting import number, unit_text
 from stpspec.metrics.miss import FAR, Miss
-from stpspec.tuner.messages import Metric, Numbers, Targets
+from stpspec.tuner.messages import Metric, Targets
 
 _NEAR = 1.0  # sd
 
@@ -26,21 +25,19 @@ def targets_html(answer: Targets, aside: Mapping[str, str]) -> str:
     """
     rows = []
     for metric in answer.metrics:
-        asked = answer.asked[metric.name]
-        target, sd = _asked(*asked)
         name = (
             f'<th scope="row">{_broken(metric.name)}<small>{escape(metric.protocol)}</small></th>'
         )
         if metric.reason:
             rows.append(f"<tr>{name}{_reason(f'none: {metric.reason}')}</tr>")
             continue
-        unit = escape(unit_text(metric.unit))
-        now = f"{_value(metric)} {unit}"
-        if isinstance(metric.value, tuple):
-            now = f"{len(metric.value)} values"
-        off, grade = _off(metric, *asked)
+        miss = answer.misses[metric.name]
+        now = f"{miss.achieved.size} values"
+        if miss.achieved.size == 1:
+            now = f"{number(float(miss.achieved[0]), 5)} {escape(unit_text(metric.unit))}"
+        off, grade = _off(miss, metric.unit)
         rows.append(
-            f'<tr>{name}<td>{now}</td><td>{target}{sd}</td><td class="{grade}">{off}</td></tr>'
+            f'<tr>{name}<td>{now}</td><td>{_asked(miss)}</td><td class="{grade}">{off}</td></tr>'
         )
     for name, why in aside.items():
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{_reason(f"not asked: {why}")}</tr>')
@@ -62,28 +59,24 @@ def _reason(text: str) -> str:
     return f'<td colspan="3" class="reason">{escape(text)}</td>'
 
 
-def _asked(target: Numbers, sd: Numbers | None) -> tuple[str, str]:
-    values = np.atleast_1d(np.asarray(target, float))
-    if values.size > 1:
-        return f"{values.size} values", ""
-    text = number(float(values[0]))
-    return text, "" if sd is None else f" ± {number(float(np.atleast_1d(sd)[0]))}"
+def _asked(miss: Miss) -> str:
+    """Return the target with its sd; of a mean of n repeats, with that of the mean."""
+    if miss.target.size > 1:
+        return f"{miss.target.size} values"
+    sd = "" if miss.sd is None else f" ± {number(float(miss.sd[0]))}"
+    return f"{number(float(miss.target[0]))}{sd}"
 
 
-def _off(metric: Metric, target: Numbers, sd: Numbers | None) -> tuple[str, str]:
+def _off(miss: Miss, unit: str) -> tuple[str, str]:
     """Return how far off a value is, as text and as its grade: color is not all that tells."""
-    try:
-        miss = Miss.of(metric.value, target, sd)
-    except MetricError as error:
-        return escape(str(error)), "far"
-    text = miss.text(metric.unit)
     if miss.is_hit:
         return "✓ hit", "hit"
+    text = miss.text(unit)
     if miss.sd is None:
         return text, ""
     size = float(np.abs(miss.scaled).max())
-    sign = "▲" if miss.number > 0 else "▼"
-    return f"{sign} {text}", "hit" if size <= _NEAR else "near" if size <= FAR else "far"
+    sign = "" if miss.target.size > 1 else "▲ " if miss.number > 0 else "▼ "
+    return f"{sign}{text}", "hit" if size <= _NEAR else "near" if size <= FAR else "far"
 
 
 def metrics_html(metrics: Sequence[Metric]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from bokeh.models import Range1d
 from bokeh.plotting import figure
 
@@ -44,9 +45,7 @@ class TraceFigures:
         """The figures from the top down."""
         return [f.figure for f in self._figures.values()]
 
-    def show(
-        self, answer: Traces, *, ghost: bool, targets: Mapping[str, Sequence[float]] | None = None
-    ) -> bool:
+    def show(self, answer: Traces, *, ghost: bool) -> bool:
         """Draw an answer; return whether there are other figures than before.
 
         Parameters
@@ -54,8 +53,6 @@ class TraceFigures:
         answer : Traces
         ghost : bool
             Whether what was shown before becomes the ghost.
-        targets : mapping of str to sequence of float, optional
-            Targets of the amplitudes: ``target`` and ``sd``.
         """
         if not answer.traces:
             return False
@@ -79,12 +76,17 @@ class TraceFigures:
             pulses = (
                 answer.pulses if answer.pulses and answer.pulses.signal == trace.signal else None
             )
-            drawn.show(trace, pulses, ghost=ghost and not moved, forget=moved, targets=targets)
+            drawn.show(trace, pulses, ghost=ghost and not moved, forget=moved)
             drawn.show_recorded([r for r in answer.recorded if r.signal == trace.signal])
             drawn.show_levels([v for v in answer.levels if v.signal == trace.signal])
         if others or moved:
             self.show_pins(self._pins)
         return others
+
+    def show_targets(self, amplitudes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Draw the targets of the amplitudes of the protocol that is shown, and their sd."""
+        for drawn in self._figures.values():
+            drawn.show_targets(amplitudes.get(self._protocol))
 
     def show_pins(self, pins: Sequence[Pin]) -> None:
         """Draw the traces that are kept of the protocol that is shown."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+import numpy as np
 import panel as pn
 
 from stpspec.tuner.layout import Layout
@@ -47,18 +48,11 @@ class TraceView:
         widths = [f.inner_width for f in self._traces.figures if f.inner_width]
         return _STEP * max(2, -(-int(widths[0]) // _STEP)) if widths else 2 * _STEP
 
-    def show(self, answer: Traces, targets: Mapping[str, Sequence[float]] | None) -> None:
-        """Draw an answer; without a trace the last good one stays.
-
-        Parameters
-        ----------
-        answer : Traces
-        targets : mapping of str to sequence of float, optional
-            Targets of the amplitudes: ``target`` and ``sd``.
-        """
+    def show(self, answer: Traces) -> None:
+        """Draw an answer; without a trace the last good one stays."""
         now = time.monotonic()
         is_new = now - self._shown_at > _GESTURE
-        others = self._traces.show(answer, ghost=is_new, targets=targets)
+        others = self._traces.show(answer, ghost=is_new)
         self._shown_at = now
         if others or (self._last is None and answer.traces):
             self._layout.figures.objects = [
@@ -66,6 +60,10 @@ class TraceView:
             ]
         if answer.traces:
             self._last = answer
+
+    def show_targets(self, amplitudes: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Draw the targets of the amplitudes of a protocol, and their sd."""
+        self._traces.show_targets(amplitudes)
 
     def keep(self, label: str) -> None:
         """Pin what is shown, as far as there are colors left."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from stpspec.registry import PROTOCOLS
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.protocol import FREQUENCIES, names_of_runs, owner_of
 from stpspec.tuner.messages import Ask, AskMetrics, AskPoint, AskTargets, AskTraces
-from stpspec.units import number_of
-from stpspec.view.contract import terms_of
 
 RESPONSE = "frequency response"
 # Kind of protocol → its tab; the shipped ones come in this order.
@@ -102,15 +99,3 @@ def questions(experiment: Experiment, view: View, protocol: str, pixels: int) ->
         data = shown.changed({f"protocols.{protocol}.frequency": frequency}).to_data()
         asked.append(AskPoint(data | {"objective": None}, path, protocol, frequency))
     return asked
-
-
-def amplitude_targets(experiment: Experiment, protocol: str) -> dict[str, list[float]] | None:
-    """Return measured amplitudes of a protocol, if the objective has any: ``target`` and ``sd``."""
-    for term in terms_of(experiment).values():
-        is_plain = term.metric == "amplitudes" and not term.options
-        if is_plain and term.protocol == protocol and isinstance(term.target, list):
-            sds = term.sd if isinstance(term.sd, list) else [term.sd or 0.0] * term.size
-            pairs = [(t, s) for t, s in zip(term.target, sds, strict=True)]
-            found = [[math.nan if v is None else number_of(v) for v in pair] for pair in pairs]
-            return {"target": [t for t, _ in found], "sd": [s for _, s in found]}
-    return None

@@ -84,7 +84,7 @@ def test_any_experiment_file_is_composed_or_has_an_error_that_says_where(tmp_pat
         _examine(data)
         origin.where("protocols.single.duration")
 
-    fuzz(texts(small.YAML), call, 60 * times, found=YAMLS, folders=(tmp_path,))
+    fuzz(texts(small.YAML), call, 40 * times, found=YAMLS, folders=(tmp_path,))
 
 
 KEYS = [
