@@ -120,6 +120,7 @@ def test_the_same_again_fits_nothing_and_a_changed_row_only_itself(done):
     assert [stpspec.FitResult.load(k).parameters["U"] for k in kept] == pytest.approx([0.6], 1e-3)
 
 
+@pytest.mark.long
 def test_a_changed_mechanism_file_means_a_new_fit_with_a_study_of_its_own(tmp_path):
     own = tmp_path / "Own.mod"
     shipped = small.ROOT / "mod" / "TsodyksMarkram.mod"
@@ -136,6 +137,7 @@ def test_a_changed_mechanism_file_means_a_new_fit_with_a_study_of_its_own(tmp_pa
         assert new.experiment.study.storage != old.experiment.study.storage
 
 
+@pytest.mark.long
 def test_a_killed_campaign_goes_on_in_the_study_of_each_connection(tmp_path):
     table = [{"connection": f"c{i}", "size": 30 + i} for i in range(2)]
     (tmp_path / "small.yaml").write_text(small.YAML)

@@ -117,7 +117,9 @@ UNUSED = {
 }
 
 
-@pytest.mark.parametrize("verb", UNUSED)
+@pytest.mark.parametrize(
+    "verb", ["check", *(pytest.param(v, marks=pytest.mark.long) for v in ("run", "fit"))]
+)
 def test_a_verb_imports_nothing_before_its_table_that_the_table_does_not_need(verb, here):
     words = ["experiment=pvalb_pyr", *(["--quiet"] if verb == "fit" else [])]
     code = UP_TO_THE_TABLE.replace("{UNUSED}", repr(UNUSED[verb]))
@@ -151,6 +153,7 @@ def test_a_misspelled_flag_is_told_wherever_it_stands(here, words, rule):
     assert "did you mean '-" not in done.stderr.replace("did you mean '--", "")
 
 
+@pytest.mark.long
 def test_a_multirun_with_a_missed_target_ends_with_3(here):
     words = ("fit", "-m", "small.yaml", "objective.terms.size.target=42,500", "--out", "jobs")
     assert cli(*words, cwd=here).returncode == 3

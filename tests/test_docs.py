@@ -130,7 +130,17 @@ def run_page(tmp_path_factory):
 
 # Its recipes start clusters and crowds of processes.
 SLOW = dict.fromkeys(
-    ["studies.md", "notebooks.md", "first-fit.md", "extending.md", "campaign.md"], pytest.mark.long
+    [
+        "studies.md",
+        "notebooks.md",
+        "first-fit.md",
+        "extending.md",
+        "campaign.md",
+        "interop.md",
+        "ten-minutes.md",
+        "specs.md",
+    ],
+    pytest.mark.long,
 )
 
 

@@ -292,6 +292,7 @@ def leaks(rebuilds, folder):
     return found["memory"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_leaks_over_200_rebuilds(tmp_path):
     quarter, half, whole = leaks(200, tmp_path)

@@ -75,7 +75,13 @@ UNLIKE = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("mechanism", UNLIKE)
+@pytest.mark.parametrize(
+    "mechanism",
+    [
+        "GapJunction",
+        *(pytest.param(n, marks=pytest.mark.long) for n in UNLIKE if n != "GapJunction"),
+    ],
+)
 def test_a_script_gives_both_voltages_and_the_current_of_two_unlike_cells(
     mechanism, form, tmp_path
 ):

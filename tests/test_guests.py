@@ -139,6 +139,7 @@ def potential(folder, name="Own", template="Own", **model):
     return float(values_of(stpspec.simulate(made, {"U": 0.4}), "amplitudes", "train")[0][0])
 
 
+@pytest.mark.long
 @pytest.mark.needs("localedef")
 def test_decimal_comma_of_a_language_changes_no_number(tmp_path):
     made = subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", "./de_DE.UTF-8"],
@@ -169,6 +170,7 @@ def test_decimal_comma_of_a_language_changes_no_number(tmp_path):
 PLAIN = (MOD / "Faulty.mod").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_other_contents_of_the_process_under_our_names_change_nothing(tmp_path):
     (tmp_path / "GabaA.mod").write_text(PLAIN.replace("Faulty", "GabaA"))
     (tmp_path / "Own.hoc").write_text(CELL.format(name="Own", size=20))
@@ -427,6 +429,7 @@ def test_text_reaches_hydra_as_it_is(text):
     assert OmegaConf.create({"a": str(value)}).a == text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "out", [pytest.param("o'neil's", marks=pytest.mark.long), 'x ${seed} "$HOME"']
 )

@@ -97,7 +97,9 @@ def test_fit_of_a_conductance_that_is_a_function_of_time_finds_its_time_constant
 BLOCK = 70 / (1 + np.exp(0.062 * 70) * np.array([0.5, 1, 2]) / 3.57)
 
 
-@pytest.mark.parametrize("name", ["Tabulated", "TabulatedOnce"])
+@pytest.mark.parametrize(
+    "name", ["TabulatedOnce", pytest.param("Tabulated", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("integrator", ["auto", "fixed"])
 def test_table_made_of_a_parameter_is_that_of_each_candidate(name, integrator):
     made = of(name, numerics={"settle": 200, "integrator": integrator},
@@ -152,7 +154,9 @@ def test_parameter_that_initial_changes_is_set_again_before_each_run(integrator)
         np.testing.assert_allclose(values_of(tree, "decay_time", name), 7.5, rtol=0.01)
 
 
-@pytest.mark.parametrize("name", ["GrowingWeight", "Counting"])
+@pytest.mark.parametrize(
+    "name", ["GrowingWeight", pytest.param("Counting", marks=pytest.mark.long)]
+)
 def test_what_an_event_changes_is_as_it_was_before_each_run(name):
     made = of(name, {n: {"kind": "single_event"} for n in "abc"})
     tree = run(made, {"weight": [0.001, 0.002]})

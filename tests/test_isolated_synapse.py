@@ -124,11 +124,12 @@ def test_mechanism_of_ones_own_with_linear_kinetics_needs_no_cell(tmp_path):
     ("name", "text"),
     [
         ("Coupled", LINEAR.replace("b' = -b/(2*tau)", "b' = (a - b)/(2*tau)")),
-        ("Implicit", LINEAR.replace("cnexp", "derivimplicit")),
+        pytest.param("Implicit", LINEAR.replace("cnexp", "derivimplicit"), marks=pytest.mark.long),
         ("Timed", LINEAR.replace("(w (uS)) { a = a + w }",
                                  "(w (uS)) { if (flag == 0) { a = a + w net_send(1.234, 1) } "
                                  "else { a = 0 } }")),
-        ("Clocked", LINEAR.replace("g = a + b", "g = a*(1 + 0.1*sin(t))")),
+        pytest.param("Clocked", LINEAR.replace("g = a + b", "g = a*(1 + 0.1*sin(t))"),
+                     marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_kinetics_that_large_steps_would_change_keep_the_cell(name, text, tmp_path):

@@ -509,6 +509,7 @@ def test_data_without_end_are_refused_from_python_too():
             stpspec.Experiment.from_data(data(model__fixed=fixed))
 
 
+@pytest.mark.long
 def test_many_faults_are_found_as_fast_as_few_and_the_first_fifty_listed():
     from small import data
 

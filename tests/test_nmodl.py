@@ -190,6 +190,7 @@ def test_file_that_the_parser_cannot_read_keeps_its_name_and_its_cell(written):
     assert not found.exact
 
 
+@pytest.mark.long
 def test_brackets_within_brackets_are_not_read_rather_than_wrongly(written):
     text = f"NEURON {{ SUFFIX deep }} BREAKPOINT {{ i = {'(' * 3000}1{')' * 3000} }}\n"
     found = nmodl.read(written(text))

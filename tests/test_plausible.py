@@ -127,7 +127,12 @@ NET_RECEIVE(w) {{ g = g + w }}
 
 @pytest.mark.parametrize(
     ("conductance", "peak"),
-    [("nS", 1.0), ("nanosiemens", 1.0), ("microsiemens", 1e3), ("picosiemens", 1e-3)],
+    [
+        ("nS", 1.0),
+        pytest.param("nanosiemens", 1.0, marks=pytest.mark.long),
+        pytest.param("microsiemens", 1e3, marks=pytest.mark.long),
+        pytest.param("picosiemens", 1e-3, marks=pytest.mark.long),
+    ],
 )
 def test_a_conductance_is_in_the_unit_that_its_mechanism_declares(conductance, peak, here):
     name = f"Declared_{conductance}"

@@ -51,6 +51,7 @@ def test_fit_shows_one_bar_with_the_loss_so_far_and_the_time_left(here):
     assert re.search(r"small: +\d+%\|.*\| \d+/300 \[00:\d\d<\d\d:\d\d, .*loss [\d.e-]+\]", told)
 
 
+@pytest.mark.long
 def test_campaign_shows_one_bar_over_its_connections_with_the_loss_of_the_one_that_runs(here):
     told = seen_on_a_terminal(*CAMPAIGN, cwd=here)
     assert re.search(r"all: +50%\|.*\| 1/2 \[00:\d\d<\d\d:\d\d", told)
@@ -63,5 +64,6 @@ def test_nothing_is_drawn_where_there_is_no_terminal(words, here):
     assert small.cli(*words, cwd=here).stderr == ""
 
 
+@pytest.mark.long
 def test_quiet_draws_nothing_on_a_terminal(here):
     assert "%|" not in seen_on_a_terminal(*FIT, "--quiet", cwd=here)

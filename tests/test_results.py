@@ -411,8 +411,7 @@ def test_a_run_beyond_the_bounds_of_a_free_parameter_is_saved_as_it_was(tmp_path
     )
 
 
-def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
+def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path):
     text = (ROOT / "mod" / "TsodyksMarkram.mod").read_text(encoding="utf-8")
     for name in ("KeptOne", "KeptTwo"):
         (tmp_path / name).mkdir()
@@ -434,7 +433,6 @@ def test_mechanisms_in_files_of_one_name_are_both_kept(tmp_path, monkeypatch):
 
 
 def test_what_a_mechanism_includes_is_compiled_and_kept_with_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "mod" / "TsodyksMarkram.mod").read_text(encoding="utf-8")
     start, stop = text.index("STATE {"), text.index("INITIAL {")

@@ -148,6 +148,7 @@ def test_accepted_bounds_hold_and_what_lies_within_is_not_simulated_again(fitter
     assert result.n_evaluations == 24 or fitter == "SLSQP"
 
 
+@pytest.mark.long
 def test_changed_mechanism_file_is_a_changed_experiment(started, tmp_path):
     shipped = ROOT / "mod" / "TsodyksMarkram.mod"
     own = tmp_path / "Own.mod"

@@ -59,7 +59,11 @@ FIT = "stpspec fit small.yaml fitter=random fitter.budget.evaluations=4 --out ou
     ("line", "environment"),
     [
         pytest.param(FIT, {"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.long),
-        (FIT, {"PYTHONIOENCODING": "latin-1", "MPLBACKEND": "no_such_backend"}),
+        pytest.param(
+            FIT,
+            {"PYTHONIOENCODING": "latin-1", "MPLBACKEND": "no_such_backend"},
+            marks=pytest.mark.long,
+        ),
         pytest.param(f"{FIT} | head -n 1", {}, marks=pytest.mark.long),
         pytest.param(f"{FIT} >&- 2>&- <&-", {}, marks=pytest.mark.long),
         (f"{FIT} > /dev/full 2> /dev/full", {}),
@@ -95,6 +99,7 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_warning(here, settings
         assert "should not happen" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_report_and_a_summary_do_without_a_figure_that_cannot_be_drawn(here):
     (here / "table.csv").write_text("connection,size,size_sd\na,42,1\n")
     line = "stpspec campaign table.csv small.yaml --out c --quiet && stpspec report c"
@@ -320,6 +325,7 @@ def test_an_interrupt_while_the_command_begins_is_one_line(here, seconds):
     assert process.returncode in (130, 0, 3)
 
 
+@pytest.mark.long
 def test_a_signal_that_its_parent_has_turned_off_stays_off(here):
     study = "study={name: s, storage: s.journal}"
     words = ["fit", "small.yaml", *WORDS, "fitter.budget.evaluations=60", study, "--out", "out"]

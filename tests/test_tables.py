@@ -464,6 +464,7 @@ def test_a_plug_in_is_a_source_of_targets():
         TARGET_SOURCES._things.pop("halves")
 
 
+@pytest.mark.long
 def test_run_and_sweep_keep_the_table_and_run_again(tmp_path):
     from small import cli
 

@@ -41,7 +41,12 @@ class Fitting:
         self._show, self._adopt = show, adopt
         self._engine: Engine | None = None
         self._best: Better | None = None
-        self.is_running = False
+        self._asked: Ask | None = None  # the fit that runs
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a fit that has not ended."""
+        return self._asked is not None
 
     def begin(self, experiment: Experiment) -> None:
         """Fit an experiment from its starts."""
@@ -49,12 +54,12 @@ class Fitting:
             return
         if self._engine is None:
             self._engine = Engine(self._deliver, patience=None)
-        self.is_running, self._best = True, None
+        self._best, self._asked = None, AskFit(fit_data(experiment), tuple(sys.path))
         lay = self._layout
         lay.loss.clear()
         lay.fit.disabled, lay.stop.disabled = True, False
         lay.course.object = "<p>the fit begins …</p>"
-        self._engine.submit([AskFit(fit_data(experiment), tuple(sys.path))])
+        self._engine.submit([self._asked])
 
     def stop(self) -> None:
         """End the fit; the best values so far stay."""
@@ -65,11 +70,11 @@ class Fitting:
         said = f"stopped after {best.evaluations} evaluations" if best else "stopped"
         self._end(said, best.values if best else None)
 
-    def _deliver(self, _question: Ask, answer: Answer) -> None:
-        self._on_the_page(lambda: self._take(answer))
+    def _deliver(self, question: Ask, answer: Answer) -> None:
+        self._on_the_page(lambda: self._take(question, answer))
 
-    def _take(self, answer: Answer) -> None:
-        if not self.is_running:
+    def _take(self, question: Ask, answer: Answer) -> None:
+        if question is not self._asked:  # of a fit that was stopped
             return
         if isinstance(answer, Better):
             improved = self._best is None or answer.loss < self._best.loss
@@ -89,7 +94,7 @@ class Fitting:
             self._end(answer.text, self._best.values if self._best else None)
 
     def _end(self, text: str, values: Values | None) -> None:
-        self.is_running = False
+        self._asked = None
         self._layout.fit.disabled, self._layout.stop.disabled = False, True
         self._layout.course.object = f"<p>{escape(text)}</p>"
         if values is not None:
@@ -97,6 +102,6 @@ class Fitting:
 
     def close(self) -> None:
         """End the process."""
-        self.is_running = False
+        self._asked = None
         if self._engine is not None:
             self._engine.close()

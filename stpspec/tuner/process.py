@@ -154,11 +154,13 @@ class _Child:
         try:
             self._channel.send((question, patience))
             while True:
-                while not self._channel.poll(_TURN):
-                    if is_stopped():
-                        raise _StoppedError
+                is_told = self._channel.poll(_TURN)
+                if is_stopped():  # also where answers come faster than turns
+                    raise _StoppedError
+                if not is_told:
                     if time.monotonic() > deadline:
                         raise _LostError(_HANGS.format(patience or _LOADING))
+                    continue
                 kind, answer = self._channel.recv()
                 if kind == BEGUN:
                     limit = float("inf") if patience is None else patience

@@ -70,7 +70,7 @@ def test_any_forged_result_is_loaded_whole_or_told_to_be_damaged(saved, times):
         fit = saved_fit(forged, path)
         assert isinstance(fit.files, dict)
 
-    fuzz(documents(base, most=4), call, 300 * times, found=RESULTS, folders=(saved,))
+    fuzz(documents(base, most=4), call, 150 * times, found=RESULTS, folders=(saved,))
 
 
 def _storable(text: str) -> str:
@@ -139,7 +139,7 @@ def test_any_multirun_is_summed_up_with_its_damaged_jobs_named(saved, tmp_path, 
         assert "\x1b" not in repr(jobs) + repr(jobs[0])
         assert "<script" not in jobs._repr_html_()
 
-    fuzz(documents(base), call, 50 * times, found=SUMMARIES, folders=(tmp_path,))
+    fuzz(documents(base), call, 40 * times, found=SUMMARIES, folders=(tmp_path,))
     assert sum_up_multirun(str(tmp_path / "jobs")) in (0, 1, 3)
     capsys.readouterr()
 
@@ -178,7 +178,7 @@ def test_any_campaign_folder_is_summed_up_or_told_to_be_damaged(saved, tmp_path,
         assert "\x1b" not in campaign.table() + repr(campaign)
         assert "<script" not in campaign._repr_html_()
 
-    fuzz(documents(base), call, 100 * times, found=CAMPAIGNS, folders=(tmp_path,))
+    fuzz(documents(base), call, 80 * times, found=CAMPAIGNS, folders=(tmp_path,))
 
 
 @pytest.mark.parametrize("times", LENGTHS)

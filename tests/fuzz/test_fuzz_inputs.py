@@ -194,7 +194,7 @@ ROW_LISTS: tuple = ({"a": {"size": 10**400}}, {"a": {"recording.kind.a.b": 1, "s
 def test_any_rows_from_python_give_experiments_or_problems(times):
     columns = st.dictionaries(paths, junk, max_size=4)
     rows = documents([ROW], {"a": ROW}) | columns.map(lambda row: [{"connection": "a", **row}])
-    fuzz(rows, lambda given: _rows(copy.deepcopy(given)), 300 * times, found=ROW_LISTS)
+    fuzz(rows, lambda given: _rows(copy.deepcopy(given)), 200 * times, found=ROW_LISTS)
 
 
 CHANGES: tuple = (
@@ -210,7 +210,7 @@ def test_any_change_of_any_field_is_made_or_refused(times):
     whole = Experiment.from_data(WHOLE)
     changes = st.dictionaries(paths, junk, min_size=1, max_size=2)
     fuzz(
-        changes, lambda given: _examine(whole.changed(given).to_data()), 300 * times, found=CHANGES
+        changes, lambda given: _examine(whole.changed(given).to_data()), 250 * times, found=CHANGES
     )
 
 
