@@ -11,7 +11,7 @@ from commands import run_command
 import stpspec
 from stpspec.engine.binding.bind import bind
 from stpspec.errors import ResultError, SpecError
-from stpspec.interop.bmtk import read_bmtk, with_manifest
+from stpspec.interop.bmtk import read_bmtk
 from stpspec.interop.bmtool import read_bmtool
 from stpspec.interop.export import export
 from stpspec.interop.export_values import prepare
@@ -380,11 +380,21 @@ def test_connections_that_stand_in_the_file_itself_are_read(tmp_path):
     [
         ({"$A": "$B/x", "$B": "$A/y"}, "name each other"),
         ({"$BASE_DIR": "."}, "has no variable $A"),
+        (
+            {"$A": "$B0"} | {f"$B{k}": f"$B{k + 1}/$B{k + 1}" for k in range(60)} | {"$B60": "x"},
+            "longer than 4096 characters",
+        ),
+        (
+            {"$A": "$B0"} | {f"$B{k}": f"$B{k + 1}" for k in range(5000)} | {"$B5000": "x"},
+            "too deep",
+        ),
     ],
+    ids=["circle", "absent", "doubled", "deep"],
 )
 def test_a_manifest_that_leads_nowhere_is_told(tmp_path, manifest, told):
+    (tmp_path / "circuit.json").write_text(json.dumps({"manifest": manifest, "x": "$A"}))
     with pytest.raises(SpecError, match=told.replace("$", r"\$")):
-        with_manifest({"manifest": manifest, "networks": "$A"}, tmp_path)
+        read_bmtk(tmp_path / "circuit.json")
 
 
 # -- export ----------------------------------------------------------------------------------------

@@ -327,7 +327,7 @@ def test_interrupt_does_not_wait_for_a_batch_that_never_ends(tmp_path):
         "    def progress(n, budget, best):\n"
         "        if n == 4:\n"
         "            threading.Timer(2, press).start()\n"
-        "    made = faulty(LOOP, time_limit=8, seed=5, fitter={'kind': 'optuna', "
+        "    made = faulty(LOOP, time_limit=4, seed=5, fitter={'kind': 'optuna', "
         "'sampler': 'random', 'budget': {'evaluations': 64}, 'batch': 4})\n"
         "    result = stpspec.fit(made, progress=progress)\n"
         "    print(result.status, time.monotonic() - pressed[0])\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import Any
 from stpspec.errors import SpecError, SpecProblem, StpspecError, nearest
 from stpspec.interop import extension
 from stpspec.interop.cell_files import PATCH, CellFile, find_cell
-from stpspec.interop.imported import Imported, Mechanisms, file_name
+from stpspec.interop.imported import Imported, Mechanisms, file_name, understood
+from stpspec.interop.json_files import read_mapping
+from stpspec.interop.sonata_config import read_config
 from stpspec.resources import expanded
 
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 _OF_MECHANISM = ("model_template", "mechanism", "level_of_detail", "synapse_type", "synapse_model")
 _EDGE = ("edge_type_id", "target_query", "source_query", "syn_weight", "weight_function", "delay",
          "dynamics_params", "target_sections", "distance_range", "name", "connection", "template",
@@ -51,68 +51,6 @@ def read_bmtk(
     return _Circuit(config, mod, cell, template).read()
 
 
-def with_manifest(data: Any, folder: Path) -> Any:
-    """Return a configuration with the variables of its manifest replaced.
-
-    Parameters
-    ----------
-    data : object
-    folder : Path
-        Of the file: what ``.`` means in it, and ``${configdir}``.
-
-    Raises
-    ------
-    SpecError
-        If a variable is not in the manifest, or they name each other in a circle.
-    """
-    manifest = data.get("manifest") if isinstance(data, dict) else None
-    values = {str(k).strip("${}"): str(v) for k, v in (manifest or {}).items()}
-    values.setdefault("configdir", str(folder))
-    values.setdefault("workingdir", str(Path.cwd()))
-
-    def replaced(text: str, within: tuple[str, ...] = ()) -> str:
-        def value(match: re.Match[str]) -> str:
-            name = match[1]
-            if name in within:
-                rule = (
-                    f"the variables of the manifest name each other: {' → '.join([*within, name])}"
-                )
-                raise SpecError([SpecProblem("manifest", rule)])
-            if name not in values:
-                guess = nearest(name, list(values))
-                raise SpecError([SpecProblem("manifest", f"has no variable ${name}", text,
-                                             guess and f"${guess}")])  # fmt: skip
-            return replaced(values[name], (*within, name))
-
-        return _VARIABLE.sub(value, text)
-
-    def walked(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: v if k == "manifest" else walked(v) for k, v in value.items()}
-        if isinstance(value, list):
-            return [walked(v) for v in value]
-        return replaced(value) if isinstance(value, str) and "$" in value else value
-
-    return walked(data)
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Return a configuration file with its variables replaced.
-
-    Raises
-    ------
-    SpecError
-        If it cannot be read.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SpecError([SpecProblem("", f"{path} cannot be read as JSON: {error}")]) from None
-    if not isinstance(data, dict):
-        raise SpecError([SpecProblem("", f"{path} holds no mapping")])
-    return with_manifest(data, path.parent.resolve())
-
-
 class _Circuit:
     def __init__(self, config: Path, mod: Sequence[Path], cell: Path | None, template: str | None):
         self._found = Imported()
@@ -142,17 +80,21 @@ class _Circuit:
             while name in self._found.connections:
                 name = f"{name}_{number}"
             try:
-                given = extension.own_experiment(own[name], folder) if name in own else {}
-                arguments = given["model"]["cell"].get("arguments") if given else None
-                data = self._experiment(name, row, arguments or [])
-                self._found.connections[name] = (
-                    extension.joined(data, own[name], folder)
-                    if name in own
-                    else self._assumed(data)
-                )
+                self._found.connections[name] = self._connection(name, row, own, folder)
             except StpspecError as error:
                 self._found.failures[name] = str(error)
         return self._found
+
+    def _connection(
+        self, name: str, row: dict[str, Any], own: Mapping[str, Any], folder: Path
+    ) -> dict[str, Any]:
+        with understood(name):
+            given = extension.own_experiment(own[name], folder) if name in own else {}
+            arguments = given["model"]["cell"].get("arguments") if given else None
+            data = self._experiment(name, row, arguments or [])
+            if name in own:
+                return extension.joined(data, own[name], folder)
+            return self._assumed(data)
 
     # -- rows ------------------------------------------------------------------------------------
 
@@ -180,11 +122,12 @@ class _Circuit:
         path = self._place(named)
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            rule = f"{path} cannot be read: {error.strerror or error}"
+            separator = " " if " " in text.split("\n", 1)[0] else ","
+            lines = text.splitlines()
+            rows = list(csv.DictReader(lines, delimiter=separator, skipinitialspace=True))
+        except (OSError, ValueError, csv.Error) as error:
+            rule = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
             raise SpecError([SpecProblem("networks", rule)]) from None
-        separator = " " if " " in text.split("\n", 1)[0] else ","
-        rows = csv.DictReader(text.splitlines(), delimiter=separator, skipinitialspace=True)
         return [{k: v for k, v in row.items() if v not in (None, "", "NULL", "None", "NaN")}
                 for row in rows]  # fmt: skip
 
@@ -264,13 +207,7 @@ class _Circuit:
         if path is None:
             looked = ", ".join(str(p.parent) for p in places)
             raise SpecError([SpecProblem(name, f"no file {text!r} in {looked}")])
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise SpecError(
-                [SpecProblem(name, f"{path} cannot be read as JSON: {error}")]
-            ) from None
-        return data if isinstance(data, dict) else {}
+        return read_mapping(path)
 
     def _section(self, name: str, row: Mapping[str, Any], cell: CellFile) -> str:
         for key in ("sec_id", "afferent_section_id"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stpspec.errors import MechanismError, SpecError, SpecProblem, TemplateError, nearest
 from stpspec.interop.cell_files import PATCH, CellFile, find_cell, template_names
-from stpspec.interop.imported import Imported, Mechanisms, file_name
+from stpspec.interop.imported import Imported, Mechanisms, file_name, understood
+from stpspec.interop.json_files import read_mapping
 from stpspec.interop.python_data import Computed, computed_in, read_python
 from stpspec.resources import expanded
 
@@ -103,10 +103,13 @@ class _Settings:
 
     def read_folder(self, folder: Path) -> None:
         for path in sorted(folder.glob("*.json")):
-            self.connections[path.stem] = {"spec_syn_param": _json(path), "spec_settings": {}}
+            self.connections[path.stem] = {
+                "spec_syn_param": read_mapping(path),
+                "spec_settings": {},
+            }
 
     def read_json(self, path: Path) -> None:
-        self._sort({"": _json(path)} | _named(_json(path)))
+        self._sort({"": read_mapping(path)} | _named(read_mapping(path)))
 
     def read_script(self, path: Path) -> None:
         read = read_python(path)
@@ -137,7 +140,7 @@ class _Settings:
         for name, connection in self.connections.items():
             if name in files:
                 own = connection.setdefault("spec_syn_param", {})
-                own.update(_json(files.pop(name)))
+                own.update(read_mapping(files.pop(name)))
         for name in files:
             self.found.note(f"{files[name].name}: no connection is called {name!r}; left out")
 
@@ -184,16 +187,6 @@ def _computed(value: Computed) -> str:
     return f"{value.place}: {rule}"
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SpecError([SpecProblem("", f"{path} cannot be read as JSON: {error}")]) from None
-    if not isinstance(data, dict):
-        raise SpecError([SpecProblem("", f"{path} holds no mapping")])
-    return data
-
-
 def _named(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inner dictionaries of a file that holds both by some names."""
     return {} if _is_connections(data) else dict(data)
@@ -222,6 +215,16 @@ class _Mapper:
 
     def map_all(self) -> None:
         """Map all connections; what is wrong with one is a failure of that one."""
+        with understood("general settings"):
+            self._note_general()
+        for name, connection in self._data.connections.items():
+            try:
+                with understood(name):
+                    self._found.connections[name] = self._experiment(name, connection)
+            except (MechanismError, TemplateError, SpecError) as error:
+                self._found.failures[name] = str(error)
+
+    def _note_general(self) -> None:
         for key in self._data.general:
             if key not in _GENERAL:
                 self._unknown("general settings", key, _GENERAL)
@@ -231,11 +234,6 @@ class _Mapper:
             interval = list(self._data.general["rise_interval"])
             self._found.note(f"rise_interval: a term rise_time takes it, as options: "
                              f"{{interval: {interval}}}")  # fmt: skip
-        for name, connection in self._data.connections.items():
-            try:
-                self._found.connections[name] = self._experiment(name, connection)
-            except (MechanismError, TemplateError, SpecError) as error:
-                self._found.failures[name] = str(error)
 
     def _unknown(self, where: str, key: str, known: Sequence[str]) -> None:
         guess = nearest(str(key), list(known))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,22 @@ class Mechanisms:
         """Return the files of the mechanisms whose names stand in a template."""
         words = words_of(cell) if cell.is_file() else set()
         return [str(p.resolve()) for n, p in self._files.items() if n in words]
+
+
+@contextlib.contextmanager
+def understood(where: str) -> Iterator[None]:
+    """Tell of a value that has another form than the importer of a program expects.
+
+    Raises
+    ------
+    SpecError
+        In the place of Python's own error.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError) as error:
+        rule = f"a value has an unexpected form: {type(error).__name__}: {error}"
+        raise SpecError([SpecProblem(where, rule)]) from error
 
 
 def file_name(connection: str) -> str:

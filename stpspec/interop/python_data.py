@@ -6,6 +6,7 @@ import ast
 import json
 import math
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,12 +65,14 @@ def read_python(path: Path) -> PythonData:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".ipynb":
             text = _code_of_notebook(text)
-        tree = ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a style that is not ours
+            tree = ast.parse(text)
     except SyntaxError as error:
         raise SpecError(
             [SpecProblem("", f"{path}:{error.lineno}: no Python: {error.msg}")]
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, MemoryError) as error:
         raise SpecError([SpecProblem("", f"{path} cannot be read: {error}")]) from None
     return _Reader(path.name).read(tree)
 

@@ -158,7 +158,7 @@ def from_link(text: str) -> dict[str, Any]:
     """
     try:
         changes = json.loads(text) if text else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StpspecError(f"the link is damaged: {error}") from error
     if not isinstance(changes, dict):
         raise StpspecError(f"the link is damaged: expected changes by field, received {text!r}")

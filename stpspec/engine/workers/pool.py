@@ -163,6 +163,7 @@ class _Lost:
     reason: str
     guilty: bool = True
     killed: bool = False
+    late: bool = False  # by the clock: it would be again, and take as long
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class _Batch:
         """Return what is tried next: the same again, then its halves, and without proofs."""
         if not lost.guilty:
             return [self]
-        if self.losses + 1 < _LOSSES:
+        if self.losses + 1 < _LOSSES and not lost.late:
             return [replace(self, losses=self.losses + 1)]
         if len(self.batch) == 1:
             if self.scheme != PLAIN_REFERENCE:
@@ -202,7 +203,7 @@ def _outcome(future: Future[Brought]) -> Brought | _Lost:
     try:
         return future.result()
     except FutureTimeoutError:
-        return _Lost("it passed its time limit")
+        return _Lost("it passed its time limit", late=True)
     except ChildEndedError as error:
         return _Lost(str(error), guilty=error.had_begun, killed=error.code == -signal.SIGKILL)
     except StpspecError:
