@@ -14,10 +14,10 @@ import pytest
 LONGEST_FIRST = [
     "test_fuzz_files", "test_kills", "test_fuzz_inputs", "test_fuzz_imports", "test_tuner_page",
     "test_cli", "test_docs", "test_campaign", "test_guests", "test_check", "test_engine",
-    "test_interop", "test_survival", "test_studies", "test_workers", "test_identity", "test_results",
-    "test_foreign", "test_tuner", "test_intervals", "test_multirun", "test_contracts",
-    "test_dashboard", "test_plugin_package", "test_postgresql", "test_notebook", "test_package",
-    "test_recovery", "test_recovery_slsqp", "test_trace_fits", "test_tables_truth",
+    "test_interop", "test_survival", "test_studies", "test_workers", "test_identity",
+    "test_results", "test_foreign", "test_tuner", "test_intervals", "test_multirun",
+    "test_contracts", "test_dashboard", "test_plugin_package", "test_postgresql", "test_notebook",
+    "test_package", "test_recovery", "test_recovery_slsqp", "test_trace_fits", "test_tables_truth",
 ]  # fmt: skip
 
 FIT = """
