@@ -382,7 +382,7 @@ def test_connections_that_stand_in_the_file_itself_are_read(tmp_path):
         ({"$BASE_DIR": "."}, "has no variable $A"),
         (
             {"$A": "$B0"} | {f"$B{k}": f"$B{k + 1}/$B{k + 1}" for k in range(60)} | {"$B60": "x"},
-            "longer than 4096 characters",
+            "more than 4096 characters longer",
         ),
         (
             {"$A": "$B0"} | {f"$B{k}": f"$B{k + 1}" for k in range(5000)} | {"$B5000": "x"},

@@ -16,6 +16,7 @@ from test_trace_fits import experiment as psp_fit
 from test_workers import ABORT, LOOP, SEGFAULT, faulty
 
 import stpspec
+from stpspec.engine.binding.bind import bind, bind_again, can_bind_again
 from stpspec.errors import SpecError, StpspecError, TunerError
 from stpspec.metrics.miss import Miss
 from stpspec.specs.protocol import FREQUENCIES
@@ -508,6 +509,48 @@ def test_what_waits_is_overtaken_and_the_latest_is_run(engine):
     last = stpspec.Experiment.from_data(asked[-1])
     amplitude = float(stpspec.measure(last, stpspec.simulate(last))["size"].values[0])
     assert value_of(shown[-1].metrics, "amplitude") == amplitude
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters.U.start": 0.3}, {"parameters.tau_rec.start": "0.3 s"},
+        {"protocols.train.frequency": 20},
+        {"parameters.U.start": 0.3, "protocols.train.recovery_delay": "1 s"},
+    ],
+)  # fmt: skip
+def test_a_start_or_a_protocol_is_bound_again_as_it_is_bound_anew(changes):
+    made = stpspec.load("pvalb_pyr")
+    moved = made.changed(changes)
+    assert can_bind_again(moved, made)
+    assert bind_again(bind(made), moved).experiment == bind(moved).experiment
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters.U.max": 0.8}, {"model.fixed.tau_decay": "9 ms"}, {"objective": None},
+        {"recording.holding_potential": "-60 mV"}, {"protocols.more": {"kind": "single_event"}},
+    ],
+)  # fmt: skip
+def test_all_else_is_bound_anew(changes):
+    made = stpspec.load("pvalb_pyr")
+    assert not can_bind_again(made.changed(changes), made)
+
+
+def test_terms_that_share_a_scale_say_why_it_is_not_known():
+    pair = {"single": {"kind": "single_event"}, "train": {"kind": "train"}}
+    terms = {
+        "size": {"metric": "amplitude", "protocol": "single", "target": 1.0, "scale": "g"},
+        "second": {"metric": "amplitude", "protocol": "train", "target": 0.5, "scale": "g",
+                   "options": {"pulse": 40}},
+    }  # fmt: skip
+    terms["second"] |= {"metric": "amplitudes", "target": [1.0] * 12, "options": {}}
+    silent = experiment(protocols=pair, objective={"terms": terms}, model__net_con={"weight": 0.0})
+    told = ask_once(AskTargets(silent.to_data()))
+    assert told.misses == {}
+    assert all(metric.reason for metric in told.metrics)
+    assert "values, the metric gives" not in told.reason
 
 
 def test_moves_in_quick_succession_are_simulated_as_each_is_alone(engine):

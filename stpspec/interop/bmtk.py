@@ -64,7 +64,8 @@ class _Circuit:
             self._data = {**read_config(self._path), "run": self._data.get("run"),
                           "conditions": self._data.get("conditions")}  # fmt: skip
         self._components = self._data.get("components") or {}
-        self._mods = list(mod) or self._folder("mechanisms_dir", "modfiles")
+        with understood("components.mechanisms_dir"):
+            self._mods = list(mod) or self._folder("mechanisms_dir", "modfiles")
         self._mechanisms = Mechanisms(self._mods)
         self._given = cell, template
         self._cells: dict[tuple[str, str, str], CellFile] = {}

@@ -86,8 +86,9 @@ def read_bmtool(
         like = '{"A2B": {"spec_settings": {…}, "spec_syn_param": {…}}}'
         raise SpecError([SpecProblem("", f"{settings} holds no connections, as in {like}")])
     base = settings if settings.is_dir() else settings.parent
-    mods = list(mod) or data.folder_of("mechanisms_dir", base)
-    cell = cell or data.template_file(base)
+    with understood("mechanisms_dir, templates_dir"):
+        mods = list(mod) or data.folder_of("mechanisms_dir", base)
+        cell = cell or data.template_file(base)
     _Mapper(found, data, Mechanisms(mods), cell, mechanism).map_all()
     return found
 
@@ -139,8 +140,9 @@ class _Settings:
         files = {p.stem: p for p in folder.glob("*.json")}
         for name, connection in self.connections.items():
             if name in files:
-                own = connection.setdefault("spec_syn_param", {})
-                own.update(read_mapping(files.pop(name)))
+                with understood(name):
+                    own = connection.setdefault("spec_syn_param", {})
+                    own.update(read_mapping(files.pop(name)))
         for name in files:
             self.found.note(f"{files[name].name}: no connection is called {name!r}; left out")
 
@@ -231,7 +233,8 @@ class _Mapper:
         if "threshold" in self._data.general:
             self._found.note("threshold: presynaptic events are times here, none has to pass one")
         if "rise_interval" in self._data.general and "rise_time" not in self._targets():
-            interval = list(self._data.general["rise_interval"])
+            interval = self._data.general["rise_interval"]
+            interval = list(interval) if isinstance(interval, tuple) else interval
             self._found.note(f"rise_interval: a term rise_time takes it, as options: "
                              f"{{interval: {interval}}}")  # fmt: skip
 

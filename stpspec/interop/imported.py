@@ -110,7 +110,10 @@ def understood(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError) as error:
+    except OSError as error:
+        rule = f"a file cannot be read: {error}"
+        raise SpecError([SpecProblem(where, rule)]) from error
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         rule = f"a value has an unexpected form: {type(error).__name__}: {error}"
         raise SpecError([SpecProblem(where, rule)]) from error
 

@@ -12,7 +12,7 @@ from stpspec.errors import SpecError, SpecProblem, nearest
 from stpspec.interop.json_files import TOO_DEEP, read_mapping
 
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
-_LONGEST = 4096  # characters of a text with its variables replaced: no path is longer
+_LONGEST = 4096  # characters that variables may add to a text: no path is longer
 
 
 class _Tables(BaseModel):
@@ -98,8 +98,8 @@ class _Variables:
     def replaced_in(self, text: str, within: tuple[str, ...] = ()) -> str:
         """Return a text with the variables in it replaced."""
         done = _VARIABLE.sub(lambda match: self._value(match[1], text, within), text)
-        if len(done) > _LONGEST:
-            rule = f"is longer than {_LONGEST} characters once its variables are replaced"
+        if len(done) > len(text) + _LONGEST:
+            rule = f"is more than {_LONGEST} characters longer once its variables are replaced"
             raise SpecError([SpecProblem("manifest", rule, text)])
         return done
 

@@ -85,7 +85,8 @@ class Answers:
             self._show_targets(Targets((), float("nan")), state)
 
     def _show_targets(self, answer: Targets, state: State) -> None:
-        self._traces.show_targets(answer.amplitudes)
+        if answer.amplitudes or not answer.reason:  # else the last good trace stays, with its marks
+            self._traces.show_targets(answer.amplitudes)
         self._layout.targets.object = targets_html(answer, state.aside)
         self._link.show(state.link())
 

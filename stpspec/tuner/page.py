@@ -20,7 +20,7 @@ from stpspec.tuner.fitting import Fitting
 from stpspec.tuner.knobs import addable, knobs_of
 from stpspec.tuner.layout import CLAMPED, Layout
 from stpspec.tuner.link import Link
-from stpspec.tuner.messages import Answer, Ask, AskFacts, Facts
+from stpspec.tuner.messages import Answer, Ask, AskFacts, AskTargets, Facts
 from stpspec.tuner.palette import palette
 from stpspec.tuner.process import Engine
 from stpspec.tuner.response_view import ResponseView
@@ -204,7 +204,8 @@ class Page:
         self.controls.show_values({f"parameters.{n}.start": v for n, v in values.items()})
         if not self._tabs.view.is_response:
             tried = self._known().tried({f"parameters.{n}.start": v for n, v in values.items()})
-            self._engine.submit(self._tabs.questions(tried, self.traces.pixels)[:1])
+            asked = self._tabs.questions(tried, self.traces.pixels)
+            self._engine.submit([q for q in asked if not isinstance(q, AskTargets)])
 
     # -- answers ----------------------------------------------------------------------------
 

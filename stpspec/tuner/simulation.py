@@ -54,7 +54,7 @@ class _Simulated:
 # What was shown last, so that its metrics and targets need no second simulation.
 _last: list[_Simulated] = []
 
-# What was bound last, and when its files were looked at.
+# What was bound last, with and without a protocol that is looked at, and when its files were.
 _bound: list[tuple[Experiment, Bound, float]] = []
 _GESTURE = 1.0  # s
 
@@ -99,12 +99,12 @@ def answer(question: Ask, tell: Tell, begun: Callable[[], None]) -> Answer:
 def _bind(experiment: Experiment) -> Bound:
     """Bind an experiment; quickly within a gesture, after which files are looked at again."""
     now = time.monotonic()
-    known, _bound[:] = list(_bound), []
-    for previous, bound, when in known:
+    for k, (previous, bound, when) in enumerate(_bound):
         if now - when < _GESTURE and can_bind_again(experiment, previous):
-            _bound.append((experiment, bind_again(bound, experiment), when))
-            return _bound[0][1]
-    _bound.append((experiment, bind(experiment), now))
+            _bound[k] = (experiment, bind_again(bound, experiment), when)
+            return _bound[k][1]
+    _bound.insert(0, (experiment, bind(experiment), now))
+    del _bound[2:]
     return _bound[0][1]
 
 
@@ -123,8 +123,8 @@ def _facts(bound: Bound) -> Facts:
 
 
 def _simulated(bound: Bound, question: AskTraces | AskMetrics) -> _Simulated:
-    """Return what a protocol gives; it is simulated unless it was the last."""
-    last = _known(question, question.protocol)
+    """Return what a protocol gives; it is simulated unless it was just shown."""
+    last = _known(question, question.protocol) if isinstance(question, AskMetrics) else None
     if last is None:
         started = time.perf_counter()
         children, failure = record(bound, [question.protocol])

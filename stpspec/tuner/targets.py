@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ from stpspec.specs.protocol import names_of_runs
 from stpspec.tuner.messages import Metric, Targets
 from stpspec.view.contract import target_unit, terms_of
 
-_RELATIVE = {"normalizer", "value", "scope"}  # options that divide amplitudes by one number
+_RELATIVE = {"normalizer"}  # an option that divides amplitudes by one number
 
 
 def judged(
@@ -42,30 +43,36 @@ def judged(
     """
     measured = measure_one(children, judge.requests, failure)
     values = {n: m.value for n, m in measured.items()}
-    scales, loss, reason = dict[str, float](), math.nan, ""
+    loss, reason, scales = math.nan, "", dict[str, float]()
     try:
-        scales = judge.scales(values)
         loss = judge(measured)[0]
     except MetricError as error:
         reason = str(error)
+    with contextlib.suppress(MetricError):  # told with the loss
+        scales = judge.scales(values)
     metrics, misses = [], {}
     for request in judge.requests:
         name, m = request.name, measured[request.name]
-        m.value = m.value * judge.scale_of(name, scales)
-        m.unit = target_unit(judge.objective.terms[name], m.unit)
+        term = judge.objective.terms[name]
+        m.value, m.unit = m.value * judge.scale_of(name, scales), target_unit(term, m.unit)
         metrics.append(Metric.of(request, m))
         if m.failure is not None:
             continue
         try:
+            if term.scale and term.scale not in scales:
+                raise MetricError(f"the scale {term.scale!r} is not known: a term has no value")
             misses[name] = judge.miss(name, values[name], scales)
         except MetricError as error:
             metrics[-1] = replace(metrics[-1], reason=str(error))
-    marks = _amplitudes(experiment, children, misses)
+    marks = _amplitudes(experiment, judge, children, misses) if failure is None else {}
     return Targets(tuple(metrics), loss, reason, misses, marks)
 
 
 def _amplitudes(
-    experiment: Experiment, children: Mapping[str, Recorded], misses: Mapping[str, Miss]
+    experiment: Experiment,
+    judge: Judge,
+    children: Mapping[str, Recorded],
+    misses: Mapping[str, Miss],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return targets of amplitudes and their sd by run, in the unit of its trace.
 
@@ -74,16 +81,19 @@ def _amplitudes(
     """
     targets = {}
     for name, term in terms_of(experiment).items():
-        if term.metric != "amplitudes" or set(term.options) - _RELATIVE or name not in misses:
+        if term.metric != "amplitudes" or set(term.options) - _RELATIVE:
             continue
-        start = 0
+        goal, start = judge.goals[name], 0
         for run in names_of_runs(term.protocol, experiment.protocols):
             stop = start + len(children[run].stimulus["spikes"])
-            miss, start = misses[name].part(slice(start, stop)), stop
-            unit = _unit(children[run], miss)
-            if math.isfinite(unit):
-                sd = np.zeros_like(miss.target) if miss.sd is None else miss.sd
-                targets[run] = (miss.target * unit, sd * unit)
+            part, start = slice(start, stop), stop
+            unit = 1.0
+            if term.scale or term.options.get("normalizer"):
+                unit = _unit(children[run], misses[name].part(part)) if name in misses else math.nan
+            target = goal.target[part]
+            if math.isfinite(unit) and target.size == stop - part.start:
+                sd = np.zeros_like(target) if goal.sd is None else goal.sd[part]
+                targets[run] = (target * unit, sd * unit)
     return targets
 
 

@@ -39,7 +39,7 @@ from stpspec.specs.stimulus import Stimulus
 
 _TURN = 0.1  # s
 _GIVEN_UP = {"KilledWorker", "TerminatedWorkerError"}  # how Dask and joblib say so
-_LOSSES = 2  # times that a batch is run again whole before it is split
+_LOSSES = 2  # times that a batch is lost before it is split
 _KILLS = 6  # of a candidate by itself, from outside: by chance it may be hit more than once
 _BROKEN = 30  # times in a row that all workers end without a batch being to blame
 
@@ -157,13 +157,14 @@ class Pool:
 class _Lost:
     """Why a batch brought nothing back, and whether that may be its own fault.
 
-    A process that was killed may have been so for its memory, or by whoever wanted.
+    A process that was killed may have been so for its memory, or by whoever wanted; one that was
+    late has passed its time limit.
     """
 
     reason: str
     guilty: bool = True
     killed: bool = False
-    late: bool = False  # by the clock: it would be again, and take as long
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,10 +176,13 @@ class _Batch:
     losses: int = 0
 
     def after(self, lost: _Lost) -> list[_Batch]:
-        """Return what is tried next: the same again, then its halves, and without proofs."""
+        """Return what is tried next: the same again, then its halves, and without proofs.
+
+        Several that were late are halved at once: together they would take as long again.
+        """
         if not lost.guilty:
             return [self]
-        if self.losses + 1 < _LOSSES and not lost.late:
+        if self.losses + 1 < _LOSSES and not (lost.late and len(self.batch) > 1):
             return [replace(self, losses=self.losses + 1)]
         if len(self.batch) == 1:
             if self.scheme != PLAIN_REFERENCE:
@@ -186,9 +190,9 @@ class _Batch:
             again = replace(self, losses=self.losses + 1)
             return [again] if lost.killed and again.losses < _KILLS else []
         half = len(self.batch) // 2
-        # A half that dies is guilty at once: the whole has been lost twice.
-        halves = (self.batch[:half], self.batch[half:])
-        return [replace(self, batch=part, scheme=PLAIN_REFERENCE) for part in halves]
+        # A half that dies is guilty at once: it was in the whole, too.
+        halves, losses = (self.batch[:half], self.batch[half:]), _LOSSES - 1
+        return [_Batch(part, PLAIN_REFERENCE, losses) for part in halves]
 
     def given_up(self, lost: _Lost) -> Sequence[int]:
         """Return the candidates that are the cause."""
