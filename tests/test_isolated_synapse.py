@@ -15,6 +15,7 @@ from stpspec.engine.binding.scheme import ISOLATED, REFERENCE
 from stpspec.engine.candidates import candidates_of
 from stpspec.engine.mechanisms import nmodl
 from stpspec.engine.rigs.time_grid import blocks
+from stpspec.engine.settings import settings_restored
 from stpspec.engine.shortcuts import isolated_synapse
 from stpspec.engine.shortcuts.ladder import choose
 from stpspec.engine.simulate import evaluate
@@ -38,7 +39,8 @@ def searching(protocols=TRAIN, **made):
 
 def without_cell(bound):
     rows = candidates_of(bound, None).rows
-    return choose(bound, rows, bound.scheme).bound.scheme == ISOLATED
+    with settings_restored():  # as around each batch
+        return choose(bound, rows, bound.scheme).bound.scheme == ISOLATED
 
 
 def measured(bound, columns, metrics=METRICS, **options):

@@ -388,12 +388,14 @@ def test_a_saved_fit_runs_again_with_its_delay_and_cell(file, tmp_path):
 def test_what_cannot_matter_under_an_ideal_clamp_is_simulated_without_the_cell():
     from stpspec.engine.binding.bind import bind
     from stpspec.engine.binding.numerics import for_search
+    from stpspec.engine.settings import settings_restored
     from stpspec.engine.shortcuts.ladder import choose
 
     def cell_of(name: str, low: float, high: float) -> str:
         made = experiment({name: {"min": low, "max": high}}, {"size": term("amplitude", 3.0)})
         bound = for_search(bind(made))
-        return choose(bound, [{name: low}, {name: high}], bound.scheme).bound.scheme.cell
+        with settings_restored():  # as around each batch
+            return choose(bound, [{name: low}, {name: high}], bound.scheme).bound.scheme.cell
 
     assert cell_of("net_con.delay", 0.5, 4) == "none"
     assert cell_of("cell.arguments.resistance", 50, 200) == "none"

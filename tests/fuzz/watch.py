@@ -59,6 +59,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 def _note(event: str, place: object) -> None:
     if isinstance(place, str | bytes | os.PathLike):
         path = os.path.realpath(os.fsdecode(place))
+        if "__pycache__" in Path(path).parts:  # of a module that is imported for the first time
+            return
         if path != os.devnull and not path.startswith(_allowed or ()):
             _seen.append(f"{event}: {path}")
 
