@@ -110,7 +110,8 @@ class _Settings:
             }
 
     def read_json(self, path: Path) -> None:
-        self._sort({"": read_mapping(path)} | _named(read_mapping(path)))
+        data = read_mapping(path)
+        self._sort({"": data} | _named(data))
 
     def read_script(self, path: Path) -> None:
         read = read_python(path)

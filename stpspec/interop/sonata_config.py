@@ -44,37 +44,25 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises
     ------
     SpecError
-        If it cannot be read, or a part of it has another form than SONATA says.
+        If it cannot be read, a part of it has another form than SONATA says, or a variable is not
+        in the manifest, or names others in a circle or without end.
     """
     data = read_mapping(path)
     try:
         _Config.model_validate(data)
-        return with_manifest(data, path.parent.resolve())
+        return _with_manifest(data, path.parent.resolve())
     except ValidationError as error:
         problems = [
             SpecProblem(".".join(map(str, e["loc"])), e["msg"], e["input"]) for e in error.errors()
         ]
         raise SpecError(problems, f"{path} is not valid") from None
     except RecursionError:
-        raise SpecError([SpecProblem("", f"{path}: {TOO_DEEP}")]) from None
+        raise SpecError([SpecProblem("", f"{path} {TOO_DEEP}")]) from None
 
 
-def with_manifest(data: Any, folder: Path) -> Any:
-    """Return a configuration with the variables of its manifest replaced.
-
-    Parameters
-    ----------
-    data : object
-    folder : Path
-        Of the file: what ``.`` means in it, and ``${configdir}``.
-
-    Raises
-    ------
-    SpecError
-        If a variable is not in the manifest, or they name each other in a circle or without end.
-    """
-    manifest = data.get("manifest") if isinstance(data, dict) else None
-    variables = _Variables(manifest if isinstance(manifest, dict) else {}, folder)
+def _with_manifest(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a configuration of a folder with the variables of its manifest replaced."""
+    variables = _Variables(data.get("manifest") or {}, folder)
 
     def walked(value: Any) -> Any:
         if isinstance(value, dict):

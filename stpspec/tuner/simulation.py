@@ -14,7 +14,7 @@ from stpspec.engine.simulate import record
 from stpspec.errors import Failure, SpecError, StpspecError
 from stpspec.metrics.judge import Judge
 from stpspec.metrics.measure import Recorded, measure_one
-from stpspec.metrics.requests import Request, protocols_read, requests_of
+from stpspec.metrics.requests import protocols_read, requests_of
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import is_place
 from stpspec.tuner.drawing import drawn
@@ -144,15 +144,18 @@ def _traces(bound: Bound, question: AskTraces) -> Traces:
 
 def _measured(bound: Bound, question: AskMetrics) -> Measured:
     shown, name = _simulated(bound, question), question.protocol
-    requests = _all_metrics(bound, name)
     children = {} if shown.recorded is None else {name: shown.recorded}
-    measured = measure_one(children, requests, _failure(shown.failure), errors=True)
-    return Measured(name, tuple(Metric.of(r, measured[r.name]) for r in requests), shown.seconds)
+    return Measured(name, _all_metrics(bound, name, children, shown.failure), shown.seconds)
 
 
-def _all_metrics(bound: Bound, protocol: str) -> list[Request]:
-    return [r for r in requests_of(bound.experiment, all_metrics=True)
-            if r.protocol == protocol and not r.options]  # fmt: skip
+def _all_metrics(
+    bound: Bound, protocol: str, children: Mapping[str, Recorded], failure: str
+) -> tuple[Metric, ...]:
+    """Return every metric of a protocol, as it is measured in what was recorded."""
+    requests = [r for r in requests_of(bound.experiment, all_metrics=True)
+                if r.protocol == protocol and not r.options]  # fmt: skip
+    measured = measure_one(children, requests, _failure(failure), errors=True)
+    return tuple(Metric.of(r, measured[r.name]) for r in requests)
 
 
 def _failure(reason: str) -> Failure | None:
@@ -186,10 +189,8 @@ def _targets(bound: Bound, question: AskTargets) -> Targets:
 
 def _point(bound: Bound, question: AskPoint) -> Point:
     """Measure one frequency as ``stpspec sweep`` does."""
-    requests = _all_metrics(bound, question.protocol)
     children, failure = record(bound, [question.protocol])
-    measured = measure_one(children, requests, _failure(failure), errors=True)
-    metrics = tuple(Metric.of(r, measured[r.name]) for r in requests)
+    metrics = _all_metrics(bound, question.protocol, children, failure)
     return Point(question.protocol, question.frequency, metrics)
 
 

@@ -78,6 +78,16 @@ def understood(found):
             Experiment.from_data(data)
 
 
+def reader(file, read):
+    """Return what writes data into a JSON file, and reads it."""
+
+    def call(data: object) -> None:
+        file.write_text(json.dumps(data), encoding="utf-8", errors="surrogatepass")
+        understood(read(file))
+
+    return call
+
+
 @pytest.fixture
 def circuit(tmp_path):
     """Return a folder with a circuit; the mechanisms are read once before anything is watched."""
@@ -95,12 +105,7 @@ def circuit(tmp_path):
 
 @pytest.mark.parametrize("times", LENGTHS)
 def test_any_settings_in_json_give_experiments_or_problems(circuit, times):
-    file = circuit / "settings.json"
-
-    def call(data: object) -> None:
-        file.write_text(json.dumps(data), encoding="utf-8", errors="surrogatepass")
-        understood(read_bmtool(file, [MODS]))
-
+    call = reader(circuit / "settings.json", lambda file: read_bmtool(file, [MODS]))
     fuzz(documents(SETTINGS), call, 60 * times, found=DOCUMENTS, folders=(circuit,))
 
 
@@ -117,12 +122,7 @@ def test_any_settings_in_python_give_experiments_or_problems(circuit, times):
 
 @pytest.mark.parametrize("times", LENGTHS)
 def test_any_circuit_gives_experiments_or_problems(circuit, times):
-    file = circuit / "circuit.json"
-
-    def call(data: object) -> None:
-        file.write_text(json.dumps(data), encoding="utf-8", errors="surrogatepass")
-        understood(read_bmtk(file))
-
+    call = reader(circuit / "circuit.json", read_bmtk)
     fuzz(documents(CIRCUIT), call, 60 * times, found=CIRCUITS, folders=(circuit,))
 
 
