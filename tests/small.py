@@ -108,8 +108,12 @@ def python(
     )  # fmt: skip
 
 
-def cli(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess:
-    """Run the command in a process of its own."""
+def cli(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own: a warm one, unless it gets variables."""
+    from nursery import common
+
+    if not env:
+        return common().run(words, cwd)
     return subprocess.run(
         [sys.executable, "-m", "stpspec.cli", *words],
         cwd=cwd, capture_output=True, text=True, timeout=300, check=False,

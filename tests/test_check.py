@@ -1,11 +1,14 @@
 """``check``: everything that only the loaded mechanism and the built cell can tell, in one go."""
 
+import os
+
 import pytest
 from helpers import MOD
-from small import data
+from small import ROOT, data
 
 from stpspec import api, errors
 from stpspec.engine.binding import inspection
+from stpspec.engine.child import kept_child
 from stpspec.specs.experiment import Experiment
 
 
@@ -25,6 +28,19 @@ def check(**changes):
 def test_an_experiment_without_problems_has_none_as_data_and_as_object():
     assert api.check(data()) == []
     assert api.check(Experiment.from_data(data())) == []
+
+
+def test_the_process_that_is_asked_about_shipped_files_is_kept_and_no_other(here):
+    def pid():
+        assert check() == {}
+        return kept_child("shipped", hands_on=False).ask(os.getpid)
+
+    assert pid() == pid()
+    cell = {"file": "mine.py", "template": "Patch"}
+    (here / "mine.py").write_text((ROOT / "templates/patch.py").read_text())
+    assert check(model__cell=cell) == {}
+    (here / "mine.py").write_text("raise ValueError('edited')")
+    assert "edited" in check(model__cell=cell)["model.cell"]
 
 
 def test_everything_the_mechanism_and_the_cell_can_tell_comes_at_once_with_the_data_problems():

@@ -253,6 +253,19 @@ def test_child_that_ends_is_replaced_and_its_last_words_are_told():
         child.close()
 
 
+def test_child_works_in_the_folder_and_with_the_variables_of_the_moment(tmp_path, monkeypatch):
+    child = Child()
+    try:
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            monkeypatch.chdir(tmp_path / name)
+            monkeypatch.setenv("STPSPEC_CACHE", name)
+            assert child.call(os.getcwd) == str(tmp_path / name)
+            assert child.call(os.getenv, "STPSPEC_CACHE") == name
+    finally:
+        child.close()
+
+
 # -- folders, names and programs around -----------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -36,25 +37,23 @@ each_end_at_length = pytest.mark.parametrize(("ends", "times"), LONG)
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kills")
-    (folder / "small.yaml").write_text(small.YAML)
-    with nursery(folder) as started:
+def warm():
+    with nursery(fitted=True) as started:
         yield started
 
 
 @pytest.fixture
 def here(warm, tmp_path):
+    """Return what runs a command, and ends it, where small.yaml is."""
     (tmp_path / "small.yaml").write_text(small.YAML)
-    warm.folder = tmp_path
-    return warm
+    return functools.partial(warm.run, cwd=tmp_path)
 
 
 def instants(here, words, times):
     """Return the seconds after which a command is ended: any of those that it takes."""
     began = time.monotonic()
-    code, _, err = here.run(words)
-    assert code in (0, 3), err
+    done = here(words)
+    assert done.returncode in (0, 3), done.stderr
     took = time.monotonic() - began
     return np.random.default_rng(times).uniform(0, took, times)
 
@@ -62,19 +61,19 @@ def instants(here, words, times):
 def ended(here, words, at, ends):
     """Run a command and end it; what it says is no more than a line, its code that of the end."""
     signals = [(at if i == 0 else 0.02, number) for i, number in enumerate(ends)]
-    code, out, err = here.run(words, signals)
+    done = here(words, signals=signals)
+    code, err = done.returncode, done.stderr
     number = ends[0]
     allowed = {-number} if number == signal.SIGKILL else {128 + number, -number}
     assert code in {0, 3, *allowed}, (code, err)  # it may have ended by itself
     assert "Traceback" not in err, err
     assert "should not happen" not in err, err
-    return code, out
+    return code, done.stdout
 
 
 def hidden(folder):
     """Return what was only for the time of writing."""
-    return sorted(p.name for p in Path(folder).rglob(".*") if p.name not in (".out", ".err",
-                  ".lock"))  # fmt: skip
+    return sorted(p.name for p in Path(folder).rglob(".*") if p.name != ".lock")
 
 
 def children_of_nobody(folder):
@@ -117,8 +116,8 @@ def test_a_fit_that_is_ended_leaves_a_whole_result_or_none(here, tmp_path, ends,
         else:  # nothing is said to be there
             assert f"files in out{n}" not in out
             assert code not in (0, 3)
-    code, _, err = here.run([*words, "last"])
-    assert code in (0, 3), err
+    last = here([*words, "last"])
+    assert last.returncode in (0, 3), last.stderr
     assert hidden(tmp_path) == []
     assert children_of_nobody(tmp_path) == []
     print(f"fit, {ends}: {times} ended, {saved} saved so far, 0 half")  # noqa: T201 - the counts, for pytest -s
@@ -161,8 +160,8 @@ def test_a_study_that_is_ended_loses_and_doubles_nothing(here, tmp_path, kind, e
             in_flight += len(running)
             if ends != "SIGKILL":  # all but those whose process was not yet ready for a signal
                 assert len(running) <= 4
-        code, _, err = here.run([*words, "last", f"fitter.budget.evaluations={n}"])
-        assert code in (0, 3), err
+        last = here([*words, "last", f"fitter.budget.evaluations={n}"])
+        assert last.returncode in (0, 3), last.stderr
         every = trials(at_test)
         done = [t for t in every if "evaluation" in t.user_attrs]
         assert len(done) == n
@@ -188,7 +187,7 @@ def test_a_sweep_that_is_ended_leaves_a_whole_table_or_none(here, tmp_path, ends
             saved += 1
             assert (folder / "sweep.csv").read_text() == (tmp_path / "first/sweep.csv").read_text()
             assert (folder / "sweep.nc").stat().st_size > 1000
-    here.run([*words, "last"])
+    here([*words, "last"])
     assert hidden(tmp_path) == []
     print(f"sweep, {ends}: {times} ended, {saved} saved, 0 half")  # noqa: T201 - the counts, for pytest -s
 
@@ -210,8 +209,8 @@ def test_a_campaign_that_is_ended_goes_on_where_it_was(here, tmp_path, ends, tim
         for state in states:
             assert state.status not in ("done",) or state.summary.get("evaluations") == BUDGET
     for n in range(0, times, 5):
-        code, _, err = here.run([*words, f"out{n // 5}"])
-        assert code in (0, 3), err
+        last = here([*words, f"out{n // 5}"])
+        assert last.returncode in (0, 3), last.stderr
         states = connection_states(tmp_path / f"out{n // 5}")
         assert [c.status for c in states] == ["done"] * 3
         for state in states:
@@ -225,7 +224,7 @@ def test_a_campaign_that_is_ended_goes_on_where_it_was(here, tmp_path, ends, tim
 
 @pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.long)])
 def test_a_result_whose_saving_is_killed_is_whole_or_not_there(here, tmp_path, times):
-    assert here.run([*FIT, "--out", "first"])[0] in (0, 3)
+    assert here([*FIT, "--out", "first"]).returncode in (0, 3)
     result, rng = FitResult.load(tmp_path / "first"), np.random.default_rng(times)
     result.save(tmp_path / "same")
     for n in range(times):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _HOME = "stpspec-studies"
 _READS = ("GET", "HEAD")
+_NO_SNIFFING = ("X-Content-Type-Options", "nosniff")  # text of a study is never taken for a page
 _REUSE = 5.0  # times as long as it took to compute an answer, it is sent again
 
 
@@ -304,7 +305,7 @@ class _ReadOnly:
             return _refusal(start_response, "422 Unprocessable Content", reason)
         if path.startswith("/artifacts/"):  # a figure, whatever else others put there: no script
             headers = [*headers, ("Content-Security-Policy", "sandbox; default-src 'none'")]
-        start_response(status, [*headers, ("X-Content-Type-Options", "nosniff")])
+        start_response(status, [*headers, _NO_SNIFFING])
         return body
 
     def _is_own(self, host: str) -> bool:
@@ -328,5 +329,5 @@ class _ReadOnly:
 
 
 def _refusal(start_response: StartResponse, status: str, reason: str) -> list[bytes]:
-    start_response(status, [("Content-Type", "application/json")])
+    start_response(status, [("Content-Type", "application/json"), _NO_SNIFFING])
     return [json.dumps({"reason": reason}).encode()]

@@ -134,10 +134,10 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(OSError):  # it has died since: then another takes it
                 assert self._connection is not None
-                self._connection.send((function, args, _current_folder()))
+                self._connection.send((function, args, _surroundings()))
                 return
         self._end()
-        self._begin().send((function, args, _current_folder()))
+        self._begin().send((function, args, _surroundings()))
 
     def _begin(self) -> Connection:
         if self._is_closed:
@@ -239,15 +239,17 @@ _MOST = 4
 _kept: dict[str, Child] = {}
 
 
-def kept_child(key: str) -> Child:
+def kept_child(key: str, *, hands_on: bool = True) -> Child:
     """Return the process that is kept for a key: it has loaded already what it was asked for.
 
     Parameters
     ----------
     key : str
         Of the contents that it loads; of two that contradict each other, no process can load both.
+    hands_on : bool
+        As in :class:`Child`.
     """
-    child = _kept.pop(key, None) or Child(hands_on=True)
+    child = _kept.pop(key, None) or Child(hands_on=hands_on)
     _kept[key] = child
     for other in list(_kept)[:-_MOST]:
         if _kept[other].rest():
@@ -282,9 +284,12 @@ def serve(descriptor: int) -> None:
     while True:
         value, error = None, None
         try:
-            function, args, folder = connection.recv()
+            function, args, (folder, environment) = connection.recv()
             with contextlib.suppress(OSError):  # it may be gone
                 os.chdir(folder)
+            if environment != os.environ:  # what a message named may have been set since
+                os.environ.clear()
+                os.environ.update(environment)
             value = function(*args)
         except EOFError:
             return
@@ -301,12 +306,16 @@ def serve(descriptor: int) -> None:
             connection.send((None, told, []))
 
 
-def _current_folder() -> str:
-    """Return the folder from which a template reads files; a root where it was deleted."""
+def _surroundings() -> tuple[str, dict[str, str]]:
+    """Return the folder from which a template reads files (a root if deleted), and the variables.
+
+    A process that is kept is called from wherever its parent is by then.
+    """
     try:
-        return os.getcwd()  # noqa: PTH109  # as text, for another process
+        folder = os.getcwd()  # noqa: PTH109  # as text, for another process
     except FileNotFoundError:
-        return os.sep
+        folder = os.sep
+    return folder, dict(os.environ)
 
 
 class _Heard(logging.Handler):

@@ -235,7 +235,16 @@ PAGES = [
     "/artifacts/0/abc",
     "/api/studies/1",
 ]
-PAGE_JOURNALS: tuple = ()
+PAGE_JOURNALS = (
+    [  # names of attributes are text, too
+        {"op_code": 0, "worker_id": "w", "study_name": "s", "directions": [1]},
+        {"op_code": 4, "worker_id": "w", "study_id": 0, "state": 1, "value": 1.0, "values": None,
+         "datetime_start": "2026-01-01T00:00:00+00:00",
+         "datetime_complete": "2026-01-01T00:00:01+00:00",
+         "distributions": {}, "params": {}, "system_attrs": {}, "intermediate_values": {},
+         "user_attrs": {"<img src=x onerror=alert(1)>": "<img src=x onerror=alert(1)>"}},
+    ],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("times", LENGTHS)
@@ -249,15 +258,19 @@ def test_no_page_of_a_damaged_study_is_a_500(saved, tmp_path, times):
             path, _, query = page.partition("?")
             environ: dict[str, Any] = {}
             setup_testing_defaults(environ)
-            heads: list[str] = []
+            heads: list[tuple[str, dict[str, str]]] = []
             body = b"".join(
                 app(
                     environ | {"PATH_INFO": path, "QUERY_STRING": query},
-                    lambda status, *_, heads=heads: heads.append(status),
+                    lambda status, head, *_, heads=heads: heads.append((status, dict(head))),
                 )
             )
-            assert not heads[-1].startswith("500"), (page, body)
-            assert b"<img src=x" not in body
+            status, head = heads[-1]
+            assert not status.startswith("500"), (page, body)
+            # Text of the study is only in answers that no browser takes for a page.
+            kind = head.get("Content-Type", "").partition(";")[0]
+            assert b"<img src=x" not in body or kind in ("application/json", "text/csv"), page
+            assert head["X-Content-Type-Options"] == "nosniff", page
 
     spoiled = documents(_lines(saved)) | texts((saved / "s.journal").read_text())
     fuzz(spoiled, call, 60 * times, found=PAGE_JOURNALS, folders=(tmp_path,))

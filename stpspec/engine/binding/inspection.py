@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from stpspec.engine import templates
 from stpspec.engine.binding.facts import Facts, Question, gather
-from stpspec.engine.child import Child, ChildEndedError
+from stpspec.engine.child import Child, ChildEndedError, kept_child
 from stpspec.errors import SpecProblem
 
 _PATIENCE = 300  # s; compiling a folder of mechanisms takes a minute or two
@@ -13,6 +15,9 @@ _PATIENCE = 300  # s; compiling a folder of mechanisms takes a minute or two
 
 def inspect(questions: Sequence[Question], child: Child | None = None) -> list[Facts | SpecProblem]:
     """Ask NEURON in a process of its own; one is enough for a campaign.
+
+    It ends with the answers, unless nothing but shipped files was asked for: they are the same at
+    the next check, and its process is kept for it.
 
     Parameters
     ----------
@@ -25,12 +30,21 @@ def inspect(questions: Sequence[Question], child: Child | None = None) -> list[F
     list of Facts or SpecProblem
         A problem in the place of the facts of a question that ends the process.
     """
-    asked = child or Child()
+    own = Child()
     try:
-        return [_told(asked, question) for question in questions]
+        return [_told(child or (_of_shipped() if _is_shipped(q) else own), q) for q in questions]
     finally:
-        if child is None:
-            asked.close()
+        own.close()
+
+
+def _of_shipped() -> Child:
+    return kept_child("shipped", hands_on=False)
+
+
+def _is_shipped(question: Question) -> bool:
+    """Tell whether a question is about none of the user's files."""
+    files = (Path(cell.file) for cell in question.cells)
+    return not question.mod and all(map(templates.is_shipped, files))
 
 
 def _told(child: Child, question: Question) -> Facts | SpecProblem:
