@@ -22,7 +22,8 @@ from pathlib import Path
 from small import YAML
 
 SECONDS = 300  # that a command may take
-_FIT = [
+_FIT = ["fit", "small.yaml", "fitter=random", "fitter.budget.evaluations=4", "--quiet",
+        "--out", "warm"]  # fmt: skip
     "fit",
     "small.yaml",
     "fitter=random",
