@@ -24,14 +24,6 @@ from small import YAML
 SECONDS = 300  # that a command may take
 _FIT = ["fit", "small.yaml", "fitter=random", "fitter.budget.evaluations=4", "--quiet",
         "--out", "warm"]  # fmt: skip
-    "fit",
-    "small.yaml",
-    "fitter=random",
-    "fitter.budget.evaluations=4",
-    "--quiet",
-    "--out",
-    "warm",
-]
 
 _SERVER = """
 import contextlib, importlib, io, json, os, signal, sys, traceback

@@ -102,7 +102,7 @@ def test_any_saved_attribute_gives_tables_or_an_error(saved, tmp_path, times):
             texts(base[n]).map(_storable),
         )
     )
-    fuzz(change, call, 40 * times, folders=(tmp_path,))
+    fuzz(change, call, 24 * times, folders=(tmp_path,))
 
 
 @pytest.mark.parametrize("times", LENGTHS)
@@ -116,7 +116,7 @@ def test_any_damaged_netcdf_file_is_told_to_be_damaged(saved, tmp_path, times):
         result = stpspec.FitResult.load(file.parent)
         str(result), repr(result), result._repr_html_()
 
-    fuzz(bits(whole), call, 40 * times, folders=(tmp_path,))
+    fuzz(bits(whole), call, 24 * times, folders=(tmp_path,))
 
 
 SUMMARIES: tuple = ()
@@ -139,7 +139,7 @@ def test_any_multirun_is_summed_up_with_its_damaged_jobs_named(saved, tmp_path, 
         assert "\x1b" not in repr(jobs) + repr(jobs[0])
         assert "<script" not in jobs._repr_html_()
 
-    fuzz(documents(base), call, 40 * times, found=SUMMARIES, folders=(tmp_path,))
+    fuzz(documents(base), call, 24 * times, found=SUMMARIES, folders=(tmp_path,))
     assert sum_up_multirun(str(tmp_path / "jobs")) in (0, 1, 3)
     capsys.readouterr()
 
@@ -191,7 +191,7 @@ def test_any_summary_beside_an_experiment_is_a_start_or_told_to_be_damaged(saved
         file.write_bytes(damaged.encode("utf-8", "surrogatepass"))
         compose(file.parent, ["study=null"])
 
-    fuzz(texts(text), call, 12 * times, folders=(tmp_path,))
+    fuzz(texts(text), call, 4 * times, folders=(tmp_path,))
 
 
 JOURNALS: tuple = ()
@@ -273,7 +273,7 @@ def test_no_page_of_a_damaged_study_is_a_500(saved, tmp_path, times):
             assert head["X-Content-Type-Options"] == "nosniff", page
 
     spoiled = documents(_lines(saved)) | texts((saved / "s.journal").read_text())
-    fuzz(spoiled, call, 60 * times, found=PAGE_JOURNALS, folders=(tmp_path,))
+    fuzz(spoiled, call, 40 * times, found=PAGE_JOURNALS, folders=(tmp_path,))
 
 
 @pytest.mark.parametrize("times", LENGTHS)
@@ -287,4 +287,4 @@ def test_any_damaged_database_is_a_study_or_told_to_be_damaged(saved, tmp_path, 
         with Study(experiment.study, experiment) as study:
             study.records()
 
-    fuzz(bits(whole), call, 20 * times, folders=(tmp_path,))
+    fuzz(bits(whole), call, 12 * times, folders=(tmp_path,))

@@ -68,7 +68,7 @@ def _examine(data: object) -> None:
 
 @pytest.mark.parametrize("times", LENGTHS)
 def test_any_spec_is_valid_or_has_problems_that_are_told(times):
-    fuzz(documents(small.DATA, WHOLE, GAP), _examine, 400 * times, found=SPECS)
+    fuzz(documents(small.DATA, WHOLE, GAP), _examine, 360 * times, found=SPECS)
 
 
 YAMLS: tuple = ()
@@ -84,7 +84,7 @@ def test_any_experiment_file_is_composed_or_has_an_error_that_says_where(tmp_pat
         _examine(data)
         origin.where("protocols.single.duration")
 
-    fuzz(texts(small.YAML), call, 40 * times, found=YAMLS, folders=(tmp_path,))
+    fuzz(texts(small.YAML), call, 20 * times, found=YAMLS, folders=(tmp_path,))
 
 
 KEYS = [
@@ -163,7 +163,7 @@ def test_any_table_gives_an_experiment_of_each_row_or_problems(tmp_path, name, t
         file.write_bytes(written.encode("utf-8", "surrogatepass"))
         _rows(file)
 
-    fuzz(texts(text), call, 200 * times, found=TABLES, folders=(tmp_path,))
+    fuzz(texts(text), call, 180 * times, found=TABLES, folders=(tmp_path,))
 
 
 def _rows(table: object) -> None:
