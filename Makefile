@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 TESTS := # of `make test-lowest`; all fast ones by default
 export MPLBACKEND := Agg
+unexport PYTHONDONTWRITEBYTECODE # a tenth of the tests would be spent on compiling their modules
 
 .PHONY: demo test test-long test-lowest lint schema docs bench build clean
 

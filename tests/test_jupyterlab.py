@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
 from tuner_page import WAIT, changed, chromium, slider, source, text_of, value_in
 
@@ -76,6 +75,8 @@ def run_cell(page, number):
 
 
 def test_the_tuner_in_a_cell_of_jupyterlab(tmp_path):
+    import nbformat  # in 4 s, which every run of the tests would wait for
+
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
     book.metadata["kernelspec"] = {
         "name": "python3", "display_name": "Python 3", "language": "python",

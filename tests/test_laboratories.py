@@ -205,9 +205,8 @@ def checked(data, folder):
     return printed_by(CHECK.format(data=json.dumps(data)), folder)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param('"labs_leak"', marks=pytest.mark.long), 'prefix + "_leak"']
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", ['"labs_leak"', 'prefix + "_leak"'])
 def test_file_that_does_not_compile_is_in_nobodys_way(folder, name):
     """Names that are put together stand in no file: then all that can be compiled is loaded."""
     problems, used, loaded = checked(of_folder(folder, name=name), folder)

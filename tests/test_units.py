@@ -185,7 +185,12 @@ def test_a_wrong_unit_is_told_alike_whether_or_not_others_are_remembered(tmp_pat
 ASK = "from stpspec.units import convert; print(convert('5 ms', 's'))"
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x80\x04", b"[1]", b'{"ms": {"s": "x"}}', b'{"ms": 3}'])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b'{"ms": 3}',
+     *(pytest.param(d, marks=pytest.mark.long)
+       for d in (b"\x80\x04", b"[1]", b'{"ms": {"s": "x"}}'))],
+)  # fmt: skip
 def test_units_are_known_also_when_their_cache_is_torn_by_a_crash(damage, tmp_path):
     assert python(ASK, STPSPEC_CACHE=str(tmp_path)).stdout == "0.005\n"
     for file in (tmp_path / "units").iterdir():

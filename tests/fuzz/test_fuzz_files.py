@@ -5,6 +5,7 @@ None of it is run, nothing outside their folder is written, and no page of the d
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -45,7 +46,8 @@ def saved(tmp_path_factory):
             study={"name": "s", "storage": place},
             fitter={"kind": "least_squares", "budget": {"evaluations": 5}},
         )
-        result = api.fit(experiment)
+        with contextlib.chdir(folder):  # the figures of a database are where the fit was called
+            result = api.fit(experiment)
     result.save(folder / "result")
     return folder
 
