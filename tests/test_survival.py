@@ -363,6 +363,7 @@ def fit_and(experiment, act, at=10):
 
 @pytest.mark.parametrize("damage", ["text that is no text", "no database"])
 def test_a_damaged_database_is_not_waited_for(tmp_path, monkeypatch, damage):
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "s.db"
     study = {"name": "s", "storage": f"sqlite:///{file}"}
     made = small.experiment(
