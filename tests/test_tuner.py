@@ -9,6 +9,9 @@ import urllib.request
 
 import numpy as np
 import pytest
+from bokeh.document import Document
+from bokeh.models import Column
+from bokeh.protocol import Protocol
 from recorded_psps import SPIKES, TRUTH, voltage
 from small import cli, data, experiment, python
 from test_trace_fits import ONSET, write_csv
@@ -24,6 +27,7 @@ from stpspec.tuner import Tuner, TunerServer, experiments_of
 from stpspec.tuner.changes import CLAMP, changes_to, from_link
 from stpspec.tuner.controls import Controls
 from stpspec.tuner.decimation import shown_samples
+from stpspec.tuner.figures import LossFigure, ResponseFigure
 from stpspec.tuner.knobs import addable, knobs_of
 from stpspec.tuner.layout import Layout
 from stpspec.tuner.messages import (
@@ -43,7 +47,7 @@ from stpspec.tuner.messages import (
     Traces,
     value_of,
 )
-from stpspec.tuner.palette import palette
+from stpspec.tuner.palette import LIGHT, palette
 from stpspec.tuner.process import Engine
 from stpspec.tuner.response_view import ResponseView
 from stpspec.tuner.state import State, fit_data
@@ -779,3 +783,24 @@ def test_a_problem_of_the_experiment_is_told_before_anything_is_served(tmp_path)
     done = cli("tune", "wrong.yaml", cwd=tmp_path)
     assert done.returncode != 0
     assert "model.position" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["frequency response", "loss"])
+def test_a_point_that_comes_while_its_figure_is_put_on_the_page_is_drawn_once(kind):
+    ours, events = Document(), []
+    ours.add_root(Column())
+    theirs = Document.from_json(ours.to_json())
+    ours.on_change(events.append)
+    if kind == "loss":
+        drawn = LossFigure(LIGHT)
+        ours.roots[0].children = [drawn.figure]
+        for n in range(1, 17):
+            drawn.add(n, 1 / n)
+    else:
+        drawn = ResponseFigure(LIGHT)
+        ours.roots[0].children = [drawn.log]
+        for n in range(1, 17):
+            drawn.add(n, lambda _: 0.5)
+    theirs.apply_json_patch(Protocol().create("PATCH-DOC", events).payload)
+    shown = theirs.get_model_by_name(kind).data
+    assert list(shown["n" if kind == "loss" else "frequency"]) == list(range(1, 17))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bokeh.models import BasicTickFormatter, ColumnDataSource, DataRange1d, Range1d
@@ -10,6 +10,7 @@ from bokeh.plotting import figure
 
 from stpspec.tuner.palette import Palette
 
+_FIRST = 20  # points: a whole frequency response, and of a fit what comes while its loss is shown
 # The axis of a frequency response stands while its points come. Ticks below 20 Hz would collide on
 # a linear one.
 _SPANS = {"log": (0.85, 235.0), "linear": (-4.0, 206.0)}  # Hz
@@ -89,8 +90,7 @@ class ResponseFigure:
 
     def add(self, frequency: float, value: Callable[[str], float]) -> None:
         """Draw one more frequency; ``value`` gives that of a metric."""
-        row = {name: [value(name)] for name in self.NAMES}
-        self._source.stream({"frequency": [frequency], **row})
+        _append(self._source, {"frequency": frequency, **{n: value(n) for n in self.NAMES}})
 
 
 class LossFigure:
@@ -109,4 +109,17 @@ class LossFigure:
 
     def add(self, n: int, loss: float) -> None:
         """Draw one more point; a loss of 0 has no place on a log axis."""
-        self._source.stream({"n": [n], "loss": [max(loss, 1e-16)]})
+        _append(self._source, {"n": n, "loss": max(loss, 1e-16)})
+
+
+def _append(source: ColumnDataSource, point: Mapping[str, float]) -> None:
+    """Draw one more point.
+
+    The first are sent with all before them: one that is streamed while its figure is put on the
+    page arrives twice, in the figure and by itself.
+    """
+    drawn = source.data
+    if max(map(len, drawn.values())) < _FIRST:
+        source.data = {name: [*drawn[name], value] for name, value in point.items()}
+    else:
+        source.stream({name: [value] for name, value in point.items()})
