@@ -118,8 +118,7 @@ def _append(source: ColumnDataSource, point: Mapping[str, float]) -> None:
     The first are sent with all before them: one that is streamed while its figure is put on the
     page arrives twice, in the figure and by itself.
     """
-    drawn = source.data
-    if max(map(len, drawn.values())) < _FIRST:
-        source.data = {name: [*drawn[name], value] for name, value in point.items()}
+    if any(len(source.data[name]) < _FIRST for name in point):
+        source.data = {name: [*source.data[name], value] for name, value in point.items()}
     else:
         source.stream({name: [value] for name, value in point.items()})
