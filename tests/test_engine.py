@@ -476,6 +476,7 @@ print(json.dumps(str(compilation.compile_library([Path({str(MOD / "GlobalDecay.m
     assert len(list(log.iterdir())) == 1
 
 
+@pytest.mark.long
 def test_name_of_a_file_does_not_matter_to_the_mechanism_in_it(tmp_path, monkeypatch):
     monkeypatch.setenv("STPSPEC_CACHE", str(tmp_path / "cache"))
     text = (MOD / "GlobalDecay.mod").read_text()

@@ -360,7 +360,12 @@ PLUGINS = {  # plug-in as named → its files beside the scale, and where the sc
 }  # fmt: skip
 
 
-@pytest.fixture(params=PLUGINS)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=() if name == "lab_package" else pytest.mark.long)
+        for name in PLUGINS
+    ]
+)
 def plugged(request, tmp_path, monkeypatch):
     """A folder with an experiment of a plug-in, a helper module and a file of data."""
     files, scale, helper = PLUGINS[request.param]

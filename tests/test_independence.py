@@ -64,6 +64,7 @@ def test_mechanism_of_two_sources_that_differ_is_an_error_that_names_both(places
     assert "two files define" in str(stpspec.check(made))
 
 
+@pytest.mark.long
 def test_identical_copies_of_a_mechanism_are_one_source(tmp_path):
     files = [decaying("Copied", tmp_path / place / "x.mod") for place in "ab"]
     made = of("Copied", weight=1).changed({"model.mod": [str(f) for f in files]})

@@ -146,6 +146,7 @@ def test_a_file_that_does_not_compile_is_listed_with_its_line_and_blocks_no_othe
     assert "none of the files can be used" in alone.stderr
 
 
+@pytest.mark.long
 def test_two_files_of_one_mechanism_are_both_told(tmp_path):
     for folder, tau in (("a", "5"), ("b", "9")):
         (tmp_path / folder).mkdir()

@@ -92,6 +92,7 @@ def test_a_project_has_an_experiment_for_each_mechanism_that_can_be_used(project
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_stochastic_mechanism_has_trials_its_mean_conductance_and_targets_of_failures(
     stochastic_project, monkeypatch
 ):
