@@ -50,7 +50,9 @@ for line in sys.stdin:
         try:
             code = main()
         except SystemExit as end:
-            code = end.code
+            code = end.code or 0
+            if isinstance(code, str):
+                code = print(code, file=sys.stderr) or 1
         except BaseException:
             traceback.print_exc()
         finally:
@@ -64,13 +66,16 @@ _FITTED = f"main({_FIT!r})"  # NEURON has loaded the shipped mechanisms, too
 # All that a fit imports, without what NEURON then holds: the process that fits is another.
 _IMPORTED = f"""reading, writing = os.pipe()
     if not os.fork():
-        main({_FIT!r})
-        os.write(writing, " ".join(sys.modules).encode())
+        if main({_FIT!r}) in (0, 3):
+            os.write(writing, " ".join(sys.modules).encode())
         os._exit(0)
     os.close(writing)
-    for name in os.fdopen(reading).read().split():
-        with contextlib.suppress(ImportError, AttributeError):
-            importlib.import_module(name)
+    imported = os.fdopen(reading).read().split()
+    assert imported, "the fit that was to tell what a command imports has failed"
+    for name in imported:
+        if not name.startswith("neuron"):  # which a command finds as it has been left by nobody
+            with contextlib.suppress(ImportError, AttributeError):
+                importlib.import_module(name)
     os.wait()"""
 
 
@@ -104,6 +109,8 @@ class Nursery:
         subprocess.CompletedProcess
             Its return code is negative where a signal has killed it.
         """
+        for path in (self._out, self._err):  # of the command before
+            path.write_bytes(b"")
         job = {
             "words": list(words),
             "cwd": str(cwd),
@@ -127,7 +134,9 @@ class Nursery:
     def _answer(self) -> int:
         assert self._server.stdout is not None
         line = self._server.stdout.readline()
-        assert line, self._server.communicate()
+        if not line:
+            common.cache_clear()  # the next command gets another
+            raise AssertionError(self._server.communicate()[1])
         return json.loads(line)
 
 

@@ -1,14 +1,12 @@
 """``check``: everything that only the loaded mechanism and the built cell can tell, in one go."""
 
-import os
-
 import pytest
 from helpers import MOD
-from small import ROOT, data
+from small import data
 
 from stpspec import api, errors
 from stpspec.engine.binding import inspection
-from stpspec.engine.child import kept_child
+from stpspec.engine.child import Child
 from stpspec.specs.experiment import Experiment
 
 
@@ -30,17 +28,31 @@ def test_an_experiment_without_problems_has_none_as_data_and_as_object():
     assert api.check(Experiment.from_data(data())) == []
 
 
-def test_the_process_that_is_asked_about_shipped_files_is_kept_and_no_other(here):
-    def pid():
-        assert check() == {}
-        return kept_child("shipped", hands_on=False).ask(os.getpid)
+MINE = (
+    "begintemplate Mine\npublic {0}\ncreate {0}\nproc init() {{ create {0} }}\nendtemplate Mine\n"
+)
 
-    assert pid() == pid()
-    cell = {"file": "mine.py", "template": "Patch"}
-    (here / "mine.py").write_text((ROOT / "templates/patch.py").read_text())
+
+def test_the_process_that_is_asked_about_shipped_files_is_kept_and_no_other(here, monkeypatch):
+    """A template of the user may have been edited, and no process can load it twice."""
+    begun = []
+
+    def begin(child):
+        begun.append(child)
+        return really_begin(child)
+
+    really_begin = Child._begin
+    monkeypatch.setattr(Child, "_begin", begin)
+    assert check() == {}
+    begun.clear()
+    assert check(model__fixed={"tau_decay": "3 ms"}) == {}
+    assert begun == []
+    cell = {"file": "mine.hoc", "template": "Mine", "arguments": []}
+    (here / "mine.hoc").write_text(MINE.format("soma"))
     assert check(model__cell=cell) == {}
-    (here / "mine.py").write_text("raise ValueError('edited')")
-    assert "edited" in check(model__cell=cell)["model.cell"]
+    (here / "mine.hoc").write_text(MINE.format("axon"))
+    assert "has no section 'soma'" in str(check(model__cell=cell))
+    assert len(begun) == 2
 
 
 def test_everything_the_mechanism_and_the_cell_can_tell_comes_at_once_with_the_data_problems():

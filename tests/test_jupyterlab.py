@@ -75,7 +75,7 @@ def run_cell(page, number):
 
 
 def test_the_tuner_in_a_cell_of_jupyterlab(tmp_path):
-    import nbformat  # in 4 s, which every run of the tests would wait for
+    import nbformat  # takes 4 s, for which every run of the tests would wait
 
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
     book.metadata["kernelspec"] = {

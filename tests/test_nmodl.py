@@ -205,7 +205,7 @@ def test_comments_may_be_in_any_encoding(written):
 
 
 def test_what_ends_the_parser_leaves_the_other_files_readable(written, monkeypatch):
-    monkeypatch.setattr(syntax, "_TIME_LIMIT", 4.0)  # s; where the stack is large it takes long
+    monkeypatch.setattr(syntax, "_TIME_LIMIT", 6.0)  # s; where the stack is large it takes long
     first, last = (written(f"NEURON {{ SUFFIX {n} }}\n", f"{n}.mod") for n in ("first", "last"))
     ends = first.with_name("ends.mod")
     texts = {p: p.read_text() for p in (first, last)}

@@ -1,4 +1,4 @@
-"""A wheel, an editable install and `pip install .` all carry what they need, and declare it."""
+"""A wheel, an editable install and one from the checkout carry what they need, and declare it."""
 
 import ast
 import importlib.metadata

@@ -14,7 +14,7 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -108,8 +108,9 @@ class Child:
             except BaseException:  # also a Ctrl-C: nobody waits for the answer any more
                 self._end()
                 raise
+            text = self._new_text()
             if self._hands_on:
-                _hand_on(records, self._new_text())
+                _hand_on(records, text)
         if error is not None:
             raise error
         return value
@@ -134,10 +135,10 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(OSError):  # it has died since: then another takes it
                 assert self._connection is not None
-                self._connection.send((function, args, _surroundings()))
+                self._connection.send((function, args, *_folder_and_environment()))
                 return
         self._end()
-        self._begin().send((function, args, _surroundings()))
+        self._begin().send((function, args, *_folder_and_environment()))
 
     def _begin(self) -> Connection:
         if self._is_closed:
@@ -237,6 +238,7 @@ def _close_all() -> None:
 
 _MOST = 4
 _kept: dict[str, Child] = {}
+_keeping = threading.Lock()
 
 
 def kept_child(key: str, *, hands_on: bool = True) -> Child:
@@ -247,18 +249,27 @@ def kept_child(key: str, *, hands_on: bool = True) -> Child:
     key : str
         Of the contents that it loads; of two that contradict each other, no process can load both.
     hands_on : bool
-        As in :class:`Child`.
+        As in :class:`Child`; of one that is not there yet.
     """
-    child = _kept.pop(key, None) or Child(hands_on=hands_on)
-    _kept[key] = child
-    for other in list(_kept)[:-_MOST]:
-        if _kept[other].rest():
-            del _kept[other]
+    with _keeping:
+        child = _kept.pop(key, None) or Child(hands_on=hands_on)
+        _kept[key] = child
+        for other in list(_kept)[:-_MOST]:
+            if _kept[other].rest():
+                del _kept[other]
     return child
 
 
-if hasattr(os, "register_at_fork"):  # the processes are the parent's
-    os.register_at_fork(after_in_child=lambda: (_kept.clear(), _children.clear()))
+def _forget() -> None:
+    """Leave the processes to the parent of this one, which was forked from it."""
+    global _keeping
+    _keeping = threading.Lock()  # a thread that held it is not here
+    _kept.clear()
+    _children.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 # -- in the process -------------------------------------------------------------------------
@@ -281,15 +292,15 @@ def serve(descriptor: int) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     connection.send("ready")
+    given = dict(os.environ)
     while True:
         value, error = None, None
         try:
-            function, args, (folder, environment) = connection.recv()
+            function, args, folder, environment = connection.recv()
             with contextlib.suppress(OSError):  # it may be gone
                 os.chdir(folder)
-            if environment != os.environ:  # what a message named may have been set since
-                os.environ.clear()
-                os.environ.update(environment)
+            _follow(given, environment)
+            given = environment
             value = function(*args)
         except EOFError:
             return
@@ -306,7 +317,17 @@ def serve(descriptor: int) -> None:
             connection.send((None, told, []))
 
 
-def _surroundings() -> tuple[str, dict[str, str]]:
+def _follow(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Change the environment variables as the program has since the last call.
+
+    An error may have told the user to set one. Those that NEURON or a template set here stay.
+    """
+    for name in before.keys() - after.keys():
+        os.environ.pop(name, None)
+    os.environ.update({n: v for n, v in after.items() if before.get(n) != v})
+
+
+def _folder_and_environment() -> tuple[str, dict[str, str]]:
     """Return the folder from which a template reads files (a root if deleted), and the variables.
 
     A process that is kept is called from wherever its parent is by then.

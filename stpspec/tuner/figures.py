@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 
 from stpspec.tuner.palette import Palette
 
-_FIRST = 20  # points: a whole frequency response, and of a fit what comes while its loss is shown
+_FIRST = 20  # points; more than a frequency response has, or a fit tells before its loss is shown
 # The axis of a frequency response stands while its points come. Ticks below 20 Hz would collide on
 # a linear one.
 _SPANS = {"log": (0.85, 235.0), "linear": (-4.0, 206.0)}  # Hz
@@ -118,7 +118,7 @@ def _append(source: ColumnDataSource, point: Mapping[str, float]) -> None:
     The first are sent with all before them: one that is streamed while its figure is put on the
     page arrives twice, in the figure and by itself.
     """
-    if any(len(source.data[name]) < _FIRST for name in point):
+    if len(source.data[next(iter(point))]) < _FIRST:
         source.data = {name: [*source.data[name], value] for name, value in point.items()}
     else:
         source.stream({name: [value] for name, value in point.items()})

@@ -163,7 +163,7 @@ def test_any_table_gives_an_experiment_of_each_row_or_problems(tmp_path, name, t
         file.write_bytes(written.encode("utf-8", "surrogatepass"))
         _rows(file)
 
-    fuzz(texts(text), call, 180 * times, found=TABLES, folders=(tmp_path,))
+    fuzz(texts(text), call, 200 * times, found=TABLES, folders=(tmp_path,))
 
 
 def _rows(table: object) -> None:

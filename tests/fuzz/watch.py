@@ -131,7 +131,7 @@ def fuzz(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an input may be too long to be shown
         _search(test, n)
-    assert len(seen) >= n // 2, "the grammar has fewer inputs than are asked"
+    assert len(seen) >= n, "the grammar has fewer inputs than are asked"
 
 
 def _search(test: Callable[[], None], n: int) -> None:

@@ -16,7 +16,7 @@ from stpspec.specs.experiment import Experiment
 def check_parts(
     several: Sequence[Mapping[str, Any]], experiments: Sequence[Experiment | None] = ()
 ) -> tuple[list[list[SpecProblem]], list[Bound | None]]:
-    """Ask NEURON about the valid parts of several experiments, all in one process of its own.
+    """Ask NEURON about the valid parts of several experiments, in processes of its own.
 
     Parameters
     ----------

@@ -9,15 +9,15 @@ from stpspec.engine import templates
 from stpspec.engine.binding.facts import Facts, Question, gather
 from stpspec.engine.child import Child, ChildEndedError, kept_child
 from stpspec.errors import SpecProblem
+from stpspec.resources import content_key, shipped
 
 _PATIENCE = 300  # s; compiling a folder of mechanisms takes a minute or two
 
 
 def inspect(questions: Sequence[Question], child: Child | None = None) -> list[Facts | SpecProblem]:
-    """Ask NEURON in a process of its own; one is enough for a campaign.
+    """Ask NEURON in a process of its own, which ends with the last answer.
 
-    It ends with the answers, unless nothing but shipped files was asked for: they are the same at
-    the next check, and its process is kept for it.
+    What is asked about shipped files alone is asked of a process that stays for the next check.
 
     Parameters
     ----------
@@ -38,7 +38,11 @@ def inspect(questions: Sequence[Question], child: Child | None = None) -> list[F
 
 
 def _of_shipped() -> Child:
-    return kept_child("shipped", hands_on=False)
+    """Return the process that is kept for the shipped files, as they are by now."""
+    folders = (shipped("mod"), shipped("templates"))
+    files = sorted(p for folder in folders for p in folder.iterdir() if p.is_file())
+    key = content_key(*(p.read_bytes() for p in files))
+    return kept_child(f"shipped {key}", hands_on=False)
 
 
 def _is_shipped(question: Question) -> bool:
