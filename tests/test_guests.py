@@ -264,7 +264,7 @@ def test_child_works_in_the_folder_and_with_the_variables_of_the_moment(tmp_path
             assert child.call(os.getcwd) == str(tmp_path / name)
             assert child.call(os.getenv, "STPSPEC_CACHE") == name
             assert child.call(os.getenv, name) == "ours"
-            child.call(os.environ.setdefault, "of_theirs", name)
+            child.call(exec, f"import os; os.environ.setdefault('of_theirs', {name!r})")
             monkeypatch.delenv(name)
             assert child.call(os.getenv, name) is None
             assert child.call(os.getenv, "of_theirs") == "first"
