@@ -28,8 +28,22 @@ def to_terminal(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_FORMAT)
     handler.setLevel(level.upper())
+    handler.addFilter(_is_no_echo)
     logging.basicConfig(handlers=[handler], level=level.upper())
     logging.getLogger(_OURS).setLevel(min(logging.INFO, logging.getLevelName(level.upper())))
+
+
+def _is_no_echo(record: logging.LogRecord) -> bool:
+    """Tell whether a message is about more than an interrupt, which is told by itself.
+
+    A library that is interrupted complains of what it could not finish.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return False
+        error = error.__cause__ or error.__context__
+    return True
 
 
 def enable() -> None:

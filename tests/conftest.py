@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,13 @@ import stpspec
 from stpspec.specs.experiment import Experiment
 stpspec.fit(Experiment.from_data(json.loads(sys.argv[1])))
 """
+
+
+def pytest_configure():
+    """Let signals end what the tests start, also where nohup or a shell has turned them off."""
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+            signal.signal(getattr(signal, name), usual)
 
 
 def pytest_collection_modifyitems(items):

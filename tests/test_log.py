@@ -7,7 +7,7 @@ import pytest
 from test_studies import studied
 
 import stpspec
-from stpspec.log import recorded
+from stpspec.log import recorded, to_terminal
 from stpspec.results.fit_result import FitResult
 
 
@@ -34,6 +34,23 @@ def test_log_is_kept_whole_and_the_program_hears_what_it_asked_for(level, heard,
         assert (root.level, root.propagate, list(root.handlers)) == before
     assert [line[-1] for line in inner.lines] == [line[-1] for line in outer.lines] == ["a", "b"]
     assert [r.getMessage() for r in caplog.records] == heard
+
+
+def test_what_a_library_says_of_an_interrupt_is_not_shown(monkeypatch, capsys):
+    """The pool of SQLAlchemy logs that it cannot close the cursor that was interrupted."""
+    monkeypatch.setattr(logging.root, "handlers", [])
+    to_terminal("warning")
+    for first in (KeyboardInterrupt, ValueError):
+        try:
+            try:
+                raise first
+            except BaseException as error:
+                raise OSError(f"after a {first.__name__}") from error
+        except OSError:
+            logging.getLogger("library").exception("cannot close it")
+    shown = capsys.readouterr().err
+    assert "OSError: after a ValueError" in shown
+    assert "after a KeyboardInterrupt" not in shown
 
 
 class Heard(logging.Handler):
