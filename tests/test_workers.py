@@ -346,4 +346,5 @@ def test_interrupt_does_not_wait_for_a_batch_that_never_ends(tmp_path):
         "    result = stpspec.fit(made, progress=progress)\n"
         "    print(result.status, time.monotonic() - pressed[0])\n"
     )
-    assert seconds_until_interrupted(code, tmp_path) < 2.0
+    # The limit of one candidate; that of the batch, which would be waited for, is several times it.
+    assert seconds_until_interrupted(code, tmp_path) < 4.0
