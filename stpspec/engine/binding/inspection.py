@@ -31,8 +31,9 @@ def inspect(questions: Sequence[Question], child: Child | None = None) -> list[F
         A problem in the place of the facts of a question that ends the process.
     """
     own = Child()
+    ours = _of_shipped() if child is None and any(map(_is_shipped, questions)) else own
     try:
-        return [_told(child or (_of_shipped() if _is_shipped(q) else own), q) for q in questions]
+        return [_told(child or (ours if _is_shipped(q) else own), q) for q in questions]
     finally:
         own.close()
 
