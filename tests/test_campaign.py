@@ -572,7 +572,7 @@ def test_no_label_of_the_figure_is_cut_or_lies_on_another(n):
 
 
 @pytest.mark.long
-def test_200_connections_in_two_processes_and_once_more_in_seconds(tmp_path):
+def test_200_connections_in_two_processes_and_once_more_in_a_fraction_of_the_time(tmp_path):
     draw = random.Random(1)
     truth = {f"L{i % 6 + 1} cell {i}→pyr": round(draw.uniform(0.15, 0.85), 4) for i in range(200)}
     lines = [f"{n},{70 * u:.6f},1,{2 + i % 5}" for i, (n, u) in enumerate(truth.items())]
@@ -582,10 +582,12 @@ def test_200_connections_in_two_processes_and_once_more_in_seconds(tmp_path):
     words = ["campaign", "t.csv", "small.yaml", "--out", "out"]
     parallel = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     code = f"from stpspec.cli.main import main; raise SystemExit(main({[*words, *parallel]!r}))"
+    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=1500,
         check=False, env={**os.environ, "COLUMNS": "80"},
     )  # fmt: skip
+    whole = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     rows = rows_of(tmp_path / "out")
     assert list(rows) == list(truth)
@@ -598,4 +600,4 @@ def test_200_connections_in_two_processes_and_once_more_in_seconds(tmp_path):
     started = time.monotonic()
     again = small.cli(*words, cwd=tmp_path)
     assert "199 of them done before" in again.stdout
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < whole / 5
