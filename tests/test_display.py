@@ -202,6 +202,23 @@ def test_a_kind_whose_fields_are_required_takes_them_in_the_same_call():
         made.changed({"protocols.single.kind": "spike_times"})
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["whole first", "part first"])
+def test_a_whole_and_a_part_of_it_are_both_changed_in_any_order(turned):
+    bounds = {"U": {"min": 0.1, "max": 0.9}}
+    changes = {"parameters": bounds, "parameters.U.max": 0.7,
+               "fitter": {"kind": "optuna"}, "fitter.budget.evaluations": 5}  # fmt: skip
+    made = experiment().changed(dict(reversed(changes.items())) if turned else changes)
+    assert (made.parameters["U"].min, made.parameters["U"].max) == (0.1, 0.7)
+    assert (made.fitter.kind, made.fitter.budget.evaluations) == ("optuna", 5)
+    assert bounds == {"U": {"min": 0.1, "max": 0.9}}  # nothing of the caller is changed
+
+
+@pytest.mark.parametrize("whole", [None, 3, [0], {"U": None}, {"U": 3}])
+def test_a_part_of_what_is_changed_to_something_without_parts_is_refused(whole):
+    with pytest.raises(SpecError, match=r"parameters\.U\.max.*no such field in what parameters is"):
+        experiment().changed({"parameters": whole, "parameters.U.max": 0.7})
+
+
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Collection, Mapping, Sequence
 
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
@@ -26,30 +27,59 @@ def changed_data(spec: Spec, changes: Mapping[str, object]) -> tuple[Data, list[
     spec : Spec
     changes : mapping of str to object
         Dotted path → value. A path into a mapping (``protocols``, ``model.fixed`` …) may end in
-        a new name. The name of a kind stands for the part itself.
+        a new name. The name of a kind stands for the part itself. Of two of which one lies in the
+        other, the whole is changed first.
     """
     changes = {_kind_of(spec, path, value): value for path, value in changes.items()}
     data = spec.model_dump(mode="json")
     parts: dict[str, Spec] = {}
     problems: list[SpecProblem] = []
+    inner = {path for path in changes if _wholes(path, changes)}
     # Another kind has other fields: those of the new one can be named in the same call.
     kinds = {path: value for path, value in changes.items()
-             if path.endswith(".kind") and _is_part(path.removesuffix(".kind"))}  # fmt: skip
+             if path.endswith(".kind") and _is_part(path.removesuffix(".kind"))
+             and path not in inner}  # fmt: skip
     for path, kind in kinds.items():
         problem = _missing(spec, parts, path) or _exchange(spec, parts, path, kind)
         if problem is not None:
             problems.append(problem)
     for path, part in parts.items():
         _put(data, steps(spec, path), part.model_dump(mode="json", warnings=False))
-    for path, value in changes.items():
+    for path in sorted(changes, key=lambda path: len(_wholes(path, changes))):
         if path in kinds:
             continue
-        problem = _missing(spec, parts, path)
-        if problem is None:
-            _put(data, steps(spec, path, parts), _plain(value))
+        value = copy.deepcopy(_plain(changes[path]))
+        if path in inner:
+            problem = _put_inside(data, path, value, _wholes(path, changes)[-1])
         else:
+            problem = _missing(spec, parts, path)
+            if problem is None:
+                _put(data, steps(spec, path, parts), value)
+        if problem is not None:
             problems.append(problem)
     return data, problems
+
+
+def _wholes(path: str, changes: Collection[str]) -> list[str]:
+    """Return the paths among those changed that another one lies in, the nearest last."""
+    return sorted((p for p in changes if path.startswith(f"{p}.")), key=len)
+
+
+def _put_inside(data: Data, path: str, value: object, whole: str) -> SpecProblem | None:
+    """Put a value into another that the same call has put there; return why it cannot be.
+
+    What is left out of a mapping has its default there; the rules of the spec tell it later.
+    """
+    *names, last = steps(data, path)
+    place: object = data
+    for name in names:
+        if isinstance(place, dict):
+            place.setdefault(name, {})
+        place = inside(place, name) if name in _names(place) else None
+    if not (isinstance(place, dict) or (isinstance(place, list) and last in _names(place))):
+        return SpecProblem(path, f"no such field in what {whole} is changed to in the same call")
+    _put(data, [*names, last], value)
+    return None
 
 
 def _kind_of(spec: Spec, path: str, value: object) -> str:
@@ -92,12 +122,13 @@ def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | 
     return None
 
 
-def steps(spec: Spec, path: str, parts: Mapping[str, Spec] | None = None) -> list[str]:
+def steps(spec: Spec | Data, path: str, parts: Mapping[str, Spec] | None = None) -> list[str]:
     """Return the names along a dotted path; a name in a mapping may have dots itself.
 
     Parameters
     ----------
-    spec : Spec
+    spec : Spec or dict
+        Or its data.
     path : str
         Such as ``parameters.net_con.delay.max``, of three names.
     parts : mapping of str to Spec, optional

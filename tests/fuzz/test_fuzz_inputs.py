@@ -202,6 +202,10 @@ CHANGES: tuple = (
     {"objective.terms.size.target": 10**400},
     {"recording.holding_potential": -(10**400)},
     {"parameters.kind": None},
+    {"parameters": [0], "parameters.model": None},
+    {"parameters": None, "parameters.model": None},
+    {"recording": 1, "recording.kind": "current_clamp"},
+    {"parameters.model": None, "parameters": {"U": {"min": 0, "max": 1}}},
 )
 
 
