@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from stpspec.errors import StpspecError
@@ -142,4 +142,5 @@ def _search(test: Callable[[], None], n: int) -> None:
         derandomize=n < 10_000,
         suppress_health_check=list(HealthCheck),
         print_blob=False,
+        phases=set(Phase) - {Phase.explain},  # which takes minutes, to tell what a traceback shows
     )(test)()
