@@ -202,21 +202,25 @@ def test_a_kind_whose_fields_are_required_takes_them_in_the_same_call():
         made.changed({"protocols.single.kind": "spike_times"})
 
 
-@pytest.mark.parametrize("turned", [False, True], ids=["whole first", "part first"])
-def test_a_whole_and_a_part_of_it_are_both_changed_in_any_order(turned):
-    bounds = {"U": {"min": 0.1, "max": 0.9}}
-    changes = {"parameters": bounds, "parameters.U.max": 0.7,
-               "fitter": {"kind": "optuna"}, "fitter.budget.evaluations": 5}  # fmt: skip
-    made = experiment().changed(dict(reversed(changes.items())) if turned else changes)
-    assert (made.parameters["U"].min, made.parameters["U"].max) == (0.1, 0.7)
-    assert (made.fitter.kind, made.fitter.budget.evaluations) == ("optuna", 5)
-    assert bounds == {"U": {"min": 0.1, "max": 0.9}}  # nothing of the caller is changed
-
-
-@pytest.mark.parametrize("whole", [None, 3, [0], {"U": None}, {"U": 3}])
-def test_a_part_of_what_is_changed_to_something_without_parts_is_refused(whole):
-    with pytest.raises(SpecError, match=r"parameters\.U\.max.*no such field in what parameters is"):
-        experiment().changed({"parameters": whole, "parameters.U.max": 0.7})
+@pytest.mark.parametrize("turned", [False, True], ids=["as given", "turned round"])
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"parameters": {"U": {"min": 0, "max": 1}}, "parameters.U.max": 0.7},
+         r"parameters\.U\.max.*lies in parameters, which is changed as a whole beside it"),
+        ({"parameters": None, "parameters.model": None}, "lies in parameters, which"),
+        ({"recording": {"kind": "current_clamp"}, "recording.kind": "voltage_clamp"},
+         "lies in recording, which"),
+        ({"parameters.cell.soma[0]": {}, "parameters.cell.soma.0.g_pas.max": 1},
+         r"lies in parameters\.cell\.soma\[0\], which"),
+        ({"fitter": "optuna", "fitter.kind": "minimize"}, r"given twice, also as fitter"),
+        ({"parameters.cell.soma[0].L": {}, "parameters.cell.soma.0.L": {}}, "given twice"),
+    ],
+    ids=["part", "no value", "kind", "brackets", "kind twice", "brackets twice"],
+)  # fmt: skip
+def test_changes_that_would_undo_each_other_are_refused(changes, told, turned):
+    with pytest.raises(SpecError, match=told):
+        experiment().changed(dict(reversed(changes.items())) if turned else changes)
 
 
 @pytest.mark.parametrize(

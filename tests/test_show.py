@@ -128,6 +128,24 @@ def test_a_row_of_a_table_is_shown_as_its_campaign_fits_it(show, tmp_path):
         assert load("shown.yaml") == planned[label].copy_with(study=None)
 
 
+def test_a_cell_that_sets_one_value_of_a_list_is_shown_in_its_list(show, tmp_path):
+    text = YAML.replace("single_event", "spike_times").replace("duration: 20 ms", "times: [5, 50]")
+    (tmp_path / "two.yaml").write_text(text)
+    (tmp_path / "times.csv").write_text("connection,size,protocols.single.times.1\na,30,60\n")
+    assert yaml.safe_load(show("times.csv", "two.yaml"))["protocols"]["single"]["times"] == [5, 60]
+    (tmp_path / "times.csv").write_text("connection,size,protocols.single.times.2\na,30,60\n")
+    assert "times.2: no such field; there are 2 values" in show("times.csv", "two.yaml", code=1)
+
+
+def test_columns_that_would_undo_each_other_are_refused_alike_by_show_and_check(show, tmp_path):
+    (tmp_path / "both.csv").write_text(
+        'connection,size,parameters.U.max,parameters.U\na,42,0.5,"{min: 0.2, max: 0.8}"\n'
+    )
+    for verb in ("show", "check"):
+        told = show("both.csv", "small.yaml", verb=verb, code=1)
+        assert "row a, column parameters.U.max: lies in parameters.U" in told
+
+
 def test_a_connection_of_a_campaign_is_shown_by_its_folder(show, tmp_path):
     (tmp_path / "one.csv").write_text("connection,size\na,30\n")
     show("one.csv", "small.yaml", "--out", "all", verb="campaign")

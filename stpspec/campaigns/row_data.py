@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stpspec.campaigns.bases import Bases, stand_in_for_targets
 from stpspec.campaigns.rows import RowExperiment, changes_of
 from stpspec.campaigns.table import Row, read
 from stpspec.config.compose import compose
 from stpspec.config.overrides import at
-from stpspec.errors import SpecError, StpspecError, unknown_name
+from stpspec.errors import SpecError, SpecProblem, StpspecError, unknown_name
+from stpspec.specs.changes import overlaps
 from stpspec.specs.experiment import Experiment
 from stpspec.specs.places import field_of
 
@@ -65,6 +67,7 @@ def row_data(
     entry = RowExperiment(row)
     known = _Terms(list(terms) if isinstance(terms, dict) else [], open_terms)
     changes, dropped = changes_of(entry, known)
+    entry.problems += [entry.located(p) for p in overlaps(changes.items())]
     if entry.problems:
         raise SpecError(entry.problems, f"the table {content.stem!r} is not valid")
     places = {path: cell.where or str(table) for path, cell in entry.places.items()}
@@ -95,8 +98,18 @@ def _chosen(rows: Sequence[Row], only: Sequence[str], table: str) -> Row:
 
 def _put(data: dict[str, object], path: str, value: object) -> None:
     *parents, last = path.split(".")
+    place: Any = data
     for part in parents:
-        inner = data.get(part)
-        data[part] = inner = dict(inner) if isinstance(inner, dict) else {}
-        data = inner
-    data[last] = value
+        inner = place[_key(place, part, path)] if part in place or isinstance(place, list) else None
+        inner = copy.copy(inner) if isinstance(inner, dict | list) else {}
+        place[_key(place, part, path)] = inner
+        place = inner
+    place[_key(place, last, path)] = value
+
+
+def _key(place: Any, name: str, path: str) -> Any:
+    if isinstance(place, dict):
+        return name
+    if name not in map(str, range(len(place))):
+        raise SpecError([SpecProblem(path, f"no such field; there are {len(place)} values here")])
+    return int(name)

@@ -91,7 +91,7 @@ def row_experiment(row: Row, bases: Bases) -> RowExperiment:
     for name in [n for n in parameters if field_of_parameter(n) in changes]:
         del parameters[name]  # what a row fixes is free no longer
     terms = objective["terms"] if isinstance(objective, dict) else {}
-    for name in dropped:
+    for name in dropped if isinstance(terms, dict) else ():
         terms.pop(name, None)
     if not terms:
         rule = "no target is left: every term of the objective is empty in this row"

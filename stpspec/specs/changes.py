@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from stpspec.errors import SpecProblem, UnknownNameError, nearest
 from stpspec.registry import FITTERS, MODELS, PROTOCOLS, RECORDINGS
@@ -27,62 +27,60 @@ def changed_data(spec: Spec, changes: Mapping[str, object]) -> tuple[Data, list[
     spec : Spec
     changes : mapping of str to object
         Dotted path → value. A path into a mapping (``protocols``, ``model.fixed`` …) may end in
-        a new name. The name of a kind stands for the part itself. Of two of which one lies in the
-        other, the whole is changed first.
+        a new name. The name of a kind stands for the part itself.
     """
-    changes = {_kind_of(spec, path, value): value for path, value in changes.items()}
     data = spec.model_dump(mode="json")
     parts: dict[str, Spec] = {}
-    problems: list[SpecProblem] = []
-    inner = {path for path in changes if _wholes(path, changes)}
+    problems = overlaps(changes.items())
+    if problems:
+        return data, problems
+    changes = {_kind_of(path, value): value for path, value in changes.items()}
     # Another kind has other fields: those of the new one can be named in the same call.
     kinds = {path: value for path, value in changes.items()
-             if path.endswith(".kind") and _is_part(path.removesuffix(".kind"))
-             and path not in inner}  # fmt: skip
+             if path.endswith(".kind") and _is_part(path.removesuffix(".kind"))}  # fmt: skip
     for path, kind in kinds.items():
         problem = _missing(spec, parts, path) or _exchange(spec, parts, path, kind)
         if problem is not None:
             problems.append(problem)
     for path, part in parts.items():
         _put(data, steps(spec, path), part.model_dump(mode="json", warnings=False))
-    for path in sorted(changes, key=lambda path: len(_wholes(path, changes))):
+    for path, value in changes.items():
         if path in kinds:
             continue
-        value = copy.deepcopy(_plain(changes[path]))
-        if path in inner:
-            problem = _put_inside(data, path, value, _wholes(path, changes)[-1])
+        problem = _missing(spec, parts, path)
+        if problem is None:
+            _put(data, steps(spec, path, parts), _plain(value))
         else:
-            problem = _missing(spec, parts, path)
-            if problem is None:
-                _put(data, steps(spec, path, parts), value)
-        if problem is not None:
             problems.append(problem)
     return data, problems
 
 
-def _wholes(path: str, changes: Collection[str]) -> list[str]:
-    """Return the paths among those changed that another one lies in, the nearest last."""
-    return sorted((p for p in changes if path.startswith(f"{p}.")), key=len)
+def overlaps(changes: Iterable[tuple[str, object]]) -> list[SpecProblem]:
+    """Return a problem for each change that is made twice, or lies in another one.
 
+    Which of the two were to hold depended on their order, and a part of a wish were lost.
 
-def _put_inside(data: Data, path: str, value: object, whole: str) -> SpecProblem | None:
-    """Put a value into another that the same call has put there; return why it cannot be.
-
-    What is left out of a mapping has its default there; the rules of the spec tell it later.
+    Parameters
+    ----------
+    changes : iterable of (str, object)
+        Dotted path → value.
     """
-    *names, last = steps(data, path)
-    place: object = data
-    for name in names:
-        if isinstance(place, dict):
-            place.setdefault(name, {})
-        place = inside(place, name) if name in _names(place) else None
-    if not (isinstance(place, dict) or (isinstance(place, list) and last in _names(place))):
-        return SpecProblem(path, f"no such field in what {whole} is changed to in the same call")
-    _put(data, [*names, last], value)
-    return None
+    written: dict[tuple[str, ...], str] = {}
+    problems = []
+    for path, value in changes:
+        names = tuple(re.sub(r"\[(\d+)\]", r".\1", _kind_of(path, value)).split("."))
+        if names in written:
+            problems.append(SpecProblem(path, f"given twice, also as {written[names]}"))
+        written[names] = path
+    for names, path in written.items():
+        for whole in (written[names[:n]] for n in range(1, len(names)) if names[:n] in written):
+            rule = f"lies in {whole}, which is changed as a whole beside it: put it in there"
+            problems.append(SpecProblem(path, rule))
+            break
+    return problems
 
 
-def _kind_of(spec: Spec, path: str, value: object) -> str:
+def _kind_of(path: str, value: object) -> str:
     """Return the path of the kind where a value names only that: ``recording=current_clamp``."""
     return f"{path}.kind" if isinstance(value, str) and _is_part(path) else path
 
@@ -122,13 +120,12 @@ def _missing(spec: Spec, parts: Mapping[str, Spec], path: str) -> SpecProblem | 
     return None
 
 
-def steps(spec: Spec | Data, path: str, parts: Mapping[str, Spec] | None = None) -> list[str]:
+def steps(spec: Spec, path: str, parts: Mapping[str, Spec] | None = None) -> list[str]:
     """Return the names along a dotted path; a name in a mapping may have dots itself.
 
     Parameters
     ----------
-    spec : Spec or dict
-        Or its data.
+    spec : Spec
     path : str
         Such as ``parameters.net_con.delay.max``, of three names.
     parts : mapping of str to Spec, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -163,7 +164,8 @@ class Experiment(Overview):
         changes : mapping of str to object
             Dotted path of a field → its value. A path into a mapping (``protocols``,
             ``parameters``, ``model.fixed`` …) may end in a new name, with the whole entry as value.
-            Where a ``kind`` changes, what both kinds have in common stays as it was chosen.
+            Where a ``kind`` changes, what both kinds have in common stays as it was chosen. No
+            path may lie in another one.
 
         Raises
         ------
@@ -176,10 +178,10 @@ class Experiment(Overview):
         """
         from stpspec.specs.diagnosis import examine
 
-        data, problems = changed_data(self, changes)
+        data, problems = changed_data(self, {str(path): v for path, v in changes.items()})
         experiment, more, _ = examine(data)
         if experiment is None or problems:
-            at = ", ".join(f"{n}={v!r}" for n, v in changes.items())
+            at = ", ".join(f"{n}={reprlib.repr(v)}" for n, v in changes.items())
             raise SpecError([*problems, *more], f"the experiment is not valid at {at}")
         return experiment
 

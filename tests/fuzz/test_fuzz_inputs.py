@@ -187,7 +187,11 @@ ROW = {
     "fitter.kind": "optuna",
     "recording": "voltage_clamp",
 }
-ROW_LISTS: tuple = ({"a": {"size": 10**400}}, {"a": {"recording.kind.a.b": 1, "size": 1}})
+ROW_LISTS: tuple = (
+    {"a": {"size": 10**400}},
+    {"a": {"recording.kind.a.b": 1, "size": 1}},
+    {"a": {"objective.terms": [1], "size": "-"}},
+)
 
 
 @pytest.mark.parametrize("times", LENGTHS)
@@ -206,6 +210,7 @@ CHANGES: tuple = (
     {"parameters": None, "parameters.model": None},
     {"recording": 1, "recording.kind": "current_clamp"},
     {"parameters.model": None, "parameters": {"U": {"min": 0, "max": 1}}},
+    {1: 2},
 )
 
 
